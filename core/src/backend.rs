@@ -1,0 +1,345 @@
+//! The contract between a store and everything else.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::{Control, DocketName, Inspect, Key, Lease, Name, NewTask, Payload, Queue, RequestId, Result, RunAt, State};
+use crate::{Token, WorkerId};
+
+/// Where tasks live: five verbs, all batched, each item with its own result, so that one bad item never spoils a batch.
+///
+/// The **implementor** is a backend: it makes each item of each call one atomic transition of the table in
+/// `docs/transitions.md`, decided by the store's clock alone. The **caller** is a [`crate::Client`] or a
+/// [`crate::Worker`]: it repeats a call that went unanswered, with the same ids, for at most
+/// [`crate::limits::REPEAT_MAX`], and believes nothing but answers.
+///
+/// # Invariants
+///
+/// Each is a module of the conformance suite.
+///
+/// * **I1 No loss.** Once `add` has answered [`AddAnswer::Added`], the task is unfinished and indexed, or was finished
+///   by a current token, a cancel or a limit: `loss`.
+/// * **I2 One live lease.** At most one token of a key is current, and only it can heartbeat or settle, also after
+///   trimming and a second life: `fence`.
+/// * **I3 Bounded.** A task runs at most `attempts_max` times with an error and `crashes_max` times into a dead worker;
+///   then it is dead, kept and shown: `limit`.
+/// * **I4 Exact.** No task is leased before its time, and a waiting worker has it within milliseconds after: `exact`.
+/// * **I5 Ordered.** Lost leases first, then earliest `visible_at`, then order of adding: `order`.
+/// * **I6 Idempotent.** Repeating any call has the effect and the answer of calling once: `repeat`.
+/// * **I7 No orphan.** Records and indexes are a bijection ([`Inspect::audit`]): checked after every case.
+/// * **I8 Bounded memory.** Finished tasks are trimmed; payloads and batches have limits: `bound`.
+/// * **I9 Unknown is untouched.** A name nobody asked for is never leased, moved or counted: `unknown`.
+///
+/// # Cancel safety
+///
+/// Dropping the future of any verb leaves the call in the state of a lost reply: it may have taken effect. Nothing is
+/// half done, and repeating it with the same ids is safe. A dropped `lease` may hold leases nobody knows of; they are
+/// handed out to a repetition of the same request, or become visible again at their deadline.
+#[async_trait]
+pub trait QueueBackend: fmt::Debug + Send + Sync + 'static {
+    /// What this backend can do, as facts.
+    fn capabilities(&self) -> Capabilities;
+
+    /// A handle on the same docket with connections of its own, opened when first used and bound to the runtime that
+    /// first uses it. A worker leases, renews and settles over handles of its own, so that none can starve another.
+    fn fork(&self) -> Arc<dyn Store>;
+
+    /// Adds tasks.
+    ///
+    /// * An unfinished key is not added twice: `add::unfinished_key_is_not_added_twice`.
+    /// * A finished key lives again, with counts at zero: `add::finished_key_lives_again`.
+    /// * A known add id gets its first answer and changes nothing: `repeat::add_after_lost_reply`.
+    /// * A perpetual that was cancelled is not brought back by seeding it: `perpetual::seeding_does_not_undo_a_cancel`.
+    /// * What crosses a limit is refused alone: `bound::oversized_args_do_not_spoil_the_batch`.
+    async fn add(&self, tasks: &[NewTask]) -> Result<Vec<Result<AddAnswer>>>;
+
+    /// Places tasks, or moves the unfinished ones of the same key.
+    ///
+    /// * A queued task takes the new args, add id and time, its counts back at zero: `schedule::moves_a_queued_task`.
+    /// * A running one is left alone and the new one follows it, last one wins: `follow::last_schedule_wins`.
+    /// * However the lease ends, the follower takes its place: `follow::promoted_however_the_lease_ends`.
+    async fn schedule(&self, tasks: &[NewTask]) -> Result<Vec<Result<ScheduleAnswer>>>;
+
+    /// Takes tasks whose `visible_at` has passed, and moves it to the lease's deadline.
+    ///
+    /// * Never a name or a queue that was not asked for: `unknown::unasked_name_is_untouched`.
+    /// * The same request again gets those of its leases that nobody has retaken, with a fresh deadline, and takes
+    ///   nothing new: `repeat::lease_after_lost_reply`.
+    /// * A passed deadline is one crash, counted here: `crash::counted_when_leased_again`.
+    /// * At `crashes_max` the task is dead instead: `limit::crashes_end_a_task`.
+    /// * Waits at most `wait` for a wake-up when there is nothing: `wait::an_add_wakes_a_waiter`.
+    /// * `next_visible` counts only what this call could have leased: `wait::next_visible_ignores_unasked_names`.
+    async fn lease(&self, request: &LeaseRequest) -> Result<LeaseReply>;
+
+    /// Extends leases before their deadline, and keeps the worker's record alive.
+    ///
+    /// * A lost lease does not fail the others: `heartbeat::one_lost_lease_does_not_fail_the_others`.
+    /// * A late heartbeat of a current token counts: `heartbeat::late_but_current_is_held`.
+    /// * A cancelled task says so: `cancel::a_running_task_is_told`.
+    async fn heartbeat(&self, beat: &Heartbeat) -> Result<Vec<Result<HeartbeatAnswer>>>;
+
+    /// Settles leases, and takes the next ones in the same call if asked.
+    ///
+    /// * Only the current token settles; any other answer is [`AckAnswer::Stale`] and changes nothing:
+    ///   `fence::stale_token_settles_nothing`.
+    /// * The same ack again answers [`AckAnswer::Settled`] and changes nothing: `repeat::ack_after_lost_reply`.
+    /// * A release puts the task back in its place in the line: `ack::release_keeps_the_place_in_line`.
+    /// * `next` is served after the acks, never waits, and is idempotent by its own id:
+    ///   `ack::settles_and_leases_in_one_call`.
+    async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply>;
+}
+
+/// What a whole backend is: the five verbs, the reading side and the operator's side.
+pub trait Store: QueueBackend + Inspect + Control {}
+
+impl<T: QueueBackend + Inspect + Control> Store for T {}
+
+/// What a backend can do: facts, not settings.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Capabilities {
+    /// The scheme it is reached by, e.g. `redis`.
+    pub scheme: &'static str,
+    /// The docket this handle is on.
+    pub docket: DocketName,
+    /// Whether a task outlives the process.
+    pub durable: bool,
+    /// Whether other processes see the same docket.
+    pub shared: bool,
+    /// Whether `add` can be part of the caller's own transaction.
+    pub transactional_add: bool,
+}
+
+/// The answer to one `add`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum AddAnswer {
+    /// The store has it.
+    Added,
+    /// The key is taken by a task in this state; nothing was changed.
+    Exists(Existing),
+}
+
+/// What an `add` or a requeue found under its key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Existing {
+    /// An unfinished task, or a finished perpetual that only a requeue brings back.
+    In(State),
+    /// A running task that a cancel has marked; use `schedule` to put a new one behind it.
+    Cancelling,
+}
+
+/// The answer to one `schedule`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum ScheduleAnswer {
+    /// There was none; now there is.
+    Placed,
+    /// The queued task of this key took the new args and time.
+    Moved,
+    /// The key is running; this one takes its place when it ends.
+    Follows,
+}
+
+/// What a worker asks for.
+#[derive(Clone, PartialEq, Debug)]
+pub struct LeaseRequest {
+    /// The identity of this call, kept when it is repeated.
+    pub request: RequestId,
+    /// Who asks. The call writes this record: leasing is the worker's sign of life.
+    pub worker: WorkerRecord,
+    /// The queues to serve, in order of precedence.
+    pub queues: Vec<Queue>,
+    /// The names to serve.
+    pub names: Names,
+    /// Tasks to take at most.
+    pub count: usize,
+    /// Whether a suspect (two or more crashes) may be among them; at most one is.
+    pub suspects: Suspects,
+    /// The length of the leases.
+    pub lease: Duration,
+    /// How long to wait for something to become visible; zero answers at once.
+    pub wait: Duration,
+    /// How queues are weighed against each other.
+    pub order: LeaseOrder,
+}
+
+/// The names a worker can run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Names {
+    /// These and no others.
+    Known(Vec<KnownName>),
+    /// Any: the worker has a fallback handler.
+    Any {
+        /// Leases that run out unsettled, at most, before a task is dead.
+        crashes_max: u32,
+    },
+}
+
+/// A name and the crash limit of its task type.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KnownName {
+    /// The task type.
+    pub name: Name,
+    /// Leases that run out unsettled, at most, before the task is dead.
+    pub crashes_max: u32,
+}
+
+/// Whether a lease may take a suspect: a task that two or more workers died under.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Suspects {
+    /// The worker holds none: at most one may come.
+    One,
+    /// The worker holds one already.
+    None,
+}
+
+/// How queues are weighed against each other within one lease call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LeaseOrder {
+    /// All of the first queue before any of the second.
+    Precedence,
+    /// The earliest of all queues first: asked for every eighth time, so that no queue starves.
+    Earliest,
+}
+
+/// What a lease call brings.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct LeaseReply {
+    /// The tasks taken, in the order they are to be started.
+    pub leases: Vec<Lease>,
+    /// How long until the next task that this request could have leased becomes visible; zero if one already is.
+    pub next_visible: Option<Duration>,
+    /// How long the oldest ready task that this request could have leased has been ready, after this call took its
+    /// own. Grows without end only if work exists and nobody takes it.
+    pub oldest_ready: Option<Duration>,
+    /// What the call did on the way.
+    pub swept: Swept,
+}
+
+/// What a lease call or an ack batch did on the way: for the log, so that nothing ends unseen.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Swept {
+    /// Leases found past their deadline.
+    pub crashed: u64,
+    /// Tasks that reached their crash limit and are dead (or, a perpetual, repeats later).
+    pub limited: Vec<Key>,
+    /// Dead records trimmed.
+    pub dead_trimmed: u64,
+}
+
+/// A worker as others see it. Written by its lease calls and heartbeats; it expires with them.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct WorkerRecord {
+    /// Unique per start.
+    pub id: WorkerId,
+    /// The queues it serves, in order.
+    pub queues: Vec<Queue>,
+    /// The names it runs and the queue of each, so that an adder elsewhere can use it.
+    pub names: Vec<(Name, Queue)>,
+    /// Tasks it runs at once, at most.
+    pub concurrency: usize,
+    /// Tasks it runs now.
+    pub running: usize,
+    /// Tasks it has settled since its start.
+    pub settled: u64,
+    /// How long this record stays without being written again; zero takes it away.
+    pub ttl: Duration,
+}
+
+/// A renewal of leases.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Heartbeat {
+    /// Who beats.
+    pub worker: WorkerRecord,
+    /// What it holds.
+    pub tokens: Vec<Token>,
+    /// The length of a lease from now on.
+    pub lease: Duration,
+}
+
+/// The answer to one token of a heartbeat.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum HeartbeatAnswer {
+    /// The lease is extended.
+    Held,
+    /// It is not ours: stop the work.
+    Lost,
+    /// It is extended, and an operator wants the work stopped.
+    Cancelled,
+}
+
+/// How a run ended.
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Done, with what it returned.
+    Completed(Option<Payload>),
+    /// Failed: an attempt. Dead if it was the last.
+    Retry {
+        /// How long to wait before the next.
+        after: Duration,
+        /// What went wrong.
+        error: String,
+    },
+    /// Not now: not an attempt.
+    Snooze {
+        /// How long to wait.
+        after: Duration,
+    },
+    /// Never started, or stopped by a shutdown: not an attempt, and back in its place in the line.
+    Release,
+    /// Failed for good.
+    Dead {
+        /// What went wrong.
+        error: String,
+    },
+    /// A perpetual's run is done; the same key comes back.
+    Repeat {
+        /// `In` counts from the start of the lease, never earlier than now.
+        at: RunAt,
+        /// New arguments, or the old ones.
+        args: Option<Payload>,
+    },
+    /// The run noticed that it was cancelled.
+    Cancelled,
+}
+
+/// One lease to settle.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Ack {
+    /// The proof.
+    pub token: Token,
+    /// How the run ended.
+    pub outcome: Outcome,
+    /// The attempt limit of the task type; what the adder overrode comes first.
+    pub attempts_max: u32,
+    /// How long the record is kept once completed or cancelled.
+    pub retention: Duration,
+}
+
+/// The answer to one ack.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum AckAnswer {
+    /// Settled, now or by the same ack before.
+    Settled,
+    /// Not the current token: nothing was changed. After a repetition this reads "settled or lost, unknown".
+    Stale,
+}
+
+/// What an ack batch brings.
+#[derive(Debug, Default)]
+pub struct AckReply {
+    /// One answer per ack, in order.
+    pub answers: Vec<Result<AckAnswer>>,
+    /// The answer to `next`, if there was one.
+    pub next: Option<LeaseReply>,
+    /// What the batch did on the way.
+    pub swept: Swept,
+}

@@ -1,0 +1,5 @@
+//! Adding tasks.
+
+/// Adds tasks to a docket.
+#[derive(Clone, Debug)]
+pub struct Client;

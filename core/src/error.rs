@@ -1,0 +1,144 @@
+//! The one error of Docket's public calls.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+
+/// The result of every fallible call.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What the caller can do about an error.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The store cannot be reached, or did not answer in time. Try later; the call may or may not have taken effect,
+    /// and repeating it with the same ids is safe.
+    Unavailable,
+    /// Repeated until the bound and never answered: whether it took effect is unknown. Look before adding again.
+    Unknown,
+    /// The store answered and refused: wrong password, no permission, read-only copy, out of memory.
+    Refused,
+    /// The lease is no longer ours. Stop the work; somebody else has it or will.
+    LeaseLost,
+    /// There is no such thing.
+    NotFound,
+    /// What is there does not fit what was asked: another environment, another layout version.
+    Conflict,
+    /// This backend does not have that ability; see [`crate::Capabilities`].
+    Unsupported,
+    /// A limit of [`crate::limits`] was crossed; the message names it.
+    TooLarge,
+    /// An argument is not what it must be; the message says which and why.
+    Invalid,
+    /// A setting, or two together, cannot work; the message says which and what to do.
+    Config,
+    /// What the store holds cannot be read. Kept as it is.
+    Corrupt,
+    /// A defect in Docket or in the code it runs. Please report it.
+    Internal,
+}
+
+/// What was attempted, why it failed, and what the caller can do.
+///
+/// `Display` is lower case, names the operation and never repeats its source; secrets are masked before they get here.
+pub struct Error {
+    kind: ErrorKind,
+    operation: Cow<'static, str>,
+    message: String,
+    retryable: bool,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// An error of `kind` from trying to `operation` (a verb phrase: `connect to redis://…`).
+    ///
+    /// Only [`ErrorKind::Unavailable`] starts out as retryable; a backend that knows better says so with
+    /// [`Error::retryable`].
+    pub fn new(kind: ErrorKind, operation: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            operation: operation.into(),
+            message: message.into(),
+            retryable: kind == ErrorKind::Unavailable,
+            source: None,
+        }
+    }
+
+    /// An argument that is not what it must be.
+    pub fn invalid(operation: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Invalid, operation, message)
+    }
+
+    /// A setting that cannot work.
+    pub fn config(operation: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Config, operation, message)
+    }
+
+    /// Adds the cause. It must not carry a secret: it is printed with the chain.
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Decides, where the store's code is known, whether trying again can help.
+    pub fn retryable(mut self, retryable: Retryable) -> Self {
+        self.retryable = retryable == Retryable::Yes;
+        self
+    }
+
+    /// What the caller can do.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Whether the same call, made again later with the same ids, can succeed.
+    pub fn is_retryable(&self) -> bool {
+        self.retryable
+    }
+}
+
+/// Whether trying again can help. A word, so that a call site reads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Retryable {
+    /// The same call may succeed later.
+    Yes,
+    /// It will fail the same way.
+    No,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "could not {}: {}", self.operation, self.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self} ({:?}{})", self.kind, if self.retryable { ", retryable" } else { "" })?;
+        let mut source = self.source();
+        while let Some(cause) = source {
+            write!(f, ": {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|s| s as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_was_attempted_and_does_not_repeat_its_source() {
+        let error = Error::new(ErrorKind::Unavailable, "add 1 task", "no answer within 2s").with_source("broken pipe");
+        assert_eq!(error.to_string(), "could not add 1 task: no answer within 2s");
+        assert_eq!(error.source().unwrap().to_string(), "broken pipe");
+        assert!(error.is_retryable());
+    }
+}

@@ -1,0 +1,176 @@
+//! What a service writes: a task, and how it runs.
+
+use std::any::{Any, TypeId, type_name};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Client, Lease, Policy};
+
+/// A type of background work: its fields are the args, its name is how stores know it, `run` does it.
+///
+/// A task runs at least once. It runs again after an error (until [`Policy::attempts_max`]), and after a worker that
+/// died in the middle (until [`Policy::crashes_max`]); so write it to converge: choose ids and timestamps when adding,
+/// use "put" rather than "create", and where an outside system can compare numbers, hand it the fence of
+/// [`Context::token`].
+///
+/// ```
+/// use docket_core::{Context, Failure, Task};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Greet {
+///     name: String,
+/// }
+///
+/// #[async_trait::async_trait]
+/// impl Task for Greet {
+///     const NAME: &'static str = "greet";
+///     type Output = String;
+///
+///     async fn run(self, _ctx: Context) -> Result<String, Failure> {
+///         Ok(format!("hello {}", self.name))
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait Task: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The name stores know it by. Renaming it strands what is already waiting under the old one.
+    const NAME: &'static str;
+
+    /// What a run returns; kept with the finished task.
+    type Output: Serialize + Send;
+
+    /// How it wants to be run.
+    fn policy() -> Policy {
+        Policy::default()
+    }
+
+    /// Does the work.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future is dropped a grace period after [`Context::cancellation`] fires: when the lease is lost, an operator
+    /// cancels, the timeout passes or the worker shuts down. What must be undone belongs in a guard.
+    async fn run(self, ctx: Context) -> Result<Self::Output, Failure>;
+}
+
+/// How a run did not complete. Any error turns into [`Failure::Retry`] with `?`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Failure {
+    /// Try again after the policy's backoff, if attempts are left.
+    Retry(String),
+    /// Try again after this long, if attempts are left: a server said when.
+    RetryAfter(Duration, String),
+    /// Not now, and nobody's fault: come back after this long. Not an attempt.
+    Snooze(Duration),
+    /// It can never work: dead at once.
+    Fatal(String),
+    /// Stopped because [`Context::cancellation`] fired.
+    Cancelled,
+}
+
+impl Failure {
+    /// Trying again can help.
+    pub fn retry(error: impl fmt::Display) -> Self {
+        Self::Retry(error.to_string())
+    }
+
+    /// Trying again cannot help.
+    pub fn fatal(error: impl fmt::Display) -> Self {
+        Self::Fatal(error.to_string())
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    /// The whole chain of causes, on one line.
+    fn from(error: E) -> Self {
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        Self::Retry(text)
+    }
+}
+
+/// What a run knows of itself.
+#[derive(Clone)]
+pub struct Context {
+    lease: Arc<Lease>,
+    cancellation: CancellationToken,
+    shared: Shared,
+    client: Client,
+}
+
+impl Context {
+    pub(crate) fn new(lease: Arc<Lease>, cancellation: CancellationToken, shared: Shared, client: Client) -> Self {
+        Self { lease, cancellation, shared, client }
+    }
+
+    /// The task's key.
+    pub fn key(&self) -> &crate::Key {
+        &self.lease.token.key
+    }
+
+    /// Which attempt this is, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.lease.attempts + 1
+    }
+
+    /// The proof of the lease. Its fence grows with every run of the docket: a system that keeps the largest fence it
+    /// has seen can refuse the late writes of a run that lost its lease.
+    pub fn token(&self) -> &crate::Token {
+        &self.lease.token
+    }
+
+    /// The lease this run works under.
+    pub fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// Fires when the run should stop: lost lease, cancel, timeout, shutdown.
+    pub fn cancellation(&self) -> &CancellationToken {
+        &self.cancellation
+    }
+
+    /// Shared state of type `T`, as given to the worker with `worker::Builder::share`.
+    pub fn state<T: Any + Send + Sync>(&self) -> Result<Arc<T>, Failure> {
+        self.shared.find().ok_or_else(|| {
+            Failure::Retry(format!("this worker was built without the shared state {}", type_name::<T>()))
+        })
+    }
+
+    /// A client on the same docket, to add further tasks with.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("lease", &self.lease).finish_non_exhaustive()
+    }
+}
+
+/// Values that handlers share, one per type.
+#[derive(Clone, Default)]
+pub(crate) struct Shared(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
+
+impl Shared {
+    pub(crate) fn insert<T: Any + Send + Sync>(&mut self, value: Arc<T>) {
+        self.0.insert(TypeId::of::<T>(), value);
+    }
+
+    fn find<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        self.0.get(&TypeId::of::<T>())?.clone().downcast().ok()
+    }
+}

@@ -1,0 +1,147 @@
+//! The reading side of a store.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::Serialize;
+
+use crate::{Key, Name, Queue, Result, State, TaskView, WorkerRecord};
+
+/// What a store can tell. Reading changes nothing.
+///
+/// # Cancel safety
+///
+/// Every call can be dropped at any time.
+#[async_trait]
+pub trait Inspect: Send + Sync {
+    /// The task of this key, unfinished or still kept: `inspect::get_shows_every_state`.
+    async fn get(&self, key: &Key) -> Result<Option<TaskView>>;
+
+    /// A page of tasks, by an index: `inspect::list_pages_through_everything_once`.
+    ///
+    /// A filter without an index looks at [`crate::limits::LIST_LOOK_MAX`] records a call; the page's `next` goes on
+    /// from there, so an empty page with a `next` is not the end.
+    async fn list(&self, filter: &ListFilter, cursor: Option<&Cursor>, limit: usize) -> Result<Page>;
+
+    /// How many tasks are in which state, by queue and name: `inspect::counts_agree_with_the_records`.
+    async fn counts(&self) -> Result<Vec<LaneCounts>>;
+
+    /// The workers whose record has not expired: `inspect::a_worker_is_shown_until_it_expires`.
+    async fn workers(&self) -> Result<Vec<WorkerView>>;
+
+    /// Compares records with indexes, both ways; each line is a defect. Empty on a sound docket.
+    async fn audit(&self) -> Result<Vec<String>>;
+
+    /// Looks at the store itself: what about its version, role, settings or persistence can lose or delay tasks.
+    async fn examine(&self) -> Result<Vec<Finding>>;
+}
+
+/// Which tasks to list; empty means all.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ListFilter {
+    /// Only those in this state.
+    pub state: Option<State>,
+    /// Only those of this type.
+    pub name: Option<Name>,
+    /// Only those in this lane.
+    pub queue: Option<Queue>,
+}
+
+/// Where the next page starts. Opaque; of use only with the same filter.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Cursor(pub String);
+
+/// Some tasks, and where to go on.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Page {
+    /// The tasks found.
+    pub tasks: Vec<TaskView>,
+    /// Set while there is more to look at.
+    pub next: Option<Cursor>,
+}
+
+/// How many tasks of one queue and name are in which state.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct LaneCounts {
+    /// The lane.
+    pub queue: Queue,
+    /// The task type.
+    pub name: Name,
+    /// Waiting for their time.
+    pub scheduled: u64,
+    /// Could be leased now.
+    pub ready: u64,
+    /// Leased, deadline not passed.
+    pub running: u64,
+    /// Finished well and still kept.
+    pub completed: u64,
+    /// Dead and still kept.
+    pub dead: u64,
+    /// Cancelled and still kept.
+    pub cancelled: u64,
+    /// How long the oldest ready task has been ready.
+    pub oldest_ready: Option<Duration>,
+}
+
+impl LaneCounts {
+    /// A lane with nothing in it.
+    pub fn empty(queue: Queue, name: Name) -> Self {
+        Self {
+            queue,
+            name,
+            scheduled: 0,
+            ready: 0,
+            running: 0,
+            completed: 0,
+            dead: 0,
+            cancelled: 0,
+            oldest_ready: None,
+        }
+    }
+
+    /// The number in `state`.
+    pub fn of(&mut self, state: State) -> &mut u64 {
+        match state {
+            State::Scheduled => &mut self.scheduled,
+            State::Ready => &mut self.ready,
+            State::Running => &mut self.running,
+            State::Completed => &mut self.completed,
+            State::Dead => &mut self.dead,
+            State::Cancelled => &mut self.cancelled,
+        }
+    }
+}
+
+/// A worker that leased or renewed lately.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WorkerView {
+    /// What it said of itself.
+    pub record: WorkerRecord,
+    /// How long ago it last leased: its sign of life.
+    pub leased_ago: Option<Duration>,
+}
+
+/// One fact about the store, with what to do about it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What was looked at, e.g. `maxmemory-policy`.
+    pub subject: String,
+    /// What was found.
+    pub found: String,
+    /// What to do; empty if nothing.
+    pub advice: String,
+}
+
+/// How bad a [`Finding`] is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// As it should be.
+    Ok,
+    /// Can lose or delay tasks in a fault that the operator may have accepted.
+    Warning,
+    /// Can lose tasks in normal running; refused at start unless told otherwise.
+    Danger,
+}

@@ -1,0 +1,46 @@
+//! The contract of Docket: what a task is, what a store must do, and the client and worker that rely on it.
+//!
+//! A service adds a task; a worker somewhere runs it at least once, even when a worker, the store or the network fails
+//! in between. This crate names no store and no URL scheme. Three parties meet here:
+//!
+//! * a **backend** implements [`QueueBackend`], [`Inspect`] and [`Control`], and proves it with `conformance-tests`;
+//! * a **service** declares a [`Task`], adds it through a [`Client`], and runs it with a [`Worker`];
+//! * an **operator** reads through [`Inspect`] and steps in through [`Control`].
+//!
+//! The one rule behind all of it: an unfinished task has one `visible_at`. Leasing takes tasks whose `visible_at` has
+//! passed and moves it to the lease's deadline; every other operation only sets that number. There is therefore no
+//! scheduler to promote due tasks, no reaper to collect lost ones and no leader to elect.
+
+mod backend;
+mod client;
+mod control;
+mod error;
+mod handler;
+mod ids;
+mod inspect;
+pub mod limits;
+mod policy;
+mod registry;
+mod settings;
+mod task;
+pub mod telemetry;
+#[cfg(feature = "testing")]
+mod testing;
+mod time;
+pub mod worker;
+
+pub use backend::*;
+pub use client::*;
+pub use control::*;
+pub use error::*;
+pub use handler::*;
+pub use ids::*;
+pub use inspect::*;
+pub use policy::*;
+pub use registry::*;
+pub use settings::*;
+pub use task::*;
+#[cfg(feature = "testing")]
+pub use testing::*;
+pub use time::*;
+pub use worker::Worker;

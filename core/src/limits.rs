@@ -1,0 +1,50 @@
+//! Every bound with a name. Zero never means infinite; crossing one is an error that names it, never a silent cut.
+
+use std::time::Duration;
+
+/// Bytes of a key.
+pub const KEY_BYTES_MAX: usize = 512;
+/// Bytes of a task name, a queue name or a worker id.
+pub const NAME_BYTES_MAX: usize = 128;
+/// Bytes of a docket name.
+pub const DOCKET_NAME_BYTES_MAX: usize = 64;
+/// Bytes of one task's args, and of its result, unless the client says otherwise.
+pub const PAYLOAD_BYTES_MAX: usize = 1 << 20;
+/// Bytes of an error kept with a task; what is longer is cut at a character and ends in `…`.
+pub const ERROR_BYTES_MAX: usize = 8 << 10;
+/// Items in one batch of any verb.
+pub const BATCH_ITEMS_MAX: usize = 1_000;
+/// Bytes of payload in one batch; a lease returns fewer tasks rather than more bytes.
+pub const BATCH_BYTES_MAX: usize = 8 << 20;
+/// Names, and queues, that one lease request may list.
+pub const LEASE_NAMES_MAX: usize = 1_000;
+/// Records a filter without an index looks at in one call.
+pub const LIST_LOOK_MAX: usize = 10_000;
+/// Finished records trimmed by one lease call or ack batch.
+pub const TRIM_ITEMS_MAX: usize = 100;
+/// Completed and cancelled records kept, whatever their retention; the oldest go first.
+pub const FINISHED_MAX: usize = 100_000;
+/// Dead records kept, whatever their retention; the oldest go first, with a log line.
+pub const DEAD_MAX: usize = 10_000;
+/// How long a completed or cancelled task is kept unless its ack says otherwise.
+pub const RETENTION: Duration = Duration::from_mins(10);
+/// How long a dead task is kept.
+pub const DEAD_RETENTION: Duration = Duration::from_hours(14 * 24);
+/// Call ids (of adds, schedules and cancels) a record remembers, the latest first to stay.
+pub const CALL_IDS_MAX: usize = 16;
+/// How long a store remembers an answered lease request. Longer than any caller repeats one.
+pub const REQUEST_MEMORY: Duration = Duration::from_mins(3);
+/// How long a caller repeats an unanswered call before it reports "unknown".
+pub const REPEAT_MAX: Duration = Duration::from_mins(1);
+/// Crashes after which a task is dead, unless the task says otherwise.
+pub const CRASHES_MAX: u32 = 5;
+/// From this many crashes on a task is a suspect: a worker holds at most one, so that it takes no innocent with it.
+pub const SUSPECT_CRASHES: u32 = 2;
+/// The longest a perpetual that keeps crashing waits for its next occurrence (unless its interval is longer).
+pub const CRASH_WAIT_MAX: Duration = Duration::from_hours(24);
+/// The shortest and the longest lease.
+pub const LEASE_MIN: Duration = Duration::from_millis(2_500);
+/// See [`LEASE_MIN`].
+pub const LEASE_MAX: Duration = Duration::from_mins(1);
+/// The furthest a task may be put into the future. Keeps microseconds exact in every store (below 2^53).
+pub const DELAY_MAX: Duration = Duration::from_hours(24 * 365 * 10);

@@ -1,0 +1,117 @@
+//! How a task type wants to be run. Policy belongs to the code, so a deploy changes it for tasks already waiting.
+
+use std::time::Duration;
+
+use crate::{Error, Queue, Result, limits};
+
+/// The policy of a task type: limits, waits, lane.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Policy {
+    /// Runs that end with an error, at most; then the task is dead. At least 1.
+    pub attempts_max: u32,
+    /// Leases that run out unsettled (a worker died), at most; then the task is dead. At least 1.
+    pub crashes_max: u32,
+    /// The wait before the next attempt.
+    pub backoff: Backoff,
+    /// How long one run may take; then it is cancelled and counts as a failed attempt.
+    pub timeout: Duration,
+    /// The lane its tasks are added to unless the caller names one.
+    pub queue: Queue,
+    /// How long a finished task is kept. With zero, a repeated add after the task has finished runs again.
+    pub retention: Duration,
+    /// Set for a perpetual: the time from the start of one run to the start of the next.
+    pub every: Option<Duration>,
+}
+
+impl Default for Policy {
+    /// Five attempts over some minutes, five crashes, ten minutes a run, the default queue.
+    fn default() -> Self {
+        Self {
+            attempts_max: 5,
+            crashes_max: limits::CRASHES_MAX,
+            backoff: Backoff::default(),
+            timeout: Duration::from_mins(10),
+            queue: Queue::default(),
+            retention: limits::RETENTION,
+            every: None,
+        }
+    }
+}
+
+impl Policy {
+    /// Refuses what cannot work, with the reason.
+    pub fn check(&self, name: &str) -> Result<()> {
+        let wrong = if self.attempts_max == 0 {
+            "attempts_max is 0, so it would never run; use 1 for a single attempt"
+        } else if self.crashes_max == 0 {
+            "crashes_max is 0, so it would never run; use 1 to give up after the first crash"
+        } else if self.timeout.is_zero() {
+            "timeout is zero, so every run would fail; zero never means infinite here"
+        } else if self.every.is_some_and(|every| every < EVERY_MIN) {
+            "every is below 1s; a loop that tight belongs inside one task"
+        } else if self.backoff.base > self.backoff.max {
+            "backoff.base is longer than backoff.max"
+        } else {
+            return Ok(());
+        };
+        Err(Error::config(format!("register {name}"), wrong))
+    }
+}
+
+/// The shortest interval of a perpetual.
+const EVERY_MIN: Duration = Duration::from_secs(1);
+
+/// Exponential backoff with full jitter: a random wait between zero and the doubled-up bound, so that tasks that
+/// failed together do not come back together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Backoff {
+    /// The bound after the first failure.
+    pub base: Duration,
+    /// The bound is never larger than this.
+    pub max: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { base: Duration::from_secs(1), max: Duration::from_mins(10) }
+    }
+}
+
+impl Backoff {
+    /// The longest wait after `failures` failed runs (at least one).
+    pub fn bound(self, failures: u32) -> Duration {
+        let doublings = failures.saturating_sub(1).min(31);
+        self.base.saturating_mul(1 << doublings).min(self.max)
+    }
+
+    /// A wait after `failures` failed runs, drawn between zero and [`Backoff::bound`].
+    pub fn wait(self, failures: u32) -> Duration {
+        self.bound(failures).mul_f64(fastrand::f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bound_doubles_up_to_its_maximum() {
+        let backoff = Backoff { base: Duration::from_secs(1), max: Duration::from_secs(10) };
+        let bounds: Vec<u64> = [1, 2, 3, 4, 5, 40, u32::MAX].map(|n| backoff.bound(n).as_secs()).to_vec();
+        assert_eq!(bounds, [1, 2, 4, 8, 10, 10, 10]);
+    }
+
+    #[test]
+    fn a_wait_is_drawn_from_the_whole_range() {
+        let backoff = Backoff { base: Duration::from_secs(8), max: Duration::from_secs(8) };
+        let waits: Vec<Duration> = (0..200).map(|_| backoff.wait(1)).collect();
+        assert!(waits.iter().all(|w| *w <= Duration::from_secs(8)));
+        assert!(waits.iter().any(|w| *w < Duration::from_secs(2)) && waits.iter().any(|w| *w > Duration::from_secs(6)));
+    }
+
+    #[test]
+    fn zero_is_refused_not_taken_for_infinite() {
+        let error = Policy { timeout: Duration::ZERO, ..Policy::default() }.check("x").unwrap_err();
+        assert!(error.to_string().contains("zero never means infinite"));
+    }
+}

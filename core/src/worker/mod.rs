@@ -1,0 +1,5 @@
+//! The worker.
+
+/// Runs tasks.
+#[derive(Debug)]
+pub struct Worker;
