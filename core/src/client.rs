@@ -1,5 +1,271 @@
-//! Adding tasks.
+//! Adding tasks: what a service holds.
 
-/// Adds tasks to a docket.
+use std::collections::HashSet;
+use std::future::IntoFuture;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::repeat::{bounded, repeat};
+use crate::{AddAnswer, AddId, CancelAnswer, CancelId, Error, Existing, Fence, Key, Name, NewTask, Payload, Queue};
+use crate::{RequeueAnswer, Result, RunAt, ScheduleAnswer, Store, Task, Timestamp, limits, registry};
+
+/// How long a client repeats an unanswered call, unless told otherwise. A request that adds a task waits this long at
+/// most when the store is away.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Adds tasks to a docket, and cancels them. Cheap to clone; clones share their connections.
 #[derive(Clone, Debug)]
-pub struct Client;
+pub struct Client {
+    store: Arc<dyn Store>,
+    patience: Duration,
+    payload_bytes_max: usize,
+    fallback: Option<Arc<dyn Fallback>>,
+}
+
+/// Where an add goes when the store cannot take it.
+pub trait Fallback: std::fmt::Debug + Send + Sync {
+    /// Takes the task, or says with `None` that it is not one of those it may take.
+    fn take(&self, task: &NewTask, cause: &Error) -> Option<Receipt>;
+}
+
+/// What became of an add.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Receipt {
+    /// The task's identity.
+    pub key: Key,
+    /// What the store said.
+    pub answer: Answer,
+}
+
+/// What the store said to an add or a schedule.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Answer {
+    /// The store has it.
+    Added,
+    /// The store is away; this process will run it or hand it over. Lost if the process dies first.
+    AddedLocally,
+    /// The key is taken; nothing was changed.
+    Exists(Existing),
+    /// The queued task of this key took the new args and time.
+    Moved,
+    /// The key is running; this one takes its place when it ends.
+    Follows,
+}
+
+impl Client {
+    /// A client on `store`.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, patience: PATIENCE, payload_bytes_max: limits::PAYLOAD_BYTES_MAX, fallback: None }
+    }
+
+    /// Sets how long an unanswered call is repeated, at most [`limits::REPEAT_MAX`].
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience.min(limits::REPEAT_MAX);
+        self
+    }
+
+    /// Sets how many bytes of JSON the args of one task may have; the store has a limit of its own.
+    pub fn with_payload_bytes_max(mut self, bytes: usize) -> Self {
+        self.payload_bytes_max = bytes;
+        self
+    }
+
+    /// Sets where adds go that the store cannot take.
+    pub fn with_fallback(mut self, fallback: Arc<dyn Fallback>) -> Self {
+        self.fallback = Some(fallback);
+        self
+    }
+
+    /// The store behind it, for reading and control.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Adds a task; `.await` sends it. An unfinished task of the same key is left as it is.
+    ///
+    /// ```no_run
+    /// # use docket_core::{Client, Task};
+    /// # async fn f<T: Task>(client: Client, scan: T) -> docket_core::Result<()> {
+    /// client.add(scan).key("scan:42:9f3c").after(std::time::Duration::from_secs(5)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped add may or may not have taken effect. With a key of the caller's it can be repeated safely.
+    #[expect(clippy::needless_pass_by_value, reason = "a task that is added is handed over")]
+    pub fn add<T: Task>(&self, task: T) -> Add<'_> {
+        Add::new(self, Verb::Add, &task)
+    }
+
+    /// Places a task, or moves the queued one of the same key; behind a running one it follows. `.await` sends it.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Client::add`].
+    #[expect(clippy::needless_pass_by_value, reason = "a task that is scheduled is handed over")]
+    pub fn schedule<T: Task>(&self, task: T) -> Add<'_> {
+        Add::new(self, Verb::Schedule, &task)
+    }
+
+    /// Adds tasks made by hand, e.g. of a type this process has no code for; one result each.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Client::add`], for each task.
+    pub async fn add_all(&self, tasks: &[NewTask]) -> Result<Vec<Result<AddAnswer>>> {
+        repeat("add tasks", self.patience, || bounded("add tasks", Duration::ZERO, self.store.add(tasks))).await
+    }
+
+    async fn schedule_all(&self, tasks: &[NewTask]) -> Result<Vec<Result<ScheduleAnswer>>> {
+        let what = "schedule tasks";
+        repeat(what, self.patience, || bounded(what, Duration::ZERO, self.store.schedule(tasks))).await
+    }
+
+    /// The queue that the live workers of `name` expect it in, if they agree: for an adder without its code.
+    pub async fn queue_of(&self, name: &Name) -> Result<Option<Queue>> {
+        let workers = bounded("read the workers", Duration::ZERO, self.store.workers()).await?;
+        let mut queues: HashSet<Queue> = HashSet::new();
+        for worker in workers {
+            queues.extend(worker.record.names.into_iter().filter(|(n, _)| n == name).map(|(_, queue)| queue));
+        }
+        Ok(if queues.len() == 1 { queues.into_iter().next() } else { None })
+    }
+
+    /// Cancels a task: at once if it is not running, else its run is told.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped cancel may or may not have taken effect.
+    pub async fn cancel(&self, key: &Key) -> Result<CancelAnswer> {
+        let id = CancelId::unique();
+        let call = || bounded("cancel a task", Duration::ZERO, self.store.cancel(key, id));
+        repeat("cancel a task", self.patience, call).await
+    }
+
+    /// Gives a dead task another life; `fence` is that of the death the caller saw.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped requeue may or may not have taken effect.
+    pub async fn requeue(&self, key: &Key, fence: Option<Fence>) -> Result<RequeueAnswer> {
+        let call = || bounded("requeue a task", Duration::ZERO, self.store.requeue(key, fence));
+        repeat("requeue a task", self.patience, call).await
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Verb {
+    Add,
+    Schedule,
+}
+
+/// A task about to be sent; `.await` sends it.
+#[derive(Debug)]
+#[must_use = "a task is sent when it is awaited"]
+pub struct Add<'a> {
+    client: &'a Client,
+    verb: Verb,
+    /// The first mistake made on the way, told when it is sent.
+    task: Result<NewTask>,
+}
+
+impl<'a> Add<'a> {
+    fn new<T: Task>(client: &'a Client, verb: Verb, task: &T) -> Self {
+        let build = || {
+            let args: Payload = registry::encode(task)?;
+            if args.len() > client.payload_bytes_max {
+                return Err(too_large(T::NAME, args.len(), client.payload_bytes_max));
+            }
+            // Not the interval: an add of a perpetual's type is one extra run beside the chain, not a second chain.
+            Ok(NewTask { queue: T::policy().queue, ..NewTask::new(Name::new(T::NAME)?, args) })
+        };
+        Self { client, verb, task: build() }
+    }
+
+    /// Gives the task an identity: adding it twice is then harmless.
+    pub fn key(mut self, key: impl AsRef<str>) -> Self {
+        self.task = self.task.and_then(|task| Ok(NewTask { key: Key::new(key)?, ..task }));
+        self
+    }
+
+    /// Not before this long from now, by the store's clock.
+    pub fn after(mut self, delay: Duration) -> Self {
+        self.task = self.task.map(|task| NewTask { run_at: RunAt::In(delay), ..task });
+        self
+    }
+
+    /// Not before this moment of the store's clock.
+    pub fn at(mut self, moment: Timestamp) -> Self {
+        self.task = self.task.map(|task| NewTask { run_at: RunAt::At(moment), ..task });
+        self
+    }
+
+    /// In this lane instead of the policy's.
+    pub fn queue(mut self, queue: impl AsRef<str>) -> Self {
+        self.task = self.task.and_then(|task| Ok(NewTask { queue: Queue::new(queue)?, ..task }));
+        self
+    }
+
+    /// With this attempt limit instead of the policy's; at least 1.
+    pub fn attempts_max(mut self, attempts: u32) -> Self {
+        self.task = self.task.map(|mut task| {
+            task.overrides.attempts_max = Some(attempts.max(1));
+            task
+        });
+        self
+    }
+
+    /// As the call of this id, made before: its repetition changes nothing.
+    pub fn add_id(mut self, id: AddId) -> Self {
+        self.task = self.task.map(|task| NewTask { add_id: id, ..task });
+        self
+    }
+
+    async fn send(self) -> Result<Receipt> {
+        let task = self.task?;
+        let tasks = std::slice::from_ref(&task);
+        let key = task.key.clone();
+        let answer = match self.verb {
+            Verb::Schedule => match only(self.client.schedule_all(tasks).await?)? {
+                ScheduleAnswer::Placed => Answer::Added,
+                ScheduleAnswer::Moved => Answer::Moved,
+                ScheduleAnswer::Follows => Answer::Follows,
+            },
+            Verb::Add => match self.client.add_all(tasks).await.and_then(only) {
+                Ok(AddAnswer::Added) => Answer::Added,
+                Ok(AddAnswer::Exists(existing)) => Answer::Exists(existing),
+                Err(error) => {
+                    let fallback = self.client.fallback.as_ref().filter(|_| error.is_retryable());
+                    return fallback.and_then(|fallback| fallback.take(&task, &error)).ok_or(error);
+                }
+            },
+        };
+        Ok(Receipt { key, answer })
+    }
+}
+
+impl<'a> IntoFuture for Add<'a> {
+    type Output = Result<Receipt>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<Receipt>> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
+    }
+}
+
+fn only<T>(answers: Vec<Result<T>>) -> Result<T> {
+    answers.into_iter().next().unwrap_or_else(|| {
+        Err(Error::new(crate::ErrorKind::Internal, "add a task", "the backend gave no answer for the only item"))
+    })
+}
+
+fn too_large(name: &str, bytes: usize, bytes_max: usize) -> Error {
+    let message = format!(
+        "its args have {bytes} bytes; the limit is {bytes_max}. Put large data into object storage and add its address"
+    );
+    Error::new(crate::ErrorKind::TooLarge, format!("add {name}"), message)
+}

@@ -14,8 +14,6 @@ pub enum ErrorKind {
     /// The store cannot be reached, or did not answer in time. Try later; the call may or may not have taken effect,
     /// and repeating it with the same ids is safe.
     Unavailable,
-    /// Repeated until the bound and never answered: whether it took effect is unknown. Look before adding again.
-    Unknown,
     /// The store answered and refused: wrong password, no permission, read-only copy, out of memory.
     Refused,
     /// The lease is no longer ours. Stop the work; somebody else has it or will.

@@ -165,6 +165,12 @@ impl fmt::Debug for Context {
 #[derive(Clone, Default)]
 pub(crate) struct Shared(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
 
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Shared({} values)", self.0.len())
+    }
+}
+
 impl Shared {
     pub(crate) fn insert<T: Any + Send + Sync>(&mut self, value: Arc<T>) {
         self.0.insert(TypeId::of::<T>(), value);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::Serialize;
 
-use crate::{Key, Name, Queue, Result, State, TaskView, WorkerRecord};
+use crate::{Key, Name, Queue, Result, State, TaskView, Timestamp, WorkerRecord};
 
 /// What a store can tell. Reading changes nothing.
 ///
@@ -58,6 +58,8 @@ pub struct Page {
     pub tasks: Vec<TaskView>,
     /// Set while there is more to look at.
     pub next: Option<Cursor>,
+    /// The store's time of the look, by which the states were derived.
+    pub now: Timestamp,
 }
 
 /// How many tasks of one queue and name are in which state.

@@ -21,6 +21,7 @@ mod inspect;
 pub mod limits;
 mod policy;
 mod registry;
+mod repeat;
 mod settings;
 mod task;
 pub mod telemetry;

@@ -34,7 +34,7 @@ pub const DEAD_RETENTION: Duration = Duration::from_hours(14 * 24);
 pub const CALL_IDS_MAX: usize = 16;
 /// How long a store remembers an answered lease request. Longer than any caller repeats one.
 pub const REQUEST_MEMORY: Duration = Duration::from_mins(3);
-/// How long a caller repeats an unanswered call before it reports "unknown".
+/// How long a caller repeats an unanswered call before it reports that its effect is unknown.
 pub const REPEAT_MAX: Duration = Duration::from_mins(1);
 /// Crashes after which a task is dead, unless the task says otherwise.
 pub const CRASHES_MAX: u32 = 5;

@@ -1,1 +1,217 @@
-//! Settings.
+//! Settings that depend on each other are derived, not set twice; what cannot work is refused with the reason.
+
+use std::time::Duration;
+
+use crate::{Error, Queue, Result, display_duration, limits, parse_duration};
+
+/// How a worker behaves. Every heartbeat interval is safe: it moves only how soon a lost worker is noticed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// Tasks run at once. `DOCKET_WORKER_CONCURRENCY`, default 10, 1 to 1,000.
+    pub concurrency: usize,
+    /// See [`Timing`]. `DOCKET_WORKER_HEARTBEAT_INTERVAL`, default 2s.
+    pub heartbeat_interval: Duration,
+    /// See [`Timing`]. `DOCKET_WORKER_MISSED_HEARTBEATS`, default 5.
+    pub missed_heartbeats: u32,
+    /// The longest wait without a wake-up: the bound on noticing work when a wake-up is lost.
+    /// `DOCKET_WORKER_MINIMUM_CHECK_INTERVAL`, default 15s, 10ms to 5m.
+    pub check_interval: Duration,
+    /// The queues to serve, in order of precedence. `DOCKET_WORKER_QUEUES`, comma-separated; empty means those of the
+    /// registered tasks, and `default`.
+    pub queues: Vec<Queue>,
+    /// Serve the queues strictly in order, so that a busy one can starve the next. Otherwise every eighth lease call
+    /// takes the earliest task of all. `DOCKET_WORKER_STRICT_ORDER`, default false.
+    pub order: QueueOrder,
+    /// How long a shutdown waits for running tasks. `DOCKET_WORKER_SHUTDOWN_GRACE`, default 3s, below the usual kill.
+    pub grace: Duration,
+    /// How long a handler may go on after its cancellation fired, before it is dropped. Default 500ms.
+    pub cancel_grace: Duration,
+    /// How long a probe on the handlers' runtime may stay unanswered before renewing stops.
+    /// `DOCKET_WORKER_WEDGED_AFTER`, default 60s.
+    pub wedged_after: Duration,
+    /// How old ready work of this worker's names may get before it is an alarm. `DOCKET_WORKER_OLDEST_READY_ALARM`,
+    /// default 60s.
+    pub oldest_ready_alarm: Duration,
+    /// A worker joins only a docket of the same environment. `DOCKET_ENVIRONMENT`, unset by default.
+    pub environment: Option<String>,
+}
+
+/// Whether a busy queue can starve the next one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum QueueOrder {
+    /// In order, but every eighth lease call takes the earliest task of all.
+    #[default]
+    Fair,
+    /// Strictly in order.
+    Strict,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            concurrency: 10,
+            heartbeat_interval: Duration::from_secs(2),
+            missed_heartbeats: 5,
+            check_interval: Duration::from_secs(15),
+            queues: Vec::new(),
+            order: QueueOrder::Fair,
+            grace: Duration::from_secs(3),
+            cancel_grace: Duration::from_millis(500),
+            wedged_after: Duration::from_mins(1),
+            oldest_ready_alarm: Duration::from_mins(1),
+            environment: None,
+        }
+    }
+}
+
+/// What follows from the heartbeat settings.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Timing {
+    /// `heartbeat_interval × missed_heartbeats`, between [`limits::LEASE_MIN`] and [`limits::LEASE_MAX`].
+    pub lease: Duration,
+    /// The time between renewals: the heartbeat interval, at most a quarter of the lease.
+    pub renewal: Duration,
+}
+
+impl Settings {
+    /// Reads the environment variables named on the fields.
+    pub fn from_env() -> Result<Self> {
+        Self::from_vars(|name| std::env::var(name).ok())
+    }
+
+    /// Reads the same variables from `lookup`. An empty value counts as unset.
+    pub fn from_vars(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let vars = Vars(lookup);
+        let default = Self::default();
+        // Accepted so that an existing deployment starts: precision never depends on it (design: the one rule).
+        vars.duration("DOCKET_WORKER_SCHEDULING_RESOLUTION", Duration::ZERO)?;
+        let settings = Self {
+            concurrency: vars.parsed("DOCKET_WORKER_CONCURRENCY", default.concurrency)?,
+            heartbeat_interval: vars.duration("DOCKET_WORKER_HEARTBEAT_INTERVAL", default.heartbeat_interval)?,
+            missed_heartbeats: vars.parsed("DOCKET_WORKER_MISSED_HEARTBEATS", default.missed_heartbeats)?,
+            check_interval: vars.duration("DOCKET_WORKER_MINIMUM_CHECK_INTERVAL", default.check_interval)?,
+            queues: vars.queues("DOCKET_WORKER_QUEUES")?,
+            order: if vars.parsed("DOCKET_WORKER_STRICT_ORDER", false)? {
+                QueueOrder::Strict
+            } else {
+                QueueOrder::Fair
+            },
+            grace: vars.duration("DOCKET_WORKER_SHUTDOWN_GRACE", default.grace)?,
+            cancel_grace: default.cancel_grace,
+            wedged_after: vars.duration("DOCKET_WORKER_WEDGED_AFTER", default.wedged_after)?,
+            oldest_ready_alarm: vars.duration("DOCKET_WORKER_OLDEST_READY_ALARM", default.oldest_ready_alarm)?,
+            environment: vars.text("DOCKET_ENVIRONMENT"),
+        };
+        settings.timing()?;
+        Ok(settings)
+    }
+
+    /// Refuses what cannot work; derives the rest.
+    pub fn timing(&self) -> Result<Timing> {
+        let refuse = |setting: &str, why: String| Err(Error::config("build the worker", format!("{setting} {why}")));
+        if !(1..=CONCURRENCY_MAX).contains(&self.concurrency) {
+            return refuse("concurrency", format!("is {}; it must be 1 to {CONCURRENCY_MAX}", self.concurrency));
+        }
+        if self.heartbeat_interval.is_zero() {
+            return refuse("heartbeat_interval", "is zero; zero never means infinite, the default is 2s".to_owned());
+        }
+        if self.missed_heartbeats == 0 {
+            return refuse(
+                "missed_heartbeats",
+                "is 0, so every lease would be lost at once; the default is 5".to_owned(),
+            );
+        }
+        if !(CHECK_INTERVAL_MIN..=CHECK_INTERVAL_MAX).contains(&self.check_interval) {
+            let found = display_duration(self.check_interval);
+            return refuse("check_interval", format!("is {found}; it must be 10ms to 5m, the default is 15s"));
+        }
+        if self.wedged_after < limits::LEASE_MIN {
+            let found = display_duration(self.wedged_after);
+            return refuse(
+                "wedged_after",
+                format!("is {found}; below 2.5s a busy runtime would pass for a wedged one"),
+            );
+        }
+        if self.oldest_ready_alarm.is_zero() {
+            return refuse("oldest_ready_alarm", "is zero, so it would always sound; the default is 60s".to_owned());
+        }
+        let lease = self.heartbeat_interval.saturating_mul(self.missed_heartbeats);
+        let lease = lease.clamp(limits::LEASE_MIN, limits::LEASE_MAX);
+        Ok(Timing { lease, renewal: self.heartbeat_interval.min(lease / 4) })
+    }
+}
+
+const CONCURRENCY_MAX: usize = 1_000;
+const CHECK_INTERVAL_MIN: Duration = Duration::from_millis(10);
+const CHECK_INTERVAL_MAX: Duration = Duration::from_mins(5);
+
+/// Environment variables, each error naming the one it is about.
+struct Vars<F>(F);
+
+impl<F: Fn(&str) -> Option<String>> Vars<F> {
+    fn text(&self, name: &str) -> Option<String> {
+        self.0(name).filter(|text| !text.trim().is_empty())
+    }
+
+    fn duration(&self, name: &str, default: Duration) -> Result<Duration> {
+        let Some(text) = self.text(name) else { return Ok(default) };
+        parse_duration(&text).map_err(|e| Error::config(format!("read {name}"), e.to_string()))
+    }
+
+    fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(&self, name: &str, default: T) -> Result<T> {
+        let Some(text) = self.text(name) else { return Ok(default) };
+        text.trim().parse().map_err(|e| Error::config(format!("read {name}"), format!("{text:?}: {e}")))
+    }
+
+    fn queues(&self, name: &str) -> Result<Vec<Queue>> {
+        let text = self.text(name).unwrap_or_default();
+        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+        names.map(Queue::new).collect::<Result<_>>().map_err(|e| Error::config(format!("read {name}"), e.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: &'static str, value: &'static str) -> Result<Settings> {
+        Settings::from_vars(|asked| (asked == name).then(|| value.to_owned()))
+    }
+
+    fn timing(heartbeat: Duration) -> Timing {
+        Settings { heartbeat_interval: heartbeat, ..Settings::default() }.timing().unwrap()
+    }
+
+    #[test]
+    fn any_heartbeat_interval_gives_a_lease_that_is_renewed_in_time() {
+        for millis in [1, 50, 500, 2_000, 30_000, 120_000, 86_400_000] {
+            let Timing { lease, renewal } = timing(Duration::from_millis(millis));
+            assert!((limits::LEASE_MIN..=limits::LEASE_MAX).contains(&lease), "{millis}ms: {lease:?}");
+            assert!(renewal * 4 <= lease, "{millis}ms: {renewal:?} of {lease:?}");
+        }
+        assert_eq!(timing(Duration::from_secs(2)).lease, Duration::from_secs(10));
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_with_its_variable_and_the_reason() {
+        for (name, value, reason) in [
+            ("DOCKET_WORKER_CONCURRENCY", "0", "concurrency is 0"),
+            ("DOCKET_WORKER_CONCURRENCY", "many", "DOCKET_WORKER_CONCURRENCY"),
+            ("DOCKET_WORKER_HEARTBEAT_INTERVAL", "0s", "zero never means infinite"),
+            ("DOCKET_WORKER_HEARTBEAT_INTERVAL", "2", "DOCKET_WORKER_HEARTBEAT_INTERVAL"),
+            ("DOCKET_WORKER_MISSED_HEARTBEATS", "0", "missed_heartbeats is 0"),
+            ("DOCKET_WORKER_MINIMUM_CHECK_INTERVAL", "1h", "check_interval is"),
+            ("DOCKET_WORKER_QUEUES", "a,b c", "DOCKET_WORKER_QUEUES"),
+        ] {
+            let error = with(name, value).unwrap_err();
+            assert_eq!(error.kind(), crate::ErrorKind::Config);
+            assert!(error.to_string().contains(reason), "{name}={value}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_settings_of_the_system_it_replaces_are_taken() {
+        assert!(with("DOCKET_WORKER_SCHEDULING_RESOLUTION", "5s").is_ok());
+        assert_eq!(with("DOCKET_WORKER_QUEUES", "fast, slow").unwrap().queues.len(), 2);
+    }
+}

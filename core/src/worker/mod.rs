@@ -1,5 +1,280 @@
-//! The worker.
+//! The worker: takes tasks, runs them, keeps their leases, settles them, and never stops unseen.
+//!
+//! Each job has one file and one loop, and every loop is supervised:
+//!
+//! * `fetch` — a permit first, then a lease; its answered calls are the worker's sign of life.
+//! * `run` — one task: its timeout, its cancellation, its panic, its outcome.
+//! * `settle` — acks in groups, repeated until answered.
+//! * `heartbeat` — a thread with a runtime and connections of its own, so that handlers cannot starve it.
+//! * `watchdog` — compares what must happen with what did, turns readiness red, restarts a loop that stands still.
 
-/// Runs tasks.
+mod fetch;
+mod finished;
+mod health;
+mod heartbeat;
+mod held;
+mod run;
+mod settle;
+mod stop;
+mod supervise;
+mod watchdog;
+
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use crate::handler::Shared;
+use crate::{Client, Error, Heartbeat, KnownName, Names, Registry, Result, Settings, Store, Timing};
+use crate::{WorkerId, WorkerRecord};
+
+pub use health::{Alarm, Health, HealthHandle};
+pub use stop::Stop;
+
+use held::Held;
+use supervise::Restarts;
+
+/// Runs the tasks of a registry, until stopped.
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use docket_core::{Registry, Settings, Store, Worker};
+///
+/// # async fn f(store: Arc<dyn Store>, registry: Registry) -> docket_core::Result<()> {
+/// let worker = Worker::builder(store).registry(registry).settings(Settings::from_env()?).build()?;
+/// let stop = worker.stop();
+/// tokio::spawn(async move { stop.on_signals().await });
+/// worker.run().await
+/// # }
+/// ```
 #[derive(Debug)]
-pub struct Worker;
+pub struct Worker {
+    inner: Arc<Inner>,
+}
+
+/// What the loops of one worker share.
+#[derive(Debug)]
+struct Inner {
+    id: WorkerId,
+    settings: Settings,
+    timing: Timing,
+    registry: Registry,
+    names: Names,
+    queues: Vec<crate::Queue>,
+    shared: Shared,
+    client: Client,
+    /// Leases, and nothing else, go over this one.
+    fetching: Arc<dyn Store>,
+    /// Acks, and nothing else, go over this one.
+    settling: Arc<dyn Store>,
+    /// Heartbeats, and nothing else, go over this one; first used on the heartbeat thread's runtime.
+    beating: Arc<dyn Store>,
+    permits: Arc<Semaphore>,
+    held: Held,
+    runs: TaskTracker,
+    health: Arc<Health>,
+    restarts: Restarts,
+    stop: Stop,
+    settled: AtomicU64,
+}
+
+/// When a worker ends by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Until {
+    Stopped,
+    Finished,
+}
+
+/// Puts a worker together. What does not fit is refused by [`Builder::build`], with the reason.
+#[derive(Debug)]
+pub struct Builder {
+    store: Arc<dyn Store>,
+    client: Option<Client>,
+    registry: Registry,
+    settings: Settings,
+    shared: Shared,
+}
+
+impl Builder {
+    /// The task types to run.
+    pub fn registry(mut self, registry: Registry) -> Self {
+        self.registry = registry;
+        self
+    }
+
+    /// How to behave.
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// A value that handlers get from [`crate::Context::state`], one per type.
+    pub fn share<T: Any + Send + Sync>(mut self, value: Arc<T>) -> Self {
+        self.shared.insert(value);
+        self
+    }
+
+    /// The client that handlers add further tasks with; one on the same store if not said.
+    pub fn client(mut self, client: Client) -> Self {
+        self.client = Some(client);
+        self
+    }
+
+    /// Checks that everything fits together.
+    pub fn build(self) -> Result<Worker> {
+        let timing = self.settings.timing()?;
+        if self.registry.names().next().is_none() {
+            return Err(Error::config("build the worker", "no task is registered, so it could never run one"));
+        }
+        let known = |name: &crate::Name| {
+            let crashes_max = self.registry.policy(name)?.crashes_max;
+            Some(KnownName { name: name.clone(), crashes_max })
+        };
+        let names = Names::Known(self.registry.names().filter_map(known).collect());
+        let queues = queues_to_serve(&self.settings, &self.registry)?;
+        let id = WorkerId::new(format!("{}:{}", std::process::id(), Uuid::now_v7().simple()))?;
+        let client = self.client.unwrap_or_else(|| Client::new(self.store.clone()));
+        Ok(Worker {
+            inner: Arc::new(Inner {
+                id,
+                timing,
+                names,
+                queues,
+                shared: self.shared,
+                client,
+                fetching: self.store.fork(),
+                settling: self.store.fork(),
+                beating: self.store.fork(),
+                permits: Arc::new(Semaphore::new(self.settings.concurrency)),
+                held: Held::default(),
+                runs: TaskTracker::new(),
+                health: Arc::new(Health::new(&self.settings, timing)),
+                restarts: Restarts::default(),
+                stop: Stop::new(),
+                settled: AtomicU64::new(0),
+                registry: self.registry,
+                settings: self.settings,
+            }),
+        })
+    }
+}
+
+/// The queues named, or those of the registered tasks beside `default`. A task type whose queue is not served would
+/// wait for ever, so that is refused.
+fn queues_to_serve(settings: &Settings, registry: &Registry) -> Result<Vec<crate::Queue>> {
+    let wanted = registry.names().filter_map(|name| registry.policy(name)).map(|policy| policy.queue.clone());
+    if !settings.queues.is_empty() {
+        return Ok(settings.queues.clone());
+    }
+    let mut queues = vec![crate::Queue::default()];
+    for queue in wanted {
+        if !queues.contains(&queue) {
+            queues.push(queue);
+        }
+    }
+    Ok(queues)
+}
+
+impl Worker {
+    /// Starts putting one together on `store`.
+    pub fn builder(store: Arc<dyn Store>) -> Builder {
+        Builder {
+            store,
+            client: None,
+            registry: Registry::new(),
+            settings: Settings::default(),
+            shared: Shared::default(),
+        }
+    }
+
+    /// Its identity: unique per start.
+    pub fn id(&self) -> &WorkerId {
+        &self.inner.id
+    }
+
+    /// The means to stop it from elsewhere.
+    pub fn stop(&self) -> Stop {
+        self.inner.stop.clone()
+    }
+
+    /// Its sign of life, for a readiness probe.
+    pub fn health(&self) -> HealthHandle {
+        HealthHandle(self.inner.health.clone())
+    }
+
+    /// Runs until stopped. An error means that it could not go on: exit non-zero, and let the platform start it anew.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` if the docket belongs to another environment or layout; `Internal` if one of its loops failed again
+    /// and again. A store that is away is not an error: the worker goes on trying.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped run leaves its leases to their deadlines, as a killed process would. Use [`Worker::stop`].
+    pub async fn run(self) -> Result<()> {
+        self.run_with(Until::Stopped).await
+    }
+
+    /// Runs until nothing of its queues and names is ready, running or due within a minute; perpetuals do not count.
+    ///
+    /// # Errors
+    ///
+    /// As [`Worker::run`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Worker::run`].
+    pub async fn run_until_finished(self) -> Result<()> {
+        self.run_with(Until::Finished).await
+    }
+
+    async fn run_with(self, until: Until) -> Result<()> {
+        let inner = self.inner;
+        tracing::info!(
+            docket = %inner.fetching.capabilities().docket,
+            worker = %inner.id,
+            concurrency = inner.settings.concurrency,
+            lease = ?inner.timing.lease,
+            renewal = ?inner.timing.renewal,
+            check_interval = ?inner.settings.check_interval,
+            queues = ?inner.queues,
+            names = ?inner.registry,
+            "worker started"
+        );
+        let end = supervise::run(inner.clone(), until).await;
+        tracing::info!(worker = %inner.id, settled = inner.settled.load(Ordering::Relaxed), "worker stopped");
+        end
+    }
+}
+
+impl Inner {
+    /// The record that leases and heartbeats write.
+    fn record(&self) -> WorkerRecord {
+        let queue_of = |name: &crate::Name| Some((name.clone(), self.registry.policy(name)?.queue.clone()));
+        WorkerRecord {
+            id: self.id.clone(),
+            queues: self.queues.clone(),
+            names: self.registry.names().filter_map(queue_of).collect(),
+            concurrency: self.settings.concurrency,
+            running: self.held.len(),
+            settled: self.settled.load(Ordering::Relaxed),
+            ttl: self.settings.check_interval + self.timing.lease * 2,
+        }
+    }
+
+    /// Takes the worker's record away, so that nobody counts on it any longer. Best effort: the record expires anyway.
+    async fn sign_off(&self) {
+        let beat = Heartbeat {
+            worker: WorkerRecord { ttl: Duration::ZERO, ..self.record() },
+            tokens: Vec::new(),
+            lease: self.timing.lease,
+        };
+        // Safe to lose: the record expires by itself.
+        let _ = tokio::time::timeout(Duration::from_millis(500), self.settling.heartbeat(&beat)).await;
+    }
+}

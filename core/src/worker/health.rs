@@ -1,0 +1,250 @@
+//! The worker's sign of life: what was answered, not what a timer says.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::{Error, LeaseReply, Name, Queue, Settings, Timing, display_duration, repeat};
+
+/// The supervised loops.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Loop {
+    Fetch,
+    Settle,
+    Heartbeat,
+    Watchdog,
+}
+
+impl Loop {
+    pub(super) const ALL: [Self; 4] = [Self::Fetch, Self::Settle, Self::Heartbeat, Self::Watchdog];
+
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Fetch => "fetch",
+            Self::Settle => "settle",
+            Self::Heartbeat => "heartbeat",
+            Self::Watchdog => "watchdog",
+        }
+    }
+}
+
+/// What is known of a worker's well-being.
+#[derive(Debug)]
+pub struct Health {
+    /// The longest a fetch with a free permit may go unanswered.
+    fetch_max: Duration,
+    /// The longest a full worker may go without a renewal.
+    beat_max: Duration,
+    oldest_ready_alarm: Duration,
+    facts: Mutex<Facts>,
+}
+
+#[derive(Debug)]
+struct Facts {
+    progress: [Instant; 4],
+    /// When the watchdog last restarted a loop: it gets its whole time again, but is not called alive for it.
+    restarted: [Instant; 4],
+    failure: [Option<String>; 4],
+    full_since: Option<Instant>,
+    fetched: bool,
+    wedged_for: Option<Duration>,
+    /// Ready work of this worker's names that an answered lease call left behind, and since when it was that old.
+    oldest_ready: Option<(Duration, Instant)>,
+    unserved: Vec<(Queue, Name, Duration)>,
+}
+
+/// Something a person must look at.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Alarm {
+    /// A loop made no progress for this long: the worker is not alive.
+    Stalled {
+        /// Which.
+        name: &'static str,
+        /// For how long.
+        silent: Duration,
+        /// The latest error, if one was seen.
+        error: Option<String>,
+    },
+    /// The handlers' runtime does not run what it is given: leases are no longer renewed.
+    Wedged(Duration),
+    /// Ready work of this worker's names is this old.
+    OldestReady(Duration),
+    /// Ready work is this old, and no live worker handles its name.
+    Unserved(Queue, Name, Duration),
+}
+
+impl Alarm {
+    /// Whether the worker itself is not alive; otherwise the work is late, and it may be somebody else's fault.
+    pub fn is_unready(&self) -> bool {
+        matches!(self, Self::Stalled { .. } | Self::Wedged(_))
+    }
+}
+
+impl std::fmt::Display for Alarm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stalled { name, silent, error } => {
+                write!(f, "the {name} loop made no progress for {}", display_duration(whole(*silent)))?;
+                error.as_ref().map_or(Ok(()), |error| write!(f, ": {error}"))
+            }
+            Self::Wedged(silent) => {
+                write!(f, "the handlers' runtime has run nothing for {}", display_duration(whole(*silent)))
+            }
+            Self::OldestReady(age) => {
+                write!(f, "the oldest ready task has waited {}", display_duration(whole(*age)))
+            }
+            Self::Unserved(queue, name, age) => write!(
+                f,
+                "no live worker handles {name} in queue {queue}; its oldest ready task has waited {}",
+                display_duration(whole(*age))
+            ),
+        }
+    }
+}
+
+fn whole(duration: Duration) -> Duration {
+    Duration::from_secs(duration.as_secs())
+}
+
+/// A worker's health, from outside. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct HealthHandle(pub(super) Arc<Health>);
+
+impl HealthHandle {
+    /// Whether the worker is alive: for a readiness probe.
+    pub fn is_ready(&self) -> bool {
+        !self.alarms().iter().any(Alarm::is_unready)
+    }
+
+    /// Everything that a person should look at now.
+    pub fn alarms(&self) -> Vec<Alarm> {
+        self.0.alarms()
+    }
+}
+
+impl Health {
+    pub(super) fn new(settings: &Settings, timing: Timing) -> Self {
+        let now = Instant::now();
+        Self {
+            fetch_max: settings.check_interval + repeat::CALL_MAX,
+            beat_max: timing.lease,
+            oldest_ready_alarm: settings.oldest_ready_alarm,
+            facts: Mutex::new(Facts {
+                progress: [now; 4],
+                restarted: [now; 4],
+                failure: [const { None }; 4],
+                full_since: None,
+                fetched: false,
+                wedged_for: None,
+                oldest_ready: None,
+                unserved: Vec::new(),
+            }),
+        }
+    }
+
+    fn facts(&self) -> MutexGuard<'_, Facts> {
+        // Each fact stands alone; a panic cannot leave them half changed.
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The store answered a lease call that had `free` permits.
+    pub(super) fn answered(&self, reply: &LeaseReply, free: usize) {
+        let mut facts = self.facts();
+        facts.full_since = None;
+        facts.fetched = true;
+        // Left behind with permits to spare is a contradiction; left behind by a full worker is a backlog. Both are
+        // work that waits, and both are too old at some point.
+        let left = reply.oldest_ready.filter(|_| reply.leases.len() <= free);
+        facts.oldest_ready = left.map(|age| (age, Instant::now()));
+        drop(facts);
+        self.progressed(Loop::Fetch);
+    }
+
+    /// Whether any lease call was answered so far.
+    pub(super) fn has_fetched(&self) -> bool {
+        self.facts().fetched
+    }
+
+    /// Every permit is taken: the heartbeat is the sign of life until one is free.
+    pub(super) fn full(&self) {
+        self.facts().full_since.get_or_insert_with(Instant::now);
+    }
+
+    /// A permit is free again: from now on the next answered lease call is due.
+    pub(super) fn freed(&self) {
+        let mut facts = self.facts();
+        if facts.full_since.take().is_some() {
+            facts.progress[Loop::Fetch as usize] = Instant::now();
+        }
+    }
+
+    pub(super) fn progressed(&self, which: Loop) {
+        let mut facts = self.facts();
+        facts.progress[which as usize] = Instant::now();
+        facts.failure[which as usize] = None;
+        if which == Loop::Heartbeat {
+            facts.wedged_for = None;
+        }
+    }
+
+    pub(super) fn failed(&self, which: Loop, error: &Error) {
+        self.facts().failure[which as usize] = Some(error.to_string());
+    }
+
+    pub(super) fn wedged(&self, silent: Duration) {
+        self.facts().wedged_for = Some(silent);
+    }
+
+    pub(super) fn unserved(&self, unserved: Vec<(Queue, Name, Duration)>) {
+        self.facts().unserved = unserved;
+    }
+
+    /// For how long `which` has stood still, if that is longer than it may.
+    fn stalled(&self, facts: &Facts, which: Loop) -> Option<Duration> {
+        let bound = match which {
+            Loop::Fetch if facts.full_since.is_some() => return None,
+            Loop::Fetch => self.fetch_max,
+            Loop::Heartbeat => self.beat_max,
+            // These wait for work; they are watched by what they leave undone.
+            Loop::Settle | Loop::Watchdog => return None,
+        };
+        let silent = facts.progress[which as usize].elapsed();
+        (silent > bound).then_some(silent)
+    }
+
+    /// The loops to restart now. Each is named once per time it may stand still.
+    pub(super) fn take_stalled(&self) -> Vec<(Loop, Duration)> {
+        let mut facts = self.facts();
+        let stalled = Loop::ALL.into_iter().filter_map(|which| {
+            let silent = self.stalled(&facts, which)?;
+            let bound = if which == Loop::Fetch { self.fetch_max } else { self.beat_max };
+            (facts.restarted[which as usize].elapsed() > bound).then_some((which, silent))
+        });
+        let stalled: Vec<_> = stalled.collect();
+        for (which, _) in &stalled {
+            facts.restarted[*which as usize] = Instant::now();
+        }
+        stalled
+    }
+
+    pub(super) fn alarms(&self) -> Vec<Alarm> {
+        let facts = self.facts();
+        let stalled = Loop::ALL.into_iter().filter_map(|which| Some((which, self.stalled(&facts, which)?)));
+        let mut alarms: Vec<Alarm> = stalled
+            .map(|(which, silent)| Alarm::Stalled {
+                name: which.as_str(),
+                silent,
+                error: facts.failure[which as usize].clone(),
+            })
+            .collect();
+        alarms.extend(facts.wedged_for.map(Alarm::Wedged));
+        if let Some((age, seen)) = facts.oldest_ready
+            && age + seen.elapsed() > self.oldest_ready_alarm
+        {
+            alarms.push(Alarm::OldestReady(age + seen.elapsed()));
+        }
+        let unserved = facts.unserved.iter().cloned();
+        alarms.extend(unserved.map(|(queue, name, age)| Alarm::Unserved(queue, name, age)));
+        alarms
+    }
+}

@@ -1,0 +1,138 @@
+//! Renewing leases, on a thread with a runtime and connections of its own: a handler that blocks its runtime cannot
+//! starve it, and a runtime that is wedged is found out.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+
+use super::Inner;
+use super::health::Loop;
+use crate::repeat::bounded;
+use crate::{Error, ErrorKind, Heartbeat, Result, limits};
+
+/// Beats until the worker's last lease is settled; the caller drops the thread's stop flag.
+pub(super) async fn heartbeat(worker: Arc<Inner>) -> Result<()> {
+    let (ended, end) = tokio::sync::oneshot::channel();
+    let done = Done(Arc::new(AtomicBool::new(false)));
+    let flag = done.0.clone();
+    let handlers = Handle::current();
+    let thread = std::thread::Builder::new().name("docket-heartbeat".to_owned());
+    let spawned = thread.spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let result = match runtime {
+            Ok(runtime) => runtime.block_on(beat_until(&worker, &flag, &handlers)),
+            Err(error) => Err(internal("start the heartbeat's runtime", &error)),
+        };
+        // Safe to lose: the receiver is gone only when the supervisor dropped this loop.
+        let _ = ended.send(result);
+    });
+    spawned.map_err(|error| internal("start the heartbeat's thread", &error))?;
+    // A sender dropped unsent means that the thread panicked.
+    let end = end.await;
+    drop(done);
+    end.unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "keep the heartbeat's thread", "it panicked")))
+}
+
+/// Stops the thread when the supervised loop is dropped, so that a restart never leaves two.
+struct Done(Arc<AtomicBool>);
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+fn internal(what: &'static str, error: &std::io::Error) -> Error {
+    Error::new(ErrorKind::Internal, what, error.to_string())
+}
+
+/// How often the thread looks whether it should end.
+const LOOK: Duration = Duration::from_millis(50);
+
+async fn beat_until(worker: &Inner, done: &AtomicBool, handlers: &Handle) -> Result<()> {
+    let mut probe = Probe::new(handlers.clone());
+    let mut next = Instant::now() + worker.timing.renewal;
+    while !done.load(Ordering::Acquire) {
+        let wait = next.saturating_duration_since(Instant::now()).min(LOOK);
+        tokio::time::sleep(wait).await;
+        if Instant::now() < next {
+            continue;
+        }
+        next = Instant::now() + worker.timing.renewal;
+        if probe.unanswered_for() >= worker.settings.wedged_after {
+            // Said from here: the watchdog lives on the runtime that is wedged.
+            tracing::error!(worker = %worker.id, "the handlers' runtime runs nothing; leases are not renewed");
+            worker.health.wedged(worker.settings.wedged_after);
+        } else {
+            beat(worker).await;
+        }
+        let lost = worker.held.give_up_unproved(worker.timing.lease);
+        if lost > 0 {
+            tracing::error!(worker = %worker.id, leases = lost, "leases not renewed for their whole length: given up");
+        }
+    }
+    Ok(())
+}
+
+/// One renewal of everything held. Without leases there is none: then leasing is the sign of life.
+async fn beat(worker: &Inner) {
+    let tokens = worker.held.tokens();
+    if tokens.is_empty() {
+        worker.health.progressed(Loop::Heartbeat);
+        return;
+    }
+    let asked_at = Instant::now();
+    for tokens in tokens.chunks(limits::BATCH_ITEMS_MAX) {
+        let beat = Heartbeat { worker: worker.record(), tokens: tokens.to_vec(), lease: worker.timing.lease };
+        match within(worker.timing.lease, bounded("renew leases", Duration::ZERO, worker.beating.heartbeat(&beat)))
+            .await
+        {
+            Ok(answers) => {
+                worker.health.progressed(Loop::Heartbeat);
+                for (token, answer) in tokens.iter().zip(answers) {
+                    match answer {
+                        Ok(answer) => worker.held.answered(token.fence, answer, asked_at),
+                        Err(error) => tracing::warn!(key = %token.key, error = ?error, "a lease could not be renewed"),
+                    }
+                }
+            }
+            Err(error) => {
+                worker.health.failed(Loop::Heartbeat, &error);
+                tracing::warn!(worker = %worker.id, error = ?error, "renewing leases failed; trying again");
+            }
+        }
+    }
+}
+
+/// A renewal that takes half a lease has failed: the next one may still come in time.
+async fn within<T>(lease: Duration, call: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(lease / 2, call)
+        .await
+        .unwrap_or_else(|_| Err(Error::new(ErrorKind::Unavailable, "renew leases", "no answer within half a lease")))
+}
+
+/// A question to the handlers' runtime: do you still run what you are given?
+struct Probe {
+    handlers: Handle,
+    answered: Arc<AtomicBool>,
+    asked_at: Instant,
+}
+
+impl Probe {
+    fn new(handlers: Handle) -> Self {
+        Self { handlers, answered: Arc::new(AtomicBool::new(true)), asked_at: Instant::now() }
+    }
+
+    /// How long the latest question has been open; an answered one is asked anew.
+    fn unanswered_for(&mut self) -> Duration {
+        if self.answered.swap(false, Ordering::AcqRel) {
+            self.asked_at = Instant::now();
+            let answered = self.answered.clone();
+            self.handlers.spawn(async move { answered.store(true, Ordering::Release) });
+            return Duration::ZERO;
+        }
+        self.asked_at.elapsed()
+    }
+}

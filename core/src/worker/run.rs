@@ -1,0 +1,163 @@
+//! One run of one task: whatever it does, it ends in exactly one outcome.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::task::{JoinError, JoinHandle};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::Inner;
+use super::held::Reason;
+use super::settle::{self, Settlement};
+use crate::registry::Entry;
+use crate::{Ack, Context, Failure, Lease, Outcome, Payload, Policy, RunAt, display_duration, limits};
+
+type Output = Result<Option<Payload>, Failure>;
+
+/// Runs `lease` and hands its outcome to the settling loop. The permit is free once the handler has ended.
+pub(super) async fn run(
+    worker: Arc<Inner>,
+    lease: Lease,
+    cancellation: CancellationToken,
+    permit: Option<OwnedSemaphorePermit>,
+    acks: mpsc::Sender<Settlement>,
+) {
+    let lease = Arc::new(lease);
+    let span = tracing::info_span!(
+        "task", name = %lease.name, key = %lease.token.key, attempt = lease.attempts + 1, fence = %lease.token.fence
+    );
+    let ack = match worker.registry.find(&lease.name) {
+        Some(entry) => run_known(&worker, entry, &lease, cancellation).instrument(span.clone()).await,
+        // A backend that brings an unknown name broke I9; the task goes back untouched.
+        None => settle::release(lease.token.clone()),
+    };
+    drop(permit);
+    span.in_scope(|| log(&ack.outcome));
+    worker.held.settling(lease.token.fence);
+    // The channel is open as long as a run is: the settling loop ends after the last one.
+    if acks.send(Settlement { ack }).await.is_err() {
+        worker.held.settled(lease.token.fence);
+        tracing::error!(key = %lease.token.key, "outcome not settled: the worker left; the task runs again");
+    }
+}
+
+async fn run_known(worker: &Inner, entry: &Entry, lease: &Arc<Lease>, cancellation: CancellationToken) -> Ack {
+    let fence = lease.token.fence;
+    let ctx = Context::new(lease.clone(), cancellation.clone(), worker.shared.clone(), worker.client.clone());
+    // A task of its own: a panic ends it and nothing else, and it can be dropped if it does not listen.
+    let run = (entry.run)(lease.args.clone(), ctx);
+    let mut handle = tokio::spawn(run.in_current_span());
+    let ended = tokio::select! {
+        ended = &mut handle => Some(ended),
+        () = cancellation.cancelled() => None,
+        () = tokio::time::sleep(entry.policy.timeout) => {
+            worker.held.cancel(fence, Reason::Timeout);
+            None
+        }
+    };
+    let ended = match ended {
+        Some(ended) => Some(ended),
+        None => wind_down(&mut handle, worker.settings.cancel_grace).await,
+    };
+    let outcome = outcome(ended, worker.held.reason(fence), &entry.policy, lease);
+    Ack {
+        token: lease.token.clone(),
+        outcome,
+        attempts_max: entry.policy.attempts_max,
+        retention: entry.policy.retention,
+    }
+}
+
+/// Gives a cancelled handler a moment to end by itself, then drops it.
+async fn wind_down(handle: &mut JoinHandle<Output>, grace: Duration) -> Option<Result<Output, JoinError>> {
+    if let Ok(ended) = tokio::time::timeout(grace, &mut *handle).await {
+        return Some(ended);
+    }
+    handle.abort();
+    // A handler that blocks its thread cannot be dropped; it must not hold the worker as well.
+    handle.now_or_never().filter(Result::is_ok)
+}
+
+/// Decides the outcome. A run that completed is completed, whatever it was asked meanwhile.
+fn outcome(
+    ended: Option<Result<Output, JoinError>>,
+    reason: Option<Reason>,
+    policy: &Policy,
+    lease: &Lease,
+) -> Outcome {
+    let failure = match ended {
+        Some(Ok(Ok(result))) => return completed(result, policy, lease),
+        Some(Ok(Err(failure))) => Some(failure),
+        Some(Err(panic)) if panic.is_panic() => Some(Failure::Retry(panic_message(panic))),
+        Some(Err(_)) | None => None,
+    };
+    match (reason, failure) {
+        (Some(Reason::Cancelled), _) => Outcome::Cancelled,
+        (Some(Reason::Lost | Reason::Shutdown), _) => Outcome::Release,
+        (Some(Reason::Timeout), _) => {
+            let error = format!("ran longer than its timeout of {}", display_duration(policy.timeout));
+            retry(policy.backoff.wait(lease.attempts + 1), error)
+        }
+        (None, Some(Failure::Retry(error))) => retry(policy.backoff.wait(lease.attempts + 1), error),
+        (None, Some(Failure::RetryAfter(after, error))) => retry(after, error),
+        (None, Some(Failure::Snooze(after))) => Outcome::Snooze { after },
+        (None, Some(Failure::Fatal(error))) => Outcome::Dead { error: bounded(error) },
+        (None, Some(Failure::Cancelled) | None) => {
+            retry(policy.backoff.wait(lease.attempts + 1), "stopped itself without being asked to".to_owned())
+        }
+    }
+}
+
+fn completed(result: Option<Payload>, policy: &Policy, lease: &Lease) -> Outcome {
+    match lease.every {
+        // The code's interval comes before the record's: a deploy that changes it takes effect at the next run.
+        Some(every) => Outcome::Repeat { at: RunAt::In(policy.every.unwrap_or(every)), args: None },
+        None => Outcome::Completed(result),
+    }
+}
+
+fn retry(after: Duration, error: String) -> Outcome {
+    Outcome::Retry { after, error: bounded(error) }
+}
+
+fn panic_message(panic: JoinError) -> String {
+    let payload = panic.into_panic();
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+    format!("panicked: {}", text.as_deref().unwrap_or("(no message)"))
+}
+
+/// At most [`limits::ERROR_BYTES_MAX`] bytes, cut at a character.
+fn bounded(mut error: String) -> String {
+    if error.len() > limits::ERROR_BYTES_MAX {
+        let cut = error.floor_char_boundary(limits::ERROR_BYTES_MAX - '…'.len_utf8());
+        error.truncate(cut);
+        error.push('…');
+    }
+    error
+}
+
+fn log(outcome: &Outcome) {
+    match outcome {
+        Outcome::Completed(_) | Outcome::Repeat { .. } => tracing::debug!("task completed"),
+        Outcome::Retry { after, error } => tracing::warn!(?after, error, "task failed; an attempt is counted"),
+        Outcome::Dead { error } => tracing::error!(error, "task failed for good"),
+        Outcome::Snooze { after } => tracing::debug!(?after, "task snoozed"),
+        Outcome::Release => tracing::info!("task given back, uncounted"),
+        Outcome::Cancelled => tracing::info!("task cancelled"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_error_is_cut_at_a_character() {
+        let cut = bounded("ü".repeat(limits::ERROR_BYTES_MAX));
+        assert!(cut.len() <= limits::ERROR_BYTES_MAX && cut.ends_with('…'));
+    }
+}

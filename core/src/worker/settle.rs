@@ -1,0 +1,113 @@
+//! Acks in groups: what piles up while one call is under way goes out with the next.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::health::Loop;
+use super::{Inner, fetch};
+use crate::repeat::{bounded, repeat};
+use crate::{Ack, AckAnswer, ErrorKind, Outcome, Result, Token, limits};
+
+/// Outcomes waiting to be settled. A full channel holds up runs that have ended, not the heartbeat.
+pub(super) const WAITING_MAX: usize = 1_000;
+
+/// One outcome on its way to the store.
+#[derive(Debug)]
+pub(super) struct Settlement {
+    pub(super) ack: Ack,
+}
+
+/// The ack that puts a task back in its place in the line.
+pub(super) fn release(token: Token) -> Ack {
+    Ack { token, outcome: Outcome::Release, attempts_max: 1, retention: limits::RETENTION }
+}
+
+/// The settling loop's end of the channel, and what it has taken out of it: both outlive a restart of the loop, so
+/// that no outcome is lost with it.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    waiting: mpsc::Receiver<Settlement>,
+    batch: Vec<Ack>,
+}
+
+impl Inbox {
+    pub(super) fn new(waiting: mpsc::Receiver<Settlement>) -> Self {
+        Self { waiting, batch: Vec::new() }
+    }
+}
+
+/// Settles until every run has ended and the channel is closed.
+pub(super) async fn settle(worker: Arc<Inner>, inbox: Arc<tokio::sync::Mutex<Inbox>>) -> Result<()> {
+    let mut inbox = inbox.lock().await;
+    let Inbox { waiting, batch } = &mut *inbox;
+    loop {
+        if batch.is_empty() && !fill(waiting, batch).await {
+            return Ok(());
+        }
+        let what = "settle tasks";
+        let call = || bounded(what, Duration::ZERO, worker.settling.ack(batch, None));
+        match repeat(what, limits::REPEAT_MAX, call).await {
+            Ok(reply) => {
+                worker.health.progressed(Loop::Settle);
+                fetch::log_swept(&worker, &reply.swept);
+                let again =
+                    batch.drain(..).zip(reply.answers).filter_map(|(ack, answer)| answered(&worker, ack, answer));
+                *batch = again.collect();
+            }
+            Err(error) => {
+                worker.health.failed(Loop::Settle, &error);
+                tracing::error!(
+                    worker = %worker.id, error = ?error, tasks = batch.len(),
+                    "outcomes not settled; whether they arrived is unknown, and the tasks may run again"
+                );
+                batch.drain(..).for_each(|ack| worker.held.settled(ack.token.fence));
+            }
+        }
+    }
+}
+
+/// Waits for one outcome and takes those that are there beside it, within the limits of a batch.
+async fn fill(waiting: &mut mpsc::Receiver<Settlement>, batch: &mut Vec<Ack>) -> bool {
+    let Some(first) = waiting.recv().await else { return false };
+    let mut bytes = weight(&first.ack);
+    batch.push(first.ack);
+    while batch.len() < limits::BATCH_ITEMS_MAX
+        && bytes + limits::PAYLOAD_BYTES_MAX <= limits::BATCH_BYTES_MAX
+        && let Ok(next) = waiting.try_recv()
+    {
+        bytes += weight(&next.ack);
+        batch.push(next.ack);
+    }
+    true
+}
+
+fn weight(ack: &Ack) -> usize {
+    match &ack.outcome {
+        Outcome::Completed(Some(result)) => result.len(),
+        _ => 0,
+    }
+}
+
+/// Takes in one answer; an ack that the store refuses as it is becomes one it can take.
+fn answered(worker: &Inner, ack: Ack, answer: Result<AckAnswer>) -> Option<Ack> {
+    let fence = ack.token.fence;
+    match answer {
+        Ok(AckAnswer::Settled) => {
+            worker.settled.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(AckAnswer::Stale) => {
+            tracing::warn!(key = %ack.token.key, %fence, "outcome came too late: settled before, or the lease was lost");
+        }
+        Err(error) if error.kind() == ErrorKind::TooLarge && !matches!(ack.outcome, Outcome::Dead { .. }) => {
+            return Some(Ack { outcome: Outcome::Dead { error: format!("the run ended, but {error}") }, ..ack });
+        }
+        Err(error) => {
+            tracing::error!(key = %ack.token.key, %fence, error = ?error, "outcome refused by the store");
+        }
+    }
+    worker.held.settled(fence);
+    None
+}
