@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn a_delay_is_never_rounded_down() {
         assert_eq!(micros(Duration::from_nanos(1)), 1);
-        assert_eq!(micros(Duration::from_nanos(1_000)), 1);
+        assert_eq!(micros(Duration::from_nanos(1_001)), 2);
     }
 
     #[test]

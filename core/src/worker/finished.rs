@@ -22,7 +22,7 @@ pub(super) async fn finished(worker: &Inner) {
             Ok(false) => return,
             Ok(true) => {}
             Err(error) => {
-                tracing::warn!(worker = %worker.id, error = ?error, "could not ask what is left; trying again")
+                tracing::warn!(worker = %worker.id, error = ?error, "could not ask what is left; trying again");
             }
         }
     }

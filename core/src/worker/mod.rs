@@ -135,7 +135,7 @@ impl Builder {
             Some(KnownName { name: name.clone(), crashes_max })
         };
         let names = Names::Known(self.registry.names().filter_map(known).collect());
-        let queues = queues_to_serve(&self.settings, &self.registry)?;
+        let queues = queues_to_serve(&self.settings, &self.registry);
         let id = WorkerId::new(format!("{}:{}", std::process::id(), Uuid::now_v7().simple()))?;
         let client = self.client.unwrap_or_else(|| Client::new(self.store.clone()));
         Ok(Worker {
@@ -163,12 +163,11 @@ impl Builder {
     }
 }
 
-/// The queues named, or those of the registered tasks beside `default`. A task type whose queue is not served would
-/// wait for ever, so that is refused.
-fn queues_to_serve(settings: &Settings, registry: &Registry) -> Result<Vec<crate::Queue>> {
+/// The queues named, or `default` and those of the registered tasks.
+fn queues_to_serve(settings: &Settings, registry: &Registry) -> Vec<crate::Queue> {
     let wanted = registry.names().filter_map(|name| registry.policy(name)).map(|policy| policy.queue.clone());
     if !settings.queues.is_empty() {
-        return Ok(settings.queues.clone());
+        return settings.queues.clone();
     }
     let mut queues = vec![crate::Queue::default()];
     for queue in wanted {
@@ -176,7 +175,7 @@ fn queues_to_serve(settings: &Settings, registry: &Registry) -> Result<Vec<crate
             queues.push(queue);
         }
     }
-    Ok(queues)
+    queues
 }
 
 impl Worker {
