@@ -1,1 +1,33 @@
-//! docket-redis.
+//! Docket on Redis (6.2 or later) and Valkey: each transition of `docs/transitions.md` is one Lua script.
+//!
+//! All keys of a docket share one hash tag, `docket:{NAME}:`; `scripts/prelude.lua` lists them. Time is the server's.
+//! A wait is a blocking read on a connection of its own, so nothing polls.
+//!
+//! # Guarantees
+//!
+//! * What a script does, it does whole: the first write of each is one that the server refuses when it is out of memory,
+//!   read-only or cannot persist.
+//! * Every call has a deadline, over connecting, the handshake and the answer together.
+//! * A password reaches no log, no error and no `Debug`.
+//!
+//! # Assumptions
+//!
+//! The server keeps what it has acknowledged. It does not with an evicting `maxmemory-policy` (refused by
+//! [`RedisBackend::connect`]), without persistence, or in a fail-over to a copy that missed writes:
+//! [`docket_core::Inspect::examine`] says which of these applies.
+
+// mod backend;
+// mod connection;
+// mod control;
+mod error;
+// mod examine;
+// mod inspect;
+mod options;
+// mod scripts;
+// #[cfg(feature = "testing")] mod testing;
+mod url;
+// mod wait;
+// mod wire;
+
+// pub use backend::RedisBackend;
+pub use options::Options;

@@ -1,1 +1,38 @@
-//! conformance-tests.
+//! The conformance suite: what every backend of Docket must do, as cases by name.
+//!
+//! A backend is a [`docket_core::Store`] that passes. It hands the suite a [`Factory`] of stores whose clock can be set
+//! ([`docket_core::TestStore`]) and gets one test per case, named after the rule it protects:
+//!
+//! ```ignore
+//! conformance_tests::suite!(MyFactory::new());
+//! // test lease::a_live_lease_is_exclusive ... ok
+//! ```
+//!
+//! Each case runs on the bare store, on a docket of its own, with a clock that stands still unless it is moved. After
+//! each, [`docket_core::Inspect::audit`] must find records and indexes in agreement (I7), and nothing of the docket may
+//! be left once it has been cleared.
+//!
+//! * [`cases`]: the rules, one module per subject.
+//! * [`stage`]: what a case may use.
+//! * [`runner`]: how one case is run, and what is checked after it.
+//! * [`servers`]: how a test finds a real Redis.
+
+pub mod cases;
+pub mod runner;
+pub mod servers;
+pub mod stage;
+
+pub use cases::{Case, all};
+pub use runner::{Factory, run, run_case};
+pub use stage::Stage;
+
+/// Declares one test per case, in a module per subject, on the stores of the [`Factory`] that `$factory` makes.
+#[macro_export]
+macro_rules! suite {
+    ($factory:expr) => {
+        fn conformance_factory() -> impl $crate::Factory {
+            $factory
+        }
+        $crate::each_case! { @tests }
+    };
+}

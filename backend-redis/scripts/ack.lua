@@ -1,0 +1,75 @@
+-- Transition: Leased -> what the outcome says, for each current token; then, if asked, one lease call.
+-- Keys: meta. Args: the number of acks; per ack: key, fence, request, outcome, kind of time, its microseconds, whether
+-- there is a text (0, 1), the text (result, error or args), attempts_max, retention; then 0, or 1 and a lease request.
+-- Result: one text per ack (settled, stale, corrupt); dead trimmed; the lease reply or nil.
+-- Twice: a record knows the token settled last and answers settled again; the lease request is idempotent by its own id.
+
+local function settle(rec, ack)
+  local outcome = ack.outcome
+  if rec.cancelling and outcome ~= 'completed' then outcome = 'cancelled' end
+  rec.settled_fence, rec.settled_request = rec.fence, rec.request
+  if outcome == 'completed' then
+    rec.result = ack.text
+    rec.crashed = 0
+    if rec.every and not rec.cancelling then
+      next_at(rec, now + rec.every)
+    else
+      finish(rec, 'completed', ack.retention)
+    end
+  elseif outcome == 'retry' then
+    rec.error = ack.text
+    if rec.attempts + 1 < (rec.attempts_max or ack.attempts_max) then
+      rec.attempts = rec.attempts + 1
+      back(rec, ack.micros)
+    elseif rec.every then
+      rec.crashed = 0
+      next_at(rec, now + rec.every, ack.text)
+    else
+      finish(rec, 'dead', ack.retention)
+    end
+  elseif outcome == 'snooze' then
+    back(rec, ack.micros)
+  elseif outcome == 'release' then
+    rec.state, rec.visible = 'queued', rec.due
+    promote(rec)
+  elseif outcome == 'dead' then
+    rec.error = ack.text
+    rec.crashed = 0
+    if rec.every then next_at(rec, now + rec.every, ack.text) else finish(rec, 'dead', ack.retention) end
+  elseif outcome == 'repeat' then
+    rec.crashed = 0
+    if ack.text then rec.args = ack.text end
+    next_at(rec, resolve(ack.kind, ack.micros, rec.leased))
+  else
+    rec.crashed = 0
+    finish(rec, 'cancelled', ack.retention)
+  end
+end
+
+begin()
+local answers = {}
+for i = 1, number() do
+  local key, fence, request = arg(), number(), arg()
+  local ack = { outcome = arg(), kind = arg(), micros = number() }
+  local has_text, text = arg() == '1', arg()
+  if has_text then ack.text = text end
+  ack.attempts_max, ack.retention = number(), number()
+  local rec, corrupt = load(key)
+  local answer = corrupt and 'corrupt' or 'stale'
+  if rec and rec.state == 'leased' and rec.fence == fence and rec.request == request then
+    unplace(key, rec)
+    settle(rec, ack)
+    place(key, rec)
+    save(key, rec)
+    answer = 'settled'
+  elseif rec and rec.settled_fence == fence and rec.settled_request == request then
+    answer = 'settled'
+  end
+  answers[i] = answer
+end
+local dead_trimmed = trim()
+settle_lanes()
+local reply = false
+if number() == 1 then reply = take(read_request(), false) end
+finish_writes()
+return { answers, dead_trimmed, reply }

@@ -1,0 +1,27 @@
+-- Transition: Queued -> Cancelled; Leased in time -> cancelling, no follower; Leased and late -> Cancelled.
+-- Keys: meta. Args: key, cancel id.
+-- Result: cancelled, cancelling, finished:STATE, notfound, corrupt.
+-- Twice: a record knows the cancel id and gives the first answer again; a later life is never hit.
+begin()
+local key, id = arg(), arg()
+local rec, corrupt = load(key)
+if corrupt then return 'corrupt' end
+if not rec then return 'notfound' end
+local answer = answered(rec, id)
+if answer then return answer end
+if is_finished(rec) then
+  answer = 'finished:' .. rec.state
+elseif rec.state == 'leased' and rec.visible > now then
+  answer = 'cancelling'
+  rec.cancelling, rec.follower = true, nil
+else
+  answer = 'cancelled'
+  unplace(key, rec)
+  rec.follower = nil
+  finish(rec, 'cancelled', RETENTION)
+  place(key, rec)
+end
+remember(rec, id, answer)
+save(key, rec)
+finish_writes()
+return answer

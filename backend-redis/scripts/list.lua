@@ -1,0 +1,41 @@
+-- Transition: none. Reads a page of one index.
+-- Keys: meta. Args: index, score and member to go on after (both empty: from the start), records to look at, tasks to
+-- bring, bytes to bring, state, name, queue (each may be empty: all).
+-- Result: views; records looked at; bytes brought; score and member of the last one looked at (empty: the end).
+local index, after_score, after = arg(), optional_number(), arg()
+local look, limit, bytes = number(), number(), number()
+local state, name, queue = optional(), optional(), optional()
+local shelf = index == 'finished' or index == 'dead' or index == 'kept'
+
+-- The rank of the first entry after the cursor, found by halving: the entry itself may be gone.
+local low, high = 0, call('ZCARD', P .. index)
+while after_score and low < high do
+  local middle = math.floor((low + high) / 2)
+  local entry = call('ZRANGE', P .. index, middle, middle, 'WITHSCORES')
+  local score = tonumber(entry[2])
+  if score < after_score or (score == after_score and entry[1] <= after) then
+    low = middle + 1
+  else
+    high = middle
+  end
+end
+
+local views, looked, brought, score = {}, 0, 0, nil
+local entries = call('ZRANGE', P .. index, low, low + look - 1, 'WITHSCORES')
+local keys = {}
+for i = 1, #entries, 2 do keys[#keys + 1] = shelf and entries[i] or key_of(entries[i]) end
+local records = load_all(keys)
+for i, key in ipairs(keys) do
+  local rec = records[i]
+  local fits = rec and (not state or shown_state(rec) == state) and (not name or rec.name == name)
+    and (not queue or rec.queue == queue)
+  if fits then
+    if #views > 0 and brought + #rec.args > bytes then break end
+    views[#views + 1] = view(key, rec)
+    brought = brought + #rec.args
+  end
+  looked, after, score = looked + 1, entries[2 * i - 1], entries[2 * i]
+  if #views >= limit or brought >= bytes then break end
+end
+local ended = looked == #keys and #keys < look
+return { views, looked, brought, ended and '' or (score or ''), ended and '' or after }

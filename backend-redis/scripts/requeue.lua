@@ -1,0 +1,20 @@
+-- Transition: Dead, or a finished perpetual, of the same fence -> Queued, due now.
+-- Keys: meta. Args: key, fence (0: it never had one).
+-- Result: requeued, exists:STATE, exists:cancelling, notfound, corrupt.
+-- Twice: a record knows the fence requeued last and answers requeued again; a later life is never hit.
+begin()
+local key, fence = arg(), number()
+local rec, corrupt = load(key)
+if corrupt then return 'corrupt' end
+if not rec then return 'notfound' end
+if rec.requeued == fence then return 'requeued' end
+local over = rec.state == 'dead' or (is_finished(rec) and rec.every)
+if not over or (rec.fence or 0) ~= fence then return existing(rec) end
+unplace(key, rec)
+rec.state, rec.visible, rec.due, rec.requeued = 'queued', now, now, fence
+rec.attempts, rec.crashes, rec.failures, rec.crashed = 0, 0, 0, 0
+begin_life(rec)
+place(key, rec)
+save(key, rec)
+finish_writes()
+return 'requeued'

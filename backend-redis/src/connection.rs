@@ -1,0 +1,190 @@
+//! Connections: opened late, bounded in everything, dropped when they cannot be trusted.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use docket_core::{Error, Result};
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Cmd, RedisError, Script, ServerErrorKind, Value};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use crate::error::{describe, meaning_of, unanswered};
+use crate::url::Address;
+use crate::{Options, wire};
+
+/// A server to open connections to.
+pub(crate) struct Server {
+    client: redis::Client,
+    /// The URL, masked, for errors.
+    pub(crate) address: String,
+    pub(crate) options: Options,
+}
+
+impl Server {
+    pub(crate) fn new(address: &Address, options: Options) -> Result<Self> {
+        let masked = address.to_string();
+        let client = redis::Client::open(address.info.clone())
+            .map_err(|e| describe(e, "prepare the connection", &masked))?;
+        Ok(Self { client, address: masked, options })
+    }
+
+    /// Opens a connection whose answers may take as long as the caller's own deadline allows.
+    ///
+    /// The whole handshake is inside the one deadline: a peer that accepts and never answers is not waited for longer.
+    pub(crate) async fn open(&self) -> Result<MultiplexedConnection> {
+        // The driver's own default is 500 ms for every answer, blocking reads included; deadlines are ours here.
+        let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+        match timeout(self.options.connect, self.client.get_multiplexed_async_connection_with_config(&config)).await {
+            Ok(opened) => opened.map_err(|e| describe(e, "connect to the store", &self.address)),
+            Err(_) => Err(unanswered("connect to the store", &self.address)),
+        }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("address", &self.address).field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// One connection for commands, shared by concurrent calls, opened by the first and made again after a failure.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) server: Arc<Server>,
+    open: Mutex<Slot>,
+}
+
+#[derive(Default)]
+struct Slot {
+    connection: Option<MultiplexedConnection>,
+    /// Grows with each connection made, so that a failure closes the connection it happened on and no later one.
+    generation: u64,
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot").field("open", &self.connection.is_some()).finish_non_exhaustive()
+    }
+}
+
+/// How one try went wrong.
+struct Failure {
+    error: RedisError,
+    /// The connection had served before and was found broken: a new one may well work.
+    stale: bool,
+}
+
+impl Connection {
+    pub(crate) fn new(server: Arc<Server>) -> Self {
+        Self { server, open: Mutex::default() }
+    }
+
+    /// Runs a script. `arguments` come after the docket's meta key.
+    ///
+    /// Scripts are safe to repeat, so a connection that had died unnoticed costs one transparent repetition.
+    pub(crate) async fn script(
+        &self,
+        script: &Script,
+        meta: &str,
+        arguments: &wire::Arguments,
+        operation: &'static str,
+    ) -> Result<Value> {
+        let mut cmd = Cmd::with_capacity(arguments.len() + 4, arguments.bytes() + 128);
+        cmd.arg("EVALSHA").arg(script.get_hash()).arg(1).arg(meta);
+        arguments.append_to(&mut cmd);
+        self.run(&cmd, Some(script), operation).await
+    }
+
+    /// Runs a command that is safe to repeat.
+    pub(crate) async fn command(&self, cmd: &Cmd, operation: &'static str) -> Result<Value> {
+        self.run(cmd, None, operation).await
+    }
+
+    async fn run(&self, cmd: &Cmd, script: Option<&Script>, operation: &'static str) -> Result<Value> {
+        let deadline = self.server.options.connect + self.server.options.response;
+        let tries = async {
+            match self.try_once(cmd, script).await? {
+                Err(failure) if failure.stale => match self.try_once(cmd, script).await? {
+                    Err(failure) => Err(describe(failure.error, operation, &self.server.address)),
+                    Ok(value) => Ok(value),
+                },
+                Err(failure) => Err(describe(failure.error, operation, &self.server.address)),
+                Ok(value) => Ok(value),
+            }
+        };
+        timeout(deadline, tries).await.unwrap_or_else(|_| Err(unanswered(operation, &self.server.address)))
+    }
+
+    async fn try_once(&self, cmd: &Cmd, script: Option<&Script>) -> Result<Result<Value, Failure>, Error> {
+        let (mut connection, generation, reused) = self.connection().await?;
+        let answer = timeout(self.server.options.response, send(&mut connection, cmd, script)).await;
+        let error = match answer {
+            Ok(Ok(value)) => return Ok(Ok(value)),
+            Ok(Err(error)) => error,
+            // Late answers would be read as answers to later commands' deadlines: give the connection up.
+            Err(_) => std::io::Error::from(std::io::ErrorKind::TimedOut).into(),
+        };
+        if meaning_of(&error).drop_connection {
+            self.give_up(generation).await;
+        }
+        let stale = reused && error.is_connection_dropped();
+        Ok(Err(Failure { error, stale }))
+    }
+
+    /// The open connection, or a new one. Whoever waits here for another's connecting is bounded by its own deadline.
+    async fn connection(&self) -> Result<(MultiplexedConnection, u64, bool)> {
+        let mut slot = self.open.lock().await;
+        if let Some(connection) = &slot.connection {
+            return Ok((connection.clone(), slot.generation, true));
+        }
+        let connection = self.server.open().await?;
+        slot.generation += 1;
+        slot.connection = Some(connection.clone());
+        Ok((connection, slot.generation, false))
+    }
+
+    async fn give_up(&self, generation: u64) {
+        let mut slot = self.open.lock().await;
+        if slot.generation == generation {
+            slot.connection = None;
+        }
+    }
+}
+
+/// Sends by hash; a server that does not know the script (restarted, flushed) is given it once.
+async fn send(
+    connection: &mut MultiplexedConnection,
+    cmd: &Cmd,
+    script: Option<&Script>,
+) -> std::result::Result<Value, RedisError> {
+    let first = cmd.query_async(connection).await;
+    match (first, script) {
+        (Err(error), Some(script)) if error.kind() == redis::ErrorKind::Server(ServerErrorKind::NoScript) => {
+            script.load_async(connection).await?;
+            cmd.query_async(connection).await
+        }
+        (first, _) => first,
+    }
+}
+
+/// A reading connection: whatever it takes off a list it delivers, since whoever owns it never drops a read.
+pub(crate) async fn blocking_read(
+    connection: &mut MultiplexedConnection,
+    lists: &[String],
+    block: Duration,
+    margin: Duration,
+) -> std::result::Result<Option<String>, RedisError> {
+    let mut cmd = redis::cmd("BLPOP");
+    for list in lists {
+        cmd.arg(list);
+    }
+    // Zero would wait for ever, and the server counts whole milliseconds.
+    let millis = block.as_millis().max(1);
+    cmd.arg(format!("{}.{:03}", millis / 1_000, millis % 1_000));
+    match timeout(block + margin, cmd.query_async::<Option<(String, String)>>(connection)).await {
+        Ok(answer) => Ok(answer?.map(|(list, _)| list)),
+        Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+    }
+}

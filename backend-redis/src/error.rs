@@ -1,0 +1,139 @@
+//! What the server's codes mean to a caller: the one place that decides it.
+
+use std::borrow::Cow;
+
+use docket_core::{Error, ErrorKind, Retryable};
+use redis::{RedisError, ServerErrorKind};
+
+/// What a failed command means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Meaning {
+    pub(crate) kind: ErrorKind,
+    pub(crate) retryable: Retryable,
+    /// Whether the connection can no longer be trusted (broken, answering late, on the wrong server).
+    pub(crate) drop_connection: bool,
+    advice: &'static str,
+}
+
+/// The error of trying to `operation` on the server at `address` (masked).
+pub(crate) fn describe(error: RedisError, operation: impl Into<Cow<'static, str>>, address: &str) -> Error {
+    let meaning = meaning_of(&error);
+    let message = format!("{address}: {}", meaning.advice);
+    Error::new(meaning.kind, operation, message).retryable(meaning.retryable).with_source(error)
+}
+
+/// No answer within the deadline.
+pub(crate) fn unanswered(operation: impl Into<Cow<'static, str>>, address: &str) -> Error {
+    let message = format!("{address}: no answer in time; check that the server is reachable and not overloaded");
+    Error::new(ErrorKind::Unavailable, operation, message)
+}
+
+/// The server's code; from inside a script, older servers wrap it into a text.
+fn code_of(error: &RedisError) -> &str {
+    let code = error.code().unwrap_or("");
+    if code != "ERR" {
+        return code;
+    }
+    let detail = error.detail().unwrap_or("");
+    let known = ["OOM", "READONLY", "MISCONF", "NOREPLICAS", "NOPERM", "WRONGTYPE", "MASTERDOWN"];
+    known.into_iter().find(|code| detail.split([' ', '-', ':']).any(|word| word == *code)).unwrap_or(code)
+}
+
+pub(crate) fn meaning_of(error: &RedisError) -> Meaning {
+    use ErrorKind::{Config, Corrupt, Internal, Refused, Unavailable, Unsupported};
+    use Retryable::{No, Yes};
+    let meaning = |kind, retryable, advice| Meaning { kind, retryable, drop_connection: false, advice };
+    let broken = |meaning| Meaning { drop_connection: true, ..meaning };
+    match error.kind() {
+        // Refused, reset, timed out, name not found: the network or the server is away.
+        redis::ErrorKind::Io => {
+            return broken(meaning(Unavailable, Yes, "the server cannot be reached or did not answer in time"));
+        }
+        // An answer that cannot be read leaves the connection in the middle of it.
+        redis::ErrorKind::Parse => return broken(meaning(Unavailable, Yes, "the answer could not be read")),
+        redis::ErrorKind::AuthenticationFailed => {
+            return broken(meaning(Refused, No, "wrong password or user; check both in the URL"));
+        }
+        redis::ErrorKind::InvalidClientConfig => {
+            return broken(meaning(Config, No, "the connection cannot be made with these settings"));
+        }
+        redis::ErrorKind::Client => return meaning(Internal, No, "the client refused the command"),
+        redis::ErrorKind::UnexpectedReturnType => return meaning(Internal, No, "the answer has another shape"),
+        redis::ErrorKind::Server(ServerErrorKind::ExecAbort) => return meaning(Internal, No, "a script was aborted"),
+        _ => {}
+    }
+    let detail = error.detail().unwrap_or("");
+    match code_of(error) {
+        "NOAUTH" | "WRONGPASS" => broken(meaning(Refused, No, "wrong password or user; check both in the URL")),
+        "NOPERM" => meaning(Refused, No, "the user may not run this command; allow scripts, lists, sets and hashes"),
+        // Starting up, failing over, or busy with somebody's script: it passes.
+        "LOADING" => meaning(Unavailable, Yes, "the server is loading its data"),
+        "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" => meaning(Unavailable, Yes, "the server has no primary now"),
+        "BUSY" => meaning(Unavailable, Yes, "the server is busy with a script"),
+        "UNBLOCKED" => meaning(Unavailable, Yes, "the wait was broken off by the server"),
+        // The primary has moved: a new connection may find it.
+        "READONLY" => broken(meaning(Refused, Yes, "the server is a read-only copy; point the URL at the primary")),
+        "OOM" => meaning(Refused, Yes, "the server is out of memory; raise maxmemory or take work off it"),
+        "MISCONF" => meaning(Refused, Yes, "the server cannot persist and refuses writes; look at its disk and log"),
+        "NOREPLICAS" => meaning(Refused, Yes, "the server wants more copies than it has (min-replicas-to-write)"),
+        "MOVED" | "ASK" | "CROSSSLOT" => meaning(Unsupported, No, "a cluster is not supported; use a single primary"),
+        "WRONGTYPE" => meaning(Corrupt, No, "a key of the docket holds something else; is the database shared?"),
+        "ERR" if detail.contains("max number of clients") => {
+            broken(meaning(Unavailable, Yes, "the server has no free connection (maxclients)"))
+        }
+        "ERR" if detail.contains("DB index") => broken(meaning(Config, No, "the server has no such database number")),
+        "ERR" if detail.contains("AUTH") => {
+            broken(meaning(Refused, No, "wrong password or user; check both in the URL"))
+        }
+        "ERR" if detail.contains("unknown command") => {
+            meaning(Unsupported, No, "the server lacks a command; Redis 6.2 or later is needed, with scripts allowed")
+        }
+        _ => meaning(Internal, No, "the server refused a script"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the driver reads it from the wire.
+    fn reply(line: &str) -> RedisError {
+        let wire = format!("-{line}\r\n");
+        match redis::parse_redis_value(wire.as_bytes()) {
+            Ok(redis::Value::ServerError(error)) => error.into(),
+            Ok(other) => panic!("{line} was read as {other:?}"),
+            Err(error) => error,
+        }
+    }
+
+    #[test]
+    fn every_code_says_what_the_caller_can_do() {
+        use ErrorKind::*;
+        use Retryable::{No, Yes};
+        for (line, kind, retryable, drops) in [
+            ("NOAUTH Authentication required.", Refused, No, true),
+            ("WRONGPASS invalid username-password pair or user is disabled.", Refused, No, true),
+            ("ERR AUTH <password> called without any password configured", Refused, No, true),
+            ("NOPERM this user has no permissions to run the 'evalsha' command", Refused, No, false),
+            ("LOADING Redis is loading the dataset in memory", Unavailable, Yes, false),
+            ("MASTERDOWN Link with MASTER is down", Unavailable, Yes, false),
+            ("BUSY Redis is busy running a script.", Unavailable, Yes, false),
+            ("READONLY You can't write against a read only replica.", Refused, Yes, true),
+            ("OOM command not allowed when used memory > 'maxmemory'.", Refused, Yes, false),
+            ("ERR Error running script (call to f_1): @user_script:9: -OOM command not allowed", Refused, Yes, false),
+            ("MISCONF Redis is configured to save RDB snapshots, but cannot", Refused, Yes, false),
+            ("NOREPLICAS Not enough good replicas to write.", Refused, Yes, false),
+            ("MOVED 3999 127.0.0.1:6381", Unsupported, No, false),
+            ("WRONGTYPE Operation against a key holding the wrong kind of value", Corrupt, No, false),
+            ("ERR max number of clients reached", Unavailable, Yes, true),
+            ("ERR DB index is out of range", Config, No, true),
+            ("ERR unknown command 'EVALSHA'", Unsupported, No, false),
+            ("ERR something new", Internal, No, false),
+        ] {
+            let meaning = meaning_of(&reply(line));
+            assert_eq!((meaning.kind, meaning.retryable, meaning.drop_connection), (kind, retryable, drops), "{line}");
+        }
+        let reset = RedisError::from(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
+        assert_eq!(meaning_of(&reset).kind, Unavailable);
+    }
+}

@@ -1,0 +1,116 @@
+//! The transitions, as the server runs them. Limits come from `docket_core::limits`, so that they cannot differ.
+
+use std::sync::LazyLock;
+
+use docket_core::{limits, micros};
+use redis::Script;
+
+const PRELUDE: &str = include_str!("../scripts/prelude.lua");
+const LIFE: &str = include_str!("../scripts/life.lua");
+const TAKE: &str = include_str!("../scripts/take.lua");
+const SHOW: &str = include_str!("../scripts/show.lua");
+
+/// Declares a script as the prelude, some shared parts, and its own file.
+macro_rules! script {
+    ($(#[$doc:meta])* $name:ident, $file:literal $(, $part:ident)*) => {
+        $(#[$doc])*
+        pub(crate) static $name: LazyLock<Script> =
+            LazyLock::new(|| assemble(&[PRELUDE, $($part,)* include_str!(concat!("../scripts/", $file))]));
+    };
+}
+
+script!(
+    /// Adds tasks.
+    ADD, "add.lua", LIFE
+);
+script!(
+    /// Places or moves tasks.
+    SCHEDULE, "schedule.lua", LIFE
+);
+script!(
+    /// Takes tasks.
+    LEASE, "lease.lua", LIFE, TAKE
+);
+script!(
+    /// Extends leases.
+    HEARTBEAT, "heartbeat.lua"
+);
+script!(
+    /// Settles leases, then takes tasks.
+    ACK, "ack.lua", LIFE, TAKE
+);
+script!(
+    /// Ends a task, or marks it.
+    CANCEL, "cancel.lua", LIFE
+);
+script!(
+    /// Brings a dead task back.
+    REQUEUE, "requeue.lua", LIFE
+);
+script!(
+    /// Takes a chunk of the docket away.
+    CLEAR, "clear.lua"
+);
+script!(
+    /// Notes layout and environment.
+    JOIN, "join.lua"
+);
+script!(
+    /// Gives wake-ups back.
+    WAKE, "wake.lua"
+);
+script!(
+    /// Reads one record.
+    GET, "get.lua", SHOW
+);
+script!(
+    /// Reads a page of an index.
+    LIST, "list.lua", SHOW
+);
+script!(
+    /// Names the indexes that are not empty.
+    LANES, "lanes.lua"
+);
+script!(
+    /// Counts tasks by lane.
+    COUNTS, "counts.lua"
+);
+script!(
+    /// Reads the workers.
+    WORKERS, "workers.lua"
+);
+script!(
+    /// Compares records with indexes.
+    AUDIT, "audit.lua"
+);
+#[cfg(feature = "testing")]
+script!(
+    /// Sets the docket's clock.
+    CLOCK, "clock.lua"
+);
+
+fn assemble(parts: &[&str]) -> Script {
+    Script::new(&(constants() + &parts.join("\n")))
+}
+
+fn constants() -> String {
+    [
+        ("SUSPECT_CRASHES", i64::from(limits::SUSPECT_CRASHES)),
+        ("CALL_IDS_MAX", whole(limits::CALL_IDS_MAX)),
+        ("TRIM_ITEMS_MAX", whole(limits::TRIM_ITEMS_MAX)),
+        ("FINISHED_MAX", whole(limits::FINISHED_MAX)),
+        ("DEAD_MAX", whole(limits::DEAD_MAX)),
+        ("BATCH_BYTES_MAX", whole(limits::BATCH_BYTES_MAX)),
+        ("RETENTION", micros(limits::RETENTION)),
+        ("DEAD_RETENTION", micros(limits::DEAD_RETENTION)),
+        ("CRASH_WAIT_MAX", micros(limits::CRASH_WAIT_MAX)),
+        ("REQUEST_MEMORY", micros(limits::REQUEST_MEMORY)),
+        ("DELAY_MAX", micros(limits::DELAY_MAX)),
+    ]
+    .map(|(name, value)| format!("local {name} = {value}\n"))
+    .concat()
+}
+
+fn whole(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

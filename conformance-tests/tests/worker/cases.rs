@@ -1,0 +1,337 @@
+//! One rule each. Bounds are wide: the machine may be busy; what they rule out is seconds, not milliseconds.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use docket_core::{
+    Answer, CancelAnswer, Client, ErrorKind, Key, Name, NewTask, Payload, Registry, Result, Settings, State, Store,
+    TaskView, Worker, worker::Stop,
+};
+use tokio::task::JoinHandle;
+
+use crate::jobs::{Block, Echo, Fail, Fork, How, Huge, Log, Slow, Tick};
+
+/// How long something that happens at once may take on a busy machine.
+const SOON: Duration = Duration::from_secs(5);
+
+struct Scene {
+    store: Arc<dyn Store>,
+    client: Client,
+    log: Arc<Log>,
+}
+
+impl Scene {
+    fn new(store: Arc<dyn Store>) -> Self {
+        Self { client: Client::new(store.clone()), store, log: Arc::default() }
+    }
+
+    fn worker(&self, settings: Settings) -> Worker {
+        let mut registry = Registry::new();
+        registry.register::<Echo>().unwrap().register::<Fail>().unwrap().register::<Slow>().unwrap();
+        registry.register::<Block>().unwrap().register::<Huge>().unwrap().register::<Fork>().unwrap();
+        self.worker_of(registry, settings)
+    }
+
+    fn worker_of(&self, registry: Registry, settings: Settings) -> Worker {
+        let builder = Worker::builder(self.store.fork()).registry(registry).settings(settings);
+        builder.share(self.log.clone()).build().unwrap()
+    }
+
+    fn start(&self, settings: Settings) -> Running {
+        Running::of(self.worker(settings))
+    }
+
+    async fn view(&self, key: &str) -> TaskView {
+        self.store.get(&Key::new(key).unwrap()).await.unwrap().expect("the task is kept")
+    }
+
+    async fn until(&self, key: &str, state: State) -> TaskView {
+        eventually(&format!("{key} is {state}"), async || {
+            let view = self.view(key).await;
+            (view.state == state).then_some(view)
+        })
+        .await
+    }
+}
+
+/// A worker under way; dropped, it is stopped the hard way.
+struct Running {
+    stop: Stop,
+    run: JoinHandle<Result<()>>,
+}
+
+impl Running {
+    fn of(worker: Worker) -> Self {
+        Self { stop: worker.stop(), run: tokio::spawn(worker.run()) }
+    }
+
+    async fn stopped(self) -> Duration {
+        let start = Instant::now();
+        self.stop.stop();
+        tokio::time::timeout(Duration::from_secs(10), self.run).await.expect("a stop has an end").unwrap().unwrap();
+        start.elapsed()
+    }
+}
+
+async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let end = Instant::now() + SOON;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < end, "not within {SOON:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn fast() -> Settings {
+    // The shortest lease there is, 2.5 s, renewed every 50 ms.
+    Settings { heartbeat_interval: Duration::from_millis(50), ..Settings::default() }
+}
+
+pub(crate) async fn a_run_completes_and_its_result_is_kept(store: Arc<dyn Store>) {
+    let scene = Scene::new(store);
+    scene.client.add(Echo { text: "hi".into() }).key("k").await.unwrap();
+    let worker = scene.start(fast());
+    let view = scene.until("k", State::Completed).await;
+    assert_eq!(view.result.unwrap().as_bytes(), br#""hi""#);
+    worker.stopped().await;
+}
+
+async fn fail(store: Arc<dyn Store>, how: How, good_from: u32, end: State) -> (TaskView, Vec<String>) {
+    let scene = Scene::new(store);
+    scene.client.add(Fail { how, good_from }).key("k").await.unwrap();
+    let worker = scene.start(fast());
+    let view = scene.until("k", end).await;
+    worker.stopped().await;
+    (view, scene.log.starts())
+}
+
+pub(crate) async fn a_panic_is_a_failed_attempt(store: Arc<dyn Store>) {
+    let (view, starts) = fail(store, How::Panic, 2, State::Completed).await;
+    assert_eq!(starts, ["1", "2"]);
+    assert_eq!(view.error.as_deref(), Some("panicked: the disk is on fire"));
+    assert_eq!(view.crashes, 0);
+}
+
+pub(crate) async fn used_up_attempts_leave_a_dead_task_with_its_error(store: Arc<dyn Store>) {
+    let (view, starts) = fail(store, How::Error, 9, State::Dead).await;
+    assert_eq!(starts, ["1", "2", "3"]);
+    assert_eq!(view.error.as_deref(), Some("the disk is on fire"));
+}
+
+pub(crate) async fn a_fatal_failure_is_dead_at_once(store: Arc<dyn Store>) {
+    let (view, starts) = fail(store, How::Fatal, 9, State::Dead).await;
+    assert_eq!(starts, ["1"]);
+    assert_eq!(view.error.as_deref(), Some("no such disk"));
+}
+
+pub(crate) async fn a_timeout_is_a_failed_attempt(store: Arc<dyn Store>) {
+    let (view, starts) = fail(store, How::Hang, 2, State::Completed).await;
+    assert_eq!(starts, ["1", "2"]);
+    assert!(view.error.unwrap().contains("longer than its timeout of 100ms"));
+}
+
+pub(crate) async fn a_snooze_is_no_attempt(store: Arc<dyn Store>) {
+    let (_, starts) = fail(store, How::Snooze, 6, State::Completed).await;
+    assert_eq!(starts, ["1"; 6]);
+}
+
+pub(crate) async fn args_that_do_not_decode_are_dead_with_the_reason(store: Arc<dyn Store>) {
+    let scene = Scene::new(store);
+    let mut task = NewTask::new(Name::new("echo").unwrap(), Payload::new(&b"{\"texd\": 1}"[..]));
+    task.key = Key::new("k").unwrap();
+    scene.client.add_all(&[task]).await.unwrap().remove(0).unwrap();
+    let worker = scene.start(fast());
+    let view = scene.until("k", State::Dead).await;
+    assert!(view.error.unwrap().contains("do not decode as echo"));
+    worker.stopped().await;
+}
+
+pub(crate) async fn an_oversized_result_is_dead_with_the_reason(store: Arc<dyn Store>) {
+    let scene = Scene::new(store);
+    scene.client.add(Huge {}).key("k").await.unwrap();
+    let worker = scene.start(fast());
+    let view = scene.until("k", State::Dead).await;
+    assert!(view.error.unwrap().contains("its result has"));
+    worker.stopped().await;
+}
+
+pub(crate) async fn a_cancel_reaches_the_handler(store: Arc<dyn Store>) {
+    let scene = Scene::new(store);
+    scene.client.add(Slow { millis: 60_000, listens: true }).key("k").await.unwrap();
+    let worker = scene.start(fast());
+    scene.until("k", State::Running).await;
+    assert_eq!(scene.client.cancel(&Key::new("k").unwrap()).await.unwrap(), CancelAnswer::Cancelling);
+    scene.until("k", State::Cancelled).await;
+    assert_eq!(scene.log.cancelled.load(Ordering::SeqCst), 1);
+    worker.stopped().await;
+}
+
+pub(crate) async fn a_run_longer_than_its_lease_runs_once(store: Arc<dyn Store>) {
+    let scene = Scene::new(store);
+    scene.client.add(Slow { millis: 4_000, listens: true }).key("k").await.unwrap();
+    let workers = [scene.start(fast()), scene.start(fast())];
+    tokio::time::sleep(Duration::from_millis(4_000)).await;
+    let view = scene.until("k", State::Completed).await;
+    assert_eq!((scene.log.starts().len(), view.crashes), (1, 0));
+    for worker in workers {
+        worker.stopped().await;
+    }
+}
+
+pub(crate) async fn a_handler_that_blocks_its_thread_keeps_its_lease(store: Arc<dyn Store>) {
+    let scene = Scene::new(store);
+    // Both threads of the runtime, for longer than a lease.
+    for key in ["a", "b"] {
+        scene.client.add(Block { millis: 3_500 }).key(key).await.unwrap();
+    }
+    let worker = scene.start(fast());
+    tokio::time::sleep(Duration::from_millis(3_600)).await;
+    for key in ["a", "b"] {
+        assert_eq!(scene.until(key, State::Completed).await.crashes, 0);
+    }
+    assert_eq!(scene.log.starts().len(), 2);
+    worker.stopped().await;
+}
+
+pub(crate) async fn a_name_nobody_knows_is_untouched(store: Arc<dyn Store>) {
+    let scene = Scene::new(store);
+    let mut stranger = NewTask::new(Name::new("stranger").unwrap(), Payload::new(&b"{}"[..]));
+    stranger.key = Key::new("stranger").unwrap();
+    scene.client.add_all(&[stranger]).await.unwrap().remove(0).unwrap();
+    scene.client.add(Echo { text: "hi".into() }).key("k").await.unwrap();
+    let worker = scene.start(fast());
+    scene.until("k", State::Completed).await;
+    worker.stopped().await;
+    let view = scene.view("stranger").await;
+    assert_eq!((view.state, view.attempts, view.crashes, view.fence), (State::Ready, 0, 0, None));
+}
+
+pub(crate) async fn concurrency_is_never_exceeded(store: Arc<dyn Store>) {
+    let scene = Scene::new(store);
+    for n in 0..20 {
+        scene.client.add(Slow { millis: 20, listens: true }).key(format!("k{n}")).await.unwrap();
+    }
+    let worker = scene.worker(Settings { concurrency: 3, ..fast() });
+    worker.run_until_finished().await.unwrap();
+    assert_eq!(scene.log.starts().len(), 20);
+    assert_eq!(scene.log.running_max.load(Ordering::SeqCst), 3);
+}
+
+/// The system this replaces slept its check interval whenever every slot was taken.
+pub(crate) async fn a_freed_slot_is_refilled_at_once(store: Arc<dyn Store>) {
+    let scene = Scene::new(store);
+    for n in 0..100 {
+        scene.client.add(Slow { millis: 10, listens: true }).key(format!("k{n}")).await.unwrap();
+    }
+    let start = Instant::now();
+    let settings = Settings { check_interval: Duration::from_mins(5), ..fast() };
+    scene.worker(settings).run_until_finished().await.unwrap();
+    assert_eq!(scene.log.starts().len(), 100);
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
+}
+
+pub(crate) async fn one_chain_however_many_workers(store: Arc<dyn Store>) {
+    let scene = Scene::new(store);
+    let start = Instant::now();
+    let workers: Vec<Running> = (0..3)
+        .map(|_| {
+            let mut registry = Registry::new();
+            registry.perpetual::<Tick>().unwrap();
+            Running::of(scene.worker_of(registry, fast()))
+        })
+        .collect();
+    eventually("three ticks", async || (scene.log.starts().len() >= 3).then_some(())).await;
+    // Three ticks are two intervals apart; three chains would have been there at once.
+    assert!(start.elapsed() >= Duration::from_millis(1_900), "{:?}", start.elapsed());
+    for worker in workers {
+        worker.stopped().await;
+    }
+    assert_eq!(scene.view("tick").await.state, State::Scheduled);
+}
+
+pub(crate) async fn a_stop_waits_for_running_tasks(store: Arc<dyn Store>) {
+    let scene = Scene::new(store);
+    scene.client.add(Slow { millis: 800, listens: true }).key("k").await.unwrap();
+    let worker = scene.start(fast());
+    scene.until("k", State::Running).await;
+    worker.stopped().await;
+    assert_eq!(scene.view("k").await.state, State::Completed);
+}
+
+pub(crate) async fn after_the_grace_tasks_are_given_back_uncounted(store: Arc<dyn Store>) {
+    let scene = Scene::new(store);
+    scene.client.add(Slow { millis: 60_000, listens: true }).key("listens").await.unwrap();
+    scene.client.add(Slow { millis: 60_000, listens: false }).key("does not").await.unwrap();
+    let worker = scene.start(Settings { grace: Duration::from_millis(300), ..fast() });
+    scene.until("listens", State::Running).await;
+    scene.until("does not", State::Running).await;
+    let took = worker.stopped().await;
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    for key in ["listens", "does not"] {
+        let view = scene.view(key).await;
+        assert_eq!((view.state, view.attempts, view.crashes), (State::Ready, 0, 0), "{key}");
+    }
+}
+
+pub(crate) async fn a_stop_leaves_no_lease_behind(store: Arc<dyn Store>) {
+    let scene = Scene::new(store);
+    // Stopped again and again in the middle of leasing: whatever was taken must run or be given back.
+    for round in 0..20 {
+        let worker = scene.start(fast());
+        for n in 0..5 {
+            scene.client.add(Echo { text: String::new() }).key(format!("{round}.{n}")).await.unwrap();
+        }
+        worker.stopped().await;
+    }
+    let counts = scene.store.counts().await.unwrap();
+    let running: u64 = counts.iter().map(|lane| lane.running).sum();
+    assert_eq!(running, 0, "{counts:?}");
+    scene.worker(fast()).run_until_finished().await.unwrap();
+    assert_eq!(scene.log.starts().len(), 100);
+}
+
+pub(crate) async fn another_environment_is_refused(store: Arc<dyn Store>) {
+    let scene = Scene::new(store);
+    let of = |environment: &str| Settings { environment: Some(environment.to_owned()), ..fast() };
+    scene.worker(of("staging")).run_until_finished().await.unwrap();
+    let error = scene.worker(of("production")).run().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.to_string().contains("staging"), "{error}");
+}
+
+pub(crate) async fn until_finished_waits_for_retries_and_not_for_perpetuals(store: Arc<dyn Store>) {
+    let scene = Scene::new(store);
+    let answer =
+        scene.client.add(Fail { how: How::Error, good_from: 3 }).key("k").after(Duration::from_millis(300)).await;
+    assert_eq!(answer.unwrap().answer, Answer::Added);
+    let mut registry = Registry::new();
+    registry.perpetual::<Tick>().unwrap().register::<Fail>().unwrap();
+    let run = scene.worker_of(registry, fast()).run_until_finished();
+    tokio::time::timeout(Duration::from_secs(10), run).await.expect("a perpetual does not keep it").unwrap();
+    assert_eq!(scene.view("k").await.state, State::Completed);
+}
+
+pub(crate) async fn a_handler_adds_further_tasks(store: Arc<dyn Store>) {
+    let scene = Scene::new(store);
+    scene.client.add(Fork {}).key("k").await.unwrap();
+    scene.worker(fast()).run_until_finished().await.unwrap();
+    let mut starts = scene.log.starts();
+    starts.sort();
+    assert_eq!(starts, ["left", "right"]);
+}
+
+pub(crate) async fn a_dropped_worker_leaves_its_leases_to_their_deadlines(store: Arc<dyn Store>) {
+    let scene = Scene::new(store);
+    scene.client.add(Slow { millis: 600, listens: true }).key("k").await.unwrap();
+    let first = scene.start(fast());
+    scene.until("k", State::Running).await;
+    first.run.abort();
+    let second = scene.start(fast());
+    let view = scene.until("k", State::Completed).await;
+    assert_eq!(scene.log.starts().len(), 2);
+    assert!(view.worker.is_some());
+    second.stopped().await;
+}

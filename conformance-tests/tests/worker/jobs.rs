@@ -1,0 +1,199 @@
+//! Task types for the cases, and what they leave behind.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use docket_core::{Backoff, Context, Failure, Policy, Task};
+use serde::{Deserialize, Serialize};
+
+/// What the runs of one case have done.
+#[derive(Default, Debug)]
+pub(crate) struct Log {
+    pub(crate) starts: Mutex<Vec<String>>,
+    pub(crate) running: AtomicUsize,
+    pub(crate) running_max: AtomicUsize,
+    pub(crate) cancelled: AtomicUsize,
+}
+
+impl Log {
+    pub(crate) fn starts(&self) -> Vec<String> {
+        self.starts.lock().unwrap().clone()
+    }
+
+    fn start(&self, what: impl Into<String>) -> Running<'_> {
+        self.starts.lock().unwrap().push(what.into());
+        let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
+        self.running_max.fetch_max(running, Ordering::SeqCst);
+        Running(self)
+    }
+}
+
+struct Running<'a>(&'a Log);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn quick() -> Policy {
+    let backoff = Backoff { base: Duration::from_millis(5), max: Duration::from_millis(20) };
+    Policy { attempts_max: 3, backoff, ..Policy::default() }
+}
+
+/// Returns what it was given.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Echo {
+    pub(crate) text: String,
+}
+
+#[async_trait]
+impl Task for Echo {
+    const NAME: &'static str = "echo";
+    type Output = String;
+
+    async fn run(self, ctx: Context) -> Result<String, Failure> {
+        let log = ctx.state::<Log>()?;
+        let _running = log.start(&self.text);
+        Ok(self.text)
+    }
+}
+
+/// Fails as it is told to, until `good_from` attempts have been made.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Fail {
+    pub(crate) how: How,
+    pub(crate) good_from: u32,
+}
+
+#[derive(Serialize, Deserialize, Clone, Copy)]
+pub(crate) enum How {
+    Error,
+    Panic,
+    Fatal,
+    Hang,
+    Snooze,
+}
+
+#[async_trait]
+impl Task for Fail {
+    const NAME: &'static str = "fail";
+    type Output = u32;
+
+    fn policy() -> Policy {
+        Policy { timeout: Duration::from_millis(100), ..quick() }
+    }
+
+    async fn run(self, ctx: Context) -> Result<u32, Failure> {
+        let log = ctx.state::<Log>()?;
+        let _running = log.start(ctx.attempt().to_string());
+        if log.starts().len() >= self.good_from as usize {
+            return Ok(ctx.attempt());
+        }
+        match self.how {
+            How::Error => Err(Failure::retry("the disk is on fire")),
+            How::Panic => panic!("the disk is on fire"),
+            How::Fatal => Err(Failure::fatal("no such disk")),
+            How::Snooze => Err(Failure::Snooze(Duration::from_millis(10))),
+            How::Hang => std::future::pending().await,
+        }
+    }
+}
+
+/// Takes a while; says whether it was asked to stop.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Slow {
+    pub(crate) millis: u64,
+    pub(crate) listens: bool,
+}
+
+#[async_trait]
+impl Task for Slow {
+    const NAME: &'static str = "slow";
+    type Output = ();
+
+    async fn run(self, ctx: Context) -> Result<(), Failure> {
+        let log = ctx.state::<Log>()?;
+        let _running = log.start(ctx.key().to_string());
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(self.millis)) => Ok(()),
+            () = ctx.cancellation().cancelled(), if self.listens => {
+                log.cancelled.fetch_add(1, Ordering::SeqCst);
+                Err(Failure::Cancelled)
+            }
+        }
+    }
+}
+
+/// Blocks the thread it runs on.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Block {
+    pub(crate) millis: u64,
+}
+
+#[async_trait]
+impl Task for Block {
+    const NAME: &'static str = "block";
+    type Output = ();
+
+    async fn run(self, ctx: Context) -> Result<(), Failure> {
+        let log = ctx.state::<Log>()?;
+        let _running = log.start("block");
+        std::thread::sleep(Duration::from_millis(self.millis));
+        Ok(())
+    }
+}
+
+/// Returns more than a store takes.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Huge {}
+
+#[async_trait]
+impl Task for Huge {
+    const NAME: &'static str = "huge";
+    type Output = String;
+
+    async fn run(self, _ctx: Context) -> Result<String, Failure> {
+        Ok("x".repeat(docket_core::limits::PAYLOAD_BYTES_MAX + 1))
+    }
+}
+
+/// Adds two more.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Fork {}
+
+#[async_trait]
+impl Task for Fork {
+    const NAME: &'static str = "fork";
+    type Output = ();
+
+    async fn run(self, ctx: Context) -> Result<(), Failure> {
+        for text in ["left", "right"] {
+            // A key made of the parent's: a second run of this one adds nothing twice.
+            ctx.client().add(Echo { text: text.to_owned() }).key(format!("{}:{text}", ctx.key())).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Comes back every second.
+#[derive(Serialize, Deserialize, Default)]
+pub(crate) struct Tick {}
+
+#[async_trait]
+impl Task for Tick {
+    const NAME: &'static str = "tick";
+    type Output = ();
+
+    fn policy() -> Policy {
+        Policy { every: Some(Duration::from_secs(1)), ..quick() }
+    }
+
+    async fn run(self, ctx: Context) -> Result<(), Failure> {
+        let log = ctx.state::<Log>()?;
+        let _running = log.start("tick");
+        Ok(())
+    }
+}
