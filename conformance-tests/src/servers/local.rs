@@ -1,0 +1,227 @@
+//! The `redis-server` binary of this machine, on a free port, in a directory of its own.
+
+use std::fmt;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+use super::three_ways;
+
+/// How long a server may take to answer, reading its log included.
+const START_MAX: Duration = Duration::from_secs(20);
+/// Ports tried before giving up: another process may take a free one first.
+const TRIES_MAX: usize = 5;
+
+/// Owns the server and obeys one word per line. It ends, and takes the server and its directory along, at the end of its
+/// input: that is when the test process ends, however it does.
+const KEEPER: &str = r#"
+dir=$1 port=$2 pid=
+while read -r word; do
+  case $word in
+    start)
+      redis-server --port "$port" --bind 127.0.0.1 --dir "$dir" --save '' --appendonly yes --appendfsync everysec \
+        --maxmemory-policy noeviction --loglevel warning >>"$dir/log" 2>&1 &
+      pid=$! ;;
+    kill) kill -KILL "$pid"; wait "$pid"; pid= ;;
+    pause) kill -STOP "$pid" ;;
+    resume) kill -CONT "$pid" ;;
+  esac
+  echo "$pid"
+done
+if [ -n "$pid" ]; then kill -KILL "$pid"; wait "$pid"; fi
+rm -rf -- "$dir"
+"#;
+
+/// A Redis of its own for one test, to be killed, restarted and paused. What it has acknowledged survives a restart.
+pub struct RedisServer {
+    port: u16,
+    keeper: Mutex<Keeper>,
+    directory: TempDir,
+}
+
+impl fmt::Debug for RedisServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisServer").field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+impl RedisServer {
+    /// Starts one and waits until it answers.
+    ///
+    /// # Panics
+    ///
+    /// When there is no `redis-server` on this machine, or it does not start.
+    pub async fn start() -> Self {
+        assert!(is_installed(), "{}", three_ways());
+        for _ in 0..TRIES_MAX {
+            let server = Self::on(free_port());
+            if server.launch().await {
+                return server;
+            }
+        }
+        panic!("redis-server did not start on any of {TRIES_MAX} free ports");
+    }
+
+    fn on(port: u16) -> Self {
+        let directory = tempfile::Builder::new().prefix("docket-redis-").tempdir().expect("a directory can be made");
+        let keeper = Mutex::new(Keeper::new(&directory, port));
+        Self { port, keeper, directory }
+    }
+
+    /// Where it answers; the same after a restart.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Its port on 127.0.0.1; the same after a restart.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Kills it as a power cut of the process would (SIGKILL). Returns when it is gone.
+    pub fn kill9(&self) {
+        self.tell("kill");
+    }
+
+    /// Starts it again on the same port and data, and waits until it answers.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come back.
+    pub async fn restart(&self) {
+        assert!(self.launch().await, "redis-server did not come back:\n{}", self.log());
+    }
+
+    /// Stops it from answering, its connections open (SIGSTOP).
+    pub fn pause(&self) {
+        self.tell("pause");
+    }
+
+    /// Lets it go on after a pause.
+    pub fn resume(&self) {
+        self.tell("resume");
+    }
+
+    /// Starts the process; false when the port was taken in the meantime, or it never answers.
+    async fn launch(&self) -> bool {
+        let pid = self.tell("start");
+        let answered = timeout(START_MAX, async {
+            while !answers_as(self.port, &pid).await {
+                if self.log().contains("Failed listening on port") {
+                    return false;
+                }
+                sleep(Duration::from_millis(5)).await;
+            }
+            true
+        });
+        answered.await.unwrap_or(false)
+    }
+
+    /// Tells the keeper a word; answers the server's process id.
+    fn tell(&self, word: &str) -> String {
+        self.keeper.lock().expect("no keeper panics").tell(word)
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+    }
+}
+
+/// The shell that runs [`KEEPER`].
+struct Keeper {
+    shell: Child,
+    /// Taken when dropped: the end of it is the shell's sign.
+    words: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Keeper {
+    fn new(directory: &TempDir, port: u16) -> Self {
+        let mut shell = Command::new("sh")
+            .args(["-c", KEEPER, "keeper"])
+            .arg(directory.path())
+            .arg(port.to_string())
+            // Signals to the test's process group must not reach it: it has to tidy up.
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a shell can be started");
+        let words = shell.stdin.take();
+        let answers = BufReader::new(shell.stdout.take().expect("it was piped"));
+        Self { shell, words, answers }
+    }
+
+    fn tell(&mut self, word: &str) -> String {
+        let words = self.words.as_mut().expect("it is taken when dropped");
+        writeln!(words, "{word}").expect("the keeper listens");
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).expect("the keeper answers");
+        answer.trim().to_owned()
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        drop(self.words.take());
+        // Reaped, so that the directory is gone before the test is.
+        let _ = self.shell.wait();
+    }
+}
+
+fn is_installed() -> bool {
+    let version = Command::new("redis-server").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    version.is_ok_and(|status| status.success())
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+    listener.local_addr().expect("a bound socket has an address").port()
+}
+
+/// Whether the process `pid` is the Redis that answers on `port`, its data loaded. The pid tells it from another server
+/// that was quicker to take the port.
+async fn answers_as(port: u16, pid: &str) -> bool {
+    let ask = async {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        stream.write_all(b"PING\r\nINFO server\r\nQUIT\r\n").await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        std::io::Result::Ok(answer)
+    };
+    let answer = timeout(Duration::from_millis(500), ask).await;
+    answer.is_ok_and(|answer| {
+        answer.is_ok_and(|text| text.starts_with("+PONG") && text.contains(&format!("process_id:{pid}\r")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_comes_and_goes_as_told() {
+        let server = RedisServer::start().await;
+        let pid = server.tell("resume");
+        assert!(answers_as(server.port(), &pid).await);
+        server.pause();
+        assert!(!answers_as(server.port(), &pid).await, "a stopped server does not answer");
+        server.resume();
+        assert!(answers_as(server.port(), &pid).await);
+        server.kill9();
+        assert!(TcpStream::connect(("127.0.0.1", server.port())).await.is_err(), "a dead one refuses");
+        server.restart().await;
+        let directory = server.directory.path().to_owned();
+        drop(server);
+        assert!(!directory.exists(), "nothing is left behind");
+    }
+}
