@@ -16,8 +16,10 @@
 //! * [`stage`]: what a case may use.
 //! * [`runner`]: how one case is run, and what is checked after it.
 //! * [`servers`]: how a test finds a real Redis.
+//! * [`proxy`]: faults on the way to it.
 
 pub mod cases;
+pub mod proxy;
 pub mod runner;
 pub mod servers;
 pub mod stage;
