@@ -52,6 +52,10 @@ where
         if Instant::now() + wait >= end {
             return Err(error);
         }
+        // Once per call: what follows is the same again, and the caller says how it ended.
+        if tries == 1 {
+            tracing::warn!(error = ?error, ?patience, "call failed; repeating it");
+        }
         sleep(wait).await;
     }
     unreachable!("the loop has no end but its returns")

@@ -36,7 +36,6 @@ pub(super) async fn fetch(worker: Arc<Inner>, acks: mpsc::Sender<settle::Settlem
                 start(&worker, reply, permits, asked_at, &acks);
             }
             Err(error) => {
-                worker.health.failed(Loop::Fetch, &error);
                 tracing::warn!(worker = %worker.id, error = ?error, "leasing failed; trying again");
                 tokio::time::sleep(REFUSED_WAIT).await;
             }
@@ -113,7 +112,12 @@ fn request(worker: &Inner, count: usize, call: u64) -> LeaseRequest {
 /// again. After that its leases have passed, and a new request is as good.
 async fn lease(worker: &Inner, request: &LeaseRequest) -> Result<LeaseReply> {
     let patience = request.wait + worker.timing.lease;
-    repeat("lease tasks", patience, || bounded("lease tasks", request.wait, worker.fetching.lease(request))).await
+    let what = "lease tasks";
+    let call = async || {
+        let reply = bounded(what, request.wait, worker.fetching.lease(request)).await;
+        reply.inspect_err(|error| worker.health.failed(Loop::Fetch, error))
+    };
+    repeat(what, patience, call).await
 }
 
 /// The stop came in the middle of a lease call: asks for what it may have taken, and puts it back in the line.

@@ -27,12 +27,17 @@ impl Loop {
     }
 }
 
+/// The longest the watchdog may go without a look: it asks the store two questions now and then, each bounded.
+const WATCH_MAX: Duration = Duration::from_secs(25);
+/// A call that ends with its deadline says so a moment later.
+const UNHEARD_MARGIN: Duration = Duration::from_secs(2);
+
 /// What is known of a worker's well-being.
 #[derive(Debug)]
 pub struct Health {
     /// The longest a fetch with a free permit may go unanswered.
     fetch_max: Duration,
-    /// The longest a full worker may go without a renewal.
+    /// The longest a worker with leases may go without a renewal.
     beat_max: Duration,
     oldest_ready_alarm: Duration,
     facts: Mutex<Facts>,
@@ -41,9 +46,12 @@ pub struct Health {
 #[derive(Debug)]
 struct Facts {
     progress: [Instant; 4],
-    /// When the watchdog last restarted a loop: it gets its whole time again, but is not called alive for it.
-    restarted: [Instant; 4],
+    /// When a loop was last heard of: progress, an error, or its restart by the watchdog. A loop that keeps failing is
+    /// not alive, but restarting it would not help: the store is away, and it goes on trying.
+    heard_of: [Instant; 4],
     failure: [Option<String>; 4],
+    /// Since when the settling loop owes the store an outcome.
+    unsettled_since: Option<Instant>,
     full_since: Option<Instant>,
     fetched: bool,
     wedged_for: Option<Duration>,
@@ -131,8 +139,9 @@ impl Health {
             oldest_ready_alarm: settings.oldest_ready_alarm,
             facts: Mutex::new(Facts {
                 progress: [now; 4],
-                restarted: [now; 4],
+                heard_of: [now; 4],
                 failure: [const { None }; 4],
+                unsettled_since: None,
                 full_since: None,
                 fetched: false,
                 wedged_for: None,
@@ -181,14 +190,35 @@ impl Health {
     pub(super) fn progressed(&self, which: Loop) {
         let mut facts = self.facts();
         facts.progress[which as usize] = Instant::now();
+        facts.heard_of[which as usize] = Instant::now();
         facts.failure[which as usize] = None;
-        if which == Loop::Heartbeat {
-            facts.wedged_for = None;
+        match which {
+            Loop::Heartbeat => facts.wedged_for = None,
+            Loop::Settle => facts.unsettled_since = None,
+            Loop::Fetch | Loop::Watchdog => {}
         }
     }
 
     pub(super) fn failed(&self, which: Loop, error: &Error) {
-        self.facts().failure[which as usize] = Some(error.to_string());
+        let mut facts = self.facts();
+        facts.heard_of[which as usize] = Instant::now();
+        facts.failure[which as usize] = Some(error.to_string());
+    }
+
+    /// There is an outcome to settle: from now on an answered ack is due.
+    pub(super) fn unsettled(&self) {
+        self.facts().unsettled_since.get_or_insert_with(Instant::now);
+    }
+
+    /// What was owed has been given up, and said so.
+    pub(super) fn owes_nothing(&self) {
+        self.facts().unsettled_since = None;
+    }
+
+    /// A look at the store found ready work of this worker's names that is this old, while the worker is too full to
+    /// ask for it.
+    pub(super) fn left_waiting(&self, age: Option<Duration>) {
+        self.facts().oldest_ready = age.map(|age| (age, Instant::now()));
     }
 
     pub(super) fn wedged(&self, silent: Duration) {
@@ -199,30 +229,38 @@ impl Health {
         self.facts().unserved = unserved;
     }
 
-    /// For how long `which` has stood still, if that is longer than it may.
-    fn stalled(&self, facts: &Facts, which: Loop) -> Option<Duration> {
-        let bound = match which {
-            Loop::Fetch if facts.full_since.is_some() => return None,
+    /// How long `which` may make no progress.
+    fn bound(&self, which: Loop) -> Duration {
+        match which {
             Loop::Fetch => self.fetch_max,
             Loop::Heartbeat => self.beat_max,
-            // These wait for work; they are watched by what they leave undone.
-            Loop::Settle | Loop::Watchdog => return None,
-        };
-        let silent = facts.progress[which as usize].elapsed();
-        (silent > bound).then_some(silent)
+            Loop::Settle => repeat::CALL_MAX,
+            Loop::Watchdog => WATCH_MAX,
+        }
     }
 
-    /// The loops to restart now. Each is named once per time it may stand still.
+    /// For how long `which` has stood still, if that is longer than it may.
+    fn stalled(&self, facts: &Facts, which: Loop) -> Option<Duration> {
+        let silent = match which {
+            Loop::Fetch if facts.full_since.is_some() => return None,
+            // It waits for work, and is watched by what it leaves undone.
+            Loop::Settle => facts.unsettled_since?.elapsed(),
+            Loop::Fetch | Loop::Heartbeat | Loop::Watchdog => facts.progress[which as usize].elapsed(),
+        };
+        (silent > self.bound(which)).then_some(silent)
+    }
+
+    /// The loops to restart now: those that stand still and do not even fail. Each is named once per time it may.
     pub(super) fn take_stalled(&self) -> Vec<(Loop, Duration)> {
         let mut facts = self.facts();
         let stalled = Loop::ALL.into_iter().filter_map(|which| {
             let silent = self.stalled(&facts, which)?;
-            let bound = if which == Loop::Fetch { self.fetch_max } else { self.beat_max };
-            (facts.restarted[which as usize].elapsed() > bound).then_some((which, silent))
+            let unheard = facts.heard_of[which as usize].elapsed();
+            (unheard > self.bound(which) + UNHEARD_MARGIN).then_some((which, silent))
         });
         let stalled: Vec<_> = stalled.collect();
         for (which, _) in &stalled {
-            facts.restarted[*which as usize] = Instant::now();
+            facts.heard_of[*which as usize] = Instant::now();
         }
         stalled
     }

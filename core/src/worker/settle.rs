@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::health::Loop;
 use super::{Inner, fetch};
 use crate::repeat::{bounded, repeat};
-use crate::{Ack, AckAnswer, ErrorKind, Outcome, Result, Token, limits};
+use crate::{Ack, AckAnswer, AckReply, ErrorKind, Outcome, Result, Retryable, Token, limits};
 
 /// Outcomes waiting to be settled. A full channel holds up runs that have ended, not the heartbeat.
 pub(super) const WAITING_MAX: usize = 1_000;
@@ -47,9 +47,8 @@ pub(super) async fn settle(worker: Arc<Inner>, inbox: Arc<tokio::sync::Mutex<Inb
         if batch.is_empty() && !fill(waiting, batch).await {
             return Ok(());
         }
-        let what = "settle tasks";
-        let call = || bounded(what, Duration::ZERO, worker.settling.ack(batch, None));
-        match repeat(what, limits::REPEAT_MAX, call).await {
+        worker.health.unsettled();
+        match repeat("settle tasks", limits::REPEAT_MAX, || ack(&worker, batch)).await {
             Ok(reply) => {
                 worker.health.progressed(Loop::Settle);
                 fetch::log_swept(&worker, &reply.swept);
@@ -58,15 +57,23 @@ pub(super) async fn settle(worker: Arc<Inner>, inbox: Arc<tokio::sync::Mutex<Inb
                 *batch = again.collect();
             }
             Err(error) => {
-                worker.health.failed(Loop::Settle, &error);
                 tracing::error!(
                     worker = %worker.id, error = ?error, tasks = batch.len(),
                     "outcomes not settled; whether they arrived is unknown, and the tasks may run again"
                 );
                 batch.drain(..).for_each(|ack| worker.held.settled(ack.token.fence));
+                worker.health.owes_nothing();
             }
         }
     }
+}
+
+/// One try. Which errors pass is not for the worker to guess: an outcome is worth a minute of trying, whatever they say.
+async fn ack(worker: &Inner, batch: &[Ack]) -> Result<AckReply> {
+    let reply = bounded("settle tasks", Duration::ZERO, worker.settling.ack(batch, None)).await;
+    reply
+        .inspect_err(|error| worker.health.failed(Loop::Settle, error))
+        .map_err(|error| error.retryable(Retryable::Yes))
 }
 
 /// Waits for one outcome and takes those that are there beside it, within the limits of a batch.

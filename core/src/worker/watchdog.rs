@@ -7,29 +7,33 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::Inner;
-use super::health::Alarm;
+use super::health::{Alarm, Loop};
 use crate::repeat::bounded;
-use crate::{Name, Queue, Result};
+use crate::{Name, Queue, Result, WorkerRecord};
 
 /// How often it looks.
 const LOOK: Duration = Duration::from_secs(1);
-/// How often it asks the store whether anybody serves what is ready. Twice a minute keeps an idle worker silent.
-const UNSERVED_LOOK: Duration = Duration::from_secs(30);
+/// How often it asks the store what waits there. Twice a minute keeps an idle worker silent.
+const STORE_LOOK: Duration = Duration::from_secs(30);
 
 /// Watches until the worker stops.
 pub(super) async fn watch(worker: Arc<Inner>) -> Result<()> {
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut unserved_at = Instant::now() + UNSERVED_LOOK.min(worker.settings.oldest_ready_alarm);
+    let store_look = STORE_LOOK.min(worker.settings.oldest_ready_alarm);
+    let mut store_look_at = Instant::now() + store_look;
     let mut raised: HashSet<String> = HashSet::new();
     loop {
         tokio::select! {
             _ = look.tick() => {}
             () = worker.stop.stopping() => return Ok(()),
         }
-        if Instant::now() >= unserved_at {
-            unserved_at = Instant::now() + UNSERVED_LOOK;
-            look_for_unserved(&worker).await;
+        worker.health.progressed(Loop::Watchdog);
+        if Instant::now() >= store_look_at {
+            store_look_at = Instant::now() + store_look;
+            if let Err(error) = look_at_store(&worker).await {
+                tracing::warn!(worker = %worker.id, error = ?error, "could not look at the store; trying again");
+            }
         }
         report(&worker, &mut raised);
         for (which, silent) in worker.health.take_stalled() {
@@ -64,26 +68,45 @@ fn subject(alarm: &Alarm) -> String {
     }
 }
 
-/// Ready work that is old and whose name no live worker handles in its queue.
-async fn look_for_unserved(worker: &Inner) {
-    let look = async {
-        let counts = bounded("count the tasks", Duration::ZERO, worker.settling.counts()).await?;
-        let workers = bounded("read the workers", Duration::ZERO, worker.settling.workers()).await?;
-        Result::<_>::Ok((counts, workers))
-    };
-    let (counts, workers) = match look.await {
-        Ok(found) => found,
-        Err(error) => return tracing::warn!(worker = %worker.id, error = ?error, "could not look for unserved work"),
-    };
-    let served = |queue: &Queue, name: &Name| {
-        let records = workers.iter().map(|worker| &worker.record);
-        let mut serving = records.filter(|record| record.queues.contains(queue));
-        // A worker that publishes no names takes any.
-        serving.any(|record| record.names.is_empty() || record.names.iter().any(|(known, _)| known == name))
-    };
+/// What no lease call of this worker would show: work that nobody serves, work that waits while every permit is taken,
+/// a perpetual that the store has lost.
+async fn look_at_store(worker: &Inner) -> Result<()> {
+    let counts = bounded("count the tasks", Duration::ZERO, worker.settling.counts()).await?;
+    let workers = bounded("read the workers", Duration::ZERO, worker.settling.workers()).await?;
+    let records: Vec<WorkerRecord> = workers.into_iter().map(|worker| worker.record).collect();
+    if worker.permits.available_permits() == 0 {
+        let own = worker.record();
+        let waiting = counts.iter().filter(|lane| serves(&own, &lane.queue, &lane.name));
+        worker.health.left_waiting(waiting.filter_map(|lane| lane.oldest_ready).max());
+    }
     let old = counts.into_iter().filter_map(|lane| Some((lane.oldest_ready?, lane)));
     let unserved = old
-        .filter(|(age, lane)| *age >= worker.settings.oldest_ready_alarm && !served(&lane.queue, &lane.name))
+        .filter(|(age, _)| *age >= worker.settings.oldest_ready_alarm)
+        .filter(|(_, lane)| !records.iter().any(|record| serves(record, &lane.queue, &lane.name)))
         .map(|(age, lane)| (lane.queue, lane.name, age));
     worker.health.unserved(unserved.collect());
+    restore_perpetuals(worker).await
+}
+
+fn serves(record: &WorkerRecord, queue: &Queue, name: &Name) -> bool {
+    // A worker that publishes no names takes any.
+    record.queues.contains(queue) && (record.names.is_empty() || record.names.iter().any(|(known, _)| known == name))
+}
+
+/// A store that was emptied while its workers run has lost their chains; nobody else would begin them again.
+async fn restore_perpetuals(worker: &Inner) -> Result<()> {
+    let mut lost = Vec::new();
+    for seed in worker.registry.seeds() {
+        let found = bounded("look for a perpetual", Duration::ZERO, worker.settling.get(&seed.key)).await?;
+        if found.is_none() {
+            tracing::error!(worker = %worker.id, key = %seed.key, "the store has lost a perpetual; beginning it again");
+            lost.push(seed);
+        }
+    }
+    if !lost.is_empty() {
+        for answer in bounded("seed the perpetuals", Duration::ZERO, worker.settling.add(&lost)).await? {
+            answer?;
+        }
+    }
+    Ok(())
 }
