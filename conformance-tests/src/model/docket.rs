@@ -1,0 +1,214 @@
+//! The docket: every record, and the events of adders and operators.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use docket_core::{
+    AddAnswer, AddId, CancelAnswer, CancelId, Fence, Heartbeat, HeartbeatAnswer, Key, NewTask, RequestId,
+    RequeueAnswer, ScheduleAnswer, Timestamp, Token, WorkerId, WorkerRecord, limits,
+};
+
+use super::record::{Answer, Death, Life, Record, Step, Work};
+use crate::teeth::Fault;
+
+/// A docket of the model. Every event takes the store's time.
+#[derive(Debug, Default)]
+pub(super) struct Docket {
+    pub(super) records: BTreeMap<Key, Record>,
+    pub(super) fence: u64,
+    pub(super) seq: u64,
+    pub(super) requests: Vec<Answered>,
+    pub(super) workers: BTreeMap<WorkerId, Seen>,
+    pub(super) environment: Option<String>,
+    pub(super) fault: Option<Fault>,
+}
+
+/// A lease request that was answered, and what it took.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) request: RequestId,
+    pub(super) at: Timestamp,
+    pub(super) tokens: Vec<Token>,
+}
+
+/// A worker's record, and when it was written.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) record: WorkerRecord,
+    pub(super) until: Timestamp,
+    pub(super) leased_at: Option<Timestamp>,
+}
+
+/// Whether a call that wrote a worker's record was a lease call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Sign {
+    Leasing,
+    Renewing,
+}
+
+impl Docket {
+    pub(super) fn new(fault: Option<Fault>) -> Self {
+        Self { fault, ..Self::default() }
+    }
+
+    pub(super) fn has(&self, fault: Fault) -> bool {
+        self.fault == Some(fault)
+    }
+
+    pub(super) fn add(&mut self, task: &NewTask, now: Timestamp) -> AddAnswer {
+        let mut step = Step { now, seq: &mut self.seq, fault: self.fault };
+        let Some(record) = self.records.get_mut(&task.key) else {
+            let mut record = Record::first(task, &mut step);
+            record.remember(task.add_id.as_uuid(), Answer::Add(AddAnswer::Added));
+            self.records.insert(task.key.clone(), record);
+            return AddAnswer::Added;
+        };
+        if let Some(Answer::Add(answer)) = record.answered(task.add_id.as_uuid()) {
+            return if step.has(Fault::AnswersARepeatedAddAfresh) {
+                AddAnswer::Exists(record.existing(now))
+            } else {
+                answer
+            };
+        }
+        let seed = record.work.every.is_some() && task.every.is_some() && !step.has(Fault::SeedUndoesACancel);
+        let answer = if record.is_finished() && !seed {
+            record.live_again(task, &mut step);
+            AddAnswer::Added
+        } else {
+            AddAnswer::Exists(record.existing(now))
+        };
+        record.remember(task.add_id.as_uuid(), Answer::Add(answer));
+        answer
+    }
+
+    pub(super) fn schedule(&mut self, task: &NewTask, now: Timestamp) -> ScheduleAnswer {
+        let mut step = Step { now, seq: &mut self.seq, fault: self.fault };
+        let Some(record) = self.records.get_mut(&task.key) else {
+            let mut record = Record::first(task, &mut step);
+            record.remember(task.add_id.as_uuid(), Answer::Schedule(ScheduleAnswer::Placed));
+            self.records.insert(task.key.clone(), record);
+            return ScheduleAnswer::Placed;
+        };
+        if let Some(answer) = scheduled_before(record, task.add_id)
+            && !step.has(Fault::SchedulesAgain)
+        {
+            return answer;
+        }
+        let answer = match record.state {
+            Life::Queued => {
+                let counts = (record.attempts, record.crashes);
+                record.become_work(Work::of(task, now));
+                if step.has(Fault::MoveKeepsTheCounts) {
+                    (record.attempts, record.crashes) = counts;
+                }
+                ScheduleAnswer::Moved
+            }
+            Life::Leased => {
+                record.follower = Some(Work::of(task, now));
+                ScheduleAnswer::Follows
+            }
+            Life::Completed | Life::Dead | Life::Cancelled => {
+                record.live_again(task, &mut step);
+                ScheduleAnswer::Placed
+            }
+        };
+        record.remember(task.add_id.as_uuid(), Answer::Schedule(answer));
+        answer
+    }
+
+    pub(super) fn heartbeat(&mut self, beat: &Heartbeat, now: Timestamp) -> Vec<HeartbeatAnswer> {
+        self.see(&beat.worker, Sign::Renewing, now);
+        beat.tokens.iter().map(|token| self.renew(token, beat.lease, now)).collect()
+    }
+
+    fn renew(&mut self, token: &Token, lease: Duration, now: Timestamp) -> HeartbeatAnswer {
+        let fault = self.fault;
+        let Some(record) = self.records.get_mut(&token.key).filter(|record| record.is_current(token, fault)) else {
+            return HeartbeatAnswer::Lost;
+        };
+        if fault == Some(Fault::LateHeartbeatIsLost) && record.work.visible_at <= now {
+            return HeartbeatAnswer::Lost;
+        }
+        record.state = Life::Leased;
+        record.work.visible_at = now.plus(lease);
+        if record.cancelling { HeartbeatAnswer::Cancelled } else { HeartbeatAnswer::Held }
+    }
+
+    pub(super) fn cancel(&mut self, key: &Key, id: CancelId, now: Timestamp) -> CancelAnswer {
+        let mut step = Step { now, seq: &mut self.seq, fault: self.fault };
+        let Some(record) = self.records.get_mut(key) else { return CancelAnswer::NotFound };
+        if let Some(Answer::Cancel(answer)) = record.answered(id.as_uuid())
+            && !step.has(Fault::CancelsByKeyAlone)
+        {
+            return answer;
+        }
+        let in_time = record.state == Life::Leased && record.work.visible_at > now;
+        let answer = if record.is_finished() {
+            CancelAnswer::Finished(record.shown(now))
+        } else if in_time && !step.has(Fault::CancelEndsARunningTask) {
+            record.cancelling = true;
+            record.follower = None;
+            CancelAnswer::Cancelling
+        } else {
+            record.follower = None;
+            record.finish(Life::Cancelled, limits::RETENTION, &mut step);
+            CancelAnswer::Cancelled
+        };
+        record.remember(id.as_uuid(), Answer::Cancel(answer));
+        answer
+    }
+
+    pub(super) fn requeue(&mut self, key: &Key, fence: Option<Fence>, now: Timestamp) -> RequeueAnswer {
+        let mut step = Step { now, seq: &mut self.seq, fault: self.fault };
+        let Some(record) = self.records.get_mut(key) else { return RequeueAnswer::NotFound };
+        let by_key_alone = step.has(Fault::RequeuesByKeyAlone);
+        if record.requeued == Some(Death(fence)) && !by_key_alone {
+            return RequeueAnswer::Requeued;
+        }
+        let over = record.state == Life::Dead || (record.is_finished() && record.work.every.is_some());
+        let same = record.taken.as_ref().map(|taken| taken.fence) == fence || by_key_alone;
+        if !over || !same {
+            return RequeueAnswer::Exists(record.existing(now));
+        }
+        record.requeued = Some(Death(fence));
+        record.zero_counts();
+        record.begin_life(&mut step);
+        record.back(now, &mut step);
+        RequeueAnswer::Requeued
+    }
+
+    /// Everything goes but the fence, the sequence and the environment.
+    pub(super) fn clear(&mut self) -> u64 {
+        let gone = self.records.len();
+        if self.has(Fault::ClearForgetsTheFence) {
+            self.fence = 0;
+        }
+        if self.has(Fault::LeavesFinishedOnClear) {
+            self.records.retain(|_, record| record.is_finished());
+        } else {
+            self.records.clear();
+        }
+        self.requests.clear();
+        self.workers.clear();
+        u64::try_from(gone).unwrap_or(u64::MAX)
+    }
+
+    /// Notes that a worker called; a `ttl` of zero takes its record away.
+    pub(super) fn see(&mut self, record: &WorkerRecord, sign: Sign, now: Timestamp) {
+        self.workers.retain(|_, seen| seen.until > now);
+        let before = self.workers.remove(&record.id).and_then(|seen| seen.leased_at);
+        if record.ttl.is_zero() {
+            return;
+        }
+        let leased_at = if sign == Sign::Leasing { Some(now) } else { before };
+        let seen = Seen { record: record.clone(), until: now.plus(record.ttl), leased_at };
+        self.workers.insert(record.id.clone(), seen);
+    }
+}
+
+fn scheduled_before(record: &Record, id: AddId) -> Option<ScheduleAnswer> {
+    match record.answered(id.as_uuid()) {
+        Some(Answer::Schedule(answer)) => Some(answer),
+        _ => None,
+    }
+}

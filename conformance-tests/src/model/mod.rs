@@ -1,0 +1,19 @@
+//! The reference model: `docs/transitions.md` as a program, slow and obvious.
+//!
+//! One map of records, no index, no clock, no lock: every question is answered by looking at all of them, every event is
+//! one function that takes `now`. A backend that answers otherwise is wrong, or the table is.
+//!
+//! * [`record`](self): what the docket knows of one key, and the steps the table names (`finish`, `promote`, `back`, `next`).
+//! * `docket`: the events of adders and operators. `lease` and `settle`: those of workers.
+//! * `look`: reading, counting, and whether the records make sense at all.
+//! * [`ModelStore`]: the model as a store, so that the suite can be run on it. With a [`crate::teeth::Fault`] it is a
+//!   broken one.
+
+mod docket;
+mod lease;
+mod look;
+mod record;
+mod settle;
+mod store;
+
+pub use store::{ModelStore, Models};

@@ -1,0 +1,266 @@
+//! What the docket knows of one key, and the steps of its life that the table names.
+
+use std::time::Duration;
+
+use docket_core::{
+    AddAnswer, CancelAnswer, Existing, Fence, Key, Name, NewTask, Overrides, Payload, Queue, RequestId, ScheduleAnswer,
+    State, Timestamp, Token, WorkerId, limits,
+};
+use uuid::Uuid;
+
+use crate::teeth::Fault;
+
+/// The error of a task that ended at its crash limit.
+pub(crate) const CRASH_LIMIT: &str = "its lease ran out too often";
+
+/// The state of a record; what people see is derived from it and the time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Life {
+    Queued,
+    Leased,
+    Completed,
+    Dead,
+    Cancelled,
+}
+
+/// An answer that was given to a call, by which its repetition is answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Answer {
+    Add(AddAnswer),
+    Schedule(ScheduleAnswer),
+    Cancel(CancelAnswer),
+}
+
+/// The latest lease of a key.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Taken {
+    pub(super) fence: Fence,
+    pub(super) request: RequestId,
+    pub(super) worker: WorkerId,
+    pub(super) at: Timestamp,
+}
+
+/// The fence of a death that was requeued; a perpetual cancelled before its first lease has none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Death(pub(super) Option<Fence>);
+
+/// What a task is: of the record itself, and of the follower behind it.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Work {
+    pub(super) name: Name,
+    pub(super) queue: Queue,
+    pub(super) args: Payload,
+    pub(super) every: Option<Duration>,
+    pub(super) overrides: Overrides,
+    pub(super) visible_at: Timestamp,
+}
+
+impl Work {
+    pub(super) fn of(task: &NewTask, now: Timestamp) -> Self {
+        Self {
+            name: task.name.clone(),
+            queue: task.queue.clone(),
+            args: task.args.clone(),
+            every: task.every,
+            overrides: task.overrides,
+            visible_at: task.run_at.resolve(now),
+        }
+    }
+}
+
+/// One record, as the table lists it.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Record {
+    pub(super) key: Key,
+    pub(super) state: Life,
+    pub(super) work: Work,
+    pub(super) due_at: Timestamp,
+    pub(super) seq: u64,
+    pub(super) added_at: Timestamp,
+    pub(super) taken: Option<Taken>,
+    pub(super) attempts: u32,
+    pub(super) crashes: u32,
+    pub(super) failures: u32,
+    pub(super) crashed_in_a_row: u32,
+    pub(super) calls: Vec<(Uuid, Answer)>,
+    pub(super) follower: Option<Work>,
+    pub(super) cancelling: bool,
+    pub(super) settled: Option<(Fence, RequestId)>,
+    pub(super) requeued: Option<Death>,
+    pub(super) error: Option<String>,
+    pub(super) result: Option<Payload>,
+    /// When a finished record may be trimmed; a finished perpetual never is.
+    pub(super) expires: Option<Timestamp>,
+}
+
+/// What a step needs beside the record: the time, the docket's sequence, and the fault that is built in, if any.
+pub(super) struct Step<'a> {
+    pub(super) now: Timestamp,
+    pub(super) seq: &'a mut u64,
+    pub(super) fault: Option<Fault>,
+}
+
+impl Step<'_> {
+    pub(super) fn has(&self, fault: Fault) -> bool {
+        self.fault == Some(fault)
+    }
+
+    pub(super) fn next_seq(&mut self) -> u64 {
+        *self.seq += 1;
+        *self.seq
+    }
+}
+
+impl Record {
+    /// The first life of a key.
+    pub(super) fn first(task: &NewTask, step: &mut Step<'_>) -> Self {
+        let work = Work::of(task, step.now);
+        Self {
+            key: task.key.clone(),
+            state: Life::Queued,
+            due_at: work.visible_at,
+            work,
+            seq: step.next_seq(),
+            added_at: step.now,
+            taken: None,
+            attempts: 0,
+            crashes: 0,
+            failures: 0,
+            crashed_in_a_row: 0,
+            calls: Vec::new(),
+            follower: None,
+            cancelling: false,
+            settled: None,
+            requeued: None,
+            error: None,
+            result: None,
+            expires: None,
+        }
+    }
+
+    /// A further life of a finished key: what is remembered of calls, leases and errors stays.
+    pub(super) fn live_again(&mut self, task: &NewTask, step: &mut Step<'_>) {
+        self.become_work(Work::of(task, step.now));
+        self.begin_life(step);
+        if step.has(Fault::ForgetsAddIds) {
+            self.calls.clear();
+        }
+    }
+
+    /// The new args, name, queue and time, with the counts at zero.
+    pub(super) fn become_work(&mut self, work: Work) {
+        self.state = Life::Queued;
+        self.due_at = work.visible_at;
+        self.work = work;
+        self.zero_counts();
+        self.follower = None;
+        self.cancelling = false;
+    }
+
+    pub(super) fn zero_counts(&mut self) {
+        (self.attempts, self.crashes, self.failures, self.crashed_in_a_row) = (0, 0, 0, 0);
+    }
+
+    pub(super) fn begin_life(&mut self, step: &mut Step<'_>) {
+        self.seq = step.next_seq();
+        self.added_at = step.now;
+        self.expires = None;
+        self.result = None;
+    }
+
+    /// `finish(X)` of the table.
+    pub(super) fn finish(&mut self, state: Life, retention: Duration, step: &mut Step<'_>) {
+        self.state = state;
+        (self.attempts, self.crashes) = (0, 0);
+        self.cancelling = false;
+        self.work.visible_at = step.now;
+        let kept = if state == Life::Dead { limits::DEAD_RETENTION } else { retention };
+        self.expires = Some(step.now.plus(kept));
+        if !step.has(Fault::PromotesOnlyOnCompleted) || state == Life::Completed {
+            self.promote(step);
+        }
+        self.follower = None;
+    }
+
+    /// `promote` of the table, where there is a follower.
+    pub(super) fn promote(&mut self, step: &mut Step<'_>) {
+        if let Some(follower) = self.follower.take() {
+            self.become_work(follower);
+            self.begin_life(step);
+        }
+    }
+
+    /// `back(d)` of the table, with the moment that d means.
+    pub(super) fn back(&mut self, moment: Timestamp, step: &mut Step<'_>) {
+        self.state = Life::Queued;
+        (self.work.visible_at, self.due_at) = (moment, moment);
+        self.cancelling = false;
+        if step.has(Fault::PromotesOnlyOnCompleted) {
+            self.follower = None;
+        }
+        self.promote(step);
+    }
+
+    /// `next` of the table: the occurrence is over, the same key comes back at `moment`.
+    pub(super) fn next(&mut self, moment: Timestamp, failure: Option<String>, step: &mut Step<'_>) {
+        (self.attempts, self.crashes) = (0, 0);
+        if let Some(failure) = failure {
+            self.error = Some(failure);
+            self.failures += 1;
+        } else {
+            self.failures = 0;
+        }
+        self.back(moment, step);
+    }
+
+    /// "Current": leased, and fence and request are equal.
+    pub(super) fn is_current(&self, token: &Token, fault: Option<Fault>) -> bool {
+        let leased = self.state == Life::Leased || fault == Some(Fault::CurrentWhateverTheState);
+        let same = self.taken.as_ref().is_some_and(|taken| {
+            let same_fence = taken.fence == token.fence;
+            match fault {
+                Some(Fault::IgnoresTheFence) => true,
+                // A store that numbers each key's leases has no reason to look further than the number.
+                Some(Fault::FencePerKey) => same_fence,
+                _ => same_fence && taken.request == token.lease,
+            }
+        });
+        leased && same
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        matches!(self.state, Life::Completed | Life::Dead | Life::Cancelled)
+    }
+
+    pub(super) fn is_suspect(&self) -> bool {
+        self.crashes >= limits::SUSPECT_CRASHES
+    }
+
+    pub(super) fn shown(&self, now: Timestamp) -> State {
+        let passed = self.work.visible_at <= now;
+        match (self.state, passed) {
+            (Life::Queued, false) => State::Scheduled,
+            (Life::Leased, false) => State::Running,
+            (Life::Queued | Life::Leased, true) => State::Ready,
+            (Life::Completed, _) => State::Completed,
+            (Life::Dead, _) => State::Dead,
+            (Life::Cancelled, _) => State::Cancelled,
+        }
+    }
+
+    pub(super) fn existing(&self, now: Timestamp) -> Existing {
+        if self.cancelling { Existing::Cancelling } else { Existing::In(self.shown(now)) }
+    }
+
+    /// The answer that this call got before.
+    pub(super) fn answered(&self, id: &Uuid) -> Option<Answer> {
+        self.calls.iter().find(|(known, _)| known == id).map(|(_, answer)| *answer)
+    }
+
+    pub(super) fn remember(&mut self, id: &Uuid, answer: Answer) {
+        self.calls.push((*id, answer));
+        if self.calls.len() > limits::CALL_IDS_MAX {
+            self.calls.remove(0);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Settling a lease: the rows of the table that begin with `ack`.
+
+use docket_core::{Ack, AckAnswer, Outcome, RunAt, Timestamp};
+
+use super::docket::Docket;
+use super::record::{Life, Record, Step};
+use crate::teeth::Fault;
+
+impl Docket {
+    pub(super) fn ack(&mut self, ack: &Ack, now: Timestamp) -> AckAnswer {
+        let mut step = Step { now, seq: &mut self.seq, fault: self.fault };
+        let Some(record) = self.records.get_mut(&ack.token.key) else { return AckAnswer::Stale };
+        let token = (ack.token.fence, ack.token.lease);
+        if record.is_current(&ack.token, step.fault) {
+            if !step.has(Fault::ForgetsAcks) {
+                record.settled = Some(token);
+            }
+            settle(record, ack, &mut step);
+            AckAnswer::Settled
+        } else if record.settled == Some(token) {
+            AckAnswer::Settled
+        } else {
+            AckAnswer::Stale
+        }
+    }
+}
+
+fn settle(record: &mut Record, ack: &Ack, step: &mut Step<'_>) {
+    let cancelled = record.cancelling && !step.has(Fault::CancelIsOnlyAFlag);
+    match &ack.outcome {
+        Outcome::Completed(result) => completed(record, ack, result.clone(), step),
+        _ if cancelled => end(record, Life::Cancelled, ack, step),
+        Outcome::Cancelled => end(record, Life::Cancelled, ack, step),
+        Outcome::Retry { after, error } => {
+            record.error = Some(error.clone());
+            if record.attempts + 1 < attempts_max(record, ack, step) {
+                record.attempts += 1;
+                record.back(step.now.plus(*after), step);
+            } else {
+                failed(record, ack, error, step);
+            }
+        }
+        Outcome::Dead { error } => {
+            record.error = Some(error.clone());
+            failed(record, ack, error, step);
+        }
+        Outcome::Snooze { after } => record.back(step.now.plus(*after), step),
+        Outcome::Release => release(record, step),
+        Outcome::Repeat { at, args } => {
+            if let Some(args) = args {
+                record.work.args = args.clone();
+            }
+            record.crashed_in_a_row = 0;
+            let counts = (record.attempts, record.crashes);
+            record.next(repeat_at(record, *at, step.now), None, step);
+            if step.has(Fault::RepeatKeepsTheCounts) {
+                (record.attempts, record.crashes) = counts;
+            }
+        }
+        other => unreachable!("the model knows every outcome, also {other:?}"),
+    }
+}
+
+fn completed(record: &mut Record, ack: &Ack, result: Option<docket_core::Payload>, step: &mut Step<'_>) {
+    record.result = result;
+    match record.work.every {
+        Some(every) if !record.cancelling => {
+            record.crashed_in_a_row = 0;
+            record.next(step.now.plus(every), None, step);
+        }
+        _ => end(record, Life::Completed, ack, step),
+    }
+}
+
+/// The last attempt failed, or the run said that there is no hope.
+fn failed(record: &mut Record, ack: &Ack, error: &str, step: &mut Step<'_>) {
+    match record.work.every {
+        Some(every) if !step.has(Fault::LimitKillsAPerpetual) => {
+            record.crashed_in_a_row = 0;
+            record.next(step.now.plus(every), Some(error.to_owned()), step);
+        }
+        _ => end(record, Life::Dead, ack, step),
+    }
+}
+
+fn end(record: &mut Record, state: Life, ack: &Ack, step: &mut Step<'_>) {
+    record.crashed_in_a_row = 0;
+    record.finish(state, ack.retention, step);
+}
+
+/// Back to its place in the line, uncounted.
+fn release(record: &mut Record, step: &mut Step<'_>) {
+    record.state = Life::Queued;
+    record.cancelling = false;
+    record.work.visible_at = record.due_at;
+    if step.has(Fault::ReleaseLosesItsPlace) {
+        record.work.visible_at = step.now;
+        record.seq = step.next_seq();
+    }
+    record.promote(step);
+}
+
+fn attempts_max(record: &Record, ack: &Ack, step: &Step<'_>) -> u32 {
+    let max = record.work.overrides.attempts_max.unwrap_or(ack.attempts_max);
+    if step.has(Fault::LimitsTestedWithGreater) { max + 1 } else { max }
+}
+
+/// `In` counts from the start of the lease, never earlier than now.
+fn repeat_at(record: &Record, at: RunAt, now: Timestamp) -> Timestamp {
+    match (at, &record.taken) {
+        (RunAt::In(delay), Some(taken)) => taken.at.plus(delay).max(now),
+        _ => at.resolve(now),
+    }
+}

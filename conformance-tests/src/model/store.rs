@@ -1,0 +1,310 @@
+//! The model as a store: one lock, a clock that can be set, and a plain way to wait.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use docket_core::{
+    Ack, AckReply, AddAnswer, CancelAnswer, CancelId, Capabilities, Control, Cursor, DocketName, Error, ErrorKind,
+    Fence, Finding, Heartbeat, HeartbeatAnswer, Inspect, Key, LaneCounts, LeaseReply, LeaseRequest, ListFilter,
+    NewTask, Outcome, Page, QueueBackend, RequeueAnswer, Result, ScheduleAnswer, Store, Swept, TaskView, TestStore,
+    Timestamp, WorkerView, limits,
+};
+use tokio::sync::Notify;
+
+use super::docket::Docket;
+use super::lease::Look;
+use crate::runner::Factory;
+use crate::teeth::Fault;
+
+/// Where the model's clock starts unless it is set: any moment will do.
+const EPOCH: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+
+/// The reference model, or a broken one, as a store of its own. Handles share it.
+#[derive(Clone)]
+pub struct ModelStore {
+    docket: DocketName,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Notify,
+    began: Instant,
+    fault: Option<Fault>,
+}
+
+struct State {
+    docket: Docket,
+    clock: Option<Timestamp>,
+}
+
+impl fmt::Debug for ModelStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ModelStore").field("docket", &self.docket).field("fault", &self.shared.fault).finish()
+    }
+}
+
+impl ModelStore {
+    /// An empty docket; with a fault it breaks one rule.
+    pub fn new(docket: DocketName, fault: Option<Fault>) -> Self {
+        let state = State { docket: Docket::new(fault), clock: None };
+        let shared = Shared { state: Mutex::new(state), changed: Notify::new(), began: Instant::now(), fault };
+        Self { docket, shared: Arc::new(shared) }
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut Docket, Timestamp) -> T) -> T {
+        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = state.clock.unwrap_or_else(|| EPOCH.plus(self.shared.began.elapsed()));
+        f(&mut state.docket, now)
+    }
+
+    /// As `with`, for what may make something leasable: everybody who waits looks again.
+    fn change<T>(&self, f: impl FnOnce(&mut Docket, Timestamp) -> T) -> T {
+        let answer = self.with(f);
+        self.shared.changed.notify_waiters();
+        answer
+    }
+
+    fn has(&self, fault: Fault) -> bool {
+        self.shared.fault == Some(fault)
+    }
+
+    /// One look of a lease call; whoever waits looks again if this one changed something.
+    fn look(&self, request: &LeaseRequest, look: Look, swept: &mut Swept) -> LeaseReply {
+        let reply = self.with(|docket, now| {
+            let dead_trimmed = docket.trim(now);
+            let mut reply = docket.lease(request, look, now);
+            reply.swept.dead_trimmed = dead_trimmed;
+            reply
+        });
+        swept.crashed += reply.swept.crashed;
+        swept.limited.extend_from_slice(&reply.swept.limited);
+        swept.dead_trimmed += reply.swept.dead_trimmed;
+        if !reply.leases.is_empty() || reply.swept.crashed > 0 {
+            self.shared.changed.notify_waiters();
+        }
+        LeaseReply { swept: swept.clone(), ..reply }
+    }
+
+    fn items<T, A>(
+        &self,
+        tasks: &[T],
+        payload: fn(&T) -> usize,
+        mut one: impl FnMut(&T) -> A,
+    ) -> Result<Vec<Result<A>>> {
+        check_batch("send a batch", tasks.len())?;
+        if self.has(Fault::OversizedItemSpoilsTheBatch) {
+            tasks.iter().try_for_each(|task| check_payload(payload(task)))?;
+        }
+        Ok(tasks.iter().map(|task| check_payload(payload(task)).map(|()| one(task))).collect())
+    }
+}
+
+#[async_trait]
+impl QueueBackend for ModelStore {
+    fn capabilities(&self) -> Capabilities {
+        let docket = self.docket.clone();
+        Capabilities { scheme: "model", docket, durable: false, shared: false, transactional_add: false }
+    }
+
+    fn fork(&self) -> Arc<dyn Store> {
+        Arc::new(self.clone())
+    }
+
+    async fn add(&self, tasks: &[NewTask]) -> Result<Vec<Result<AddAnswer>>> {
+        let answers = self.with(|docket, now| {
+            let lost = tasks.last().filter(|_| tasks.len() > 1 && docket.has(Fault::LosesATask));
+            self.items(
+                tasks,
+                |task| task.args.len(),
+                |task| if lost == Some(task) { AddAnswer::Added } else { docket.add(task, now) },
+            )
+        });
+        if !self.has(Fault::ForgetsTheWakeUp) {
+            self.shared.changed.notify_waiters();
+        }
+        answers
+    }
+
+    async fn schedule(&self, tasks: &[NewTask]) -> Result<Vec<Result<ScheduleAnswer>>> {
+        self.change(|docket, now| self.items(tasks, |task| task.args.len(), |task| docket.schedule(task, now)))
+    }
+
+    async fn lease(&self, request: &LeaseRequest) -> Result<LeaseReply> {
+        check_request(request)?;
+        let until = Instant::now() + request.wait;
+        let mut swept = Swept::default();
+        loop {
+            let changed = self.shared.changed.notified();
+            tokio::pin!(changed);
+            // Before the look: what changes during it is not missed.
+            changed.as_mut().enable();
+            let left = until.saturating_duration_since(Instant::now());
+            let look = if left.is_zero() { Look::Last } else { Look::WithinAWait };
+            let reply = self.look(request, look, &mut swept);
+            if look == Look::Last || !reply.leases.is_empty() {
+                return Ok(reply);
+            }
+            // A clock that is set moves nobody's next time nearer; moving it wakes everybody.
+            let next = reply.next_visible.unwrap_or(left).max(Duration::from_millis(1));
+            let _ = tokio::time::timeout(left.min(next), changed).await;
+        }
+    }
+
+    async fn heartbeat(&self, beat: &Heartbeat) -> Result<Vec<Result<HeartbeatAnswer>>> {
+        check_batch("renew leases", beat.tokens.len())?;
+        Ok(self.with(|docket, now| docket.heartbeat(beat, now)).into_iter().map(Ok).collect())
+    }
+
+    async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply> {
+        next.map_or(Ok(()), check_request)?;
+        self.change(|docket, now| {
+            let answers = self.items(acks, |ack| payload_of(&ack.outcome), |ack| docket.ack(ack, now))?;
+            let swept = Swept { dead_trimmed: docket.trim(now), ..Swept::default() };
+            let next = next.map(|request| docket.lease(request, Look::Last, now));
+            Ok(AckReply { answers, next, swept })
+        })
+    }
+}
+
+#[async_trait]
+impl Inspect for ModelStore {
+    async fn get(&self, key: &Key) -> Result<Option<TaskView>> {
+        Ok(self.with(|docket, now| docket.get(key, now)))
+    }
+
+    async fn list(&self, filter: &ListFilter, cursor: Option<&Cursor>, limit: usize) -> Result<Page> {
+        Ok(self.with(|docket, now| docket.list(filter, cursor, limit, now)))
+    }
+
+    async fn counts(&self) -> Result<Vec<LaneCounts>> {
+        Ok(self.with(|docket, now| docket.counts(now)))
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerView>> {
+        Ok(self.with(|docket, now| docket.workers(now)))
+    }
+
+    async fn audit(&self) -> Result<Vec<String>> {
+        Ok(self.with(|docket, _| docket.audit()))
+    }
+
+    async fn examine(&self) -> Result<Vec<Finding>> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Control for ModelStore {
+    async fn cancel(&self, key: &Key, id: CancelId) -> Result<CancelAnswer> {
+        Ok(self.change(|docket, now| docket.cancel(key, id, now)))
+    }
+
+    async fn requeue(&self, key: &Key, fence: Option<Fence>) -> Result<RequeueAnswer> {
+        Ok(self.change(|docket, now| docket.requeue(key, fence, now)))
+    }
+
+    async fn clear(&self) -> Result<u64> {
+        Ok(self.change(|docket, _| docket.clear()))
+    }
+
+    async fn join(&self, environment: Option<&str>) -> Result<()> {
+        self.with(|docket, _| match (&docket.environment, environment) {
+            (Some(theirs), Some(ours)) if theirs != ours => {
+                let message = format!("it belongs to environment {theirs:?}, not {ours:?}");
+                Err(Error::new(ErrorKind::Conflict, "join the docket", message))
+            }
+            (None, Some(ours)) => {
+                docket.environment = Some(ours.to_owned());
+                Ok(())
+            }
+            _ => Ok(()),
+        })
+    }
+}
+
+#[async_trait]
+impl TestStore for ModelStore {
+    async fn set_clock(&self, now: Timestamp) -> Result<()> {
+        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = match state.clock {
+            None if !state.docket.records.is_empty() => "the docket is not empty",
+            Some(clock) if clock > now => "a clock moves only forward",
+            _ => {
+                state.clock = Some(now);
+                drop(state);
+                self.shared.changed.notify_waiters();
+                return Ok(());
+            }
+        };
+        Err(Error::new(ErrorKind::Conflict, "set the clock", refused))
+    }
+}
+
+fn payload_of(outcome: &Outcome) -> usize {
+    match outcome {
+        Outcome::Completed(Some(payload)) | Outcome::Repeat { args: Some(payload), .. } => payload.len(),
+        _ => 0,
+    }
+}
+
+fn check_payload(bytes: usize) -> Result<()> {
+    if bytes <= limits::PAYLOAD_BYTES_MAX {
+        return Ok(());
+    }
+    let message = format!("{bytes} bytes are more than PAYLOAD_BYTES_MAX, {}", limits::PAYLOAD_BYTES_MAX);
+    Err(Error::new(ErrorKind::TooLarge, "take a payload", message))
+}
+
+fn check_batch(operation: &'static str, items: usize) -> Result<()> {
+    if items <= limits::BATCH_ITEMS_MAX {
+        return Ok(());
+    }
+    let message = format!("{items} items are more than BATCH_ITEMS_MAX, {}", limits::BATCH_ITEMS_MAX);
+    Err(Error::new(ErrorKind::TooLarge, operation, message))
+}
+
+fn check_request(request: &LeaseRequest) -> Result<()> {
+    let names = match &request.names {
+        docket_core::Names::Known(names) => names.len(),
+        docket_core::Names::Any { .. } => 0,
+    };
+    let longest = names.max(request.queues.len());
+    if longest <= limits::LEASE_NAMES_MAX {
+        return Ok(());
+    }
+    let message = format!("{longest} names or queues are more than LEASE_NAMES_MAX, {}", limits::LEASE_NAMES_MAX);
+    Err(Error::new(ErrorKind::TooLarge, "lease tasks", message))
+}
+
+/// Makes stores of the model, sound ones or ones with a fault.
+#[derive(Debug, Default)]
+pub struct Models {
+    fault: Option<Fault>,
+    made: Mutex<HashMap<DocketName, ModelStore>>,
+}
+
+impl Models {
+    /// Stores that break one rule.
+    pub fn with_fault(fault: Fault) -> Self {
+        Self { fault: Some(fault), made: Mutex::default() }
+    }
+}
+
+#[async_trait]
+impl Factory for Models {
+    async fn fresh(&self, docket: DocketName) -> Arc<dyn TestStore> {
+        let store = ModelStore::new(docket.clone(), self.fault);
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).insert(docket, store.clone());
+        Arc::new(store)
+    }
+
+    async fn leftovers(&self, docket: &DocketName) -> Vec<String> {
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let store = made.get(docket);
+        store.map_or_else(Vec::new, |store| store.with(|docket, _| docket.records.keys().map(Key::to_string).collect()))
+    }
+}
