@@ -6,6 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+
 use crate::repeat::{bounded, repeat};
 use crate::{AddAnswer, AddId, CancelAnswer, CancelId, Error, Existing, Fence, Key, Name, NewTask, Payload, Queue};
 use crate::{RequeueAnswer, Result, RunAt, ScheduleAnswer, Store, Task, Timestamp, limits, registry};
@@ -24,9 +26,10 @@ pub struct Client {
 }
 
 /// Where an add goes when the store cannot take it.
+#[async_trait]
 pub trait Fallback: std::fmt::Debug + Send + Sync {
     /// Takes the task, or says with `None` that it is not one of those it may take.
-    fn take(&self, task: &NewTask, cause: &Error) -> Option<Receipt>;
+    async fn take(&self, task: &NewTask, cause: &Error) -> Option<Answer>;
 }
 
 /// What became of an add.
@@ -238,10 +241,10 @@ impl<'a> Add<'a> {
             Verb::Add => match self.client.add_all(tasks).await.and_then(only) {
                 Ok(AddAnswer::Added) => Answer::Added,
                 Ok(AddAnswer::Exists(existing)) => Answer::Exists(existing),
-                Err(error) => {
-                    let fallback = self.client.fallback.as_ref().filter(|_| error.is_retryable());
-                    return fallback.and_then(|fallback| fallback.take(&task, &error)).ok_or(error);
-                }
+                Err(error) => match self.client.fallback.as_ref().filter(|_| error.is_retryable()) {
+                    Some(fallback) => fallback.take(&task, &error).await.ok_or(error)?,
+                    None => return Err(error),
+                },
             },
         };
         Ok(Receipt { key, answer })

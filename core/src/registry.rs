@@ -76,6 +76,12 @@ impl Registry {
         self.entries.get(name).map(|entry| &entry.policy)
     }
 
+    /// The same without its perpetuals: for a worker beside the store, which must not start chains of its own.
+    pub fn without_perpetuals(&self) -> Self {
+        let one_shots = self.entries.iter().filter(|(_, entry)| entry.policy.every.is_none());
+        Self { entries: one_shots.map(|(name, entry)| (name.clone(), entry.clone())).collect() }
+    }
+
     pub(crate) fn find(&self, name: &Name) -> Option<&Entry> {
         self.entries.get(name)
     }
