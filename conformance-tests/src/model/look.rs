@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 
 use docket_core::{
-    Cursor, FollowerView, Key, LaneCounts, ListFilter, Name, Page, Queue, State, TaskView, Timestamp, WorkerView,
-    limits,
+    Cursor, Error, FollowerView, Key, LaneCounts, ListFilter, Name, Page, Queue, Result, State, TaskView, Timestamp,
+    WorkerView, limits,
 };
 
 use super::docket::Docket;
 use super::record::{Life, Record};
 use crate::teeth::Fault;
+
+/// How a cursor begins.
+const AFTER: &str = "after:";
 
 impl Docket {
     pub(super) fn get(&self, key: &Key, now: Timestamp) -> Option<TaskView> {
@@ -17,20 +20,27 @@ impl Docket {
     }
 
     /// A page in the order of the keys; the cursor is the last key looked at.
-    pub(super) fn list(&self, filter: &ListFilter, cursor: Option<&Cursor>, limit: usize, now: Timestamp) -> Page {
+    pub(super) fn list(
+        &self,
+        filter: &ListFilter,
+        cursor: Option<&Cursor>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Page> {
+        let after = cursor.map(key_of).transpose()?;
         let mut page = Page { now, ..Page::default() };
-        let rest = self.records.values().filter(|record| cursor.is_none_or(|at| record.key.as_str() > at.0.as_str()));
+        let rest = self.records.values().filter(|record| after.is_none_or(|after| record.key.as_str() > after));
         for (looked, record) in rest.enumerate() {
             if page.tasks.len() == limit || looked == limits::LIST_LOOK_MAX {
-                return page;
+                return Ok(page);
             }
-            page.next = Some(Cursor(record.key.to_string()));
+            page.next = Some(Cursor(format!("{AFTER}{}", record.key)));
             if fits(record, filter, now) {
                 page.tasks.push(view(record, now));
             }
         }
         page.next = None;
-        page
+        Ok(page)
     }
 
     pub(super) fn counts(&self, now: Timestamp) -> Vec<LaneCounts> {
@@ -92,6 +102,11 @@ impl Docket {
         let over = kept.iter().enumerate().filter(|(at, (expires, _))| *expires <= now || *at < beyond);
         over.map(|(_, (_, key))| (*key).clone()).collect()
     }
+}
+
+fn key_of(cursor: &Cursor) -> Result<&str> {
+    let refused = || Error::invalid("list tasks", "the cursor is not one that a page gave");
+    cursor.0.strip_prefix(AFTER).ok_or_else(refused)
 }
 
 fn fits(record: &Record, filter: &ListFilter, now: Timestamp) -> bool {

@@ -9,6 +9,7 @@
 //! * [`ModelStore`]: the model as a store, so that the suite can be run on it. With a [`crate::teeth::Fault`] it is a
 //!   broken one.
 
+mod bound;
 mod docket;
 mod lease;
 mod look;
@@ -17,3 +18,5 @@ mod settle;
 mod store;
 
 pub use store::{ModelStore, Models};
+
+pub(crate) use record::CRASH_LIMIT;

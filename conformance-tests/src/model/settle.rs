@@ -2,6 +2,7 @@
 
 use docket_core::{Ack, AckAnswer, Outcome, RunAt, Timestamp};
 
+use super::bound;
 use super::docket::Docket;
 use super::record::{Life, Record, Step};
 use crate::teeth::Fault;
@@ -32,7 +33,7 @@ fn settle(record: &mut Record, ack: &Ack, step: &mut Step<'_>) {
         _ if cancelled => end(record, Life::Cancelled, ack, step),
         Outcome::Cancelled => end(record, Life::Cancelled, ack, step),
         Outcome::Retry { after, error } => {
-            record.error = Some(error.clone());
+            record.error = Some(bound::cut(error));
             if record.attempts + 1 < attempts_max(record, ack, step) {
                 record.attempts += 1;
                 record.back(step.now.plus(*after), step);
@@ -41,7 +42,7 @@ fn settle(record: &mut Record, ack: &Ack, step: &mut Step<'_>) {
             }
         }
         Outcome::Dead { error } => {
-            record.error = Some(error.clone());
+            record.error = Some(bound::cut(error));
             failed(record, ack, error, step);
         }
         Outcome::Snooze { after } => record.back(step.now.plus(*after), step),
@@ -77,7 +78,7 @@ fn failed(record: &mut Record, ack: &Ack, error: &str, step: &mut Step<'_>) {
     match record.work.every {
         Some(every) if !step.has(Fault::LimitKillsAPerpetual) => {
             record.crashed_in_a_row = 0;
-            record.next(step.now.plus(every), Some(error.to_owned()), step);
+            record.next(step.now.plus(every), Some(bound::cut(error)), step);
         }
         _ => end(record, Life::Dead, ack, step),
     }

@@ -10,10 +10,11 @@ use docket_core::{
     Ack, AckReply, AddAnswer, CancelAnswer, CancelId, Capabilities, Control, Cursor, DocketName, Error, ErrorKind,
     Fence, Finding, Heartbeat, HeartbeatAnswer, Inspect, Key, LaneCounts, LeaseReply, LeaseRequest, ListFilter,
     NewTask, Outcome, Page, QueueBackend, RequeueAnswer, Result, ScheduleAnswer, Store, Swept, TaskView, TestStore,
-    Timestamp, WorkerView, limits,
+    Timestamp, WorkerView,
 };
 use tokio::sync::Notify;
 
+use super::bound;
 use super::docket::Docket;
 use super::lease::Look;
 use crate::runner::Factory;
@@ -95,11 +96,11 @@ impl ModelStore {
         payload: fn(&T) -> usize,
         mut one: impl FnMut(&T) -> A,
     ) -> Result<Vec<Result<A>>> {
-        check_batch("send a batch", tasks.len())?;
+        bound::batch(tasks.iter().map(payload))?;
         if self.has(Fault::OversizedItemSpoilsTheBatch) {
-            tasks.iter().try_for_each(|task| check_payload(payload(task)))?;
+            tasks.iter().try_for_each(|task| bound::payload(payload(task)))?;
         }
-        Ok(tasks.iter().map(|task| check_payload(payload(task)).map(|()| one(task))).collect())
+        Ok(tasks.iter().map(|task| bound::payload(payload(task)).map(|()| one(task))).collect())
     }
 }
 
@@ -134,7 +135,7 @@ impl QueueBackend for ModelStore {
     }
 
     async fn lease(&self, request: &LeaseRequest) -> Result<LeaseReply> {
-        check_request(request)?;
+        bound::request(request)?;
         let until = Instant::now() + request.wait;
         let mut swept = Swept::default();
         loop {
@@ -155,14 +156,14 @@ impl QueueBackend for ModelStore {
     }
 
     async fn heartbeat(&self, beat: &Heartbeat) -> Result<Vec<Result<HeartbeatAnswer>>> {
-        check_batch("renew leases", beat.tokens.len())?;
+        bound::batch(beat.tokens.iter().map(|_| 0))?;
         Ok(self.with(|docket, now| docket.heartbeat(beat, now)).into_iter().map(Ok).collect())
     }
 
     async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply> {
-        next.map_or(Ok(()), check_request)?;
+        next.map_or(Ok(()), bound::request)?;
         self.change(|docket, now| {
-            let answers = self.items(acks, |ack| payload_of(&ack.outcome), |ack| docket.ack(ack, now))?;
+            let answers = self.items(acks, |ack| bound::payload_of(&ack.outcome), |ack| docket.ack(ack, now))?;
             let swept = Swept { dead_trimmed: docket.trim(now), ..Swept::default() };
             let next = next.map(|request| docket.lease(request, Look::Last, now));
             Ok(AckReply { answers, next, swept })
@@ -177,7 +178,7 @@ impl Inspect for ModelStore {
     }
 
     async fn list(&self, filter: &ListFilter, cursor: Option<&Cursor>, limit: usize) -> Result<Page> {
-        Ok(self.with(|docket, now| docket.list(filter, cursor, limit, now)))
+        self.with(|docket, now| docket.list(filter, cursor, limit, now))
     }
 
     async fn counts(&self) -> Result<Vec<LaneCounts>> {
@@ -242,42 +243,6 @@ impl TestStore for ModelStore {
         };
         Err(Error::new(ErrorKind::Conflict, "set the clock", refused))
     }
-}
-
-fn payload_of(outcome: &Outcome) -> usize {
-    match outcome {
-        Outcome::Completed(Some(payload)) | Outcome::Repeat { args: Some(payload), .. } => payload.len(),
-        _ => 0,
-    }
-}
-
-fn check_payload(bytes: usize) -> Result<()> {
-    if bytes <= limits::PAYLOAD_BYTES_MAX {
-        return Ok(());
-    }
-    let message = format!("{bytes} bytes are more than PAYLOAD_BYTES_MAX, {}", limits::PAYLOAD_BYTES_MAX);
-    Err(Error::new(ErrorKind::TooLarge, "take a payload", message))
-}
-
-fn check_batch(operation: &'static str, items: usize) -> Result<()> {
-    if items <= limits::BATCH_ITEMS_MAX {
-        return Ok(());
-    }
-    let message = format!("{items} items are more than BATCH_ITEMS_MAX, {}", limits::BATCH_ITEMS_MAX);
-    Err(Error::new(ErrorKind::TooLarge, operation, message))
-}
-
-fn check_request(request: &LeaseRequest) -> Result<()> {
-    let names = match &request.names {
-        docket_core::Names::Known(names) => names.len(),
-        docket_core::Names::Any { .. } => 0,
-    };
-    let longest = names.max(request.queues.len());
-    if longest <= limits::LEASE_NAMES_MAX {
-        return Ok(());
-    }
-    let message = format!("{longest} names or queues are more than LEASE_NAMES_MAX, {}", limits::LEASE_NAMES_MAX);
-    Err(Error::new(ErrorKind::TooLarge, "lease tasks", message))
 }
 
 /// Makes stores of the model, sound ones or ones with a fault.

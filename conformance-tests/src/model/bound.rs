@@ -1,0 +1,49 @@
+//! What is refused for its size, before any event sees it.
+
+use docket_core::{Error, ErrorKind, LeaseRequest, Names, Outcome, Result, limits};
+
+/// One payload, refused alone.
+pub(super) fn payload(bytes: usize) -> Result<()> {
+    within(bytes, "bytes", "PAYLOAD_BYTES_MAX", limits::PAYLOAD_BYTES_MAX)
+}
+
+/// A batch, refused whole. What is refused alone does not count.
+pub(super) fn batch(payloads: impl Iterator<Item = usize>) -> Result<()> {
+    let payloads: Vec<usize> = payloads.collect();
+    within(payloads.len(), "items", "BATCH_ITEMS_MAX", limits::BATCH_ITEMS_MAX)?;
+    let bytes = payloads.iter().filter(|bytes| **bytes <= limits::PAYLOAD_BYTES_MAX).sum();
+    within(bytes, "bytes", "BATCH_BYTES_MAX", limits::BATCH_BYTES_MAX)
+}
+
+/// A lease request.
+pub(super) fn request(request: &LeaseRequest) -> Result<()> {
+    let names = match &request.names {
+        Names::Known(names) => names.len(),
+        Names::Any { .. } => 0,
+    };
+    within(names.max(request.queues.len()), "names or queues", "LEASE_NAMES_MAX", limits::LEASE_NAMES_MAX)
+}
+
+/// The payload that an outcome brings.
+pub(super) fn payload_of(outcome: &Outcome) -> usize {
+    match outcome {
+        Outcome::Completed(Some(payload)) | Outcome::Repeat { args: Some(payload), .. } => payload.len(),
+        _ => 0,
+    }
+}
+
+/// An error as it is kept: cut at a character, visibly.
+pub(super) fn cut(error: &str) -> String {
+    if error.len() <= limits::ERROR_BYTES_MAX {
+        return error.to_owned();
+    }
+    let end = error.floor_char_boundary(limits::ERROR_BYTES_MAX - '…'.len_utf8());
+    format!("{}…", &error[..end])
+}
+
+fn within(found: usize, what: &str, name: &str, max: usize) -> Result<()> {
+    if found <= max {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::TooLarge, "take a call", format!("{found} {what} are more than {name}, {max}")))
+}

@@ -1,0 +1,108 @@
+//! Making a call on a store, and bringing what it answers into a form that can be compared.
+
+use std::collections::BTreeMap;
+
+use docket_core::{
+    AckAnswer, AddAnswer, CancelAnswer, Error, ErrorKind, Fence, HeartbeatAnswer, Lease, LeaseReply, RequeueAnswer,
+    ScheduleAnswer, Swept, TestStore, Token,
+};
+
+use super::issue::Issued;
+
+/// What a store answered; a refused item is compared by the kind of its error.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Answer {
+    Add(Vec<Result<AddAnswer, ErrorKind>>),
+    Schedule(Vec<Result<ScheduleAnswer, ErrorKind>>),
+    Lease(LeaseReply),
+    Heartbeat(Vec<Result<HeartbeatAnswer, ErrorKind>>),
+    Ack(Vec<Result<AckAnswer, ErrorKind>>, Option<LeaseReply>, Swept),
+    Cancel(CancelAnswer),
+    Requeue(RequeueAnswer),
+    Clear(u64),
+}
+
+impl Answer {
+    pub(super) async fn of(store: &dyn TestStore, call: &Issued) -> Result<Self, Error> {
+        Ok(match call {
+            Issued::Add(tasks) => Self::Add(kinds(store.add(tasks).await?)),
+            Issued::Schedule(tasks) => Self::Schedule(kinds(store.schedule(tasks).await?)),
+            Issued::Lease(request) => Self::Lease(store.lease(request).await?),
+            Issued::Heartbeat(beat) => Self::Heartbeat(kinds(store.heartbeat(beat).await?)),
+            Issued::Ack(acks, next) => {
+                let reply = store.ack(acks, next.as_ref()).await?;
+                Self::Ack(kinds(reply.answers), reply.next, reply.swept)
+            }
+            Issued::Cancel(key, id) => Self::Cancel(store.cancel(key, *id).await?),
+            Issued::Requeue(key, fence) => Self::Requeue(store.requeue(key, *fence).await?),
+            Issued::Clear => Self::Clear(store.clear().await?),
+        })
+    }
+
+    pub(super) fn leases(&self) -> &[Lease] {
+        match self {
+            Self::Lease(reply) | Self::Ack(_, Some(reply), _) => &reply.leases,
+            _ => &[],
+        }
+    }
+
+    fn leases_mut(&mut self) -> &mut [Lease] {
+        match self {
+            Self::Lease(reply) | Self::Ack(_, Some(reply), _) => &mut reply.leases,
+            _ => &mut [],
+        }
+    }
+}
+
+fn kinds<T>(answers: Vec<docket_core::Result<T>>) -> Vec<Result<T, ErrorKind>> {
+    answers.into_iter().map(|answer| answer.map_err(|error| error.kind())).collect()
+}
+
+/// Which fence of the store is which of the model. A store may skip numbers; it may not go back.
+#[derive(Debug, Default)]
+pub(super) struct Fences {
+    of_model: BTreeMap<Fence, Fence>,
+}
+
+impl Fences {
+    /// Pairs the leases of two answers, and gives those of the store the fences of the model.
+    pub(super) fn pair(&mut self, model: &Answer, store: &mut Answer) -> Result<(), String> {
+        for (ours, theirs) in model.leases().iter().zip(store.leases_mut()) {
+            let theirs = &mut theirs.token.fence;
+            let (fence, latest) = (ours.token.fence, self.of_model.values().next_back().copied());
+            match self.of_model.get(&fence) {
+                Some(known) if known != theirs => return Err(format!("{fence} was {known} and is now {theirs}")),
+                None if latest.is_some_and(|latest| latest >= *theirs) => {
+                    return Err(format!("the fence went back: {theirs} after {latest:?}"));
+                }
+                _ => {}
+            }
+            self.of_model.insert(fence, *theirs);
+            *theirs = fence;
+        }
+        Ok(())
+    }
+
+    /// The store's fence for one of the model's.
+    pub(super) fn of_store(&self, fence: Fence) -> Fence {
+        self.of_model.get(&fence).copied().unwrap_or(fence)
+    }
+
+    /// The model's fence for one of the store's.
+    pub(super) fn of_model(&self, fence: Fence) -> Option<Fence> {
+        self.of_model.iter().find(|(_, theirs)| **theirs == fence).map(|(ours, _)| *ours)
+    }
+
+    /// The call with the fences of the store in its tokens.
+    pub(super) fn translate(&self, call: &Issued) -> Issued {
+        let mut call = call.clone();
+        let token = |token: &mut Token| token.fence = self.of_store(token.fence);
+        match &mut call {
+            Issued::Heartbeat(beat) => beat.tokens.iter_mut().for_each(token),
+            Issued::Ack(acks, _) => acks.iter_mut().for_each(|ack| token(&mut ack.token)),
+            Issued::Requeue(_, Some(fence)) => *fence = self.of_store(*fence),
+            _ => {}
+        }
+        call
+    }
+}

@@ -1,0 +1,166 @@
+//! One step of a generated sequence: a call by somebody, a call made once more, or time.
+
+use std::time::Duration;
+
+use docket_core::{LeaseOrder, Suspects};
+
+/// One step.
+#[derive(Clone, Debug)]
+pub(super) enum Op {
+    /// Somebody makes a call.
+    Send {
+        /// What is asked.
+        call: Call,
+        /// What becomes of the packet.
+        fate: Fate,
+    },
+    /// A call arrives once more, with the ids it had: a retry, or a packet that took its time.
+    Again {
+        /// How many calls ago it was sent.
+        back: usize,
+    },
+    /// Time passes.
+    Advance(Duration),
+}
+
+/// What becomes of a call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Fate {
+    /// It takes effect and the caller hears of it.
+    Answered,
+    /// It takes effect and nobody hears of it.
+    ReplyLost,
+    /// It takes effect only if a later [`Op::Again`] delivers it.
+    Delayed,
+}
+
+/// A call, as far as it can be said before the sequence is played; numbers are taken modulo what there is.
+#[derive(Clone, Debug)]
+pub(super) enum Call {
+    /// A batch of adds.
+    Add(Vec<Item>),
+    /// A batch of schedules.
+    Schedule(Vec<Item>),
+    /// A lease without a wait.
+    Lease(Asking),
+    /// A heartbeat for some of the tokens that were handed out, current or not.
+    Heartbeat {
+        /// Which worker.
+        worker: usize,
+        /// Tokens, counted from the latest.
+        tokens: Vec<usize>,
+    },
+    /// Some of the tokens settled, and perhaps the next ones taken.
+    Ack {
+        /// What is settled, and how.
+        endings: Vec<Ending>,
+        /// The lease request behind it.
+        next: Option<Asking>,
+    },
+    /// A cancel.
+    Cancel {
+        /// Which key.
+        key: usize,
+    },
+    /// A requeue of the latest fence of the key.
+    Requeue {
+        /// Which key.
+        key: usize,
+    },
+    /// Everything goes.
+    Clear,
+}
+
+/// One task to add or schedule.
+#[derive(Clone, Debug)]
+pub(super) struct Item {
+    /// Which key.
+    pub(super) key: usize,
+    /// Which name.
+    pub(super) name: usize,
+    /// Which queue.
+    pub(super) queue: usize,
+    /// When.
+    pub(super) time: Time,
+    /// Whether it is a perpetual.
+    pub(super) every: Option<Duration>,
+    /// What the adder overrides.
+    pub(super) attempts_max: Option<u32>,
+    /// See `attempts_max`.
+    pub(super) crashes_max: Option<u32>,
+}
+
+/// A time that a caller names.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Time {
+    /// Now.
+    Now,
+    /// This long from now.
+    In(Duration),
+    /// At a moment this long after now.
+    After(Duration),
+    /// At a moment this long before now.
+    Before(Duration),
+}
+
+/// A lease request.
+#[derive(Clone, Debug)]
+pub(super) struct Asking {
+    /// Which worker.
+    pub(super) worker: usize,
+    /// How many.
+    pub(super) count: usize,
+    /// Which names, of a few sets.
+    pub(super) names: usize,
+    /// Which queues, of a few lists.
+    pub(super) queues: usize,
+    /// The crash limit of each name.
+    pub(super) crashes_max: u32,
+    /// Whether a suspect may come.
+    pub(super) suspects: Suspects,
+    /// How long.
+    pub(super) lease: Duration,
+    /// How queues are weighed.
+    pub(super) order: LeaseOrder,
+}
+
+/// One lease to settle.
+#[derive(Clone, Debug)]
+pub(super) struct Ending {
+    /// Which token, counted from the latest.
+    pub(super) token: usize,
+    /// How the run ended.
+    pub(super) outcome: End,
+    /// The attempt limit of the type.
+    pub(super) attempts_max: u32,
+    /// How long the record is kept.
+    pub(super) retention: Duration,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum End {
+    /// With or without a result.
+    Completed(Said),
+    /// A failed attempt.
+    Retry(Duration),
+    /// Not now.
+    Snooze(Duration),
+    /// Never started.
+    Release,
+    /// Failed for good.
+    Dead,
+    /// The next occurrence, with or without new args.
+    Repeat(Time, Said),
+    /// It noticed its cancel.
+    Cancelled,
+}
+
+/// Whether a run says something of its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Said {
+    /// It does.
+    Something,
+    /// It does not.
+    Nothing,
+}
