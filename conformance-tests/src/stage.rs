@@ -15,8 +15,10 @@ use docket_core::{
 use crate::runner::Factory;
 
 mod draft;
+mod waiter;
 
 pub(crate) use draft::{Ask, Draft, Edit, ask, key, task};
+pub(crate) use waiter::{LONG_WAIT, Waiter};
 
 /// The lease length of every case that does not say otherwise.
 pub(crate) const LEASE: Duration = Duration::from_secs(10);
@@ -26,6 +28,8 @@ pub(crate) const ATTEMPTS_MAX: u32 = 3;
 pub(crate) const SOON: Duration = Duration::from_secs(5);
 /// A second, the unit of most cases.
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
+/// The smallest step of every store's clock.
+pub(crate) const MICRO: Duration = Duration::from_micros(1);
 
 /// 2026-01-01 00:00:00 UTC: where every set clock starts. Ahead of it a real clock would give the case away.
 const START: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
@@ -240,10 +244,20 @@ impl Stage {
         self.store.requeue(&key(name), fence).await.expect("a requeue is answered")
     }
 
+    /// Takes everything away; answers how many tasks that were.
+    pub(crate) async fn clear(&self) -> u64 {
+        self.store.clear().await.expect("a docket can be cleared")
+    }
+
     /// Lets finished records be trimmed: any lease call does it, also one that takes nothing.
     pub(crate) async fn trim(&self) -> LeaseReply {
         self.lease(&ask(1).names(&["nobody"])).await
     }
+}
+
+/// One step of the clock less than `delay`.
+pub(crate) fn almost(delay: Duration) -> Duration {
+    delay.saturating_sub(MICRO)
 }
 
 /// The ack of a lease, with the usual limits.

@@ -1,1 +1,215 @@
-//! Stub.
+//! How a run ends, and what its record then says.
+
+use std::time::Duration;
+
+use docket_core::{AckAnswer, Outcome, State};
+use tokio::time::timeout;
+
+use crate::stage::{
+    Ask, Edit, LEASE, SECOND, SOON, Stage, ask, completed, dead, keys, payload, retry, settle, snooze, task,
+};
+
+pub(crate) async fn completed_keeps_the_result(stage: Stage) {
+    let lease = stage.running("a").await;
+    stage.settle(&lease, Outcome::Completed(Some(payload("{\"n\":1}")))).await;
+    let view = stage.view("a").await;
+    assert_eq!(view.state, State::Completed);
+    assert_eq!(view.result.expect("it returned something").as_bytes(), b"{\"n\":1}");
+    stage.nothing_to_lease().await;
+}
+
+pub(crate) async fn completed_may_have_no_result(stage: Stage) {
+    let lease = stage.running("a").await;
+    stage.complete(&lease).await;
+    assert_eq!(stage.view("a").await.result, None);
+}
+
+pub(crate) async fn retry_counts_an_attempt_and_keeps_the_error(stage: Stage) {
+    let lease = stage.running("a").await;
+    assert_eq!(lease.attempts, 0);
+    stage.retry(&lease, SECOND).await;
+    let view = stage.view("a").await;
+    assert_eq!((view.state, view.attempts), (State::Scheduled, 1));
+    assert_eq!(view.error.as_deref(), Some("it failed"));
+    assert_eq!(view.visible_at, stage.now().plus(SECOND));
+    stage.advance(SECOND).await;
+    assert_eq!(stage.take_one().await.attempts, 1);
+}
+
+pub(crate) async fn retry_without_a_delay_is_ready_at_once(stage: Stage) {
+    let lease = stage.running("a").await;
+    stage.retry(&lease, Duration::ZERO).await;
+    assert_eq!(stage.state("a").await, State::Ready);
+    stage.take_one().await;
+}
+
+pub(crate) async fn snooze_is_no_attempt(stage: Stage) {
+    let lease = stage.running("a").await;
+    stage.settle(&lease, snooze(SECOND)).await;
+    let view = stage.view("a").await;
+    assert_eq!((view.state, view.attempts, view.crashes), (State::Scheduled, 0, 0));
+    assert_eq!(view.visible_at, stage.now().plus(SECOND));
+    assert_eq!(view.error, None);
+}
+
+pub(crate) async fn release_is_no_attempt_and_no_crash(stage: Stage) {
+    let lease = stage.running("a").await;
+    stage.settle(&lease, Outcome::Release).await;
+    let view = stage.view("a").await;
+    assert_eq!((view.state, view.attempts, view.crashes), (State::Ready, 0, 0));
+    assert_eq!(stage.take_one().await.crashes, 0);
+}
+
+pub(crate) async fn release_keeps_the_place_in_line(stage: Stage) {
+    for key in ["first", "second", "third"] {
+        stage.add(key).await;
+    }
+    let lease = stage.take(1).await.remove(0);
+    let due = lease.due_at;
+    stage.advance(SECOND).await;
+    stage.settle(&lease, Outcome::Release).await;
+    assert_eq!(stage.view("first").await.visible_at, due);
+    assert_eq!(keys(&stage.take(10).await), ["first", "second", "third"]);
+}
+
+/// The place in line is the time it became visible, not the time of its lease's end: a late one is late for good.
+pub(crate) async fn release_of_a_retried_task_keeps_its_new_place(stage: Stage) {
+    let lease = stage.running("a").await;
+    stage.retry(&lease, SECOND).await;
+    let due = stage.now().plus(SECOND);
+    stage.advance(SECOND * 5).await;
+    let lease = stage.take_one().await;
+    assert_eq!(lease.due_at, due);
+    stage.settle(&lease, Outcome::Release).await;
+    let view = stage.view("a").await;
+    assert_eq!((view.visible_at, view.attempts), (due, 1));
+}
+
+pub(crate) async fn dead_keeps_the_error(stage: Stage) {
+    let lease = stage.running("a").await;
+    stage.die(&lease).await;
+    let view = stage.view("a").await;
+    assert_eq!((view.state, view.error.as_deref()), (State::Dead, Some("it is hopeless")));
+    assert_eq!(view.visible_at, stage.now(), "a finished record shows when it finished");
+    stage.advance(LEASE * 10).await;
+    stage.nothing_to_lease().await;
+}
+
+pub(crate) async fn a_run_may_end_as_cancelled_by_itself(stage: Stage) {
+    let lease = stage.running("a").await;
+    stage.settle(&lease, Outcome::Cancelled).await;
+    assert_eq!(stage.state("a").await, State::Cancelled);
+    stage.nothing_to_lease().await;
+}
+
+pub(crate) async fn finishing_resets_the_counts(stage: Stage) {
+    for (key, end) in [("completed", completed()), ("dead", dead()), ("cancelled", Outcome::Cancelled)] {
+        stage.add(key).await;
+        stage.crash().await;
+        let lease = stage.take_one().await;
+        stage.retry(&lease, Duration::ZERO).await;
+        let lease = stage.take_one().await;
+        assert_eq!((lease.attempts, lease.crashes), (1, 1), "before it is {key}");
+        stage.settle(&lease, end).await;
+        let view = stage.view(key).await;
+        assert_eq!((view.attempts, view.crashes), (0, 0), "once it is {key}");
+    }
+}
+
+pub(crate) async fn an_error_stays_until_a_newer_one_replaces_it(stage: Stage) {
+    let lease = stage.running("a").await;
+    stage.retry(&lease, Duration::ZERO).await;
+    let lease = stage.take_one().await;
+    stage.complete(&lease).await;
+    assert_eq!(stage.view("a").await.error.as_deref(), Some("it failed"), "as history of a task that did well");
+    let lease = stage.running("a").await;
+    assert_eq!(stage.view("a").await.error.as_deref(), Some("it failed"), "in the next life");
+    stage.die(&lease).await;
+    assert_eq!(stage.view("a").await.error.as_deref(), Some("it is hopeless"));
+}
+
+/// A busy machine acks late. Nobody has retaken the lease, so the work counts, and nothing was lost.
+pub(crate) async fn late_but_current_settles(stage: Stage) {
+    let lease = stage.running("a").await;
+    stage.advance(LEASE * 3).await;
+    stage.complete(&lease).await;
+    let view = stage.view("a").await;
+    assert_eq!((view.state, view.crashes), (State::Completed, 0));
+    assert_eq!(stage.trim().await.swept.crashed, 0);
+}
+
+pub(crate) async fn a_late_retry_is_an_attempt_and_no_crash(stage: Stage) {
+    let lease = stage.running("a").await;
+    stage.advance(LEASE * 3).await;
+    stage.retry(&lease, Duration::ZERO).await;
+    let lease = stage.take_one().await;
+    assert_eq!((lease.attempts, lease.crashes), (1, 0));
+}
+
+pub(crate) async fn each_ack_has_its_own_answer(stage: Stage) {
+    let gone = stage.running("lost").await;
+    stage.advance(LEASE).await;
+    stage.take_one().await;
+    let (first, last) = (stage.running("first").await, stage.running("last").await);
+    let acks = [settle(&first, completed()), settle(&gone, completed()), settle(&last, dead())];
+    let reply = stage.ack_all(&acks, None).await;
+    let answers: Vec<_> = reply.answers.into_iter().map(|answer| answer.expect("an ack is judged")).collect();
+    assert_eq!(answers, [AckAnswer::Settled, AckAnswer::Stale, AckAnswer::Settled]);
+    assert_eq!(stage.state("first").await, State::Completed);
+    assert_eq!(stage.state("lost").await, State::Running);
+    assert_eq!(stage.state("last").await, State::Dead);
+}
+
+pub(crate) async fn the_first_outcome_of_a_token_counts(stage: Stage) {
+    let lease = stage.running("a").await;
+    let reply = stage.ack_all(&[settle(&lease, completed()), settle(&lease, dead())], None).await;
+    for answer in reply.answers {
+        assert_eq!(answer.expect("an ack is judged"), AckAnswer::Settled);
+    }
+    assert_eq!(stage.state("a").await, State::Completed);
+}
+
+pub(crate) async fn settles_and_leases_in_one_call(stage: Stage) {
+    let lease = stage.running("a").await;
+    stage.add("b").await;
+    let reply = stage.ack_all(&[settle(&lease, completed())], Some(&ask(10))).await;
+    assert_eq!(reply.answers[0].as_ref().expect("an ack is judged"), &AckAnswer::Settled);
+    assert_eq!(keys(&reply.next.expect("it was asked for").leases), ["b"]);
+    assert_eq!(stage.state("a").await, State::Completed);
+    assert_eq!(stage.state("b").await, State::Running);
+}
+
+pub(crate) async fn next_sees_what_the_acks_have_done(stage: Stage) {
+    let lease = stage.running("a").await;
+    let reply = stage.ack_all(&[settle(&lease, retry(Duration::ZERO))], Some(&ask(10))).await;
+    let leases = reply.next.expect("it was asked for").leases;
+    assert_eq!((keys(&leases), leases[0].attempts), (vec!["a"], 1));
+    assert!(leases[0].token.fence > lease.token.fence);
+}
+
+pub(crate) async fn next_never_waits(stage: Stage) {
+    let lease = stage.running("a").await;
+    let next = ask(1).waiting(SOON * 10);
+    let reply = timeout(SOON, stage.ack_all(&[settle(&lease, completed())], Some(&next))).await;
+    assert!(reply.expect("an ack answers at once").next.expect("it was asked for").leases.is_empty());
+}
+
+pub(crate) async fn next_is_idempotent_by_its_own_id(stage: Stage) {
+    let lease = stage.running("a").await;
+    stage.add("b").await;
+    stage.add("c").await;
+    let (acks, next) = ([settle(&lease, completed())], ask(1));
+    let first = stage.ack_all(&acks, Some(&next)).await.next.expect("it was asked for");
+    let again = stage.ack_all(&acks, Some(&next)).await;
+    assert_eq!(again.answers[0].as_ref().expect("an ack is judged"), &AckAnswer::Settled);
+    assert_eq!(again.next.expect("it was asked for").leases, first.leases);
+    assert_eq!(stage.state("c").await, State::Ready);
+}
+
+pub(crate) async fn a_delayed_task_gets_its_place_by_its_new_time(stage: Stage) {
+    let lease = stage.running("snoozed").await;
+    stage.add(task("later").after(SECOND)).await;
+    stage.settle(&lease, snooze(SECOND * 2)).await;
+    stage.advance(SECOND * 2).await;
+    assert_eq!(keys(&stage.take(10).await), ["later", "snoozed"]);
+}

@@ -1,1 +1,224 @@
-//! Stub.
+//! I8 Bounded memory: what is finished goes, and what is too large is refused by name.
+
+use std::time::Duration;
+
+use docket_core::{AckAnswer, AddAnswer, ErrorKind, NewTask, Outcome, Payload, State, limits};
+
+use crate::stage::{
+    Ask, Edit, MICRO, SECOND, Stage, almost, ask, completed, completions, dead, keys, refusal, settle, task, tokens,
+};
+
+fn sized(key: &str, bytes: usize) -> NewTask {
+    NewTask { args: Payload::new(vec![b'x'; bytes]), ..task(key) }
+}
+
+pub(crate) async fn oversized_args_do_not_spoil_the_batch(stage: Stage) {
+    let batch = [task("a"), sized("b", limits::PAYLOAD_BYTES_MAX + 1), task("c")];
+    let answers = stage.store().add(&batch).await.expect("an add is answered");
+    assert_eq!(answers[0].as_ref().expect("a is taken"), &AddAnswer::Added);
+    assert_eq!(refusal(&answers[1]), ErrorKind::TooLarge);
+    assert_eq!(answers[2].as_ref().expect("c is taken"), &AddAnswer::Added);
+    assert_eq!(keys(&stage.take(10).await), ["a", "c"]);
+    assert_eq!(stage.get("b").await, None);
+}
+
+pub(crate) async fn oversized_args_cannot_be_scheduled(stage: Stage) {
+    let answers = stage.store().schedule(&[sized("a", limits::PAYLOAD_BYTES_MAX + 1)]).await;
+    assert_eq!(refusal(&answers.expect("a schedule is answered")[0]), ErrorKind::TooLarge);
+    assert_eq!(stage.get("a").await, None);
+}
+
+/// Unbounded argument lists broke another queue's scripts at a few thousand; a megabyte is one argument.
+pub(crate) async fn args_of_a_mebibyte_are_taken(stage: Stage) {
+    let bytes: Vec<u8> = (0..limits::PAYLOAD_BYTES_MAX).map(|n| u8::try_from(n % 251).expect("below 251")).collect();
+    let lease = stage.running(NewTask { args: Payload::new(bytes.clone()), ..task("a") }).await;
+    assert!(lease.args.as_bytes() == bytes, "a mebibyte came back changed");
+    stage.complete(&lease).await;
+}
+
+pub(crate) async fn an_oversized_result_is_refused_alone(stage: Stage) {
+    let (large, small) = (stage.running("large").await, stage.running("small").await);
+    let result = Payload::new(vec![b'x'; limits::PAYLOAD_BYTES_MAX + 1]);
+    let acks = [settle(&large, Outcome::Completed(Some(result))), settle(&small, completed())];
+    let reply = stage.ack_all(&acks, None).await;
+    assert_eq!(refusal(&reply.answers[0]), ErrorKind::TooLarge);
+    assert_eq!(reply.answers[1].as_ref().expect("small is judged"), &AckAnswer::Settled);
+    assert_eq!(stage.state("large").await, State::Running, "what was refused can be settled another way");
+    stage.die(&large).await;
+}
+
+pub(crate) async fn a_long_error_is_cut_at_a_character(stage: Stage) {
+    let lease = stage.running("a").await;
+    stage.settle(&lease, Outcome::Dead { error: format!("x{}", "ü".repeat(limits::ERROR_BYTES_MAX)) }).await;
+    let error = stage.view("a").await.error.expect("it has an error");
+    assert!(error.len() <= limits::ERROR_BYTES_MAX, "{} bytes were kept", error.len());
+    assert!(error.starts_with("xüü") && error.ends_with("ü…"), "it is cut at a character, visibly");
+}
+
+pub(crate) async fn a_batch_of_too_many_items_is_refused_whole(stage: Stage) {
+    let tasks: Vec<NewTask> = (0..=limits::BATCH_ITEMS_MAX).map(|n| task(&n.to_string())).collect();
+    assert_eq!(refusal(&stage.store().add(&tasks).await), ErrorKind::TooLarge);
+    assert_eq!(refusal(&stage.store().schedule(&tasks).await), ErrorKind::TooLarge);
+    stage.nothing_to_lease().await;
+    let lease = stage.running("a").await;
+    let acks = vec![settle(&lease, completed()); limits::BATCH_ITEMS_MAX + 1];
+    assert_eq!(refusal(&stage.store().ack(&acks, None).await), ErrorKind::TooLarge);
+    assert_eq!(stage.state("a").await, State::Running);
+}
+
+pub(crate) async fn a_batch_of_too_many_bytes_is_refused_whole(stage: Stage) {
+    let tasks: Vec<NewTask> = (0..9).map(|n| sized(&n.to_string(), limits::PAYLOAD_BYTES_MAX)).collect();
+    assert_eq!(refusal(&stage.store().add(&tasks).await), ErrorKind::TooLarge);
+    stage.nothing_to_lease().await;
+}
+
+pub(crate) async fn a_refusal_names_the_limit(stage: Stage) {
+    let answers = stage.store().add(&[sized("a", limits::PAYLOAD_BYTES_MAX + 1)]).await.expect("an add is answered");
+    let error = answers[0].as_ref().expect_err("it is too large");
+    assert!(error.to_string().contains(&limits::PAYLOAD_BYTES_MAX.to_string()), "{error}");
+    assert!(!error.is_retryable(), "it would be refused again");
+}
+
+pub(crate) async fn a_full_batch_goes_through_a_whole_life(stage: Stage) {
+    stage.add_many(limits::BATCH_ITEMS_MAX).await;
+    let leases = stage.take(limits::BATCH_ITEMS_MAX).await;
+    assert_eq!(leases.len(), limits::BATCH_ITEMS_MAX);
+    for answer in stage.heartbeat_all(&tokens(&leases)).await {
+        assert_eq!(answer, docket_core::HeartbeatAnswer::Held);
+    }
+    for answer in stage.ack_all(&completions(&leases), None).await.answers {
+        assert_eq!(answer.expect("an ack is judged"), AckAnswer::Settled);
+    }
+    stage.nothing_to_lease().await;
+}
+
+pub(crate) async fn a_lease_brings_a_batch_at_most(stage: Stage) {
+    stage.add_many(limits::BATCH_ITEMS_MAX + 5).await;
+    assert_eq!(stage.take(limits::BATCH_ITEMS_MAX * 2).await.len(), limits::BATCH_ITEMS_MAX);
+    assert_eq!(stage.take(limits::BATCH_ITEMS_MAX * 2).await.len(), 5);
+}
+
+pub(crate) async fn a_lease_brings_fewer_tasks_rather_than_more_bytes(stage: Stage) {
+    for n in 0..10 {
+        stage.add(sized(&n.to_string(), limits::PAYLOAD_BYTES_MAX)).await;
+    }
+    let reply = stage.lease(&ask(10)).await;
+    let bytes: usize = reply.leases.iter().map(|lease| lease.args.len()).sum();
+    assert!(bytes <= limits::BATCH_BYTES_MAX, "{bytes} bytes came at once");
+    assert_eq!(keys(&reply.leases), ["0", "1", "2", "3", "4", "5", "6", "7"]);
+    assert_eq!(reply.next_visible, Some(Duration::ZERO), "there is more, now");
+    assert_eq!(keys(&stage.take(10).await), ["8", "9"]);
+}
+
+pub(crate) async fn a_request_of_too_many_names_is_refused(stage: Stage) {
+    let names: Vec<String> = (0..=limits::LEASE_NAMES_MAX).map(|n| format!("name-{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    assert_eq!(refusal(&stage.store().lease(&ask(1).names(&names)).await), ErrorKind::TooLarge);
+    assert_eq!(refusal(&stage.store().lease(&ask(1).queues(&names)).await), ErrorKind::TooLarge);
+    assert!(stage.lease(&ask(1).names(&names[1..])).await.leases.is_empty(), "as many as the limit are served");
+}
+
+pub(crate) async fn finished_tasks_are_kept_for_their_retention(stage: Stage) {
+    let mut acks = Vec::new();
+    for (key, end) in [("completed", completed()), ("cancelled", Outcome::Cancelled)] {
+        let mut ack = settle(&stage.running(key).await, end);
+        ack.retention = SECOND * 60;
+        acks.push(ack);
+    }
+    stage.ack_all(&acks, None).await;
+    stage.advance(almost(SECOND * 60)).await;
+    stage.trim().await;
+    assert_eq!(stage.state("completed").await, State::Completed);
+    assert_eq!(stage.state("cancelled").await, State::Cancelled);
+    stage.advance(MICRO).await;
+    stage.trim().await;
+    assert_eq!((stage.get("completed").await, stage.get("cancelled").await), (None, None));
+}
+
+pub(crate) async fn a_queued_task_that_was_cancelled_is_kept_for_the_default(stage: Stage) {
+    stage.add("a").await;
+    stage.cancel("a").await;
+    stage.advance(almost(limits::RETENTION)).await;
+    stage.trim().await;
+    assert_eq!(stage.state("a").await, State::Cancelled);
+    stage.advance(MICRO).await;
+    stage.trim().await;
+    assert_eq!(stage.get("a").await, None);
+}
+
+/// The dead are what an operator comes to look at, so the retention of the type does not shorten theirs.
+pub(crate) async fn the_dead_are_kept_longest(stage: Stage) {
+    let lease = stage.running("a").await;
+    let mut ack = settle(&lease, dead());
+    ack.retention = SECOND;
+    assert_eq!(stage.ack_one(&ack).await, AckAnswer::Settled);
+    stage.advance(almost(limits::DEAD_RETENTION)).await;
+    assert_eq!(stage.trim().await.swept.dead_trimmed, 0);
+    assert_eq!(stage.state("a").await, State::Dead);
+    stage.advance(MICRO).await;
+    assert_eq!(stage.trim().await.swept.dead_trimmed, 1, "it does not go unsaid");
+    assert_eq!(stage.get("a").await, None);
+}
+
+pub(crate) async fn unfinished_tasks_are_never_trimmed(stage: Stage) {
+    stage.add(task("scheduled").after(limits::DEAD_RETENTION * 2)).await;
+    stage.running("running").await;
+    stage.add("ready").await;
+    stage.advance(limits::DEAD_RETENTION + limits::RETENTION).await;
+    stage.trim().await;
+    assert_eq!(stage.state("scheduled").await, State::Scheduled);
+    assert_eq!(stage.take(10).await.len(), 2);
+}
+
+pub(crate) async fn a_second_life_is_not_trimmed_with_the_first(stage: Stage) {
+    let lease = stage.running("a").await;
+    stage.complete(&lease).await;
+    stage.add("a").await;
+    stage.advance(limits::RETENTION * 2).await;
+    stage.trim().await;
+    assert_eq!(stage.state("a").await, State::Ready);
+}
+
+/// One call must not pay for a million finished tasks.
+pub(crate) async fn one_call_trims_a_bounded_number(stage: Stage) {
+    stage.add_many(250).await;
+    let leases = stage.take(250).await;
+    stage.ack_all(&completions(&leases), None).await;
+    stage.advance(limits::RETENTION).await;
+    for left in [150, 50, 0, 0] {
+        stage.trim().await;
+        let counts = stage.store().counts().await.expect("tasks can be counted");
+        assert_eq!(counts.iter().map(|lane| lane.completed).sum::<u64>(), left);
+    }
+}
+
+pub(crate) async fn acks_trim_too(stage: Stage) {
+    let first = stage.running("first").await;
+    stage.complete(&first).await;
+    let second = stage.running("second").await;
+    stage.advance(limits::RETENTION).await;
+    stage.complete(&second).await;
+    assert_eq!(stage.get("first").await, None);
+    assert_eq!(stage.state("second").await, State::Completed);
+}
+
+/// A fault that kills everything must not fill the store.
+pub(crate) async fn beyond_their_bound_the_oldest_dead_go_first(stage: Stage) {
+    let mut trimmed = 0;
+    for _ in 0..=limits::DEAD_MAX / limits::BATCH_ITEMS_MAX {
+        let batch: Vec<NewTask> =
+            (0..limits::BATCH_ITEMS_MAX).map(|_| NewTask { key: docket_core::Key::unique(), ..task("x") }).collect();
+        stage.add_all(&batch).await;
+        let leases = stage.take(limits::BATCH_ITEMS_MAX).await;
+        let acks: Vec<_> = leases.iter().map(|lease| settle(lease, dead())).collect();
+        trimmed += stage.ack_all(&acks, None).await.swept.dead_trimmed;
+        stage.advance(SECOND).await;
+    }
+    let beyond = u64::try_from(limits::BATCH_ITEMS_MAX).expect("it is small");
+    while trimmed < beyond {
+        let now = stage.trim().await.swept.dead_trimmed;
+        assert!(now > 0, "only {trimmed} of {beyond} were trimmed");
+        trimmed += now;
+    }
+    assert_eq!(stage.trim().await.swept.dead_trimmed, 0, "and no more than that");
+}
