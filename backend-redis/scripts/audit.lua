@@ -1,7 +1,8 @@
 -- Transition: none. Compares a chunk of records, or a chunk of one index, with the other side.
 -- Keys: meta. Args: `records` and keys; or `index`, an index, a rank and how many.
--- Result: defects, a line each; for records, then a list of STATE|QUEUE|NAME, one per finished record.
-local defects, finished = {}, {}
+-- Result: defects, a line each; for records, then a list of STATE|QUEUE|NAME, one per finished record; how many index
+-- entries were looked at.
+local defects, finished, looked = {}, {}, 0
 local function defect(...) defects[#defects + 1] = table.concat({ ... }) end
 
 local function check_record(key, rec)
@@ -23,7 +24,7 @@ local function check_record(key, rec)
 end
 
 local function check_entry(index, member, rec)
-  local shelf = index == 'finished' or index == 'dead' or index == 'kept'
+  local shelf = is_shelf(index)
   local key = shelf and member or key_of(member)
   if not rec then
     defect(index, ' names ', key, ', which has no record that can be read')
@@ -48,12 +49,13 @@ if arg() == 'records' then
 else
   local index, from, count = arg(), number(), number()
   local members, keys = call('ZRANGE', P .. index, from, from + count - 1), {}
+  looked = #members
   if from == 0 and #members == 0 then defect('lanes names ', index, ', which is empty') end
   for i, member in ipairs(members) do
-    local shelf = index == 'finished' or index == 'dead' or index == 'kept'
+    local shelf = is_shelf(index)
     keys[i] = shelf and member or key_of(member)
   end
   local records = load_all(keys)
   for i, member in ipairs(members) do check_entry(index, member, records[i]) end
 end
-return { defects, finished }
+return { defects, finished, looked }

@@ -11,12 +11,10 @@ while at < #ARGV do
   local rec, corrupt = load(key)
   local answer = corrupt and 'corrupt' or 'lost'
   if rec and rec.state == 'leased' and rec.fence == fence and rec.request == request then
-    rec.visible = now + lease
-    place(key, rec)
+    renew(key, rec, now + lease)
     save(key, rec)
     answer = rec.cancelling and 'cancelled' or 'held'
   end
   answers[#answers + 1] = answer
 end
-finish_writes()
 return answers

@@ -1,7 +1,7 @@
 -- Transition: none. Names the indexes that are not empty.
--- Keys: meta. Args: none. Result: KIND:QUEUE|NAME, and the three shelves where they hold something.
+-- Keys: meta. Args: none. Result: now; KIND:QUEUE|NAME, and the three shelves where they hold something.
 local found = call('SMEMBERS', P .. 'lanes')
 for _, shelf in ipairs({ 'finished', 'dead', 'kept' }) do
   if call('EXISTS', P .. shelf) == 1 then found[#found + 1] = shelf end
 end
-return found
+return { now, found }

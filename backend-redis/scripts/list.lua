@@ -5,7 +5,16 @@
 local index, after_score, after = arg(), optional_number(), arg()
 local look, limit, bytes = number(), number(), number()
 local state, name, queue = optional(), optional(), optional()
-local shelf = index == 'finished' or index == 'dead' or index == 'kept'
+local shelf = is_shelf(index)
+
+-- In the order of the server's bytes; `<` would go by its locale.
+local function is_before(a, b)
+  for i = 1, math.min(#a, #b) do
+    local x, y = string.byte(a, i), string.byte(b, i)
+    if x ~= y then return x < y end
+  end
+  return #a < #b
+end
 
 -- The rank of the first entry after the cursor, found by halving: the entry itself may be gone.
 local low, high = 0, call('ZCARD', P .. index)
@@ -13,7 +22,7 @@ while after_score and low < high do
   local middle = math.floor((low + high) / 2)
   local entry = call('ZRANGE', P .. index, middle, middle, 'WITHSCORES')
   local score = tonumber(entry[2])
-  if score < after_score or (score == after_score and entry[1] <= after) then
+  if score < after_score or (score == after_score and not is_before(after, entry[1])) then
     low = middle + 1
   else
     high = middle

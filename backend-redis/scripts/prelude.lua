@@ -15,7 +15,8 @@
 --   workers, workers_leased, workers_until   records (hash), last lease (hash), expiry (zset)
 --   w:, ws:              list    at most one wake-up for waiters of a lane (`QUEUE|NAME` or `QUEUE|*`); suspects apart
 --   wakes                set     the wake lists that were ever written
---   waiting, p:ID        zset, list   who waits until when, and a wake-up for each alone
+--   waiting, p:ID        zset, list   who waits until when (the server's time), and a wake-up for each alone
+--   armed                hash    who looks again at which moment for a lane, as `MOMENT WAITER WORKER` (see waiters.lua)
 --
 -- Scores and numbers are whole and below 2^53, so they are exact; `whole` is the only way to turn one into text, because
 -- tostring() and .. would round microseconds to 14 digits.
@@ -27,14 +28,20 @@ local call = redis.call
 
 local function whole(number) return string.format('%.0f', number) end
 
--- The docket's time: the override, or the server's, never earlier than it was seen before.
+local function server_time()
+  local time = call('TIME')
+  return tonumber(time[1]) * 1000000 + tonumber(time[2])
+end
+
+-- The docket's time: the override, or the server's, never earlier than it was seen before; and how far the server's is
+-- behind that.
 local function clock()
   local meta = call('HMGET', META, 'clock', 'seen')
-  if meta[1] then return tonumber(meta[1]), true end
-  local time = call('TIME')
-  return math.max(tonumber(time[1]) * 1000000 + tonumber(time[2]), tonumber(meta[2] or '0')), false
+  if meta[1] then return tonumber(meta[1]), true, 0 end
+  local time, seen = server_time(), tonumber(meta[2] or '0')
+  return math.max(time, seen), false, math.max(seen - time, 0)
 end
-local now, frozen = clock()
+local now, frozen, behind = clock()
 
 -- Invariant: the first write of every script that writes. The server refuses this command when it is out of memory,
 -- read-only or cannot persist, and then nothing at all has been written; ZREM alone would have been let through.
@@ -116,100 +123,6 @@ local function remember(rec, id, answer)
     table.remove(rec.calls, 1)
     table.remove(rec.calls, 1)
   end
-end
-
--- Indexes ------------------------------------------------------------------------------------------------------------
-
-local touched = {} -- indexes whose place in `lanes` is to be looked at
-local woken = {} -- wake-ups to give, as kind .. ':' .. lane
-
-local function lane_of(rec) return rec.queue .. '|' .. rec.name end
-
-local function member_of(key, rec) return string.format('%016x', rec.seq) .. key end
-
-local function key_of(member) return string.sub(member, 17) end
-
--- The index an unfinished record belongs to.
-local function index_of(rec)
-  local suspect = rec.crashes >= SUSPECT_CRASHES
-  if rec.state == 'queued' then return (suspect and 'sus:' or 'due:') .. lane_of(rec) end
-  return (suspect and 'srun:' or 'run:') .. lane_of(rec)
-end
-
--- The index a finished record belongs to, and its score there.
-local function shelf_of(rec)
-  if rec.every then return 'kept', rec.visible end
-  return rec.state == 'dead' and 'dead' or 'finished', rec.expires
-end
-
-local function count_finished(rec, by)
-  local field = rec.state .. '|' .. lane_of(rec)
-  if call('HINCRBY', P .. 'finished_counts', field, by) <= 0 then call('HDEL', P .. 'finished_counts', field) end
-end
-
--- Takes a record out of its index. Call it before the record changes.
-local function unplace(key, rec)
-  if is_finished(rec) then
-    call('ZREM', P .. shelf_of(rec), key)
-    count_finished(rec, -1)
-  else
-    local index = index_of(rec)
-    call('ZREM', P .. index, member_of(key, rec))
-    touched[index] = true
-  end
-end
-
--- Puts a record into its index. A queued one wakes a waiter if it is due, or the next of its lane (the waiter must wait
--- less long than it thought).
-local function place(key, rec)
-  if is_finished(rec) then
-    local shelf, score = shelf_of(rec)
-    call('ZADD', P .. shelf, whole(score), key)
-    count_finished(rec, 1)
-    return
-  end
-  local index, member = index_of(rec), member_of(key, rec)
-  call('ZADD', P .. index, whole(rec.visible), member)
-  touched[index] = true
-  if rec.state == 'queued' and (rec.visible <= now or call('ZRANGE', P .. index, 0, 0)[1] == member) then
-    woken[(rec.crashes >= SUSPECT_CRASHES and 'ws:' or 'w:') .. lane_of(rec)] = index
-  end
-end
-
--- Brings `lanes` up to date with the indexes that were written.
-local function settle_lanes()
-  for index in pairs(touched) do
-    call(call('EXISTS', P .. index) == 1 and 'SADD' or 'SREM', P .. 'lanes', index)
-  end
-  touched = {}
-end
-
--- Leaves one wake-up in a list, unless one is there: it is kept until a waiter takes it.
-local function wake(list)
-  if call('EXISTS', P .. list) == 0 then
-    call('RPUSH', P .. list, '1')
-    call('SADD', P .. 'wakes', list)
-  end
-end
-
--- The last step of every script that moves tasks.
-local function finish_writes()
-  settle_lanes()
-  for list, index in pairs(woken) do
-    -- Taken in the meantime: nobody needs to look.
-    if index == true or call('EXISTS', P .. index) == 1 then
-      wake(list)
-      wake(string.gsub(list, '|.*$', '|*'))
-    end
-  end
-  woken = {}
-end
-
--- Takes an index entry that cannot be used out of the way, once, and keeps it in sight.
-local function park(index, member, key)
-  call('ZREM', P .. index, member)
-  call('SADD', P .. 'corrupt', key)
-  touched[index] = true
 end
 
 -- Workers ------------------------------------------------------------------------------------------------------------

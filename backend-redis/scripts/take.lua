@@ -1,111 +1,7 @@
 -- Leasing, as `lease` and `ack` do it: sweep late leases, take what is due, say what comes next.
 
-local function read_request()
-  local req = { request = arg(), worker = arg(), record = arg(), ttl = number() }
-  req.suspects, req.order = arg() == 'one', arg()
-  req.lease, req.count, req.wait = number(), number(), number()
-  -- `last` says that an empty answer is an answer; a look inside a wait is not. `waiter` is empty unless it will wait.
-  req.last, req.waiter, req.block = arg() == '1', arg(), number()
-  req.queues, req.rank = {}, {}
-  for i = 1, number() do
-    req.queues[i] = arg()
-    if not req.rank[req.queues[i]] then req.rank[req.queues[i]] = i end
-  end
-  local names = number()
-  if names < 0 then
-    req.any = number()
-  else
-    req.names, req.listed = {}, {}
-    for i = 1, names do
-      local name = arg()
-      req.names[name], req.listed[i] = number(), name
-    end
-  end
-  req.lists = {}
-  for i = 1, number() do req.lists[i] = arg() end
-  return req
-end
-
--- The indexes this request may look into that are not empty: { kind, index, rank, lane }.
-local function indexes_of(req)
-  local found
-  if req.names and #req.queues * #req.listed * 4 < call('SCARD', P .. 'lanes') then
-    found = {}
-    for _, queue in ipairs(req.queues) do
-      for _, name in ipairs(req.listed) do
-        for _, kind in ipairs({ 'due', 'sus', 'run', 'srun' }) do
-          local index = kind .. ':' .. queue .. '|' .. name
-          if call('EXISTS', P .. index) == 1 then found[#found + 1] = index end
-        end
-      end
-    end
-  else
-    found = call('SMEMBERS', P .. 'lanes')
-  end
-  local asked = {}
-  for _, index in ipairs(found) do
-    local kind, queue, name = string.match(index, '^(%a+):([^|]+)|(.+)$')
-    if req.rank[queue] and (req.any or req.names[name]) then
-      asked[#asked + 1] = { kind = kind, index = index, rank = req.rank[queue], lane = queue .. '|' .. name }
-    end
-  end
-  return asked
-end
-
-local function earlier(a, b)
-  if a.score ~= b.score then return a.score < b.score end
-  return a.member < b.member
-end
-
--- The first `limit` visible entries of several indexes together, earliest first, then in order of adding. An index with
--- `only_one` gives its first entry alone.
-local function earliest(indexes, limit, only_one)
-  local heads, found, page = {}, {}, math.min(limit, 100)
-  local function refill(head)
-    head.page = call('ZRANGEBYSCORE', P .. head.from.index, '-inf', whole(now), 'WITHSCORES', 'LIMIT', head.offset, page)
-    head.offset, head.i = head.offset + page, 1
-  end
-  local function step(head)
-    if head.i > #head.page then
-      if #head.page < 2 * page then return false end
-      refill(head)
-      if #head.page == 0 then return false end
-    end
-    head.member, head.score = head.page[head.i], tonumber(head.page[head.i + 1])
-    head.i = head.i + 2
-    return true
-  end
-  for _, from in ipairs(indexes) do
-    local head = { from = from, offset = 0 }
-    refill(head)
-    if #head.page > 0 and step(head) then heads[#heads + 1] = head end
-  end
-  while #found < limit and #heads > 0 do
-    local best = 1
-    for i = 2, #heads do
-      if earlier(heads[i], heads[best]) then best = i end
-    end
-    local head = heads[best]
-    found[#found + 1] = { index = head.from.index, kind = head.from.kind, member = head.member, score = head.score }
-    if only_one then break end
-    if not step(head) then table.remove(heads, best) end
-  end
-  return found
-end
-
-local function of_kinds(indexes, first, second)
-  local some = {}
-  for _, entry in ipairs(indexes) do
-    if entry.kind == first or entry.kind == second then some[#some + 1] = entry end
-  end
-  return some
-end
-
-local function keys_of(entries)
-  local keys = {}
-  for i, entry in ipairs(entries) do keys[i] = key_of(entry.member) end
-  return keys
-end
+-- The error of a task that ended at its crash limit.
+local CRASH_LIMIT = 'its lease ran out too often'
 
 -- A lease that ran out: one crash, and what follows from it.
 local function crash(key, rec, crashes_max, reply)
@@ -120,22 +16,21 @@ local function crash(key, rec, crashes_max, reply)
     promote(rec)
   else
     reply.limited[#reply.limited + 1] = key
-    local failure = 'its lease ran out ' .. whole(rec.crashes) .. ' times, unsettled: the limit is ' .. whole(max)
     if rec.every then
       rec.crashed = rec.crashed + 1
       local wait = math.min(rec.every * 2 ^ math.min(rec.crashed, 60), math.max(CRASH_WAIT_MAX, rec.every))
-      next_at(rec, now + wait, failure)
+      next_at(rec, now + wait, CRASH_LIMIT)
     else
-      rec.error = failure
+      rec.error = CRASH_LIMIT
       finish(rec, 'dead', RETENTION)
     end
   end
 end
 
--- Counts the crashes of late leases, at most 100, oldest deadline first.
+-- Counts the crashes of late leases, at most 100, oldest deadline first. Answers whether there were any.
 local function sweep(req, indexes, reply)
   local late = earliest(of_kinds(indexes, 'run', 'srun'), TRIM_ITEMS_MAX)
-  if #late == 0 then return indexes end
+  if #late == 0 then return false end
   local keys = keys_of(late)
   local records = load_all(keys)
   for i, entry in ipairs(late) do
@@ -151,7 +46,7 @@ local function sweep(req, indexes, reply)
     end
   end
   settle_lanes()
-  return indexes_of(req)
+  return true
 end
 
 local function emit(key, rec, reply)
@@ -178,9 +73,10 @@ end
 -- Leases what is due in one group of indexes.
 local function take_from(indexes, req, reply)
   local found = candidates(indexes, req.count - #reply.leases, req.suspects and not reply.suspect)
-  for from = 1, #found, 100 do
+  -- Few at a time: what does not fit into the reply must not have been read for nothing.
+  for from = 1, #found, 20 do
     local some = {}
-    for i = from, math.min(from + 99, #found) do some[#some + 1] = found[i] end
+    for i = from, math.min(from + 19, #found) do some[#some + 1] = found[i] end
     local keys = keys_of(some)
     local records = load_all(keys)
     local last_fence = call('HINCRBY', META, 'fence', #some)
@@ -199,6 +95,7 @@ local function take_from(indexes, req, reply)
         place(key, rec)
         save(key, rec)
         if entry.kind == 'sus' then reply.suspect = true end
+        reply.lists[list_of(rec)] = true
         reply.taken[#reply.taken + 1] = key
         emit(key, rec, reply)
       end
@@ -213,31 +110,27 @@ local function take_again(req, packed, reply)
   for i, key in ipairs(keys) do
     local rec = records[i]
     if rec and rec.state == 'leased' and rec.request == req.request then
-      rec.visible = now + req.lease
-      place(key, rec)
+      renew(key, rec, now + req.lease)
       save(key, rec)
+      if is_suspect(rec) then reply.suspect = true end
       emit(key, rec, reply)
     end
   end
 end
 
 -- When the next one becomes visible, how long the oldest has been, and whom to wake for what this call leaves.
-local function look_ahead(req, indexes, reply, leaving)
+local function look_ahead(req, indexes, reply)
   local full = reply.full or #reply.leases >= req.count
   local head_at
   for _, entry in ipairs(indexes) do
+    local head = call('ZRANGE', P .. entry.index, 0, 0, 'WITHSCORES')
+    local visible = tonumber(head[2])
     local suspect = entry.kind == 'sus' or entry.kind == 'srun'
     if not suspect or (req.suspects and not reply.suspect) then
-      local head = call('ZRANGE', P .. entry.index, 0, 0, 'WITHSCORES')
-      if head[2] then
-        local visible = tonumber(head[2])
-        head_at = math.min(head_at or visible, visible)
-        -- Whoever stops waiting hands over what it was armed for; whoever is full hands over what is left.
-        if (full and visible <= now) or (leaving and visible < now + req.wait) then
-          woken[(suspect and 'ws:' or 'w:') .. entry.lane] = true
-        end
-      end
+      entry.head = visible
+      head_at = math.min(head_at or visible, visible)
     end
+    if visible <= now and (full or (suspect and reply.suspect)) then passed_on[list_and_field(entry)] = true end
   end
   if not head_at then return end
   reply.next_visible = math.max(0, head_at - now)
@@ -254,57 +147,44 @@ local function remember_request(req, reply)
   call('ZADD', P .. 'requests_at', whole(now), req.request)
 end
 
--- Notes who will wait, by the server's own clock: a wait is real time even where the docket's clock is set.
-local function wait_or_leave(req, waits)
-  local time = call('TIME')
-  local real = tonumber(time[1]) * 1000000 + tonumber(time[2])
-  call('ZREM', P .. 'waiting', req.waiter)
-  call('DEL', P .. 'p:' .. req.waiter)
-  local gone = call('ZRANGEBYSCORE', P .. 'waiting', '-inf', whole(real), 'LIMIT', 0, TRIM_ITEMS_MAX)
-  if #gone > 0 then chunked('ZREM', P .. 'waiting', gone) end
-  if not waits then return end
-  call('ZADD', P .. 'waiting', whole(real + req.block), req.waiter)
-  -- It has just looked: an older wake-up has nothing to tell it.
-  for from = 1, #req.lists, CHUNK do
-    local lists = {}
-    for i = from, math.min(from + CHUNK - 1, #req.lists) do lists[#lists + 1] = P .. req.lists[i] end
-    call('DEL', unpack(lists))
+-- Takes tasks queue by queue, or from all at once.
+local function take_new(req, indexes, reply)
+  if req.order == 'earliest' then return take_from(indexes, req, reply) end
+  for rank = 1, #req.queues do
+    if #reply.leases >= req.count or reply.full then return end
+    local group = {}
+    for _, entry in ipairs(indexes) do
+      if entry.rank == rank then group[#group + 1] = entry end
+    end
+    if #group > 0 then take_from(group, req, reply) end
   end
 end
 
 -- One lease call. `trimming` is false inside an ack, which has trimmed already.
 local function take(req, trimming)
-  local reply = { leases = {}, taken = {}, limited = {}, parked = {}, crashed = 0, bytes = 0, dead_trimmed = 0 }
+  local reply = { leases = {}, taken = {}, lists = {}, limited = {}, parked = {}, crashed = 0, bytes = 0, dead = 0 }
   write_worker(req.worker, req.record, req.ttl, true)
-  if trimming then reply.dead_trimmed = trim() end
+  if trimming then reply.dead = trim() end
   local packed = call('HGET', P .. 'requests', req.request)
   local indexes = indexes_of(req)
   if packed then
     take_again(req, packed, reply)
   else
-    indexes = sweep(req, indexes, reply)
-    if req.order == 'earliest' then
-      take_from(indexes, req, reply)
-    else
-      for rank = 1, #req.queues do
-        local group = {}
-        for _, entry in ipairs(indexes) do
-          if entry.rank == rank then group[#group + 1] = entry end
-        end
-        if #reply.leases < req.count and not reply.full and #group > 0 then take_from(group, req, reply) end
-      end
-    end
+    if sweep(req, indexes, reply) then indexes = indexes_of(req) end
+    take_new(req, indexes, reply)
     settle_lanes()
-    indexes = indexes_of(req)
+    if #reply.leases > 0 or #reply.parked > 0 then indexes = indexes_of(req) end
   end
-  local done = packed or #reply.leases > 0 or req.last
-  if done and not packed then remember_request(req, reply) end
-  look_ahead(req, indexes, reply, done and req.wait > 0)
+  local answered_now = packed or #reply.leases > 0 or req.last
+  if answered_now and not packed then remember_request(req, reply) end
+  look_ahead(req, indexes, reply)
+  for list in pairs(reply.lists) do watch_deadline(list, now + req.lease, req.worker) end
+  if answered_now and req.waiter ~= '' then leave(req.waiter) end
   finish_writes()
   -- Order matters: after the wake-ups of this call, so that a waiter does not wake itself.
-  if req.waiter ~= '' then wait_or_leave(req, not done) end
+  local due = not answered_now and start_waiting(req, indexes)
   return {
-    reply.leases, reply.next_visible or false, reply.oldest_ready or false, reply.crashed, reply.limited,
-    reply.dead_trimmed, reply.parked, done and 1 or 0, frozen and 1 or 0,
+    reply.leases, reply.next_visible or false, reply.oldest_ready or false, reply.crashed, reply.limited, reply.dead,
+    reply.parked, answered_now and 1 or 0, due and not frozen and math.max(0, due - now) or false, behind,
   }
 end

@@ -4,15 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use docket_core::{Error, Result};
+use docket_core::Result;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, RedisError, Script, ServerErrorKind, Value};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+use crate::Options;
 use crate::error::{describe, meaning_of, unanswered};
 use crate::url::Address;
-use crate::{Options, wire};
+use crate::wire::Call;
 
 /// A server to open connections to.
 pub(crate) struct Server {
@@ -25,8 +26,8 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn new(address: &Address, options: Options) -> Result<Self> {
         let masked = address.to_string();
-        let client = redis::Client::open(address.info.clone())
-            .map_err(|e| describe(e, "prepare the connection", &masked))?;
+        let client =
+            redis::Client::open(address.info.clone()).map_err(|e| describe(e, "prepare the connection", &masked))?;
         Ok(Self { client, address: masked, options })
     }
 
@@ -81,20 +82,11 @@ impl Connection {
         Self { server, open: Mutex::default() }
     }
 
-    /// Runs a script. `arguments` come after the docket's meta key.
+    /// Runs a script.
     ///
     /// Scripts are safe to repeat, so a connection that had died unnoticed costs one transparent repetition.
-    pub(crate) async fn script(
-        &self,
-        script: &Script,
-        meta: &str,
-        arguments: &wire::Arguments,
-        operation: &'static str,
-    ) -> Result<Value> {
-        let mut cmd = Cmd::with_capacity(arguments.len() + 4, arguments.bytes() + 128);
-        cmd.arg("EVALSHA").arg(script.get_hash()).arg(1).arg(meta);
-        arguments.append_to(&mut cmd);
-        self.run(&cmd, Some(script), operation).await
+    pub(crate) async fn script(&self, call: &Call, operation: &'static str) -> Result<Value> {
+        self.run(call.command(), Some(call.script()), operation).await
     }
 
     /// Runs a command that is safe to repeat.
@@ -117,7 +109,7 @@ impl Connection {
         timeout(deadline, tries).await.unwrap_or_else(|_| Err(unanswered(operation, &self.server.address)))
     }
 
-    async fn try_once(&self, cmd: &Cmd, script: Option<&Script>) -> Result<Result<Value, Failure>, Error> {
+    async fn try_once(&self, cmd: &Cmd, script: Option<&Script>) -> Result<Result<Value, Failure>> {
         let (mut connection, generation, reused) = self.connection().await?;
         let answer = timeout(self.server.options.response, send(&mut connection, cmd, script)).await;
         let error = match answer {

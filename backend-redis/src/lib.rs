@@ -16,18 +16,23 @@
 //! [`RedisBackend::connect`]), without persistence, or in a fail-over to a copy that missed writes:
 //! [`docket_core::Inspect::examine`] says which of these applies.
 
-// mod backend;
-// mod connection;
-// mod control;
+mod audit;
+mod backend;
+mod connection;
+mod control;
 mod error;
-// mod examine;
-// mod inspect;
+mod examine;
+mod inspect;
+mod items;
+mod keys;
 mod options;
-// mod scripts;
-// #[cfg(feature = "testing")] mod testing;
+mod request;
+mod scripts;
+#[cfg(feature = "testing")]
+mod testing;
 mod url;
-// mod wait;
-// mod wire;
+mod wait;
+mod wire;
 
-// pub use backend::RedisBackend;
+pub use backend::RedisBackend;
 pub use options::Options;

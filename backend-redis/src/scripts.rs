@@ -6,7 +6,10 @@ use docket_core::{limits, micros};
 use redis::Script;
 
 const PRELUDE: &str = include_str!("../scripts/prelude.lua");
+const INDEX: &str = include_str!("../scripts/index.lua");
+const WAITERS: &str = include_str!("../scripts/waiters.lua");
 const LIFE: &str = include_str!("../scripts/life.lua");
+const REQUEST: &str = include_str!("../scripts/request.lua");
 const TAKE: &str = include_str!("../scripts/take.lua");
 const SHOW: &str = include_str!("../scripts/show.lua");
 
@@ -21,31 +24,31 @@ macro_rules! script {
 
 script!(
     /// Adds tasks.
-    ADD, "add.lua", LIFE
+    ADD, "add.lua", INDEX, WAITERS, LIFE
 );
 script!(
     /// Places or moves tasks.
-    SCHEDULE, "schedule.lua", LIFE
+    SCHEDULE, "schedule.lua", INDEX, WAITERS, LIFE
 );
 script!(
     /// Takes tasks.
-    LEASE, "lease.lua", LIFE, TAKE
+    LEASE, "lease.lua", INDEX, WAITERS, LIFE, REQUEST, TAKE
 );
 script!(
     /// Extends leases.
-    HEARTBEAT, "heartbeat.lua"
+    HEARTBEAT, "heartbeat.lua", INDEX
 );
 script!(
     /// Settles leases, then takes tasks.
-    ACK, "ack.lua", LIFE, TAKE
+    ACK, "ack.lua", INDEX, WAITERS, LIFE, REQUEST, TAKE
 );
 script!(
     /// Ends a task, or marks it.
-    CANCEL, "cancel.lua", LIFE
+    CANCEL, "cancel.lua", INDEX, WAITERS, LIFE
 );
 script!(
     /// Brings a dead task back.
-    REQUEUE, "requeue.lua", LIFE
+    REQUEUE, "requeue.lua", INDEX, WAITERS, LIFE
 );
 script!(
     /// Takes a chunk of the docket away.
@@ -56,8 +59,12 @@ script!(
     JOIN, "join.lua"
 );
 script!(
-    /// Gives wake-ups back.
-    WAKE, "wake.lua"
+    /// Takes out a waiter whose caller is gone.
+    LEAVE, "leave.lua", INDEX, WAITERS
+);
+script!(
+    /// Ends the blocking read of one waiter.
+    NUDGE, "nudge.lua"
 );
 script!(
     /// Reads one record.
@@ -65,7 +72,7 @@ script!(
 );
 script!(
     /// Reads a page of an index.
-    LIST, "list.lua", SHOW
+    LIST, "list.lua", INDEX, SHOW
 );
 script!(
     /// Names the indexes that are not empty.
@@ -81,7 +88,7 @@ script!(
 );
 script!(
     /// Compares records with indexes.
-    AUDIT, "audit.lua"
+    AUDIT, "audit.lua", INDEX
 );
 #[cfg(feature = "testing")]
 script!(

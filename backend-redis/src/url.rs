@@ -24,7 +24,8 @@ impl Address {
     /// Reads `text`; `ErrorKind::Config` says what is wrong with it and what it should look like.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let masked = mask(text);
-        let refuse = |why: String| Error::config(format!("read the store URL {masked}"), format!("{why}; {WHAT_TO_DO}"));
+        let refuse =
+            |why: String| Error::config(format!("read the store URL {masked}"), format!("{why}; {WHAT_TO_DO}"));
         let url = Url::parse(text).map_err(|e| refuse(e.to_string()))?;
         let scheme = match url.scheme() {
             "redis" => "redis",

@@ -1,0 +1,109 @@
+-- What a lease request asks for, and where to look for it.
+
+local function read_request()
+  local req = { request = arg(), worker = arg(), record = arg(), ttl = number() }
+  req.suspects, req.order = arg() == 'one', arg()
+  req.lease, req.count = number(), number()
+  -- `last` says that an empty answer is an answer; a look inside a wait is not, and its `waiter` then waits for `block`.
+  req.last, req.waiter, req.block = arg() == '1', arg(), number()
+  req.queues, req.rank = {}, {}
+  for i = 1, number() do
+    req.queues[i] = arg()
+    if not req.rank[req.queues[i]] then req.rank[req.queues[i]] = i end
+  end
+  local names = number()
+  if names < 0 then
+    req.any = number()
+  else
+    req.names, req.listed = {}, {}
+    for i = 1, names do
+      local name = arg()
+      req.names[name], req.listed[i] = number(), name
+    end
+  end
+  req.lists = {} -- the wake lists it will block on
+  for i = 1, number() do req.lists[i] = arg() end
+  return req
+end
+
+-- The indexes this request may look into that are not empty, as { kind, index, rank, lane }.
+local function indexes_of(req)
+  local found
+  if req.names and #req.queues * #req.listed * 4 < call('SCARD', P .. 'lanes') then
+    found = {}
+    for _, queue in ipairs(req.queues) do
+      for _, name in ipairs(req.listed) do
+        for _, kind in ipairs({ 'due', 'sus', 'run', 'srun' }) do
+          local index = kind .. ':' .. queue .. '|' .. name
+          if call('EXISTS', P .. index) == 1 then found[#found + 1] = index end
+        end
+      end
+    end
+  else
+    found = call('SMEMBERS', P .. 'lanes')
+  end
+  local asked = {}
+  for _, index in ipairs(found) do
+    local kind, queue, name = string.match(index, '^(%a+):([^|]+)|(.+)$')
+    if req.rank[queue] and (req.any or req.names[name]) then
+      asked[#asked + 1] = { kind = kind, index = index, rank = req.rank[queue], lane = queue .. '|' .. name }
+    end
+  end
+  return asked
+end
+
+local function earlier(a, b)
+  if a.score ~= b.score then return a.score < b.score end
+  return a.member < b.member
+end
+
+-- The first `limit` visible entries of several indexes together, earliest first, then in order of adding. An index with
+-- `only_one` gives its first entry alone.
+local function earliest(indexes, limit, only_one)
+  local heads, found, page = {}, {}, math.min(limit, 100)
+  local function refill(head)
+    head.page = call('ZRANGEBYSCORE', P .. head.from.index, '-inf', whole(now), 'WITHSCORES', 'LIMIT', head.offset, page)
+    head.offset, head.i = head.offset + page, 1
+  end
+  local function step(head)
+    if head.i > #head.page then
+      if #head.page < 2 * page then return false end
+      refill(head)
+      if #head.page == 0 then return false end
+    end
+    head.member, head.score = head.page[head.i], tonumber(head.page[head.i + 1])
+    head.i = head.i + 2
+    return true
+  end
+  for _, from in ipairs(indexes) do
+    local head = { from = from, offset = 0 }
+    refill(head)
+    if #head.page > 0 and step(head) then heads[#heads + 1] = head end
+  end
+  while #found < limit and #heads > 0 do
+    local best = 1
+    for i = 2, #heads do
+      if earlier(heads[i], heads[best]) then best = i end
+    end
+    local head = heads[best]
+    found[#found + 1] = { index = head.from.index, kind = head.from.kind, member = head.member, score = head.score }
+    if only_one then break end
+    if not step(head) then table.remove(heads, best) end
+  end
+  return found
+end
+
+local function of_kinds(indexes, first, second)
+  local some = {}
+  for _, entry in ipairs(indexes) do
+    if entry.kind == first or entry.kind == second then some[#some + 1] = entry end
+  end
+  return some
+end
+
+local function keys_of(entries)
+  local keys = {}
+  for i, entry in ipairs(entries) do keys[i] = key_of(entry.member) end
+  return keys
+end
+

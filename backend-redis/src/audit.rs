@@ -1,0 +1,123 @@
+//! I7 No orphan: records and indexes are a bijection, and every key of the docket is reachable from them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use docket_core::{Error, ErrorKind, Result};
+use redis::{FromRedisValue, cmd};
+
+use crate::wire::Fields;
+use crate::{RedisBackend, scripts};
+
+const OPERATION: &str = "audit the docket";
+/// Records or index entries one call compares.
+const CHUNK: usize = 100;
+/// The keys a docket has once.
+const SINGLE: [&str; 15] = [
+    "armed",
+    "corrupt",
+    "dead",
+    "finished",
+    "finished_counts",
+    "kept",
+    "lanes",
+    "meta",
+    "requests",
+    "requests_at",
+    "wakes",
+    "waiting",
+    "workers",
+    "workers_leased",
+    "workers_until",
+];
+
+/// One line per defect. Not atomic: on a docket at work, what moves meanwhile can look like one.
+pub(crate) async fn audit(backend: &RedisBackend) -> Result<Vec<String>> {
+    let mut defects = Vec::new();
+    let indexes: BTreeSet<String> = backend.indexes().await?.1.into_iter().collect();
+    let wakes: BTreeSet<String> = ask(backend, "SMEMBERS", "wakes").await?;
+    let mut records = Vec::new();
+    for key in keys(backend).await? {
+        if let Some(record) = key.strip_prefix("t:") {
+            records.push(record.to_owned());
+        } else if !is_reachable(&key, &indexes, &wakes) {
+            defects.push(format!("the key {key} belongs to nothing"));
+        }
+    }
+    let mut finished = BTreeMap::<String, u64>::new();
+    for chunk in records.chunks(CHUNK) {
+        let mut call = backend.call(&scripts::AUDIT, 0);
+        call.text("records");
+        for key in chunk {
+            call.text(key);
+        }
+        let mut found = backend.run(&call, OPERATION).await?;
+        defects.append(&mut found.each(Fields::text)?);
+        for line in found.each(Fields::text)? {
+            *finished.entry(line).or_default() += 1;
+        }
+    }
+    for index in &indexes {
+        compare_index(backend, index, &mut defects).await?;
+    }
+    let counted: BTreeMap<String, u64> = ask(backend, "HGETALL", "finished_counts").await?;
+    if counted != finished {
+        defects.push(format!("finished records are {finished:?}, counted as {counted:?}"));
+    }
+    for key in ask::<BTreeSet<String>>(backend, "SMEMBERS", "corrupt").await? {
+        defects.push(format!("the key {key} was set aside: its record or its index entry could not be used"));
+    }
+    for (hash, sorted) in [("requests", "requests_at"), ("workers", "workers_until")] {
+        let (fields, members) = (ask::<u64>(backend, "HLEN", hash).await?, ask::<u64>(backend, "ZCARD", sorted).await?);
+        if fields != members {
+            defects.push(format!("{hash} has {fields} entries and {sorted} {members}"));
+        }
+    }
+    Ok(defects)
+}
+
+/// Compares every entry of one index with its record.
+async fn compare_index(backend: &RedisBackend, index: &str, defects: &mut Vec<String>) -> Result<()> {
+    for from in (0..).step_by(CHUNK) {
+        let mut call = backend.call(&scripts::AUDIT, 0);
+        call.text("index").text(index).number(from).number(CHUNK);
+        let mut found = backend.run(&call, OPERATION).await?;
+        defects.append(&mut found.each(Fields::text)?);
+        found.list()?;
+        if found.count::<usize>()? < CHUNK {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a key that is no record is one that the docket knows of.
+fn is_reachable(key: &str, indexes: &BTreeSet<String>, wakes: &BTreeSet<String>) -> bool {
+    // A wake-up for one waiter alone goes by itself.
+    SINGLE.contains(&key) || indexes.contains(key) || wakes.contains(key) || key.starts_with("p:")
+}
+
+/// Every key of the docket, without its prefix.
+async fn keys(backend: &RedisBackend) -> Result<BTreeSet<String>> {
+    let (mut found, mut cursor) = (BTreeSet::new(), 0_u64);
+    loop {
+        let mut scan = cmd("SCAN");
+        scan.arg(cursor).arg("MATCH").arg(backend.keys.pattern("")).arg("COUNT").arg(1_000);
+        let (next, keys): (u64, Vec<String>) = read(backend.commands.command(&scan, OPERATION).await?)?;
+        found.extend(keys.iter().filter_map(|key| backend.keys.strip(key)).map(str::to_owned));
+        cursor = next;
+        if cursor == 0 {
+            return Ok(found);
+        }
+    }
+}
+
+async fn ask<T: FromRedisValue>(backend: &RedisBackend, command: &str, key: &str) -> Result<T> {
+    let mut question = cmd(command);
+    question.arg(backend.keys.key(key));
+    read(backend.commands.command(&question, OPERATION).await?)
+}
+
+fn read<T: FromRedisValue>(value: redis::Value) -> Result<T> {
+    redis::from_redis_value(value)
+        .map_err(|error| Error::new(ErrorKind::Corrupt, OPERATION, "a key holds something else").with_source(error))
+}

@@ -1,0 +1,227 @@
+//! The five verbs: each call is one script, and a wait is a blocking read between two looks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use docket_core::{
+    Ack, AckReply, AddAnswer, Capabilities, DocketName, Heartbeat, HeartbeatAnswer, LeaseReply, LeaseRequest, NewTask,
+    QueueBackend, Result, ScheduleAnswer, Store, Swept,
+};
+use redis::Script;
+use tokio::time::Instant;
+
+use crate::connection::{Connection, Server};
+use crate::items::{self, Batch};
+use crate::keys::Keys;
+use crate::request::{self, Look, Looked};
+use crate::url::Address;
+use crate::wait::{Waiter, Waiters};
+use crate::wire::{Call, Fields};
+use crate::{Options, examine, scripts};
+
+/// A docket on a Redis server.
+///
+/// Connections are opened on first use, on the runtime that uses them first, and made again when they break. A handle
+/// has one for commands, and one for each of its calls that waits; [`QueueBackend::fork`] makes a handle with
+/// connections of its own.
+///
+/// ```no_run
+/// # async fn f() -> docket_core::Result<()> {
+/// use docket_core::DocketName;
+/// use docket_redis::{Options, RedisBackend};
+///
+/// let store = RedisBackend::connect("redis://localhost", DocketName::default(), Options::default()).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct RedisBackend {
+    pub(crate) commands: Arc<Connection>,
+    pub(crate) keys: Keys,
+    docket: DocketName,
+    scheme: &'static str,
+    waiters: Waiters,
+    /// Whether it was said that the server's clock went back.
+    behind: AtomicBool,
+}
+
+impl RedisBackend {
+    /// Reads the URL, connects, and looks at the server: what can lose tasks in normal running is refused, what can lose
+    /// them in a fault is logged.
+    ///
+    /// # Errors
+    ///
+    /// `Config` for a URL that cannot be read. `Unavailable`, within [`Options::connect`] and a few times
+    /// [`Options::response`], for a server that is not there: a service that must start all the same uses
+    /// [`RedisBackend::open`]. `Refused` for a wrong password, a read-only copy, or a server that may evict tasks (see
+    /// [`Options::accept_eviction`]). Each names the server, its password masked.
+    ///
+    /// # Cancel safety
+    ///
+    /// It only reads, so it can be dropped at any time.
+    pub async fn connect(url: &str, docket: DocketName, options: Options) -> Result<Self> {
+        let backend = Self::open(url, docket, options)?;
+        examine::admit(&backend.commands).await?;
+        Ok(backend)
+    }
+
+    /// Reads the URL and nothing more: the server is first spoken to by the first call, and is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// `Config` for a URL that cannot be read.
+    pub fn open(url: &str, docket: DocketName, options: Options) -> Result<Self> {
+        let address = Address::parse(url)?;
+        let server = Arc::new(Server::new(&address, options)?);
+        Ok(Self::on(server, docket, address.scheme))
+    }
+
+    fn on(server: Arc<Server>, docket: DocketName, scheme: &'static str) -> Self {
+        let (commands, keys) = (Arc::new(Connection::new(server)), Keys::new(&docket));
+        let waiters = Waiters::new(commands.clone(), keys.clone());
+        Self { commands, keys, docket, scheme, waiters, behind: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn call(&self, script: &'static Script, bytes: usize) -> Call {
+        Call::new(script, self.keys.meta(), bytes)
+    }
+
+    pub(crate) async fn run(&self, call: &Call, operation: &'static str) -> Result<Fields> {
+        Fields::of(self.commands.script(call, operation).await?, operation)
+    }
+
+    /// One look for tasks.
+    async fn look(&self, request: &LeaseRequest, look: Look<'_>) -> Result<Looked> {
+        let mut call = self.call(&scripts::LEASE, 1_024);
+        request::write(&mut call, request, look)?;
+        let looked = request::read(&mut self.run(&call, "lease tasks").await?, request)?;
+        self.report(&looked);
+        Ok(looked)
+    }
+
+    /// Looks, waits for a wake-up, and looks again, until there is an answer.
+    async fn wait(&self, request: &LeaseRequest, waiter: &Waiter) -> Result<LeaseReply> {
+        let lists = request::wake_lists(request);
+        let end = Instant::now() + request.wait;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left < Duration::from_millis(1) {
+                return Ok(self.look(request, Look::Last).await?.reply);
+            }
+            let block = left.min(request::longest_block(&lists));
+            let looked = self.look(request, Look::Waiting { waiter: waiter.listed_as(), block, lists: &lists }).await?;
+            if looked.answered {
+                return Ok(looked.reply);
+            }
+            let keys = lists.iter().map(|list| self.keys.key(list)).collect();
+            waiter.wait(keys, block, looked.due).await?;
+        }
+    }
+
+    /// Says what somebody must look at.
+    fn report(&self, looked: &Looked) {
+        for key in &looked.parked {
+            tracing::error!(docket = %self.docket, %key, "record cannot be read; set aside, and kept as it is");
+        }
+        let behind = !looked.behind.is_zero();
+        if self.behind.swap(behind, Ordering::Relaxed) != behind && behind {
+            tracing::warn!(
+                docket = %self.docket, behind = ?looked.behind,
+                "the server's clock went back; the docket's time stands still until it has caught up"
+            );
+        }
+    }
+
+    async fn place<A>(
+        &self,
+        script: &'static Script,
+        operation: &'static str,
+        tasks: &[NewTask],
+        read: fn(&str) -> Option<A>,
+    ) -> Result<Vec<Result<A>>> {
+        let batch = Batch::check(operation, tasks, |task| task.args.len())?;
+        let mut call = self.call(script, batch.bytes());
+        batch.accepted().for_each(|task| items::write_task(&mut call, task));
+        let mut answers = match batch.accepted().next() {
+            Some(_) => self.run(&call, operation).await?,
+            None => Fields::empty(operation),
+        };
+        batch.answers(|_| items::read_answer(&mut answers, operation, read))
+    }
+}
+
+#[async_trait]
+impl QueueBackend for RedisBackend {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            scheme: self.scheme,
+            docket: self.docket.clone(),
+            durable: true,
+            shared: true,
+            transactional_add: false,
+        }
+    }
+
+    fn fork(&self) -> Arc<dyn Store> {
+        Arc::new(Self::on(self.commands.server.clone(), self.docket.clone(), self.scheme))
+    }
+
+    async fn add(&self, tasks: &[NewTask]) -> Result<Vec<Result<AddAnswer>>> {
+        self.place(&scripts::ADD, "add tasks", tasks, items::add_answer).await
+    }
+
+    async fn schedule(&self, tasks: &[NewTask]) -> Result<Vec<Result<ScheduleAnswer>>> {
+        self.place(&scripts::SCHEDULE, "schedule tasks", tasks, items::schedule_answer).await
+    }
+
+    async fn lease(&self, request: &LeaseRequest) -> Result<LeaseReply> {
+        request::check(request)?;
+        if request.wait.is_zero() {
+            return Ok(self.look(request, Look::Last).await?.reply);
+        }
+        let waiter = self.waiters.take();
+        // With an error the waiter is dropped: it leaves the server's list by itself.
+        let reply = self.wait(request, &waiter).await?;
+        self.waiters.bring_back(waiter);
+        Ok(reply)
+    }
+
+    async fn heartbeat(&self, beat: &Heartbeat) -> Result<Vec<Result<HeartbeatAnswer>>> {
+        let operation = "renew leases";
+        let batch = Batch::check(operation, &beat.tokens, |_| 0)?;
+        let mut call = self.call(&scripts::HEARTBEAT, 1_024);
+        request::write_worker(&mut call, &beat.worker)?;
+        call.micros(beat.lease);
+        batch.accepted().for_each(|token| items::write_token(&mut call, token));
+        let mut answers = self.run(&call, operation).await?;
+        batch.answers(|_| items::read_answer(&mut answers, operation, items::heartbeat_answer))
+    }
+
+    async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply> {
+        let operation = "settle tasks";
+        let batch = Batch::check(operation, acks, items::payload_of)?;
+        let mut call = self.call(&scripts::ACK, batch.bytes());
+        call.number(batch.accepted().count());
+        batch.accepted().for_each(|ack| items::write_ack(&mut call, ack));
+        call.number(i32::from(next.is_some()));
+        if let Some(next) = next {
+            request::check(next)?;
+            request::write(&mut call, next, Look::Last)?;
+        }
+        let mut fields = self.run(&call, operation).await?;
+        let mut answers = fields.list()?;
+        let answers = batch.answers(|_| items::read_answer(&mut answers, operation, items::ack_answer))?;
+        let swept = Swept { dead_trimmed: fields.count()?, ..Swept::default() };
+        let next = match next {
+            Some(request) => {
+                let looked = request::read(&mut fields.list()?, request)?;
+                self.report(&looked);
+                Some(looked.reply)
+            }
+            None => None,
+        };
+        Ok(AckReply { answers, next, swept })
+    }
+}

@@ -1,0 +1,58 @@
+//! The operator's side.
+
+use async_trait::async_trait;
+use docket_core::{CancelAnswer, CancelId, Control, Error, ErrorKind, Fence, Key, RequeueAnswer, Result};
+
+use crate::wire::word;
+use crate::{RedisBackend, items, scripts};
+
+/// The layout of the keys and records that this build writes. Another number is another layout, and is refused.
+const LAYOUT: i64 = 1;
+
+#[async_trait]
+impl Control for RedisBackend {
+    async fn cancel(&self, key: &Key, id: CancelId) -> Result<CancelAnswer> {
+        let operation = "cancel a task";
+        let mut call = self.call(&scripts::CANCEL, 0);
+        call.text(key.as_str()).id(id.as_uuid());
+        let answer = word(self.commands.script(&call, operation).await?, operation)?;
+        items::meaning(&answer, operation, items::cancel_answer)
+    }
+
+    async fn requeue(&self, key: &Key, fence: Option<Fence>) -> Result<RequeueAnswer> {
+        let operation = "requeue a task";
+        let mut call = self.call(&scripts::REQUEUE, 0);
+        call.text(key.as_str()).number(fence.map_or(0, |fence| fence.0));
+        let answer = word(self.commands.script(&call, operation).await?, operation)?;
+        items::meaning(&answer, operation, items::requeue_answer)
+    }
+
+    async fn clear(&self) -> Result<u64> {
+        let mut gone = 0;
+        loop {
+            let mut chunk = self.run(&self.call(&scripts::CLEAR, 0), "clear the docket").await?;
+            gone += chunk.count::<u64>()?;
+            if !chunk.flag()? {
+                return Ok(gone);
+            }
+        }
+    }
+
+    async fn join(&self, environment: Option<&str>) -> Result<()> {
+        let operation = "join the docket";
+        let mut call = self.call(&scripts::JOIN, 0);
+        call.number(LAYOUT).text(environment.unwrap_or(""));
+        let mut found = self.run(&call, operation).await?;
+        let (layout, theirs) = (found.text()?, found.text()?);
+        let conflict = |message| Err(Error::new(ErrorKind::Conflict, operation, message));
+        if layout != LAYOUT.to_string() {
+            return conflict(format!("its layout is {layout} and this build reads {LAYOUT}; use a build of its time"));
+        }
+        match environment {
+            Some(ours) if !theirs.is_empty() && theirs != ours => {
+                conflict(format!("it belongs to {theirs:?}, not to {ours:?}; check DOCKET_NAME and DOCKET_ENVIRONMENT"))
+            }
+            _ => Ok(()),
+        }
+    }
+}

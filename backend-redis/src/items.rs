@@ -1,0 +1,244 @@
+//! The items of a batch: checked one by one, written as arguments, answered in words.
+
+use std::borrow::Cow;
+
+use docket_core::{
+    Ack, AckAnswer, AddAnswer, CancelAnswer, Error, ErrorKind, Existing, HeartbeatAnswer, NewTask, Outcome, Payload,
+    RequeueAnswer, Result, RunAt, ScheduleAnswer, State, Token, limits, micros,
+};
+
+use crate::wire::{Call, Fields};
+
+/// A batch, and what was found of each item: one that crosses a limit is refused alone.
+#[derive(Debug)]
+pub(crate) struct Batch<'a, T> {
+    items: &'a [T],
+    refused: Vec<Option<Error>>,
+    bytes: usize,
+}
+
+impl<'a, T> Batch<'a, T> {
+    /// Weighs each item; the batch as a whole must keep within its limits too.
+    pub(crate) fn check(operation: &'static str, items: &'a [T], weigh: impl Fn(&T) -> usize) -> Result<Self> {
+        let too_large = |message| Error::new(ErrorKind::TooLarge, operation, message);
+        if items.len() > limits::BATCH_ITEMS_MAX {
+            let message = format!("{} items; one batch may have {}", items.len(), limits::BATCH_ITEMS_MAX);
+            return Err(too_large(message));
+        }
+        let mut bytes = 0;
+        let mut refused = Vec::with_capacity(items.len());
+        for item in items {
+            let weight = weigh(item);
+            if weight > limits::PAYLOAD_BYTES_MAX {
+                let message = format!("a payload of {weight} bytes; {} are allowed", limits::PAYLOAD_BYTES_MAX);
+                refused.push(Some(too_large(message)));
+            } else {
+                refused.push(None);
+                bytes += weight;
+            }
+        }
+        if bytes > limits::BATCH_BYTES_MAX {
+            let message = format!("{bytes} bytes of payload; one batch may have {}", limits::BATCH_BYTES_MAX);
+            return Err(too_large(message));
+        }
+        Ok(Self { items, refused, bytes })
+    }
+
+    /// Room for the arguments of the whole batch.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes + 256 * self.items.len()
+    }
+
+    /// The items to send.
+    pub(crate) fn accepted(&self) -> impl Iterator<Item = &'a T> {
+        self.items.iter().zip(&self.refused).filter(|(_, refused)| refused.is_none()).map(|(item, _)| item)
+    }
+
+    /// One answer per item, in order; `read` gives those of the items sent.
+    pub(crate) fn answers<A>(self, mut read: impl FnMut(&T) -> Result<Result<A>>) -> Result<Vec<Result<A>>> {
+        let all = self.items.iter().zip(self.refused);
+        all.map(|(item, refused)| refused.map_or_else(|| read(item), |error| Ok(Err(error)))).collect()
+    }
+}
+
+/// The ten arguments of `read_item` in life.lua.
+pub(crate) fn write_task(call: &mut Call, task: &NewTask) {
+    call.text(task.key.as_str()).id(task.add_id.as_uuid()).text(task.name.as_str()).text(task.queue.as_str());
+    call.bytes(task.args.as_bytes());
+    write_run_at(call, task.run_at);
+    call.optional(task.every.map(micros));
+    call.optional(task.overrides.attempts_max.map(i64::from)).optional(task.overrides.crashes_max.map(i64::from));
+}
+
+fn write_run_at(call: &mut Call, run_at: RunAt) {
+    match run_at {
+        RunAt::Now => call.text("now").number(0),
+        RunAt::In(delay) => call.text("in").micros(delay),
+        RunAt::At(moment) => call.text("at").number(moment.as_micros()),
+    };
+}
+
+pub(crate) fn write_token(call: &mut Call, token: &Token) {
+    call.text(token.key.as_str()).number(token.fence.0).id(token.lease.as_uuid());
+}
+
+/// The bytes of payload that an ack carries.
+pub(crate) fn payload_of(ack: &Ack) -> usize {
+    match &ack.outcome {
+        Outcome::Completed(payload) | Outcome::Repeat { args: payload, .. } => payload.as_ref().map_or(0, Payload::len),
+        _ => 0,
+    }
+}
+
+/// The arguments of one ack in ack.lua.
+pub(crate) fn write_ack(call: &mut Call, ack: &Ack) {
+    write_token(call, &ack.token);
+    let (word, run_at, text): (_, _, Option<Cow<'_, [u8]>>) = match &ack.outcome {
+        Outcome::Completed(result) => ("completed", RunAt::Now, result.as_ref().map(|result| result.as_bytes().into())),
+        Outcome::Retry { after, error } => ("retry", RunAt::In(*after), Some(bounded(error))),
+        Outcome::Snooze { after } => ("snooze", RunAt::In(*after), None),
+        Outcome::Release => ("release", RunAt::Now, None),
+        Outcome::Dead { error } => ("dead", RunAt::Now, Some(bounded(error))),
+        Outcome::Repeat { at, args } => ("repeat", *at, args.as_ref().map(|args| args.as_bytes().into())),
+        _ => ("cancelled", RunAt::Now, None),
+    };
+    call.text(word);
+    write_run_at(call, run_at);
+    call.number(i32::from(text.is_some())).bytes(text.as_deref().unwrap_or_default());
+    call.number(ack.attempts_max).micros(ack.retention);
+}
+
+/// At most [`limits::ERROR_BYTES_MAX`] bytes, cut at a character.
+fn bounded(error: &str) -> Cow<'_, [u8]> {
+    if error.len() <= limits::ERROR_BYTES_MAX {
+        return error.as_bytes().into();
+    }
+    let cut = error.floor_char_boundary(limits::ERROR_BYTES_MAX - '…'.len_utf8());
+    format!("{}…", &error[..cut]).into_bytes().into()
+}
+
+/// The next word of an answer, as what it means for its item.
+pub(crate) fn read_answer<A>(
+    answers: &mut Fields,
+    operation: &'static str,
+    read: fn(&str) -> Option<A>,
+) -> Result<Result<A>> {
+    Ok(meaning(&answers.text()?, operation, read))
+}
+
+/// What one word means.
+pub(crate) fn meaning<A>(word: &str, operation: &'static str, read: fn(&str) -> Option<A>) -> Result<A> {
+    if word == "corrupt" {
+        return Err(Error::new(
+            ErrorKind::Corrupt,
+            operation,
+            "the record of this key cannot be read; it was left as it is",
+        ));
+    }
+    read(word).ok_or_else(|| Error::new(ErrorKind::Internal, operation, format!("the script answered {word:?}")))
+}
+
+pub(crate) fn add_answer(word: &str) -> Option<AddAnswer> {
+    match word {
+        "added" => Some(AddAnswer::Added),
+        _ => existing(word).map(AddAnswer::Exists),
+    }
+}
+
+pub(crate) fn schedule_answer(word: &str) -> Option<ScheduleAnswer> {
+    match word {
+        "placed" => Some(ScheduleAnswer::Placed),
+        "moved" => Some(ScheduleAnswer::Moved),
+        "follows" => Some(ScheduleAnswer::Follows),
+        _ => None,
+    }
+}
+
+pub(crate) fn heartbeat_answer(word: &str) -> Option<HeartbeatAnswer> {
+    match word {
+        "held" => Some(HeartbeatAnswer::Held),
+        "lost" => Some(HeartbeatAnswer::Lost),
+        "cancelled" => Some(HeartbeatAnswer::Cancelled),
+        _ => None,
+    }
+}
+
+pub(crate) fn ack_answer(word: &str) -> Option<AckAnswer> {
+    match word {
+        "settled" => Some(AckAnswer::Settled),
+        "stale" => Some(AckAnswer::Stale),
+        _ => None,
+    }
+}
+
+pub(crate) fn cancel_answer(word: &str) -> Option<CancelAnswer> {
+    match word {
+        "cancelled" => Some(CancelAnswer::Cancelled),
+        "cancelling" => Some(CancelAnswer::Cancelling),
+        "notfound" => Some(CancelAnswer::NotFound),
+        _ => state(word.strip_prefix("finished:")?).map(CancelAnswer::Finished),
+    }
+}
+
+pub(crate) fn requeue_answer(word: &str) -> Option<RequeueAnswer> {
+    match word {
+        "requeued" => Some(RequeueAnswer::Requeued),
+        "notfound" => Some(RequeueAnswer::NotFound),
+        _ => existing(word).map(RequeueAnswer::Exists),
+    }
+}
+
+fn existing(word: &str) -> Option<Existing> {
+    match word.strip_prefix("exists:")? {
+        "cancelling" => Some(Existing::Cancelling),
+        word => state(word).map(Existing::In),
+    }
+}
+
+pub(crate) fn state(word: &str) -> Option<State> {
+    State::ALL.into_iter().find(|state| state.as_str() == word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_item_beyond_a_limit_is_refused_alone() {
+        let items = [1, limits::PAYLOAD_BYTES_MAX + 1, 2];
+        let batch = Batch::check("add tasks", &items, |bytes| *bytes).unwrap();
+        assert_eq!(batch.accepted().copied().collect::<Vec<_>>(), [1, 2]);
+        let answers = batch.answers(|item| Ok(Ok(*item))).unwrap();
+        assert_eq!(answers[1].as_ref().unwrap_err().kind(), ErrorKind::TooLarge);
+        assert_eq!((answers[0].as_ref().ok(), answers[2].as_ref().ok()), (Some(&1), Some(&2)));
+    }
+
+    #[test]
+    fn a_batch_beyond_its_limits_is_refused_whole() {
+        let many = vec![0; limits::BATCH_ITEMS_MAX + 1];
+        assert_eq!(Batch::check("x", &many, |_| 0).unwrap_err().kind(), ErrorKind::TooLarge);
+        let heavy = [limits::PAYLOAD_BYTES_MAX; 9];
+        assert_eq!(Batch::check("x", &heavy, |bytes| *bytes).unwrap_err().kind(), ErrorKind::TooLarge);
+    }
+
+    #[test]
+    fn every_state_is_read_back() {
+        for state in State::ALL {
+            assert_eq!(add_answer(&format!("exists:{state}")), Some(AddAnswer::Exists(Existing::In(state))));
+            assert_eq!(cancel_answer(&format!("finished:{state}")), Some(CancelAnswer::Finished(state)));
+        }
+        assert_eq!(requeue_answer("exists:cancelling"), Some(RequeueAnswer::Exists(Existing::Cancelling)));
+    }
+
+    #[test]
+    fn a_word_nobody_knows_is_an_error_and_never_a_guess() {
+        assert_eq!(meaning("maybe", "x", ack_answer).unwrap_err().kind(), ErrorKind::Internal);
+        assert_eq!(meaning("corrupt", "x", ack_answer).unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+
+    #[test]
+    fn a_long_error_is_cut_at_a_character() {
+        let cut = bounded(&"ü".repeat(limits::ERROR_BYTES_MAX)).into_owned();
+        assert!(cut.len() <= limits::ERROR_BYTES_MAX && String::from_utf8(cut).unwrap().ends_with('…'));
+    }
+}

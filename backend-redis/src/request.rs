@@ -1,0 +1,156 @@
+//! A lease request as arguments, and its reply as values.
+
+use std::time::Duration;
+
+use docket_core::{
+    Error, ErrorKind, Key, Lease, LeaseOrder, LeaseReply, LeaseRequest, Names, Overrides, Queue, Result, Suspects,
+    Swept, Token, WorkerRecord, limits,
+};
+
+use crate::wire::{Call, Fields};
+
+/// Wake lists that one read blocks on, at most; a request for more lanes looks more often instead.
+const LISTS_MAX: usize = 2_000;
+/// How often a request for more lanes than that looks.
+const MANY_LANES_WAIT: Duration = Duration::from_secs(1);
+
+/// Whether this look is the answer, or may be followed by a wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Look<'a> {
+    /// Its answer is the answer of the call.
+    Last,
+    /// If it takes nothing, the waiter of this name blocks for so long.
+    Waiting { waiter: &'a str, block: Duration, lists: &'a [String] },
+}
+
+/// What one look brought.
+#[derive(Debug)]
+pub(crate) struct Looked {
+    pub(crate) reply: LeaseReply,
+    /// Whether this is an answer; if not, the waiter is listed and must block.
+    pub(crate) answered: bool,
+    /// How long until the waiter must look again by itself.
+    pub(crate) due: Option<Duration>,
+    /// Records found unusable.
+    pub(crate) parked: Vec<Key>,
+    /// How far the server's clock is behind what it was.
+    pub(crate) behind: Duration,
+}
+
+/// Refuses what crosses a limit.
+pub(crate) fn check(request: &LeaseRequest) -> Result<()> {
+    let names = match &request.names {
+        Names::Known(names) => names.len(),
+        Names::Any { .. } => 0,
+    };
+    for (what, count) in [("names", names), ("queues", request.queues.len())] {
+        if count > limits::LEASE_NAMES_MAX {
+            let message = format!("{count} {what}; one request may list {}", limits::LEASE_NAMES_MAX);
+            return Err(Error::new(ErrorKind::TooLarge, "lease tasks", message));
+        }
+    }
+    Ok(())
+}
+
+/// The arguments of `read_request` in request.lua.
+pub(crate) fn write(call: &mut Call, request: &LeaseRequest, look: Look<'_>) -> Result<()> {
+    call.id(request.request.as_uuid());
+    write_worker(call, &request.worker)?;
+    call.text(if request.suspects == Suspects::One { "one" } else { "none" });
+    call.text(if request.order == LeaseOrder::Earliest { "earliest" } else { "precedence" });
+    call.micros(request.lease).number(request.count.min(limits::BATCH_ITEMS_MAX));
+    let lists = match look {
+        Look::Last => {
+            call.text("1").text("").number(0);
+            &[][..]
+        }
+        Look::Waiting { waiter, block, lists } => {
+            call.text("0").text(waiter).micros(block);
+            lists
+        }
+    };
+    call.number(request.queues.len());
+    for queue in &request.queues {
+        call.text(queue.as_str());
+    }
+    match &request.names {
+        Names::Any { crashes_max } => {
+            call.number(-1).number(*crashes_max);
+        }
+        Names::Known(names) => {
+            call.number(names.len());
+            for known in names {
+                call.text(known.name.as_str()).number(known.crashes_max);
+            }
+        }
+    }
+    call.number(lists.len());
+    for list in lists {
+        call.text(list);
+    }
+    Ok(())
+}
+
+/// A worker's id, its record and how long that stays.
+pub(crate) fn write_worker(call: &mut Call, record: &WorkerRecord) -> Result<()> {
+    let json = serde_json::to_string(record).map_err(|error| {
+        Error::new(ErrorKind::Internal, "write the worker's record", "it cannot be put into JSON").with_source(error)
+    })?;
+    call.text(record.id.as_str()).text(json).micros(record.ttl);
+    Ok(())
+}
+
+/// The wake lists of the lanes that a request asks for.
+pub(crate) fn wake_lists(request: &LeaseRequest) -> Vec<String> {
+    let kinds = if request.suspects == Suspects::One { &["w", "ws"][..] } else { &["w"][..] };
+    let lists =
+        |queue: &Queue, name: &str| kinds.iter().map(|kind| format!("{kind}:{queue}|{name}")).collect::<Vec<_>>();
+    let mut all = Vec::new();
+    for queue in &request.queues {
+        match &request.names {
+            Names::Any { .. } => all.extend(lists(queue, "*")),
+            Names::Known(names) => all.extend(names.iter().flat_map(|known| lists(queue, known.name.as_str()))),
+        }
+        if all.len() > LISTS_MAX {
+            break;
+        }
+    }
+    all.truncate(LISTS_MAX);
+    all
+}
+
+/// How long one read may block before the request must look again.
+pub(crate) fn longest_block(lists: &[String]) -> Duration {
+    if lists.len() < LISTS_MAX { Duration::MAX } else { MANY_LANES_WAIT }
+}
+
+/// The result of `take` in take.lua.
+pub(crate) fn read(fields: &mut Fields, request: &LeaseRequest) -> Result<Looked> {
+    let leases = fields.each(|list| read_lease(&mut list.list()?, request))?;
+    let (next_visible, oldest_ready) = (fields.optional_micros()?, fields.optional_micros()?);
+    let crashed = fields.count()?;
+    let limited = fields.each(Fields::parsed)?;
+    let dead_trimmed = fields.count()?;
+    let parked = fields.each(Fields::parsed)?;
+    let answered = fields.flag()?;
+    let due = fields.optional_micros()?;
+    let behind = Duration::from_micros(fields.count()?);
+    let swept = Swept { crashed, limited, dead_trimmed };
+    Ok(Looked { reply: LeaseReply { leases, next_visible, oldest_ready, swept }, answered, due, parked, behind })
+}
+
+fn read_lease(fields: &mut Fields, request: &LeaseRequest) -> Result<Lease> {
+    Ok(Lease {
+        token: Token { key: fields.parsed()?, fence: docket_core::Fence(fields.count()?), lease: request.request },
+        name: fields.parsed()?,
+        queue: fields.parsed()?,
+        args: fields.payload()?,
+        attempts: fields.count()?,
+        crashes: fields.count()?,
+        deadline: fields.timestamp()?,
+        leased_at: fields.timestamp()?,
+        due_at: fields.timestamp()?,
+        every: fields.optional_micros()?,
+        overrides: Overrides { attempts_max: fields.optional_count()?, crashes_max: fields.optional_count()? },
+    })
+}

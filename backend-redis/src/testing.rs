@@ -1,0 +1,21 @@
+//! What the conformance suite needs.
+
+use async_trait::async_trait;
+use docket_core::{Error, ErrorKind, Result, TestStore, Timestamp};
+
+use crate::wire::word;
+use crate::{RedisBackend, scripts};
+
+#[async_trait]
+impl TestStore for RedisBackend {
+    async fn set_clock(&self, now: Timestamp) -> Result<()> {
+        let operation = "set the docket's clock";
+        let mut call = self.call(&scripts::CLOCK, 0);
+        call.number(now.as_micros());
+        match word(self.commands.script(&call, operation).await?, operation)?.as_str() {
+            "set" => Ok(()),
+            "notempty" => Err(Error::new(ErrorKind::Conflict, operation, "the docket holds tasks already")),
+            _ => Err(Error::invalid(operation, format!("{now} is earlier than it was set to before"))),
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! What goes over the wire: arguments out, values in. Nothing here trusts what comes in.
+
+use std::time::Duration;
+use std::vec::IntoIter;
+
+use docket_core::{Error, ErrorKind, Payload, Result, Timestamp, micros};
+use redis::{Cmd, Script, Value};
+use uuid::Uuid;
+
+/// One call of a script, its arguments in the order in which the script reads them.
+#[derive(Debug)]
+pub(crate) struct Call {
+    script: &'static Script,
+    cmd: Cmd,
+}
+
+impl Call {
+    /// Starts a call on the docket whose meta key is `meta`, with room for so many bytes of arguments.
+    pub(crate) fn new(script: &'static Script, meta: &str, bytes: usize) -> Self {
+        let mut cmd = Cmd::with_capacity(64, bytes + 512);
+        cmd.arg("EVALSHA").arg(script.get_hash()).arg(1).arg(meta);
+        Self { script, cmd }
+    }
+
+    pub(crate) fn script(&self) -> &'static Script {
+        self.script
+    }
+
+    pub(crate) fn command(&self) -> &Cmd {
+        &self.cmd
+    }
+
+    pub(crate) fn text(&mut self, text: impl AsRef<str>) -> &mut Self {
+        self.bytes(text.as_ref().as_bytes())
+    }
+
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        self.cmd.arg(bytes);
+        self
+    }
+
+    pub(crate) fn id(&mut self, id: &Uuid) -> &mut Self {
+        self.bytes(id.as_bytes())
+    }
+
+    pub(crate) fn number(&mut self, number: impl TryInto<i64>) -> &mut Self {
+        // Nothing that is counted here comes near the bound.
+        self.cmd.arg(number.try_into().unwrap_or(i64::MAX));
+        self
+    }
+
+    pub(crate) fn micros(&mut self, duration: Duration) -> &mut Self {
+        self.number(micros(duration))
+    }
+
+    /// A number that may be absent is sent as an empty text.
+    pub(crate) fn optional(&mut self, number: Option<i64>) -> &mut Self {
+        match number {
+            Some(number) => self.number(number),
+            None => self.text(""),
+        }
+    }
+}
+
+/// The values of one answer, read in order.
+#[derive(Debug)]
+pub(crate) struct Fields {
+    values: IntoIter<Value>,
+    operation: &'static str,
+}
+
+impl Fields {
+    pub(crate) fn of(value: Value, operation: &'static str) -> Result<Self> {
+        match value {
+            Value::Array(values) => Ok(Self { values: values.into_iter(), operation }),
+            other => Err(unexpected(operation, "a list", &other)),
+        }
+    }
+
+    /// The answer to nothing asked.
+    pub(crate) fn empty(operation: &'static str) -> Self {
+        Self { values: Vec::new().into_iter(), operation }
+    }
+
+    fn next(&mut self) -> Result<Value> {
+        self.values.next().ok_or_else(|| {
+            Error::new(ErrorKind::Internal, self.operation, "the answer of the script is shorter than it must be")
+        })
+    }
+
+    pub(crate) fn list(&mut self) -> Result<Self> {
+        Self::of(self.next()?, self.operation)
+    }
+
+    /// A list, each item read by `read`.
+    pub(crate) fn each<T>(&mut self, mut read: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
+        let mut list = self.list()?;
+        let mut items = Vec::with_capacity(list.values.len());
+        while !list.is_empty() {
+            items.push(read(&mut list)?);
+        }
+        Ok(items)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.values.len() == 0
+    }
+
+    pub(crate) fn optional_bytes(&mut self) -> Result<Option<Vec<u8>>> {
+        match self.next()? {
+            Value::Nil => Ok(None),
+            Value::BulkString(bytes) => Ok(Some(bytes)),
+            Value::SimpleString(text) => Ok(Some(text.into_bytes())),
+            other => Err(unexpected(self.operation, "a text", &other)),
+        }
+    }
+
+    pub(crate) fn optional_text(&mut self) -> Result<Option<String>> {
+        let text = self.optional_bytes()?.map(String::from_utf8).transpose();
+        text.map_err(|_| Error::new(ErrorKind::Corrupt, self.operation, "the store holds a text that is not UTF-8"))
+    }
+
+    pub(crate) fn text(&mut self) -> Result<String> {
+        let operation = self.operation;
+        self.optional_text()?.ok_or_else(|| unexpected(operation, "a text", &Value::Nil))
+    }
+
+    /// A text that is one of the identities, which check themselves.
+    pub(crate) fn parsed<T: TryFrom<String, Error = Error>>(&mut self) -> Result<T> {
+        T::try_from(self.text()?).map_err(|error| self.corrupt(error))
+    }
+
+    pub(crate) fn payload(&mut self) -> Result<Payload> {
+        let operation = self.operation;
+        self.optional_payload()?.ok_or_else(|| unexpected(operation, "a payload", &Value::Nil))
+    }
+
+    pub(crate) fn optional_payload(&mut self) -> Result<Option<Payload>> {
+        Ok(self.optional_bytes()?.map(Payload::new))
+    }
+
+    pub(crate) fn optional_number(&mut self) -> Result<Option<i64>> {
+        match self.next()? {
+            Value::Nil => Ok(None),
+            Value::Int(number) => Ok(Some(number)),
+            other => Err(unexpected(self.operation, "a number", &other)),
+        }
+    }
+
+    pub(crate) fn number(&mut self) -> Result<i64> {
+        let operation = self.operation;
+        self.optional_number()?.ok_or_else(|| unexpected(operation, "a number", &Value::Nil))
+    }
+
+    /// A number of the size that the caller keeps it in.
+    pub(crate) fn count<T: TryFrom<i64>>(&mut self) -> Result<T> {
+        let number = self.number()?;
+        T::try_from(number).map_err(|_| self.corrupt(format!("{number} is out of bounds")))
+    }
+
+    pub(crate) fn optional_count<T: TryFrom<i64>>(&mut self) -> Result<Option<T>> {
+        let Some(number) = self.optional_number()? else { return Ok(None) };
+        T::try_from(number).map(Some).map_err(|_| self.corrupt(format!("{number} is out of bounds")))
+    }
+
+    pub(crate) fn flag(&mut self) -> Result<bool> {
+        Ok(self.number()? != 0)
+    }
+
+    pub(crate) fn timestamp(&mut self) -> Result<Timestamp> {
+        self.number().map(Timestamp::from_micros)
+    }
+
+    pub(crate) fn optional_micros(&mut self) -> Result<Option<Duration>> {
+        Ok(self.optional_count()?.map(Duration::from_micros))
+    }
+
+    /// What the store holds is not what a backend of this build would have written.
+    fn corrupt(&self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        Error::new(ErrorKind::Corrupt, self.operation, "the store holds a value that cannot be used").with_source(cause)
+    }
+}
+
+/// The one text that is the whole answer of a script.
+pub(crate) fn word(value: Value, operation: &'static str) -> Result<String> {
+    Fields { values: vec![value].into_iter(), operation }.text()
+}
+
+fn unexpected(operation: &'static str, wanted: &str, found: &Value) -> Error {
+    // Never the value itself: it may be a payload.
+    let found = match found {
+        Value::Nil => "nothing",
+        Value::Int(_) => "a number",
+        Value::BulkString(_) | Value::SimpleString(_) | Value::Okay => "a text",
+        Value::Array(_) => "a list",
+        _ => "something else",
+    };
+    Error::new(ErrorKind::Internal, operation, format!("the script answered {found} where {wanted} belongs"))
+}
+
+#[cfg(test)]
+mod tests {
+    use docket_core::Key;
+
+    use super::*;
+
+    fn fields(values: Vec<Value>) -> Fields {
+        Fields::of(Value::Array(values), "read").unwrap()
+    }
+
+    fn bulk(text: &str) -> Value {
+        Value::BulkString(text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn values_are_read_in_order() {
+        let mut read = fields(vec![bulk("a"), Value::Int(7), Value::Nil, Value::Array(vec![bulk("x"), bulk("y")])]);
+        assert_eq!(read.parsed::<Key>().unwrap().as_str(), "a");
+        assert_eq!(read.count::<u32>().unwrap(), 7);
+        assert_eq!(read.optional_number().unwrap(), None);
+        assert_eq!(read.each(Fields::text).unwrap(), ["x", "y"]);
+        assert!(read.is_empty());
+    }
+
+    #[test]
+    fn what_has_another_shape_is_an_error_and_never_a_panic() {
+        for (values, read) in [
+            (vec![], Fields::text as fn(&mut Fields) -> Result<String>),
+            (vec![Value::Nil], Fields::text),
+            (vec![Value::Int(1)], Fields::text),
+            (vec![Value::BulkString(vec![0xff])], Fields::text),
+            (vec![bulk("a")], |fields| fields.number().map(|n| n.to_string())),
+            (vec![Value::Int(-1)], |fields| fields.count::<u32>().map(|n| n.to_string())),
+            (vec![bulk("a\nb")], |fields| fields.parsed::<Key>().map(String::from)),
+            (vec![bulk("a")], |fields| fields.list().map(|_| String::new())),
+        ] {
+            let shown = format!("{values:?}");
+            let error = read(&mut fields(values)).expect_err(&shown);
+            assert!(matches!(error.kind(), ErrorKind::Internal | ErrorKind::Corrupt), "{shown}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_does_not_show_what_the_store_holds() {
+        let error = fields(vec![bulk("secret")]).number().unwrap_err();
+        assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+    }
+}
