@@ -1,0 +1,102 @@
+//! Many waiters: who is woken, and what becomes of a wake-up when its waiter leaves.
+
+use std::time::Duration;
+
+use docket_core::{LeaseRequest, State};
+use tokio::time::{Instant, sleep};
+
+use crate::stage::{Ask, Edit, LONG_WAIT, SOON, Stage, ask, completed, key, keys, settle, task};
+
+use super::{A_WHILE, still_waiting};
+
+pub(crate) async fn two_adds_wake_two_waiters(stage: Stage) {
+    let (first, second) = (stage.waiter("first").await, stage.waiter("second").await);
+    stage.add("a").await;
+    stage.add("b").await;
+    let mut both = [first.lease().await.token.key, second.lease().await.token.key];
+    both.sort_unstable();
+    assert_eq!(both, [key("a"), key("b")]);
+}
+
+/// One call that adds two makes perhaps one wake-up; who takes it and leaves something passes it on.
+pub(crate) async fn what_a_lease_leaves_wakes_the_next_waiter(stage: Stage) {
+    let mut waiters = Vec::new();
+    for n in 0..4 {
+        waiters.push(stage.waiter(&format!("waiter-{n}")).await);
+    }
+    stage.add_all(&["a", "b", "c", "d"].map(task)).await;
+    for waiter in waiters {
+        waiter.lease().await;
+    }
+}
+
+pub(crate) async fn what_a_passer_by_leaves_wakes_a_waiter(stage: Stage) {
+    let waiter = stage.waiter("waiter").await;
+    stage.add_all(&["a", "b"].map(task)).await;
+    assert_eq!(stage.take(1).await.len(), 1);
+    waiter.lease().await;
+}
+
+pub(crate) async fn what_an_ack_leaves_wakes_a_waiter(stage: Stage) {
+    let lease = stage.running("a").await;
+    let waiter = stage.waiter("waiter").await;
+    stage.add_all(&["b", "c"].map(task)).await;
+    let reply = stage.ack_all(&[settle(&lease, completed())], Some(&ask(1))).await;
+    assert_eq!(reply.next.expect("it was asked for").leases.len(), 1);
+    waiter.lease().await;
+}
+
+pub(crate) async fn a_wake_up_goes_to_who_can_take_the_task(stage: Stage) {
+    let other = stage.waiting(ask(1).by("other").names(&["other"]).waiting(LONG_WAIT)).await;
+    let elsewhere = stage.waiting(ask(1).by("elsewhere").queues(&["media"]).waiting(LONG_WAIT)).await;
+    let right = stage.waiter("right").await;
+    stage.add("a").await;
+    right.lease().await;
+    still_waiting(&[&other, &elsewhere]).await;
+    stage.add(task("b").name("other")).await;
+    stage.add(task("c").queue("media")).await;
+    assert_eq!(keys(&[other.lease().await, elsewhere.lease().await]), ["b", "c"]);
+}
+
+/// A look that finds nothing is no answer: who was woken for nothing goes on waiting.
+pub(crate) async fn one_task_ends_one_wait(stage: Stage) {
+    let mut waiters = Vec::new();
+    for n in 0..6 {
+        waiters.push(stage.waiting(ask(10).by(&format!("waiter-{n}")).waiting(LONG_WAIT)).await);
+    }
+    stage.add("a").await;
+    sleep(A_WHILE).await;
+    assert_eq!(waiters.iter().filter(|waiter| waiter.is_waiting()).count(), 5);
+    assert_eq!(stage.state("a").await, State::Running);
+}
+
+pub(crate) async fn a_waiter_that_was_dropped_takes_nothing_with_it(stage: Stage) {
+    for n in 0..5 {
+        let dropped = stage.waiter(&format!("dropped-{n}")).await;
+        dropped.leave().await;
+        let waiter = stage.waiter(&format!("waiter-{n}")).await;
+        stage.add(format!("a{n}").as_str()).await;
+        waiter.lease().await;
+    }
+}
+
+/// A waiter is dropped at the moment it is woken: another has the task, or the dropped call's request still does.
+pub(crate) async fn a_waiter_that_is_dropped_when_woken_loses_no_task(stage: Stage) {
+    for n in 0..10 {
+        let request = ask(1).by(&format!("dropped-{n}")).waiting(LONG_WAIT);
+        let dropped = stage.waiting(request.clone()).await;
+        let waiter = stage.waiter(&format!("waiter-{n}")).await;
+        stage.add(format!("a{n}").as_str()).await;
+        dropped.leave().await;
+        let end = Instant::now() + SOON;
+        while waiter.is_waiting() {
+            assert!(Instant::now() < end, "the task is with nobody");
+            sleep(Duration::from_millis(5)).await;
+            if stage.state(&format!("a{n}")).await == State::Running && waiter.is_waiting() {
+                let repeated = LeaseRequest { wait: Duration::ZERO, ..request.clone() };
+                assert_eq!(stage.lease(&repeated).await.leases.len(), 1, "it comes to a repetition");
+                break;
+            }
+        }
+    }
+}
