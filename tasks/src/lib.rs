@@ -1,1 +1,62 @@
-//! docket-tasks.
+//! plyr.fm's background tasks, written for Docket.
+//!
+//! | task | what it does | key |
+//! |---|---|---|
+//! | [`ProcessExport`] | puts all audio of an artist into one ZIP archive in object storage | `export:{export_id}` |
+//! | [`ScanCopyright`] | asks the moderation service about one track's audio and keeps the verdict | `scan:{track}:{file_id}` |
+//!
+//! One file per task, in the same order: args, name, policy, run, tests. A task carries ids only and reads the current
+//! state when it runs, so that what changed meanwhile is seen; every effect is written so that a run after a crash
+//! converges. What they need beside their args is [`Services`]: the [`Catalogue`] (tracks, scans, jobs), the [`Buckets`]
+//! and the [`Moderation`] service.
+//!
+//! ```no_run
+//! # use std::sync::Arc;
+//! # async fn f(client: docket_core::Client, catalogue: Arc<dyn docket_tasks::Catalogue>) -> docket_core::Result<()> {
+//! // Where tasks are added:
+//! docket_tasks::schedule_copyright_scan(&client, 42, "9f3c0011aabbccdd").await?;
+//! docket_tasks::schedule_export(&client, "0199c0de", "did:plc:ada").await?;
+//!
+//! // Where they run:
+//! let mut registry = docket_core::Registry::new();
+//! docket_tasks::register(&mut registry)?;
+//! let services = Arc::new(docket_tasks::Services::from_env(catalogue)?);
+//! let worker = docket_core::Worker::builder(client.store().clone()).registry(registry).share(services).build()?;
+//! worker.run().await
+//! # }
+//! ```
+
+mod archive;
+mod audio;
+mod catalogue;
+mod clients;
+mod entry_names;
+mod export_entries;
+mod export_job;
+mod manifest;
+mod process_export;
+mod run;
+mod scan_copyright;
+mod self_match;
+mod services;
+#[cfg(test)]
+mod testing;
+
+pub use audio::{AudioFile, AudioStorage};
+pub use catalogue::{
+    Catalogue, Job, JobAnswer, JobState, JobUpdate, Match, MemoryCatalogue, Scan, ScanAnswer, ScanState, Track,
+};
+pub use clients::moderation::{Moderation, ScanError, Verdict};
+pub use clients::secret::Secret;
+pub use clients::storage::{Access, Object, Storage};
+pub use clients::upload::{PART_BYTES, PARTS_IN_FLIGHT_MAX, Upload};
+pub use manifest::Missing;
+pub use process_export::{ExportReport, ProcessExport, schedule_export};
+pub use scan_copyright::{ScanCopyright, ScanReport, schedule_copyright_scan};
+pub use services::{Buckets, EXPORTS_MAX, Services};
+
+/// Registers every task of this crate.
+pub fn register(registry: &mut docket_core::Registry) -> docket_core::Result<()> {
+    registry.register::<ProcessExport>()?.register::<ScanCopyright>()?;
+    Ok(())
+}

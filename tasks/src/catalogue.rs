@@ -1,0 +1,276 @@
+//! What the tasks read and write of the service's own data, behind one small trait.
+
+mod memory;
+
+use std::fmt;
+
+use async_trait::async_trait;
+use docket_core::{Fence, Result, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{AudioFile, AudioStorage};
+
+pub use memory::MemoryCatalogue;
+
+/// Tracks, copyright scans and export jobs.
+///
+/// The **implementor** makes each call one atomic step and says with [`docket_core::Error::is_retryable`] whether the
+/// same call can succeed later. The **caller** is a task: it holds nothing between calls, may be killed after any of
+/// them, and then runs again from the start.
+///
+/// # Cancel safety
+///
+/// A dropped write may or may not have taken effect; repeating it is safe.
+#[async_trait]
+pub trait Catalogue: fmt::Debug + Send + Sync {
+    /// One track.
+    async fn track(&self, id: i64) -> Result<Option<Track>>;
+
+    /// All tracks of an artist, oldest first.
+    async fn tracks_of(&self, artist_did: &str) -> Result<Vec<Track>>;
+
+    /// What is known of a track's audio.
+    async fn scan(&self, track_id: i64, file_id: &str) -> Result<Option<Scan>>;
+
+    /// Keeps a scan: one row per track and file id, so that a second run replaces its own row.
+    ///
+    /// * The track must still have that audio, compared in the same step: a scan that began before a replacement must
+    ///   not land after it.
+    /// * A failed scan never replaces a verdict.
+    async fn record_scan(&self, scan: &Scan) -> Result<ScanAnswer>;
+
+    /// One job.
+    async fn job(&self, id: &str) -> Result<Option<Job>>;
+
+    /// Moves a job on, in the name of the run that holds `fence`.
+    ///
+    /// * A completed job never changes again.
+    /// * A run with a smaller fence than one that wrote before is refused: it lost its lease.
+    /// * `result` is merged into the stored object, key by key.
+    async fn update_job(&self, id: &str, fence: Fence, update: JobUpdate) -> Result<JobAnswer>;
+}
+
+/// A track, with what the tasks need of its artist.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Track {
+    /// Its number.
+    pub id: i64,
+    /// Its title, as the artist wrote it.
+    pub title: String,
+    /// Whose it is.
+    pub artist_did: String,
+    /// The artist's handle, e.g. `ada.bsky.social`.
+    pub artist_handle: String,
+    /// The artist's display name.
+    pub artist_name: String,
+    /// The playable audio.
+    pub audio: Option<AudioFile>,
+    /// The lossless original, where the playable audio was made from one.
+    pub original: Option<AudioFile>,
+    /// Which store holds them.
+    pub storage: AudioStorage,
+    /// The public address of the playable audio, if it has one.
+    pub audio_url: Option<String>,
+    /// When it was published.
+    pub created_at: Timestamp,
+}
+
+/// What is known of the audio of a track.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Scan {
+    /// The track.
+    pub track_id: i64,
+    /// The audio that was scanned.
+    pub file_id: String,
+    /// The verdict, or that there is none.
+    pub state: ScanState,
+    /// As the service reported it.
+    pub highest_score: f64,
+    /// What the service recognised.
+    pub matches: Vec<Match>,
+    /// Why a flag was taken back: the artist the service recognised is the uploader.
+    pub self_match: Option<String>,
+    /// The service's whole answer.
+    pub raw_response: Value,
+    /// Why the scan failed.
+    pub error: Option<String>,
+    /// The store's time of the lease it was scanned under.
+    pub scanned_at: Timestamp,
+}
+
+/// The verdict of a scan. `Failed` is a state of its own: audio nobody could scan is not clear.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScanState {
+    /// Scanned, nothing to object to.
+    Clear,
+    /// Scanned, and recognised as somebody else's.
+    Flagged,
+    /// Not scanned, and nobody will try again by itself.
+    Failed,
+}
+
+/// One recording the moderation service recognised. Unknown fields stay in [`Scan::raw_response`].
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Match {
+    /// Who recorded it.
+    pub artist: String,
+    /// What it is called.
+    pub title: String,
+    /// How sure the service is.
+    pub score: f64,
+}
+
+/// The answer to [`Catalogue::record_scan`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ScanAnswer {
+    /// It is kept.
+    Recorded,
+    /// A verdict was there already and a failure does not replace it.
+    VerdictKept,
+    /// The track has other audio by now, or is gone; nothing was written.
+    AudioReplaced,
+}
+
+/// A piece of work a user can watch.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Job {
+    /// Its identity: for an export, the export id.
+    pub id: String,
+    /// Whose it is.
+    pub owner_did: String,
+    /// Where it is.
+    pub state: JobState,
+    /// A sentence for the user.
+    pub message: String,
+    /// 0 to 100.
+    pub progress_pct: u8,
+    /// What came out of it so far.
+    pub result: Map<String, Value>,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// The largest fence that wrote to it.
+    pub fence: Option<Fence>,
+}
+
+/// Where a job is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobState {
+    /// Nobody has begun.
+    Pending,
+    /// A run is at it, or will be again.
+    Processing,
+    /// Done. Final.
+    Completed,
+    /// Given up. Only a later run can take it up again.
+    Failed,
+}
+
+/// A step of a job; what is `None` stays as it was.
+#[derive(Clone, PartialEq, Debug)]
+pub struct JobUpdate {
+    /// Where it is now.
+    pub state: JobState,
+    /// A sentence for the user.
+    pub message: String,
+    /// 0 to 100.
+    pub progress_pct: Option<u8>,
+    /// Merged into the stored result, key by key.
+    pub result: Option<Map<String, Value>>,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+/// The answer to [`Catalogue::update_job`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum JobAnswer {
+    /// It is as the update says.
+    Updated,
+    /// It was completed before; nothing was changed.
+    Completed,
+    /// A later run has it; nothing was changed.
+    Superseded,
+    /// There is no such job.
+    NotFound,
+}
+
+impl Job {
+    /// A job nobody has begun.
+    pub fn pending(id: impl Into<String>, owner_did: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            owner_did: owner_did.into(),
+            state: JobState::Pending,
+            message: String::new(),
+            progress_pct: 0,
+            result: Map::new(),
+            error: None,
+            fence: None,
+        }
+    }
+
+    /// The guarded transition of [`Catalogue::update_job`].
+    pub fn apply(&mut self, fence: Fence, update: JobUpdate) -> JobAnswer {
+        if self.state == JobState::Completed {
+            return JobAnswer::Completed;
+        }
+        if self.fence.is_some_and(|latest| fence < latest) {
+            return JobAnswer::Superseded;
+        }
+        let JobUpdate { state, message, progress_pct, result, error } = update;
+        self.fence = Some(fence);
+        self.state = state;
+        self.message = message;
+        self.progress_pct = progress_pct.unwrap_or(self.progress_pct).min(100);
+        self.result.extend(result.unwrap_or_default());
+        // A job that is taken up again has not failed.
+        self.error = error;
+        JobAnswer::Updated
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn to(state: JobState) -> JobUpdate {
+        JobUpdate { state, message: String::new(), progress_pct: None, result: None, error: None }
+    }
+
+    #[test]
+    fn a_completed_job_never_goes_back_to_processing() {
+        let mut job = Job::pending("e", "did:plc:ada");
+        assert_eq!(job.apply(Fence(1), to(JobState::Completed)), JobAnswer::Updated);
+        assert_eq!(job.apply(Fence(2), to(JobState::Processing)), JobAnswer::Completed);
+        assert_eq!(job.state, JobState::Completed);
+    }
+
+    #[test]
+    fn a_run_that_lost_its_lease_cannot_write() {
+        let mut job = Job::pending("e", "did:plc:ada");
+        job.apply(Fence(7), to(JobState::Processing));
+        assert_eq!(job.apply(Fence(6), to(JobState::Failed)), JobAnswer::Superseded);
+        assert_eq!(job.state, JobState::Processing);
+    }
+
+    #[test]
+    fn a_failed_job_is_taken_up_by_a_later_run_and_its_error_goes() {
+        let mut job = Job::pending("e", "did:plc:ada");
+        job.apply(Fence(1), JobUpdate { error: Some("away".into()), ..to(JobState::Failed) });
+        assert_eq!(job.apply(Fence(2), to(JobState::Processing)), JobAnswer::Updated);
+        assert_eq!((job.state, job.error), (JobState::Processing, None));
+    }
+
+    #[test]
+    fn a_result_is_merged_key_by_key() {
+        let mut job = Job::pending("e", "did:plc:ada");
+        for (key, value) in [("total_count", 3), ("processed_count", 1), ("processed_count", 2)] {
+            let result = Map::from_iter([(key.to_owned(), value.into())]);
+            job.apply(Fence(1), JobUpdate { result: Some(result), ..to(JobState::Processing) });
+        }
+        assert_eq!(Value::Object(job.result), serde_json::json!({"total_count": 3, "processed_count": 2}));
+    }
+}

@@ -1,0 +1,83 @@
+//! A catalogue that lives in this process: for the demo and for tests.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use docket_core::{Fence, Result};
+
+use super::{Catalogue, Job, JobAnswer, JobUpdate, Scan, ScanAnswer, ScanState, Track};
+
+/// [`Catalogue`] in memory. Lost with the process.
+#[derive(Debug, Default)]
+pub struct MemoryCatalogue(Mutex<Tables>);
+
+#[derive(Debug, Default)]
+struct Tables {
+    tracks: BTreeMap<i64, Track>,
+    scans: BTreeMap<(i64, String), Scan>,
+    jobs: BTreeMap<String, Job>,
+}
+
+impl MemoryCatalogue {
+    /// Puts a track in, or in place of the one with its id.
+    pub fn put_track(&self, track: Track) {
+        self.tables().tracks.insert(track.id, track);
+    }
+
+    /// Puts a job in, or in place of the one with its id.
+    pub fn put_job(&self, job: Job) {
+        self.tables().jobs.insert(job.id.clone(), job);
+    }
+
+    /// Every scan that is kept.
+    pub fn scans(&self) -> Vec<Scan> {
+        self.tables().scans.values().cloned().collect()
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        // Every change below is one assignment, so a panic elsewhere leaves the tables whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Catalogue for MemoryCatalogue {
+    async fn track(&self, id: i64) -> Result<Option<Track>> {
+        Ok(self.tables().tracks.get(&id).cloned())
+    }
+
+    async fn tracks_of(&self, artist_did: &str) -> Result<Vec<Track>> {
+        let tables = self.tables();
+        let mut tracks: Vec<Track> = tables.tracks.values().filter(|t| t.artist_did == artist_did).cloned().collect();
+        tracks.sort_by_key(|track| (track.created_at, track.id));
+        Ok(tracks)
+    }
+
+    async fn scan(&self, track_id: i64, file_id: &str) -> Result<Option<Scan>> {
+        Ok(self.tables().scans.get(&(track_id, file_id.to_owned())).cloned())
+    }
+
+    async fn record_scan(&self, scan: &Scan) -> Result<ScanAnswer> {
+        let mut tables = self.tables();
+        let audio = tables.tracks.get(&scan.track_id).and_then(|track| track.audio.as_ref());
+        if audio.is_none_or(|audio| audio.file_id != scan.file_id) {
+            return Ok(ScanAnswer::AudioReplaced);
+        }
+        let key = (scan.track_id, scan.file_id.clone());
+        let judged = tables.scans.get(&key).is_some_and(|known| known.state != ScanState::Failed);
+        if judged && scan.state == ScanState::Failed {
+            return Ok(ScanAnswer::VerdictKept);
+        }
+        tables.scans.insert(key, scan.clone());
+        Ok(ScanAnswer::Recorded)
+    }
+
+    async fn job(&self, id: &str) -> Result<Option<Job>> {
+        Ok(self.tables().jobs.get(id).cloned())
+    }
+
+    async fn update_job(&self, id: &str, fence: Fence, update: JobUpdate) -> Result<JobAnswer> {
+        Ok(self.tables().jobs.get_mut(id).map_or(JobAnswer::NotFound, |job| job.apply(fence, update)))
+    }
+}

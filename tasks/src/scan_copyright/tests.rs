@@ -1,0 +1,260 @@
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use serde_json::json;
+use tokio::sync::Notify;
+
+use super::*;
+use crate::testing::{WatchedStore, run, track};
+use crate::{AudioFile, Buckets, Catalogue, MemoryCatalogue, Secret, Storage};
+
+/// A moderation service on loopback: answers as told, in order, and keeps what it was asked.
+#[derive(Clone, Default)]
+struct Service(Arc<Told>);
+
+#[derive(Default)]
+struct Told {
+    answers: Mutex<VecDeque<Response>>,
+    answered: Notify,
+    asked: Mutex<Vec<(String, Value)>>,
+}
+
+impl Service {
+    fn answer(&self, answer: impl IntoResponse) -> &Self {
+        self.0.answers.lock().unwrap().push_back(answer.into_response());
+        self.0.answered.notify_one();
+        self
+    }
+
+    fn asked(&self) -> Vec<(String, Value)> {
+        self.0.asked.lock().unwrap().clone()
+    }
+
+    async fn serve(&self) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/scan", post(scan)).with_state(self.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        format!("http://{address}")
+    }
+}
+
+async fn scan(State(service): State<Service>, headers: HeaderMap, body: axum::Json<Value>) -> Response {
+    let key = headers.get("x-moderation-key").map(|key| key.to_str().unwrap().to_owned());
+    service.0.asked.lock().unwrap().push((key.unwrap_or_default(), body.0));
+    loop {
+        // Told nothing yet: it lets the caller wait.
+        let answered = service.0.answered.notified();
+        if let Some(answer) = service.0.answers.lock().unwrap().pop_front() {
+            return answer;
+        }
+        answered.await;
+    }
+}
+
+struct Rig {
+    service: Service,
+    catalogue: Arc<MemoryCatalogue>,
+    services: Services,
+}
+
+impl Rig {
+    /// Track 1 is Ada's.
+    async fn new() -> Self {
+        let service = Service::default();
+        let url = service.serve().await;
+        Self { service, ..Self::at(&url) }
+    }
+
+    fn at(url: &str) -> Self {
+        let catalogue = Arc::new(MemoryCatalogue::default());
+        catalogue.put_track(track(1));
+        let storage = Storage::from_store(Arc::new(WatchedStore::default()), "memory://");
+        let buckets = Buckets { public: storage.clone(), private: None, exports: storage };
+        let moderation = Moderation::new(url, Secret::new("moderation-key"), Duration::from_millis(300)).unwrap();
+        let services = Services::new(catalogue.clone(), buckets, Some(moderation));
+        Self { service: Service::default(), catalogue, services }
+    }
+
+    async fn judge(&self, run: &Run) -> Result<ScanReport, Failure> {
+        ScanCopyright { track_id: 1, file_id: "file1".to_owned() }.judge(&self.services, run).await
+    }
+
+    async fn row(&self) -> Option<Scan> {
+        self.catalogue.scan(1, "file1").await.unwrap()
+    }
+}
+
+fn clear() -> axum::Json<Value> {
+    axum::Json(json!({"is_flagged": false, "matches": [], "raw_response": {"status": "success"}}))
+}
+
+fn flagged(artist: &str) -> axum::Json<Value> {
+    let found = json!({"artist": artist, "title": "Notes", "score": 91, "timecode": "00:12"});
+    axum::Json(json!({"is_flagged": true, "highest_score": 0, "matches": [found], "dominant_match_pct": 40}))
+}
+
+fn last() -> Run {
+    Run { is_last: true, ..run(5) }
+}
+
+#[tokio::test]
+async fn a_clear_track_is_asked_about_once_with_the_key_and_kept_as_clear() {
+    let rig = Rig::new().await;
+    rig.service.answer(clear());
+    let report = rig.judge(&run(1)).await.unwrap();
+    assert_eq!(report, ScanReport::Scanned { state: ScanState::Clear, match_count: 0, self_match: None });
+    let body = json!({"audio_url": "https://audio.plyr.fm/audio/file1.mp3"});
+    assert_eq!(rig.service.asked(), [("moderation-key".to_owned(), body)]);
+    let row = rig.row().await.unwrap();
+    assert_eq!((row.state, row.raw_response), (ScanState::Clear, json!({"status": "success"})));
+    assert_eq!(row.scanned_at, run(1).leased_at);
+}
+
+#[tokio::test]
+async fn a_flagged_track_is_kept_as_flagged_with_its_matches() {
+    let rig = Rig::new().await;
+    rig.service.answer(flagged("Somebody Else"));
+    rig.judge(&run(1)).await.unwrap();
+    let row = rig.row().await.unwrap();
+    assert_eq!((row.state, row.matches[0].artist.as_str()), (ScanState::Flagged, "Somebody Else"));
+}
+
+#[tokio::test]
+async fn a_flag_on_the_uploaders_own_recording_is_taken_back() {
+    let rig = Rig::new().await;
+    rig.catalogue.put_track(Track { artist_name: "Ada Lovelace".to_owned(), ..track(1) });
+    rig.service.answer(flagged("ADA LOVELACE"));
+    rig.judge(&run(1)).await.unwrap();
+    let row = rig.row().await.unwrap();
+    assert_eq!((row.state, row.self_match.as_deref()), (ScanState::Clear, Some("ADA LOVELACE")));
+}
+
+#[tokio::test]
+async fn a_run_after_a_crash_behind_the_row_does_not_pay_again() {
+    let rig = Rig::new().await;
+    rig.service.answer(flagged("Somebody Else"));
+    let report = rig.judge(&run(1)).await.unwrap();
+    assert_eq!(rig.judge(&run(2)).await.unwrap(), report);
+    assert_eq!((rig.service.asked().len(), rig.catalogue.scans().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn an_outage_is_tried_again_when_the_service_says_and_leaves_no_row() {
+    let rig = Rig::new().await;
+    rig.service.answer((StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "7")], "busy"));
+    rig.service.answer((StatusCode::TOO_MANY_REQUESTS, [("retry-after", "99")], ""));
+    rig.service.answer((StatusCode::INTERNAL_SERVER_ERROR, ""));
+    let Err(Failure::RetryAfter(after, error)) = rig.judge(&run(1)).await else { panic!("no retry") };
+    assert!(after == Duration::from_secs(7) && error.contains("503") && error.contains("busy"), "{error}");
+    assert!(matches!(rig.judge(&run(2)).await, Err(Failure::RetryAfter(after, _)) if after.as_secs() == 99));
+    assert!(matches!(rig.judge(&run(3)).await, Err(Failure::Retry(error)) if error.contains("500")));
+    assert_eq!(rig.row().await, None);
+}
+
+#[tokio::test]
+async fn silence_and_a_refused_connection_are_outages() {
+    let rig = Rig::new().await;
+    let Err(Failure::Retry(error)) = rig.judge(&run(1)).await else { panic!("no retry") };
+    assert!(error.contains("no answer in time"), "{error}");
+    let Err(Failure::Retry(error)) = Rig::at("http://127.0.0.1:9").judge(&run(1)).await else { panic!("no retry") };
+    assert!(error.contains("the connection failed"), "{error}");
+}
+
+#[tokio::test]
+async fn an_answer_without_a_verdict_is_never_clear() {
+    for answer in ["{}", "<html>sign in</html>", r#"{"matches": []}"#] {
+        let rig = Rig::new().await;
+        rig.service.answer(answer);
+        assert!(matches!(rig.judge(&run(1)).await, Err(Failure::Retry(error)) if error.contains("no verdict")));
+        assert_eq!(rig.row().await, None);
+    }
+}
+
+#[tokio::test]
+async fn the_last_attempt_of_an_outage_is_a_failed_scan() {
+    let rig = Rig::new().await;
+    rig.service.answer((StatusCode::BAD_GATEWAY, "away"));
+    assert!(matches!(rig.judge(&last()).await, Err(Failure::Retry(_))));
+    let row = rig.row().await.unwrap();
+    assert!(row.state == ScanState::Failed && row.error.unwrap().contains("502"));
+}
+
+#[tokio::test]
+async fn a_requeued_scan_replaces_the_failure_and_a_late_failure_never_a_verdict() {
+    let rig = Rig::new().await;
+    rig.service.answer(StatusCode::BAD_GATEWAY).answer(clear());
+    rig.judge(&last()).await.unwrap_err();
+    rig.judge(&run(6)).await.unwrap();
+    assert_eq!(rig.row().await.unwrap().state, ScanState::Clear);
+    let late = Scan { state: ScanState::Failed, ..rig.row().await.unwrap() };
+    assert_eq!(rig.catalogue.record_scan(&late).await.unwrap(), ScanAnswer::VerdictKept);
+    assert_eq!(rig.row().await.unwrap().state, ScanState::Clear);
+}
+
+#[tokio::test]
+async fn a_refusal_is_final_and_a_failed_scan() {
+    for (status, reason) in [
+        (StatusCode::UNAUTHORIZED, "MODERATION_AUTH_TOKEN"),
+        (StatusCode::FORBIDDEN, "MODERATION_AUTH_TOKEN"),
+        (StatusCode::UNPROCESSABLE_ENTITY, "422"),
+        (StatusCode::NOT_FOUND, "404"),
+        (StatusCode::FOUND, "MODERATION_SERVICE_URL"),
+    ] {
+        let rig = Rig::new().await;
+        rig.service.answer(status);
+        let Err(Failure::Fatal(error)) = rig.judge(&run(1)).await else { panic!("{status} is not final") };
+        assert!(error.contains(reason) && !error.contains("moderation-key"), "{error}");
+        assert_eq!(rig.row().await.unwrap().state, ScanState::Failed);
+    }
+}
+
+#[tokio::test]
+async fn an_oversized_answer_is_refused() {
+    let rig = Rig::new().await;
+    rig.service.answer("x".repeat(1 << 20));
+    let Err(Failure::Fatal(error)) = rig.judge(&run(1)).await else { panic!("not final") };
+    assert!(error.contains("more than 524288 bytes"), "{error}");
+}
+
+#[tokio::test]
+async fn audio_replaced_before_or_during_the_scan_leaves_no_row() {
+    let replaced = || Track { audio: Some(AudioFile::new("other", "mp3")), ..track(1) };
+    let rig = Rig::new().await;
+    let replace = async {
+        while rig.service.asked().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        rig.catalogue.put_track(replaced());
+        rig.service.answer(clear());
+    };
+    let run = run(1);
+    let (ended, ()) = tokio::join!(rig.judge(&run), replace);
+    assert_eq!(ended.unwrap(), ScanReport::AudioReplaced);
+    assert_eq!(rig.judge(&run).await.unwrap(), ScanReport::AudioReplaced);
+    assert_eq!((rig.service.asked().len(), rig.catalogue.scans().len()), (1, 0));
+}
+
+#[tokio::test]
+async fn audio_without_a_public_address_is_skipped_and_an_unknown_track_is_fatal() {
+    let rig = Rig::new().await;
+    rig.catalogue.put_track(Track { storage: AudioStorage::Private, ..track(1) });
+    assert_eq!(rig.judge(&run(1)).await.unwrap(), skipped("the audio has no public address"));
+    let unknown = ScanCopyright { track_id: 404, file_id: "file1".to_owned() };
+    let ended = unknown.judge(&rig.services, &run(1)).await;
+    assert_eq!(ended.unwrap_err(), Failure::Fatal("there is no track 404".to_owned()));
+}
+
+#[tokio::test]
+async fn a_cancelled_scan_stops_waiting() {
+    let rig = Rig::new().await;
+    let run = run(1);
+    run.cancellation.cancel();
+    assert_eq!(rig.judge(&run).await.unwrap_err(), Failure::Cancelled);
+    assert_eq!(rig.row().await, None);
+}

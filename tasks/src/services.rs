@@ -1,0 +1,196 @@
+//! What the tasks need beside their args, shared by every run of a worker.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use docket_core::{Error, Result};
+use tokio::sync::Semaphore;
+
+use crate::{Access, AudioStorage, Catalogue, Moderation, Secret, Storage};
+
+/// Exports that run at once in one worker: each holds parts in memory and a connection for minutes.
+pub const EXPORTS_MAX: usize = 2;
+
+/// Buckets by what they hold.
+#[derive(Clone, Debug)]
+pub struct Buckets {
+    /// Public audio.
+    pub public: Storage,
+    /// Audio of gated tracks.
+    pub private: Option<Storage>,
+    /// Finished exports. They hold gated audio, so they are no public objects either: hand out
+    /// [`Storage::download_url`]s. A lifecycle rule should delete `exports/` after a day.
+    pub exports: Storage,
+}
+
+impl Buckets {
+    /// The bucket that holds audio of this kind, or why there is none.
+    pub(crate) fn holding(&self, storage: AudioStorage) -> Result<&Storage, &'static str> {
+        match storage {
+            AudioStorage::Public => Ok(&self.public),
+            AudioStorage::Private => self.private.as_ref().ok_or("it is gated, and this worker has no private bucket"),
+            AudioStorage::Pds => Err("its audio is only on the artist's own PDS"),
+        }
+    }
+}
+
+/// What a worker gives the tasks of this crate, with `worker::Builder::share`.
+#[derive(Debug)]
+pub struct Services {
+    pub(crate) catalogue: Arc<dyn Catalogue>,
+    pub(crate) buckets: Buckets,
+    pub(crate) moderation: Option<Moderation>,
+    pub(crate) exports: Semaphore,
+}
+
+impl Services {
+    /// Puts them together; without `moderation`, scans are skipped.
+    pub fn new(catalogue: Arc<dyn Catalogue>, buckets: Buckets, moderation: Option<Moderation>) -> Self {
+        Self { catalogue, buckets, moderation, exports: Semaphore::new(EXPORTS_MAX) }
+    }
+
+    /// Reads the environment.
+    ///
+    /// `R2_BUCKET`, `R2_PRIVATE_BUCKET`, `R2_EXPORT_BUCKET` (default: the private one, else the public one): a bucket's
+    /// name, or `s3://` or `file://`; `R2_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`
+    /// (default `auto`); `MODERATION_ENABLED` (default true), `MODERATION_SERVICE_URL`, `MODERATION_AUTH_TOKEN`,
+    /// `MODERATION_TIMEOUT_SECONDS` (default 300).
+    pub fn from_env(catalogue: Arc<dyn Catalogue>) -> Result<Self> {
+        Self::from_vars(catalogue, |name| std::env::var(name).ok())
+    }
+
+    /// Reads the same variables from `lookup`. An empty value counts as unset.
+    pub fn from_vars(catalogue: Arc<dyn Catalogue>, lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let vars = Vars(lookup);
+        Ok(Self::new(catalogue, vars.buckets()?, vars.moderation()?))
+    }
+}
+
+/// The time a scan may take, below the limit of the task's run.
+const MODERATION_TIMEOUT: Duration = Duration::from_mins(5);
+
+struct Vars<F>(F);
+
+impl<F: Fn(&str) -> Option<String>> Vars<F> {
+    fn text(&self, name: &str) -> Option<String> {
+        self.0(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    fn required(&self, name: &str, otherwise: &str) -> Result<String> {
+        self.text(name).ok_or_else(|| Error::config(format!("read {name}"), format!("it is not set; {otherwise}")))
+    }
+
+    fn buckets(&self) -> Result<Buckets> {
+        let access = self.access();
+        let open = |name: String| {
+            let location = if name.contains("://") { name } else { format!("s3://{name}") };
+            Storage::open(&location, access.as_ref())
+        };
+        let public = open(self.required("R2_BUCKET", "it names the bucket of public audio")?)?;
+        let private = self.text("R2_PRIVATE_BUCKET").map(open).transpose()?;
+        let exports = self.text("R2_EXPORT_BUCKET").map(open).transpose()?;
+        let exports = exports.or_else(|| private.clone()).unwrap_or_else(|| public.clone());
+        Ok(Buckets { public, private, exports })
+    }
+
+    fn access(&self) -> Option<Access> {
+        Some(Access {
+            endpoint: self.text("R2_ENDPOINT_URL"),
+            key_id: Secret::new(self.text("AWS_ACCESS_KEY_ID")?),
+            secret: Secret::new(self.text("AWS_SECRET_ACCESS_KEY")?),
+            region: self.text("AWS_REGION").unwrap_or_else(|| "auto".to_owned()),
+        })
+    }
+
+    fn moderation(&self) -> Result<Option<Moderation>> {
+        let enabled = match self.text("MODERATION_ENABLED").map(|text| text.to_ascii_lowercase()).as_deref() {
+            None | Some("true" | "1") => true,
+            Some("false" | "0") => false,
+            Some(_) => return Err(Error::config("read MODERATION_ENABLED", "it must be true or false")),
+        };
+        if !enabled {
+            tracing::warn!("moderation is disabled: copyright scans are skipped");
+            return Ok(None);
+        }
+        let otherwise = "without moderation, set MODERATION_ENABLED=false";
+        let url = self.required("MODERATION_SERVICE_URL", otherwise)?;
+        let token = Secret::new(self.required("MODERATION_AUTH_TOKEN", otherwise)?);
+        let timeout = match self.text("MODERATION_TIMEOUT_SECONDS") {
+            None => MODERATION_TIMEOUT,
+            Some(text) => Duration::from_secs(
+                text.parse().map_err(|e| Error::config("read MODERATION_TIMEOUT_SECONDS", format!("{text:?}: {e}")))?,
+            ),
+        };
+        if timeout > MODERATION_TIMEOUT {
+            return Err(Error::config("read MODERATION_TIMEOUT_SECONDS", "a scan may take at most 300 s"));
+        }
+        Moderation::new(&url, token, timeout).map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MemoryCatalogue;
+
+    const ALL: [(&str, &str); 7] = [
+        ("R2_BUCKET", "audio"),
+        ("R2_PRIVATE_BUCKET", "audio-private"),
+        ("R2_ENDPOINT_URL", "https://account.r2.cloudflarestorage.com"),
+        ("AWS_ACCESS_KEY_ID", "key-id-abc"),
+        ("AWS_SECRET_ACCESS_KEY", "very-secret"),
+        ("MODERATION_SERVICE_URL", "https://user:url-secret@moderation.plyr.fm"),
+        ("MODERATION_AUTH_TOKEN", "token-secret"),
+    ];
+
+    fn with(changes: &[(&str, &str)]) -> Result<Services> {
+        let vars = |name: &str| {
+            let found = changes.iter().chain(&ALL).find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        Services::from_vars(Arc::new(MemoryCatalogue::default()), vars)
+    }
+
+    #[test]
+    fn no_secret_shows_in_debug() {
+        let shown = format!("{:?}", with(&[]).unwrap());
+        assert!(shown.contains("s3://audio-private") && shown.contains("moderation.plyr.fm"), "{shown}");
+        for secret in ["very-secret", "token-secret", "url-secret", "key-id-abc"] {
+            assert!(!shown.contains(secret), "{secret} in {shown}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_named() {
+        for (name, value, reason) in [
+            ("R2_BUCKET", "", "R2_BUCKET"),
+            ("R2_BUCKET", "gs://audio", "gs:// is unknown"),
+            ("R2_BUCKET", "file:///no/such/folder", "no such folder"),
+            ("AWS_SECRET_ACCESS_KEY", "", "AWS_SECRET_ACCESS_KEY"),
+            ("MODERATION_AUTH_TOKEN", "", "MODERATION_ENABLED=false"),
+            ("MODERATION_SERVICE_URL", "moderation", "MODERATION_SERVICE_URL"),
+            ("MODERATION_TIMEOUT_SECONDS", "0", "zero never means infinite"),
+            ("MODERATION_TIMEOUT_SECONDS", "301", "at most 300 s"),
+            ("MODERATION_ENABLED", "maybe", "true or false"),
+        ] {
+            let error = with(&[(name, value)]).unwrap_err();
+            assert_eq!(error.kind(), docket_core::ErrorKind::Config);
+            assert!(error.to_string().contains(reason), "{name}={value}: {error}");
+        }
+    }
+
+    #[test]
+    fn moderation_can_be_switched_off_by_saying_so() {
+        let services = with(&[("MODERATION_ENABLED", "false"), ("MODERATION_SERVICE_URL", "")]).unwrap();
+        assert!(services.moderation.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_download_address_is_signed_when_asked_for_and_ends() {
+        let services = with(&[]).unwrap();
+        let url = services.buckets.exports.download_url("exports/e1.zip", Duration::from_hours(1)).await.unwrap();
+        assert!(url.starts_with("https://account.r2.cloudflarestorage.com/audio-private/exports/e1.zip?"), "{url}");
+        assert!(url.contains("X-Amz-Expires=3600") && url.contains("X-Amz-Signature="), "{url}");
+        assert!(!url.contains("very-secret"));
+    }
+}

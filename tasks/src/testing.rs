@@ -1,0 +1,37 @@
+//! What the tests of this crate share.
+
+mod watched_store;
+
+use docket_core::{Fence, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+use crate::run::Run;
+use crate::{AudioFile, AudioStorage, Track};
+
+pub(crate) use watched_store::WatchedStore;
+
+/// Ada's track of this number, with audio `file{id}.mp3` in the public bucket.
+pub(crate) fn track(id: i64) -> Track {
+    Track {
+        id,
+        title: format!("Song {id}"),
+        artist_did: "did:plc:ada".to_owned(),
+        artist_handle: "ada.bsky.social".to_owned(),
+        artist_name: "Ada".to_owned(),
+        audio: Some(AudioFile::new(format!("file{id}"), "mp3")),
+        original: None,
+        storage: AudioStorage::Public,
+        audio_url: Some(format!("https://audio.plyr.fm/audio/file{id}.mp3")),
+        created_at: Timestamp::from_micros(1_700_000_000_000_000 + id * 1_000_000),
+    }
+}
+
+/// A first run, with attempts left.
+pub(crate) fn run(fence: u64) -> Run {
+    Run {
+        fence: Fence(fence),
+        leased_at: Timestamp::from_micros(1_767_225_600_000_000),
+        is_last: false,
+        cancellation: CancellationToken::new(),
+    }
+}
