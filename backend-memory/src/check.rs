@@ -1,0 +1,102 @@
+//! The limits of [`docket_core::limits`], checked before the lock is taken: an item alone, a batch as a whole.
+
+use docket_core::{Ack, Error, ErrorKind, LeaseRequest, Names, NewTask, Outcome, Result, limits};
+
+/// Refuses a batch of too many items, or of too many bytes in items that would pass alone.
+pub(crate) fn batch(operation: &'static str, payloads: impl ExactSizeIterator<Item = usize>, max: usize) -> Result<()> {
+    at_most(operation, "items in a batch", payloads.len(), limits::BATCH_ITEMS_MAX)?;
+    at_most(operation, "bytes in a batch", payloads.filter(|bytes| *bytes <= max).sum(), limits::BATCH_BYTES_MAX)
+}
+
+/// Refuses a task that no store should see.
+pub(crate) fn task(operation: &'static str, task: &NewTask, payload_bytes_max: usize) -> Result<()> {
+    at_most(operation, "bytes of args", task.args.len(), payload_bytes_max)?;
+    if task.every.is_some_and(|every| every.is_zero()) {
+        return Err(Error::invalid(operation, "every is zero, so it would never rest"));
+    }
+    if task.overrides.attempts_max == Some(0) || task.overrides.crashes_max == Some(0) {
+        return Err(Error::invalid(operation, "a limit of 0 runs would never let it run; use 1 for a single one"));
+    }
+    Ok(())
+}
+
+/// Refuses an outcome that cannot be kept. Its lease stays as it is.
+pub(crate) fn ack(ack: &Ack, payload_bytes_max: usize) -> Result<()> {
+    let operation = "settle a task";
+    match &ack.outcome {
+        Outcome::Completed(Some(result)) => at_most(operation, "bytes of result", result.len(), payload_bytes_max),
+        Outcome::Repeat { args: Some(args), .. } => at_most(operation, "bytes of args", args.len(), payload_bytes_max),
+        Outcome::Completed(None)
+        | Outcome::Repeat { .. }
+        | Outcome::Retry { .. }
+        | Outcome::Snooze { .. }
+        | Outcome::Release
+        | Outcome::Dead { .. }
+        | Outcome::Cancelled => Ok(()),
+        newer => Err(Error::new(ErrorKind::Unsupported, operation, format!("this backend does not know {newer:?}"))),
+    }
+}
+
+/// Bytes of the payload that an ack carries.
+pub(crate) fn ack_bytes(ack: &Ack) -> usize {
+    match &ack.outcome {
+        Outcome::Completed(Some(payload)) | Outcome::Repeat { args: Some(payload), .. } => payload.len(),
+        _ => 0,
+    }
+}
+
+/// Refuses a request that lists too much.
+pub(crate) fn request(request: &LeaseRequest) -> Result<()> {
+    let operation = "lease tasks";
+    at_most(operation, "queues in a request", request.queues.len(), limits::LEASE_NAMES_MAX)?;
+    match &request.names {
+        Names::Known(names) => at_most(operation, "names in a request", names.len(), limits::LEASE_NAMES_MAX),
+        Names::Any { .. } => Ok(()),
+    }
+}
+
+fn at_most(operation: &'static str, what: &str, found: usize, max: usize) -> Result<()> {
+    if found <= max {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::TooLarge, operation, format!("{found} {what}; the limit is {max}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use docket_core::{DocketName, Inspect, Name, Payload, QueueBackend, Severity};
+
+    use super::*;
+    use crate::{MemoryBackend, Options};
+
+    fn task() -> NewTask {
+        NewTask::new(Name::new("work").unwrap(), Payload::new("{}"))
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_is_too_large_is_refused_whole_and_an_item_alone() {
+        let docket = MemoryBackend::new(DocketName::default());
+        let many: Vec<_> = (0..=limits::BATCH_ITEMS_MAX).map(|_| task()).collect();
+        assert_eq!(docket.add(&many).await.unwrap_err().kind(), ErrorKind::TooLarge);
+        let large = NewTask { args: Payload::new(vec![0; limits::PAYLOAD_BYTES_MAX + 1]), ..task() };
+        let restless = NewTask { every: Some(Duration::ZERO), ..task() };
+        let answers = docket.add(&[large, restless, task()]).await.unwrap();
+        assert_eq!(answers[0].as_ref().unwrap_err().kind(), ErrorKind::TooLarge);
+        assert_eq!(answers[1].as_ref().unwrap_err().kind(), ErrorKind::Invalid);
+        assert!(answers[2].is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_full_docket_refuses_and_says_why() {
+        let options = Options { tasks_max: 1, ..Options::default() };
+        let docket = MemoryBackend::with_options(DocketName::default(), options);
+        let answers = docket.add(&[task(), task()]).await.unwrap();
+        let refused = answers[1].as_ref().unwrap_err();
+        assert!(answers[0].is_ok() && refused.kind() == ErrorKind::Refused);
+        assert!(refused.to_string().contains("tasks_max"), "{refused}");
+        let findings = docket.examine().await.unwrap();
+        assert!(findings.iter().any(|finding| finding.subject == "room" && finding.severity == Severity::Warning));
+    }
+}

@@ -1,0 +1,28 @@
+//! The operator's side.
+
+use async_trait::async_trait;
+use docket_core::{CancelAnswer, CancelId, Control, Fence, Key, RequeueAnswer, Result};
+
+use crate::MemoryBackend;
+use crate::table::Table;
+
+#[async_trait]
+impl Control for MemoryBackend {
+    async fn cancel(&self, key: &Key, id: CancelId) -> Result<CancelAnswer> {
+        Ok(self.shared().write(|table, now| table.cancel(key, id, now)))
+    }
+
+    async fn requeue(&self, key: &Key, fence: Option<Fence>) -> Result<RequeueAnswer> {
+        Ok(self.shared().write(|table, now| table.requeue(key, fence, now)))
+    }
+
+    async fn clear(&self) -> Result<u64> {
+        // Dropped once the lock is released: a million records take a moment.
+        let cleared = self.shared().write(|table, _| Table::clear(table));
+        Ok(cleared.len() as u64)
+    }
+
+    async fn join(&self, environment: Option<&str>) -> Result<()> {
+        self.shared().write(|table, _| table.join(environment))
+    }
+}

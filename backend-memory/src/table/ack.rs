@@ -1,0 +1,94 @@
+//! Leased → what the outcome says.
+
+use std::time::Duration;
+
+use docket_core::{Ack, AckAnswer, Outcome, Payload, RunAt, Timestamp, limits};
+
+use super::Table;
+use super::life::Moment;
+use super::record::{Phase, Record};
+
+impl Table {
+    /// Settles one lease. Twice: the record knows the token settled last and answers settled again.
+    pub(crate) fn ack(&mut self, ack: &Ack, now: Timestamp) -> AckAnswer {
+        let token = &ack.token;
+        let Some(record) = self.records.get(&token.key) else { return AckAnswer::Stale };
+        if record.is_current(token) {
+            self.change(&token.key, now, |record, moment| record.settle(ack, moment));
+            return AckAnswer::Settled;
+        }
+        if record.settled == Some((token.fence, token.lease)) { AckAnswer::Settled } else { AckAnswer::Stale }
+    }
+}
+
+impl Record {
+    fn settle(&mut self, ack: &Ack, moment: &mut Moment<'_>) {
+        let now = moment.now;
+        self.settled = Some((ack.token.fence, ack.token.lease));
+        // A cancel is never undone by what its run says, unless the work is done all the same.
+        let outcome = match &ack.outcome {
+            completed @ Outcome::Completed(_) => completed,
+            _ if self.cancelling => &Outcome::Cancelled,
+            outcome => outcome,
+        };
+        match outcome {
+            Outcome::Completed(result) => self.complete(result.clone(), ack.retention, moment),
+            Outcome::Retry { after, error } => {
+                self.error = Some(error.clone());
+                if self.attempts + 1 < self.work.overrides.attempts_max.unwrap_or(ack.attempts_max) {
+                    self.attempts += 1;
+                    self.back(now.plus(*after), moment);
+                } else {
+                    self.fail(error, moment);
+                }
+            }
+            Outcome::Snooze { after } => self.back(now.plus(*after), moment),
+            Outcome::Release => self.release(moment),
+            Outcome::Dead { error } => {
+                self.error = Some(error.clone());
+                self.fail(error, moment);
+            }
+            Outcome::Repeat { at, args } => {
+                self.crashed_in_a_row = 0;
+                if let Some(args) = args {
+                    self.work.args = args.clone();
+                }
+                let at = self.repeat_at(*at, now);
+                self.next(at, None, moment);
+            }
+            // `Cancelled`: an outcome of a later version was refused before it came here.
+            _ => {
+                self.crashed_in_a_row = 0;
+                self.finish(Phase::Cancelled, ack.retention, moment);
+            }
+        }
+    }
+
+    fn complete(&mut self, result: Option<Payload>, retention: Duration, moment: &mut Moment<'_>) {
+        self.result = result;
+        self.crashed_in_a_row = 0;
+        match self.work.every {
+            Some(every) if !self.cancelling => self.next(moment.now.plus(every), None, moment),
+            _ => self.finish(Phase::Completed, retention, moment),
+        }
+    }
+
+    /// Failed for good: dead, or, a perpetual, on to its next occurrence.
+    fn fail(&mut self, error: &str, moment: &mut Moment<'_>) {
+        match self.work.every {
+            Some(every) => {
+                self.crashed_in_a_row = 0;
+                self.next(moment.now.plus(every), Some(error), moment);
+            }
+            None => self.finish(Phase::Dead, limits::DEAD_RETENTION, moment),
+        }
+    }
+
+    /// `In` counts from the start of the lease, so that a long run does not shift its interval; never earlier than now.
+    fn repeat_at(&self, at: RunAt, now: Timestamp) -> Timestamp {
+        match (at, &self.held) {
+            (RunAt::In(after), Some(held)) => RunAt::At(held.leased_at.plus(after)).resolve(now),
+            (at, _) => at.resolve(now),
+        }
+    }
+}

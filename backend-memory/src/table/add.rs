@@ -1,0 +1,59 @@
+//! Absent or finished → Queued.
+
+use docket_core::{AddAnswer, Error, NewTask, Result, ScheduleAnswer, Timestamp};
+
+use super::Table;
+use super::record::{Answered, CallId, Record, Work};
+
+impl Table {
+    /// Adds one task, unless its key is unfinished. Twice: the record knows the add id and gives its first answer.
+    pub(crate) fn add(&mut self, task: &NewTask, now: Timestamp) -> Result<AddAnswer> {
+        let id = CallId::Add(task.add_id);
+        let known = self.records.get_mut(&task.key);
+        if let Some(answered) = known.as_ref().and_then(|record| record.calls.answered(id)) {
+            return repeated(answered);
+        }
+        if let Some(record) = known
+            && is_taken(record, task)
+        {
+            let existing = record.existing(now);
+            record.calls.remember(id, Answered::Exists(existing));
+            return Ok(AddAnswer::Exists(existing));
+        }
+        self.begin_life("add a task", task, now)?;
+        self.remember(&task.key, id, Answered::Added);
+        Ok(AddAnswer::Added)
+    }
+
+    /// A first or a second life of a key that is absent or finished.
+    pub(super) fn begin_life(&mut self, operation: &'static str, task: &NewTask, now: Timestamp) -> Result<()> {
+        self.check_room(operation)?;
+        let work = Work::new(task, now);
+        if self.records.contains_key(&task.key) {
+            self.change(&task.key, now, |record, moment| record.live(work, moment));
+        } else {
+            self.create(&task.key, work, now);
+        }
+        Ok(())
+    }
+
+    pub(super) fn remember(&mut self, key: &docket_core::Key, id: CallId, answer: Answered) {
+        if let Some(record) = self.records.get_mut(key) {
+            record.calls.remember(id, answer);
+        }
+    }
+}
+
+/// Only a requeue brings a finished perpetual back; a seed does not.
+fn is_taken(record: &Record, task: &NewTask) -> bool {
+    let is_seed = record.work.every.is_some() && task.every.is_some();
+    !record.phase.is_finished() || is_seed
+}
+
+fn repeated(answered: Answered) -> Result<AddAnswer> {
+    match answered {
+        Answered::Added | Answered::Scheduled(ScheduleAnswer::Placed) => Ok(AddAnswer::Added),
+        Answered::Exists(existing) => Ok(AddAnswer::Exists(existing)),
+        _ => Err(Error::invalid("add a task", "its add id was used by a schedule; each call has an id of its own")),
+    }
+}

@@ -1,0 +1,101 @@
+//! A lease request in the form in which it is looked at, often more than once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use docket_core::{LeaseOrder, LeaseRequest, Name, Names, Queue, RequestId, Suspects, WorkerRecord, limits};
+
+use super::Table;
+use super::indexes::Kind;
+use super::record::{LaneId, Record};
+
+/// What a worker asks for.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) request: RequestId,
+    pub(crate) worker: Arc<WorkerRecord>,
+    pub(crate) count: usize,
+    pub(crate) suspects: Suspects,
+    pub(crate) lease: Duration,
+    pub(crate) wait: Duration,
+    pub(crate) order: LeaseOrder,
+    /// Queues by their place in the order of precedence.
+    ranks: HashMap<Queue, usize>,
+    names: AskedNames,
+}
+
+#[derive(Debug)]
+enum AskedNames {
+    Known(HashMap<Name, u32>),
+    Any { crashes_max: u32 },
+}
+
+/// A lane of a request, with the rank of its queue.
+pub(crate) type RankedLane = (usize, LaneId);
+
+impl Asked {
+    pub(crate) fn new(request: &LeaseRequest) -> Self {
+        let mut ranks = HashMap::with_capacity(request.queues.len());
+        for (rank, queue) in request.queues.iter().enumerate() {
+            ranks.entry(queue.clone()).or_insert(rank);
+        }
+        let names = match &request.names {
+            Names::Known(names) => {
+                AskedNames::Known(names.iter().map(|known| (known.name.clone(), known.crashes_max)).collect())
+            }
+            Names::Any { crashes_max } => AskedNames::Any { crashes_max: *crashes_max },
+        };
+        Self {
+            request: request.request,
+            worker: Arc::new(request.worker.clone()),
+            count: request.count.min(limits::BATCH_ITEMS_MAX),
+            suspects: request.suspects,
+            lease: request.lease,
+            wait: request.wait,
+            order: request.order,
+            ranks,
+            names,
+        }
+    }
+
+    /// The rank of a lane's queue, if the lane was asked for.
+    fn rank(&self, lane: &LaneId) -> Option<usize> {
+        let named = match &self.names {
+            AskedNames::Known(names) => names.contains_key(&lane.name),
+            AskedNames::Any { .. } => true,
+        };
+        self.ranks.get(&lane.queue).copied().filter(|_| named)
+    }
+
+    /// Whether it could lease something of this kind in this lane.
+    pub(crate) fn wants(&self, lane: &LaneId, kind: Kind) -> bool {
+        (kind == Kind::Usual || self.suspects == Suspects::One) && self.rank(lane).is_some()
+    }
+
+    /// Leases of `record` that may run out: what the adder overrode, or what the worker's task type says.
+    pub(crate) fn crashes_max(&self, record: &Record) -> u32 {
+        record.work.overrides.crashes_max.unwrap_or(match &self.names {
+            AskedNames::Known(names) => names.get(&record.work.lane.name).copied().unwrap_or(limits::CRASHES_MAX),
+            AskedNames::Any { crashes_max } => *crashes_max,
+        })
+    }
+}
+
+impl Table {
+    /// The lanes of a request that are not empty.
+    pub(super) fn lanes_of(&self, asked: &Asked) -> Vec<RankedLane> {
+        match &asked.names {
+            // Few names in a docket of many lanes: look them up.
+            AskedNames::Known(names) if asked.ranks.len() * names.len() < self.indexes.lanes.len() => {
+                let mut lanes = Vec::new();
+                for (queue, rank) in &asked.ranks {
+                    let ids = names.keys().map(|name| LaneId { queue: queue.clone(), name: name.clone() });
+                    lanes.extend(ids.filter(|id| self.indexes.lanes.contains_key(id)).map(|id| (*rank, id)));
+                }
+                lanes
+            }
+            _ => self.indexes.lanes.keys().filter_map(|id| Some((asked.rank(id)?, id.clone()))).collect(),
+        }
+    }
+}

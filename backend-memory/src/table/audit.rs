@@ -1,0 +1,97 @@
+//! Compares records with indexes, both ways.
+
+use super::Table;
+use super::indexes::{Finished, Kind, Line, Shelf};
+use super::record::{Phase, Record};
+
+impl Table {
+    /// A line per defect; none on a sound docket.
+    pub(crate) fn audit(&self) -> Vec<String> {
+        let mut defects = Vec::new();
+        for (key, record) in &self.records {
+            if *key != record.key {
+                defects.push(format!("the record of {key} says it is {}", record.key));
+            }
+            if !self.indexes.holds(record) {
+                defects.push(format!("the record {key} ({:?}) is not in its index", record.phase));
+            }
+            defects.extend(contradictions(record).map(|wrong| format!("the record {key} {wrong}")));
+        }
+        self.audit_indexes(&mut defects);
+        if !self.requests.is_sound() {
+            defects.push("answered requests and their ages differ".to_owned());
+        }
+        if !self.workers.is_sound() {
+            defects.push("workers and their expiry differ".to_owned());
+        }
+        defects
+    }
+
+    /// Every record was found at its place, so what is left is to find entries beyond them.
+    fn audit_indexes(&self, defects: &mut Vec<String>) {
+        let mut entries = 0;
+        let mut counted = Finished::default();
+        for (id, lane) in &self.indexes.lanes {
+            let before = entries;
+            for line in Kind::ALL.map(|kind| lane.lines(kind)).iter().flat_map(|lines| [&lines.queued, &lines.leased]) {
+                entries += line.len();
+                self.audit_line(line, Unfinished::Yes, defects);
+            }
+            counted.completed += lane.finished.completed;
+            counted.dead += lane.finished.dead;
+            counted.cancelled += lane.finished.cancelled;
+            if entries == before && lane.finished == Finished::default() {
+                defects.push(format!("the lane {}|{} is empty", id.queue, id.name));
+            }
+        }
+        for line in Shelf::ALL.map(|shelf| self.indexes.shelf(shelf)) {
+            entries += line.len();
+            self.audit_line(line, Unfinished::No, defects);
+        }
+        if entries != self.records.len() {
+            defects.push(format!("{} records have {entries} index entries", self.records.len()));
+        }
+        if counted != self.count_finished() {
+            defects.push(format!("the lanes count {counted:?}, the records {:?}", self.count_finished()));
+        }
+    }
+
+    fn audit_line(&self, line: &Line, unfinished: Unfinished, defects: &mut Vec<String>) {
+        for key in line.values() {
+            match self.records.get(key) {
+                None => defects.push(format!("an index names {key}, which has no record")),
+                Some(record) if record.phase.is_finished() == (unfinished == Unfinished::Yes) => {
+                    defects.push(format!("an index names {key}, which is {:?}", record.phase));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn count_finished(&self) -> Finished {
+        let mut counted = Finished::default();
+        for record in self.records.values().filter(|record| record.phase.is_finished()) {
+            *counted.of(record.phase) += 1;
+        }
+        counted
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unfinished {
+    Yes,
+    No,
+}
+
+/// What cannot be true of one record.
+fn contradictions(record: &Record) -> impl Iterator<Item = &'static str> {
+    let leased = record.phase == Phase::Leased;
+    [
+        (leased && record.held.is_none(), "is leased by nobody"),
+        (!leased && record.cancelling, "waits for a run to notice a cancel, and has no run"),
+        (!leased && record.follower.is_some(), "has a follower, and nothing to follow"),
+        (record.phase.is_finished() && record.attempts + record.crashes > 0, "is finished and still counts"),
+    ]
+    .into_iter()
+    .filter_map(|(wrong, what)| wrong.then_some(what))
+}

@@ -1,0 +1,26 @@
+//! Leased → Leased, its deadline further away.
+
+use std::time::Duration;
+
+use docket_core::{HeartbeatAnswer, Timestamp, Token, WorkerRecord};
+
+use super::Table;
+use super::workers::Sign;
+
+impl Table {
+    /// Keeps a worker's record alive.
+    pub(crate) fn beat(&mut self, worker: &WorkerRecord, now: Timestamp) {
+        self.workers.write(&worker.clone().into(), Sign::Heartbeat, now);
+    }
+
+    /// Extends one lease. Twice: the deadline moves again, as it would with the next heartbeat.
+    pub(crate) fn extend(&mut self, token: &Token, lease: Duration, now: Timestamp) -> HeartbeatAnswer {
+        if !self.records.get(&token.key).is_some_and(|record| record.is_current(token)) {
+            return HeartbeatAnswer::Lost;
+        }
+        self.change(&token.key, now, |record, _| {
+            record.visible_at = now.plus(lease);
+            if record.cancelling { HeartbeatAnswer::Cancelled } else { HeartbeatAnswer::Held }
+        })
+    }
+}

@@ -1,0 +1,223 @@
+//! Queued and due → Leased.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use docket_core::{Key, Lease, LeaseOrder, LeaseReply, Suspects, Swept, Timestamp, Token, limits};
+
+use super::Table;
+use super::asked::{Asked, RankedLane};
+use super::indexes::{Kind, head};
+use super::record::{Held, Phase, Place, Record};
+use super::workers::Sign;
+
+/// Whether an empty answer is an answer: a look inside a wait that took nothing is not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Turn {
+    Last,
+    MayWait,
+}
+
+/// What one look brought.
+#[derive(Debug)]
+pub(crate) struct Look {
+    pub(crate) reply: LeaseReply,
+    /// The request is answered, and remembered with what it took.
+    pub(crate) answered: bool,
+}
+
+/// The first task that is due in one of some lanes; the earliest comes first out of a heap.
+type Due = Reverse<(Place, usize, Kind)>;
+
+/// What a look has taken so far.
+#[derive(Default)]
+struct Taking {
+    leases: Vec<Lease>,
+    keys: Vec<Key>,
+    bytes: usize,
+    suspect: bool,
+    full: bool,
+}
+
+impl Table {
+    /// One lease call, or one look of a call that waits. Twice: the request is remembered, so those of its leases that
+    /// nobody has retaken come again with a fresh deadline, and nothing new is taken.
+    pub(crate) fn lease(&mut self, asked: &Asked, turn: Turn, now: Timestamp) -> Look {
+        self.workers.write(&asked.worker, Sign::Lease, now);
+        let swept = Swept { dead_trimmed: self.trim(now), ..Swept::default() };
+        self.take(asked, turn, swept, now)
+    }
+
+    /// The lease call inside an ack batch, which has trimmed already and never waits.
+    pub(crate) fn lease_after_acks(&mut self, asked: &Asked, now: Timestamp) -> LeaseReply {
+        self.workers.write(&asked.worker, Sign::Lease, now);
+        self.take(asked, Turn::Last, Swept::default(), now).reply
+    }
+
+    fn take(&mut self, asked: &Asked, turn: Turn, mut swept: Swept, now: Timestamp) -> Look {
+        let mut taking = Taking::default();
+        let mut lanes = self.lanes_of(asked);
+        let before = self.requests.taken_by(asked.request);
+        if let Some(keys) = &before {
+            self.take_again(keys, asked, &mut taking, now);
+        } else {
+            self.sweep(asked, &lanes, now, &mut swept);
+            if swept.crashed > 0 {
+                // A follower may have come up in another lane.
+                lanes = self.lanes_of(asked);
+            }
+            self.take_new(asked, &mut lanes, &mut taking, now);
+        }
+        let answered = before.is_some() || !taking.leases.is_empty() || turn == Turn::Last;
+        if answered && before.is_none() {
+            self.requests.remember(asked.request, std::mem::take(&mut taking.keys), now);
+        }
+        let head_at = self.look_ahead(asked, &lanes, &taking, answered, now);
+        let reply = LeaseReply {
+            leases: taking.leases,
+            next_visible: head_at.map(|at| at.since(now)),
+            oldest_ready: head_at.filter(|at| *at <= now).map(|at| now.since(at)),
+            swept,
+        };
+        Look { reply, answered }
+    }
+
+    /// The leases that this request took before and nobody has retaken, with a fresh deadline.
+    fn take_again(&mut self, keys: &[Key], asked: &Asked, taking: &mut Taking, now: Timestamp) {
+        for key in keys {
+            if !self.records.get(key).is_some_and(|record| record.is_held_by(asked.request)) {
+                continue;
+            }
+            let lease = self.change(key, now, |record, _| {
+                record.visible_at = now.plus(asked.lease);
+                record.lease()
+            });
+            taking.leases.extend(lease);
+        }
+    }
+
+    fn take_new(&mut self, asked: &Asked, lanes: &mut [RankedLane], taking: &mut Taking, now: Timestamp) {
+        match asked.order {
+            LeaseOrder::Earliest => self.take_from(lanes, asked, taking, now),
+            LeaseOrder::Precedence => {
+                lanes.sort_unstable_by_key(|(rank, _)| *rank);
+                for queue in lanes.chunk_by(|(a, _), (b, _)| a == b) {
+                    self.take_from(queue, asked, taking, now);
+                }
+            }
+        }
+    }
+
+    /// Leases what is due in some lanes together: earliest first, then in order of adding.
+    fn take_from(&mut self, lanes: &[RankedLane], asked: &Asked, taking: &mut Taking, now: Timestamp) {
+        let kinds: &[Kind] = if asked.suspects == Suspects::One { &Kind::ALL } else { &[Kind::Usual] };
+        let mut heads = BinaryHeap::new();
+        for lane in 0..lanes.len() {
+            heads.extend(kinds.iter().filter_map(|kind| self.first_due(lanes, lane, *kind, now)));
+        }
+        while let Some(Reverse((place, lane, kind))) = heads.pop() {
+            if kind == Kind::Suspect && taking.suspect {
+                continue;
+            }
+            let key = self.indexes.lanes[&lanes[lane].1].lines(kind).queued[&place].clone();
+            taking.full |= taking.leases.len() >= asked.count || !taking.has_room_for(&self.records[&key]);
+            if taking.full {
+                return;
+            }
+            taking.suspect |= kind == Kind::Suspect;
+            let lease = self.lease_one(&key, asked, now);
+            taking.add(key, lease);
+            heads.extend(self.first_due(lanes, lane, kind, now));
+        }
+    }
+
+    fn first_due(&self, lanes: &[RankedLane], lane: usize, kind: Kind, now: Timestamp) -> Option<Due> {
+        let (_, id) = &lanes[lane];
+        let place = head(&self.indexes.lanes.get(id)?.lines(kind).queued)?;
+        (place.0 <= now).then_some(Reverse((place, lane, kind)))
+    }
+
+    fn lease_one(&mut self, key: &Key, asked: &Asked, now: Timestamp) -> Option<Lease> {
+        self.change(key, now, |record, moment| {
+            record.phase = Phase::Leased;
+            record.visible_at = now.plus(asked.lease);
+            record.held = Some(Held {
+                fence: moment.counters.next_fence(),
+                request: asked.request,
+                worker: asked.worker.id.clone(),
+                leased_at: now,
+            });
+            record.lease()
+        })
+    }
+
+    /// When the next task that this request could lease becomes visible; notes the lanes that others should look at.
+    fn look_ahead(
+        &mut self,
+        asked: &Asked,
+        lanes: &[RankedLane],
+        taking: &Taking,
+        answered: bool,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let full = taking.full || taking.leases.len() >= asked.count;
+        let leaving = answered && !asked.wait.is_zero();
+        let mut head_at: Option<Timestamp> = None;
+        for (_, id) in lanes {
+            for kind in Kind::ALL {
+                let Some(at) = self.indexes.lanes.get(id).and_then(|lane| lane.lines(kind).head_at()) else { continue };
+                let leasable = asked.wants(id, kind) && !(kind == Kind::Suspect && taking.suspect);
+                if leasable {
+                    head_at = Some(head_at.map_or(at, |head| head.min(at)));
+                }
+                // Whoever stops waiting hands over what it was armed for; whoever is full hands over what is left.
+                if leaving || (at <= now && (full || !leasable)) {
+                    self.indexes.wake(id, kind);
+                }
+            }
+        }
+        head_at
+    }
+
+    /// Notes every lane of a request that is given up in the middle of its wait, so that somebody else looks at them.
+    pub(crate) fn hand_over(&mut self, asked: &Asked) {
+        for (_, id) in self.lanes_of(asked) {
+            for kind in Kind::ALL {
+                self.indexes.wake(&id, kind);
+            }
+        }
+    }
+}
+
+impl Taking {
+    /// A reply stops before its bytes pass the bound, but always brings one.
+    fn has_room_for(&self, record: &Record) -> bool {
+        self.leases.is_empty() || self.bytes + record.work.args.len() <= limits::BATCH_BYTES_MAX
+    }
+
+    fn add(&mut self, key: Key, lease: Option<Lease>) {
+        self.keys.push(key);
+        self.bytes += lease.as_ref().map_or(0, |lease| lease.args.len());
+        self.leases.extend(lease);
+    }
+}
+
+impl Record {
+    /// The lease of a record that is leased.
+    fn lease(&self) -> Option<Lease> {
+        let held = self.held.as_ref()?;
+        Some(Lease {
+            token: Token { key: self.key.clone(), fence: held.fence, lease: held.request },
+            name: self.work.lane.name.clone(),
+            queue: self.work.lane.queue.clone(),
+            args: self.work.args.clone(),
+            attempts: self.attempts,
+            crashes: self.crashes,
+            deadline: self.visible_at,
+            leased_at: held.leased_at,
+            due_at: self.due_at,
+            every: self.work.every,
+            overrides: self.work.overrides,
+        })
+    }
+}

@@ -1,0 +1,152 @@
+//! The steps of a life, as `docs/transitions.md` names them. They change one record and know nothing of indexes.
+
+use std::time::Duration;
+
+use docket_core::{Fence, Key, Timestamp, limits};
+
+use super::record::{Calls, Phase, Record, Seq, Work};
+
+/// Two numbers of the docket that never go back: they outlive every record.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Counters {
+    fence: u64,
+    seq: u64,
+}
+
+impl Counters {
+    pub(crate) fn next_fence(&mut self) -> Fence {
+        self.fence += 1;
+        Fence(self.fence)
+    }
+
+    fn next_seq(&mut self) -> Seq {
+        self.seq += 1;
+        Seq(self.seq)
+    }
+}
+
+/// What a step needs of its docket.
+pub(crate) struct Moment<'a> {
+    pub(crate) now: Timestamp,
+    pub(crate) counters: &'a mut Counters,
+}
+
+impl Record {
+    /// A first life.
+    pub(crate) fn new(key: Key, work: Work, moment: &mut Moment<'_>) -> Self {
+        Self {
+            key,
+            phase: Phase::Queued,
+            visible_at: work.at,
+            due_at: work.at,
+            work,
+            seq: moment.counters.next_seq(),
+            added_at: moment.now,
+            attempts: 0,
+            crashes: 0,
+            failures: 0,
+            crashed_in_a_row: 0,
+            cancelling: false,
+            follower: None,
+            expires_at: Timestamp::default(),
+            result: None,
+            error: None,
+            held: None,
+            settled: None,
+            requeued: None,
+            calls: Calls::default(),
+        }
+    }
+
+    /// A second life of a finished key.
+    pub(crate) fn live(&mut self, work: Work, moment: &mut Moment<'_>) {
+        self.take_over(work);
+        self.begin_life(moment);
+    }
+
+    /// New work in place of the old, with counts at zero; the place in the order of adding stays.
+    pub(crate) fn take_over(&mut self, work: Work) {
+        self.queue_at(work.at);
+        self.work = work;
+        self.reset_counts();
+        self.cancelling = false;
+        self.follower = None;
+    }
+
+    /// The same work again, now: what a requeue asks for.
+    pub(crate) fn live_again(&mut self, moment: &mut Moment<'_>) {
+        self.queue_at(moment.now);
+        self.reset_counts();
+        self.begin_life(moment);
+    }
+
+    pub(crate) fn finish(&mut self, phase: Phase, retention: Duration, moment: &mut Moment<'_>) {
+        let kept = if phase == Phase::Dead { limits::DEAD_RETENTION } else { retention };
+        self.phase = phase;
+        self.visible_at = moment.now;
+        self.expires_at = moment.now.plus(kept);
+        self.attempts = 0;
+        self.crashes = 0;
+        self.cancelling = false;
+        self.promote(moment);
+    }
+
+    pub(crate) fn back(&mut self, at: Timestamp, moment: &mut Moment<'_>) {
+        self.queue_at(at);
+        self.cancelling = false;
+        self.promote(moment);
+    }
+
+    /// Back to its place in the line, as if it had not been leased.
+    pub(crate) fn release(&mut self, moment: &mut Moment<'_>) {
+        self.phase = Phase::Queued;
+        self.visible_at = self.due_at;
+        self.promote(moment);
+    }
+
+    /// Visible again since its lease ran out. `due_at` stays: what a later release brings it back to.
+    pub(crate) fn lost(&mut self, moment: &mut Moment<'_>) {
+        self.phase = Phase::Queued;
+        self.promote(moment);
+    }
+
+    /// The next occurrence of a perpetual; `failure` is what went wrong in this one, if anything.
+    pub(crate) fn next(&mut self, at: Timestamp, failure: Option<&str>, moment: &mut Moment<'_>) {
+        self.attempts = 0;
+        self.crashes = 0;
+        match failure {
+            Some(failure) => {
+                self.error = Some(failure.to_owned());
+                self.failures += 1;
+            }
+            None => self.failures = 0,
+        }
+        self.back(at, moment);
+    }
+
+    /// However a lease ends, what was scheduled meanwhile takes the key's place.
+    fn promote(&mut self, moment: &mut Moment<'_>) {
+        if let Some(follower) = self.follower.take() {
+            self.live(*follower, moment);
+        }
+    }
+
+    fn queue_at(&mut self, at: Timestamp) {
+        self.phase = Phase::Queued;
+        self.visible_at = at;
+        self.due_at = at;
+    }
+
+    fn reset_counts(&mut self) {
+        self.attempts = 0;
+        self.crashes = 0;
+        self.failures = 0;
+        self.crashed_in_a_row = 0;
+    }
+
+    fn begin_life(&mut self, moment: &mut Moment<'_>) {
+        self.seq = moment.counters.next_seq();
+        self.added_at = moment.now;
+        self.result = None;
+    }
+}

@@ -1,0 +1,180 @@
+//! Reading one record, or a page of them by the indexes.
+
+use std::ops::Bound;
+
+use docket_core::{
+    Cursor, Error, FollowerView, Key, ListFilter, Name, Page, Queue, Result, State, TaskView, Timestamp, limits,
+};
+
+use super::Table;
+use super::indexes::{Kind, Line, Shelf};
+use super::record::{LaneId, Phase, Place, Record, Seq};
+
+impl Table {
+    pub(crate) fn get(&self, key: &Key, now: Timestamp) -> Option<TaskView> {
+        self.records.get(key).map(|record| record.view(now))
+    }
+
+    /// A page: index by index, each in its order, from where the cursor says.
+    pub(crate) fn list(
+        &self,
+        filter: &ListFilter,
+        cursor: Option<&Cursor>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Page> {
+        let after = cursor.map(Position::read).transpose()?;
+        let limit = limit.clamp(1, limits::BATCH_ITEMS_MAX);
+        let mut page = Page { now, ..Page::default() };
+        let (mut looked, mut bytes) = (0, 0);
+        let mut last = None;
+        for (section, line) in self.sections(filter, after.as_ref()) {
+            let from = after.as_ref().filter(|after| after.section == section).map(|after| after.place);
+            for (place, key) in range(line, filter.state, from, now) {
+                if looked == limits::LIST_LOOK_MAX || page.tasks.len() == limit || bytes >= limits::BATCH_BYTES_MAX {
+                    page.next = last.map(|last: Position| last.write());
+                    return Ok(page);
+                }
+                looked += 1;
+                last = Some(Position { section: section.clone(), place: *place });
+                let record = &self.records[key];
+                if record.fits(filter, now) {
+                    bytes += record.work.args.len();
+                    page.tasks.push(record.view(now));
+                }
+            }
+        }
+        Ok(page)
+    }
+
+    /// The indexes that can hold what the filter asks for, from the cursor's on.
+    fn sections<'a>(&'a self, filter: &ListFilter, after: Option<&Position>) -> Vec<(Section, &'a Line)> {
+        let mut sections = Vec::new();
+        for (id, lane) in &self.indexes.lanes {
+            if filter.queue.as_ref().is_some_and(|queue| *queue != id.queue)
+                || filter.name.as_ref().is_some_and(|name| *name != id.name)
+            {
+                continue;
+            }
+            for kind in Kind::ALL {
+                let lines = lane.lines(kind);
+                for (phase, line) in [(Phase::Queued, &lines.queued), (Phase::Leased, &lines.leased)] {
+                    if !line.is_empty() && may_hold(phase, filter.state) {
+                        sections.push((Section::Lane(id.clone(), kind, phase), line));
+                    }
+                }
+            }
+        }
+        let shelves = Shelf::ALL.into_iter().filter(|shelf| filter.state.is_none_or(|state| shelf.may_hold(state)));
+        sections.extend(shelves.map(|shelf| (Section::Shelf(shelf), self.indexes.shelf(shelf))));
+        sections.retain(|(section, _)| after.is_none_or(|after| after.section <= *section));
+        sections
+    }
+}
+
+/// Whether a line of this phase can hold a task in `state`.
+fn may_hold(phase: Phase, state: Option<State>) -> bool {
+    match state {
+        None | Some(State::Ready) => true,
+        Some(State::Scheduled) => phase == Phase::Queued,
+        Some(State::Running) => phase == Phase::Leased,
+        Some(_) => false,
+    }
+}
+
+/// The entries of a line that can be in `state`, after `from`.
+fn range(
+    line: &Line,
+    state: Option<State>,
+    from: Option<Place>,
+    now: Timestamp,
+) -> impl Iterator<Item = (&Place, &Key)> {
+    let visible = (now, Seq(u64::MAX));
+    let later = matches!(state, Some(State::Scheduled | State::Running)).then_some(visible);
+    let start = from.max(later).map_or(Bound::Unbounded, Bound::Excluded);
+    // Not as the end of the range: a cursor of another filter could put its start behind that.
+    let end = (state == Some(State::Ready)).then_some(visible);
+    line.range((start, Bound::Unbounded)).take_while(move |(place, _)| end.is_none_or(|end| **place <= end))
+}
+
+/// One index, in the order of listing.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Section {
+    Lane(LaneId, Kind, Phase),
+    Shelf(Shelf),
+}
+
+/// Where a page ended.
+#[derive(Debug)]
+struct Position {
+    section: Section,
+    place: Place,
+}
+
+impl Position {
+    /// `visible_at|seq|…`: the rest names the index. No name holds a `|`.
+    fn write(&self) -> Cursor {
+        let (at, seq) = (self.place.0.as_micros(), self.place.1.0);
+        Cursor(match &self.section {
+            Section::Lane(lane, kind, phase) => {
+                let kind = if *kind == Kind::Usual { "usual" } else { "suspect" };
+                let phase = if *phase == Phase::Queued { "queued" } else { "leased" };
+                format!("{at}|{seq}|{kind}|{phase}|{}|{}", lane.queue, lane.name)
+            }
+            Section::Shelf(Shelf::Finished) => format!("{at}|{seq}|finished"),
+            Section::Shelf(Shelf::Dead) => format!("{at}|{seq}|dead"),
+            Section::Shelf(Shelf::Kept) => format!("{at}|{seq}|kept"),
+        })
+    }
+
+    fn read(cursor: &Cursor) -> Result<Self> {
+        Self::parse(&cursor.0).ok_or_else(|| Error::invalid("list tasks", "this is no cursor of a page before"))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let parts: Vec<&str> = text.split('|').collect();
+        let [at, seq, section @ ..] = parts.as_slice() else { return None };
+        let section = match section {
+            ["finished"] => Section::Shelf(Shelf::Finished),
+            ["dead"] => Section::Shelf(Shelf::Dead),
+            ["kept"] => Section::Shelf(Shelf::Kept),
+            [kind, phase, queue, name] => {
+                let lane = LaneId { queue: Queue::new(queue).ok()?, name: Name::new(name).ok()? };
+                let kind = if *kind == "usual" { Kind::Usual } else { Kind::Suspect };
+                Section::Lane(lane, kind, if *phase == "queued" { Phase::Queued } else { Phase::Leased })
+            }
+            _ => return None,
+        };
+        Some(Self { section, place: (Timestamp::from_micros(at.parse().ok()?), Seq(seq.parse().ok()?)) })
+    }
+}
+
+impl Record {
+    fn fits(&self, filter: &ListFilter, now: Timestamp) -> bool {
+        filter.state.is_none_or(|state| state == self.state(now))
+            && filter.name.as_ref().is_none_or(|name| *name == self.work.lane.name)
+            && filter.queue.as_ref().is_none_or(|queue| *queue == self.work.lane.queue)
+    }
+
+    fn view(&self, now: Timestamp) -> TaskView {
+        TaskView {
+            key: self.key.clone(),
+            name: self.work.lane.name.clone(),
+            queue: self.work.lane.queue.clone(),
+            state: self.state(now),
+            args: self.work.args.clone(),
+            attempts: self.attempts,
+            crashes: self.crashes,
+            fence: self.held.as_ref().map(|held| held.fence),
+            visible_at: self.visible_at,
+            added_at: self.added_at,
+            worker: self.held.as_ref().map(|held| held.worker.clone()),
+            error: self.error.clone(),
+            result: self.result.clone(),
+            every: self.work.every,
+            failures: self.failures,
+            cancelling: self.cancelling,
+            follower: self.follower.as_ref().map(|work| FollowerView { args: work.args.clone(), visible_at: work.at }),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! A docket as a table: the readable form of `docs/transitions.md`.
+//!
+//! No lock, no clock, no async: each transition takes the time and gives its answer. Every change of a record passes
+//! through [`Table::change`], which takes it out of its index before and puts it back after, so that records and
+//! indexes cannot come apart.
+//!
+//! * [`record`]: what is known of one key. [`life`]: the steps of its life. [`indexes`]: where to find it by its time.
+//! * [`add`], [`schedule`], [`lease`] (with [`asked`], [`sweep`], [`requests`]), [`heartbeat`], [`ack`], [`cancel`],
+//!   [`requeue`], [`trim`], [`clear`]: the transitions.
+//! * [`list`], [`counts`], [`audit`], [`workers`]: what can be read.
+
+mod ack;
+mod add;
+mod asked;
+mod audit;
+mod cancel;
+mod clear;
+mod counts;
+mod heartbeat;
+mod indexes;
+mod join;
+mod lease;
+mod life;
+mod list;
+mod record;
+mod requests;
+mod requeue;
+mod schedule;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod trim;
+mod workers;
+
+use std::collections::HashMap;
+
+use docket_core::{Error, ErrorKind, Key, Result, Retryable, Timestamp};
+
+pub(crate) use asked::Asked;
+use indexes::Indexes;
+pub(crate) use indexes::Wake;
+pub(crate) use lease::{Look, Turn};
+use life::{Counters, Moment};
+use record::{Record, Work};
+use requests::Requests;
+use workers::Workers;
+
+/// One docket.
+#[derive(Debug)]
+pub(crate) struct Table {
+    /// Boxed, so that growing the map moves pointers.
+    records: HashMap<Key, Box<Record>>,
+    indexes: Indexes,
+    counters: Counters,
+    requests: Requests,
+    workers: Workers,
+    environment: Option<String>,
+    tasks_max: usize,
+}
+
+impl Table {
+    /// An empty docket that takes at most `tasks_max` unfinished tasks.
+    pub(crate) fn new(tasks_max: usize) -> Self {
+        Self {
+            records: HashMap::new(),
+            indexes: Indexes::default(),
+            counters: Counters::default(),
+            requests: Requests::default(),
+            workers: Workers::default(),
+            environment: None,
+            tasks_max,
+        }
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    pub(crate) fn unfinished_len(&self) -> usize {
+        self.records.len() - self.indexes.finished_len()
+    }
+
+    /// What those who wait should be told, since the last call.
+    pub(crate) fn take_wakes(&mut self) -> Vec<Wake> {
+        self.indexes.take_wakes()
+    }
+
+    /// Nobody waits, so nobody is to be told.
+    pub(crate) fn forget_wakes(&mut self) {
+        self.indexes.forget_wakes();
+    }
+
+    /// Makes one step of the life of `key`, which must exist.
+    // Invariant: the only way in which a record that is indexed changes.
+    fn change<T>(&mut self, key: &Key, now: Timestamp, step: impl FnOnce(&mut Record, &mut Moment<'_>) -> T) -> T {
+        let record = self.records.get_mut(key).expect("only keys with a record are changed");
+        self.indexes.remove(record);
+        let answer = step(record, &mut Moment { now, counters: &mut self.counters });
+        self.indexes.insert(record, now);
+        answer
+    }
+
+    /// Gives a key without a record its first life.
+    fn create(&mut self, key: &Key, work: Work, now: Timestamp) {
+        let record = Record::new(key.clone(), work, &mut Moment { now, counters: &mut self.counters });
+        self.indexes.insert(&record, now);
+        self.records.insert(key.clone(), Box::new(record));
+    }
+
+    /// Takes a record away.
+    fn remove(&mut self, key: &Key) {
+        if let Some(record) = self.records.remove(key) {
+            self.indexes.remove(&record);
+        }
+    }
+
+    /// Refuses one more unfinished task where there is no room for it.
+    fn check_room(&self, operation: &'static str) -> Result<()> {
+        if self.unfinished_len() < self.tasks_max {
+            return Ok(());
+        }
+        let message = format!(
+            "the memory docket is full: it holds {} unfinished tasks; run workers, raise tasks_max, or use a shared store",
+            self.tasks_max
+        );
+        Err(Error::new(ErrorKind::Refused, operation, message).retryable(Retryable::Yes))
+    }
+}

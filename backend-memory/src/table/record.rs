@@ -1,0 +1,170 @@
+//! A record: everything a docket knows of one key.
+
+use std::time::Duration;
+
+use docket_core::{
+    AddId, CancelAnswer, CancelId, Existing, Fence, Key, Name, NewTask, Overrides, Payload, Queue, RequestId, RunAt,
+    ScheduleAnswer, State, Timestamp, Token, WorkerId, limits,
+};
+
+/// Where a record is in its life. Scheduled, ready and running are derived from it and the time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Phase {
+    Queued,
+    Leased,
+    Completed,
+    Dead,
+    Cancelled,
+}
+
+impl Phase {
+    pub(crate) fn is_finished(self) -> bool {
+        matches!(self, Self::Completed | Self::Dead | Self::Cancelled)
+    }
+}
+
+/// A queue and a name: the order of tasks is kept within one.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct LaneId {
+    pub(crate) queue: Queue,
+    pub(crate) name: Name,
+}
+
+/// What is to be done: the part of a record that `schedule` replaces.
+#[derive(Clone, Debug)]
+pub(crate) struct Work {
+    pub(crate) lane: LaneId,
+    pub(crate) args: Payload,
+    pub(crate) every: Option<Duration>,
+    pub(crate) overrides: Overrides,
+    /// When it is to run. A record's own time starts here and then goes its way.
+    pub(crate) at: Timestamp,
+}
+
+impl Work {
+    pub(crate) fn new(task: &NewTask, now: Timestamp) -> Self {
+        Self {
+            lane: LaneId { queue: task.queue.clone(), name: task.name.clone() },
+            args: task.args.clone(),
+            every: task.every,
+            overrides: task.overrides,
+            at: RunAt::resolve(task.run_at, now),
+        }
+    }
+}
+
+/// The latest lease of a key. It outlives the lease, for whoever asks who ran it.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) fence: Fence,
+    pub(crate) request: RequestId,
+    pub(crate) worker: WorkerId,
+    pub(crate) leased_at: Timestamp,
+}
+
+/// The place of a record in an index: its time there, then the order of adding. Unique in a docket.
+pub(crate) type Place = (Timestamp, Seq);
+
+/// The order of adding, kept for life.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Seq(pub(crate) u64);
+
+/// Everything a docket knows of one key.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) key: Key,
+    pub(crate) phase: Phase,
+    pub(crate) work: Work,
+    /// The one number that drives everything; once finished, when it finished.
+    pub(crate) visible_at: Timestamp,
+    /// Its place in the line, to which a release brings it back.
+    pub(crate) due_at: Timestamp,
+    pub(crate) seq: Seq,
+    pub(crate) added_at: Timestamp,
+    pub(crate) attempts: u32,
+    pub(crate) crashes: u32,
+    /// Occurrences of a perpetual that failed, and that ended at the crash limit, in a row.
+    pub(crate) failures: u32,
+    pub(crate) crashed_in_a_row: u32,
+    pub(crate) cancelling: bool,
+    pub(crate) follower: Option<Box<Work>>,
+    /// Once finished: when it is trimmed.
+    pub(crate) expires_at: Timestamp,
+    pub(crate) result: Option<Payload>,
+    // What a record remembers of calls, leases and errors outlives its lives.
+    pub(crate) error: Option<String>,
+    pub(crate) held: Option<Held>,
+    pub(crate) settled: Option<(Fence, RequestId)>,
+    /// The fence requeued last; 0 for a record that was never leased.
+    pub(crate) requeued: Option<Fence>,
+    pub(crate) calls: Calls,
+}
+
+impl Record {
+    /// A crash is a suspicion once it has happened twice.
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.crashes >= limits::SUSPECT_CRASHES
+    }
+
+    pub(crate) fn is_current(&self, token: &Token) -> bool {
+        let held = self.held.as_ref().filter(|_| self.phase == Phase::Leased);
+        held.is_some_and(|held| held.fence == token.fence && held.request == token.lease)
+    }
+
+    pub(crate) fn is_held_by(&self, request: RequestId) -> bool {
+        self.phase == Phase::Leased && self.held.as_ref().is_some_and(|held| held.request == request)
+    }
+
+    /// The state as people see it: a lease that ran out is ready again.
+    pub(crate) fn state(&self, now: Timestamp) -> State {
+        match self.phase {
+            Phase::Queued | Phase::Leased if self.visible_at <= now => State::Ready,
+            Phase::Queued => State::Scheduled,
+            Phase::Leased => State::Running,
+            Phase::Completed => State::Completed,
+            Phase::Dead => State::Dead,
+            Phase::Cancelled => State::Cancelled,
+        }
+    }
+
+    pub(crate) fn existing(&self, now: Timestamp) -> Existing {
+        if self.phase == Phase::Leased && self.cancelling {
+            return Existing::Cancelling;
+        }
+        Existing::In(self.state(now))
+    }
+}
+
+/// The identity of a call that a record remembers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum CallId {
+    /// Of an `add` or a `schedule`.
+    Add(AddId),
+    Cancel(CancelId),
+}
+
+/// The answer that a remembered call got.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Answered {
+    Added,
+    Exists(Existing),
+    Scheduled(ScheduleAnswer),
+    Cancelled(CancelAnswer),
+}
+
+/// The last [`limits::CALL_IDS_MAX`] calls, each with the answer it got.
+#[derive(Default, Debug)]
+pub(crate) struct Calls(Vec<(CallId, Answered)>);
+
+impl Calls {
+    pub(crate) fn answered(&self, id: CallId) -> Option<Answered> {
+        self.0.iter().find(|(known, _)| *known == id).map(|(_, answer)| *answer)
+    }
+
+    pub(crate) fn remember(&mut self, id: CallId, answer: Answered) {
+        if self.0.len() == limits::CALL_IDS_MAX {
+            self.0.remove(0);
+        }
+        self.0.push((id, answer));
+    }
+}

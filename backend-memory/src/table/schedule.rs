@@ -1,0 +1,43 @@
+//! Absent or finished → Queued; Queued → Queued, moved; Leased → Leased with a follower.
+
+use docket_core::{Error, NewTask, Result, ScheduleAnswer, Timestamp};
+
+use super::Table;
+use super::record::{Answered, CallId, Phase, Work};
+
+impl Table {
+    /// Places one task, or moves the unfinished one. Twice: the record knows the add id and gives its first answer.
+    pub(crate) fn schedule(&mut self, task: &NewTask, now: Timestamp) -> Result<ScheduleAnswer> {
+        let id = CallId::Add(task.add_id);
+        let known = self.records.get(&task.key);
+        if let Some(answered) = known.and_then(|record| record.calls.answered(id)) {
+            return repeated(answered);
+        }
+        let answer = match known.map(|record| record.phase) {
+            Some(Phase::Leased) => {
+                let work = Work::new(task, now);
+                self.change(&task.key, now, |record, _| record.follower = Some(Box::new(work)));
+                ScheduleAnswer::Follows
+            }
+            Some(Phase::Queued) => {
+                let work = Work::new(task, now);
+                self.change(&task.key, now, |record, _| record.take_over(work));
+                ScheduleAnswer::Moved
+            }
+            None | Some(Phase::Completed | Phase::Dead | Phase::Cancelled) => {
+                self.begin_life("schedule a task", task, now)?;
+                ScheduleAnswer::Placed
+            }
+        };
+        self.remember(&task.key, id, Answered::Scheduled(answer));
+        Ok(answer)
+    }
+}
+
+fn repeated(answered: Answered) -> Result<ScheduleAnswer> {
+    match answered {
+        Answered::Scheduled(answer) => Ok(answer),
+        Answered::Added => Ok(ScheduleAnswer::Placed),
+        _ => Err(Error::invalid("schedule a task", "its add id was used by an add; each call has an id of its own")),
+    }
+}

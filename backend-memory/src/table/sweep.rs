@@ -1,0 +1,100 @@
+//! Leased and late → one crash, and what follows from it.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::time::Duration;
+
+use docket_core::{Key, Swept, Timestamp, limits};
+
+use super::Table;
+use super::asked::{Asked, RankedLane};
+use super::indexes::{Kind, head};
+use super::life::Moment;
+use super::record::{Phase, Record};
+
+impl Table {
+    /// Counts the crashes of late leases in `lanes`, oldest deadline first, a bounded number a call.
+    pub(super) fn sweep(&mut self, asked: &Asked, lanes: &[RankedLane], now: Timestamp, swept: &mut Swept) {
+        for key in self.late(lanes, now) {
+            let limited = self.change(&key, now, |record, moment| record.crash(asked, moment));
+            swept.crashed += 1;
+            if limited == Limited::Yes {
+                swept.limited.push(key);
+            }
+        }
+    }
+
+    fn late(&self, lanes: &[RankedLane], now: Timestamp) -> Vec<Key> {
+        let leased = lanes
+            .iter()
+            .filter_map(|(_, id)| self.indexes.lanes.get(id))
+            .flat_map(|lane| Kind::ALL.map(|kind| &lane.lines(kind).leased))
+            .filter(|line| head(line).is_some_and(|(deadline, _)| deadline <= now));
+        let mut iters: Vec<_> = leased.map(BTreeMap::iter).collect();
+        let mut heads = BinaryHeap::new();
+        for (n, iter) in iters.iter_mut().enumerate() {
+            heads.extend(iter.next().map(|(place, key)| Reverse((*place, n, key))));
+        }
+        let mut late = Vec::new();
+        while late.len() < limits::TRIM_ITEMS_MAX
+            && let Some(Reverse(((deadline, _), n, key))) = heads.pop()
+            && deadline <= now
+        {
+            late.push(key.clone());
+            heads.extend(iters[n].next().map(|(place, key)| Reverse((*place, n, key))));
+        }
+        late
+    }
+}
+
+/// Whether a crash was the last that a task may have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Limited {
+    Yes,
+    No,
+}
+
+impl Record {
+    /// One lease ran out unsettled. Counted when leased again, not when lost: nobody is there to count it then.
+    fn crash(&mut self, asked: &Asked, moment: &mut Moment<'_>) -> Limited {
+        self.crashes += 1;
+        let crashes_max = asked.crashes_max(self);
+        if self.cancelling {
+            self.finish(Phase::Cancelled, limits::RETENTION, moment);
+            return Limited::No;
+        }
+        if self.crashes < crashes_max {
+            self.lost(moment);
+            return Limited::No;
+        }
+        let failure = format!("its lease ran out {} times, unsettled: the limit is {crashes_max}", self.crashes);
+        if let Some(every) = self.work.every {
+            self.crashed_in_a_row += 1;
+            let at = moment.now.plus(crash_wait(every, self.crashed_in_a_row));
+            self.next(at, Some(&failure), moment);
+        } else {
+            self.error = Some(failure);
+            self.finish(Phase::Dead, limits::RETENTION, moment);
+        }
+        Limited::Yes
+    }
+}
+
+/// Twice as long for each occurrence in a row that ended at the crash limit, up to a day or the interval itself.
+fn crash_wait(every: Duration, in_a_row: u32) -> Duration {
+    every.saturating_mul(1 << in_a_row.min(31)).min(limits::CRASH_WAIT_MAX.max(every))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_perpetual_that_keeps_crashing_waits_up_to_a_day_or_its_interval() {
+        let minute = Duration::from_mins(1);
+        assert_eq!(crash_wait(minute, 1), 2 * minute);
+        assert_eq!(crash_wait(minute, 3), 8 * minute);
+        assert_eq!(crash_wait(minute, 40), limits::CRASH_WAIT_MAX);
+        assert_eq!(crash_wait(3 * limits::CRASH_WAIT_MAX, 2), 3 * limits::CRASH_WAIT_MAX);
+    }
+}

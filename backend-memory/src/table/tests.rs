@@ -1,0 +1,272 @@
+//! Properties of any sequence of calls: records and indexes agree, a call made twice is as made once, and the
+//! invariants that one table can show by itself.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use docket_core::{
+    Ack, AddAnswer, AddId, CancelId, Fence, HeartbeatAnswer, Key, KnownName, Lease, LeaseOrder, LeaseRequest,
+    ListFilter, Name, Names, NewTask, Outcome, Overrides, Payload, Queue, RequestId, RunAt, Suspects, Timestamp, Token,
+    WorkerId, WorkerRecord,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use super::{Asked, Table, Turn};
+
+const KEYS: usize = 6;
+const LEASE: Duration = Duration::from_secs(10);
+
+#[derive(Clone, Debug)]
+enum Call {
+    Add(Draft),
+    Schedule(Draft),
+    Lease {
+        count: usize,
+        names: usize,
+        one_suspect: bool,
+        earliest: bool,
+    },
+    /// A heartbeat or an ack of any lease there ever was.
+    Heartbeat(Index),
+    Ack(Index, Outcome),
+    Cancel(usize),
+    Requeue(usize),
+    /// Time passes, up to two leases.
+    Pass(u64),
+}
+
+#[derive(Clone, Debug)]
+struct Draft {
+    key: usize,
+    name: usize,
+    after_secs: u64,
+    perpetual: bool,
+    crashes_max: Option<u32>,
+}
+
+fn draft() -> impl Strategy<Value = Draft> {
+    let parts =
+        (0..KEYS, 0..2_usize, prop_oneof![Just(0), 0..20_u64], prop::bool::weighted(0.3), any::<Option<bool>>());
+    parts.prop_map(|(key, name, after_secs, perpetual, limit)| Draft {
+        key,
+        name,
+        after_secs,
+        perpetual,
+        crashes_max: limit.map(|low| if low { 1 } else { 3 }),
+    })
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    let after = Duration::from_secs(3);
+    prop_oneof![
+        Just(Outcome::Completed(None)),
+        Just(Outcome::Retry { after, error: "it failed".to_owned() }),
+        Just(Outcome::Snooze { after }),
+        Just(Outcome::Release),
+        Just(Outcome::Dead { error: "it is hopeless".to_owned() }),
+        Just(Outcome::Repeat { at: RunAt::In(after), args: Some(Payload::new("again")) }),
+        Just(Outcome::Cancelled),
+    ]
+}
+
+fn call() -> impl Strategy<Value = Call> {
+    prop_oneof![
+        3 => draft().prop_map(Call::Add),
+        2 => draft().prop_map(Call::Schedule),
+        6 => (1..4_usize, 1..3_usize, any::<bool>(), any::<bool>())
+            .prop_map(|(count, names, one_suspect, earliest)| Call::Lease { count, names, one_suspect, earliest }),
+        2 => any::<Index>().prop_map(Call::Heartbeat),
+        5 => (any::<Index>(), outcome()).prop_map(|(lease, outcome)| Call::Ack(lease, outcome)),
+        1 => (0..KEYS).prop_map(Call::Cancel),
+        1 => (0..KEYS).prop_map(Call::Requeue),
+        4 => (0..20_u64).prop_map(Call::Pass),
+    ]
+}
+
+/// A table, its time, and every lease it ever gave.
+struct Scene {
+    table: Table,
+    now: Timestamp,
+    leases: Vec<Lease>,
+    newest: HashMap<Key, Fence>,
+}
+
+fn key(n: usize) -> Key {
+    Key::new(format!("key-{n}")).unwrap()
+}
+
+fn name(n: usize) -> Name {
+    Name::new(format!("name-{n}")).unwrap()
+}
+
+fn task(draft: &Draft) -> NewTask {
+    NewTask {
+        key: key(draft.key),
+        add_id: AddId::unique(),
+        name: name(draft.name),
+        queue: Queue::new(format!("queue-{}", draft.key % 2)).unwrap(),
+        args: Payload::new("args"),
+        run_at: RunAt::In(Duration::from_secs(draft.after_secs)),
+        every: draft.perpetual.then_some(Duration::from_secs(5)),
+        overrides: Overrides { attempts_max: None, crashes_max: draft.crashes_max },
+    }
+}
+
+fn request(count: usize, names: usize, suspects: Suspects, order: LeaseOrder) -> LeaseRequest {
+    let queues = vec![Queue::new("queue-0").unwrap(), Queue::new("queue-1").unwrap()];
+    LeaseRequest {
+        request: RequestId::unique(),
+        worker: WorkerRecord {
+            id: WorkerId::new("worker").unwrap(),
+            queues: queues.clone(),
+            names: Vec::new(),
+            concurrency: count,
+            running: 0,
+            settled: 0,
+            ttl: LEASE,
+        },
+        queues,
+        names: Names::Known((0..names).map(|n| KnownName { name: name(n), crashes_max: 4 }).collect()),
+        count,
+        suspects,
+        lease: LEASE,
+        wait: Duration::ZERO,
+        order,
+    }
+}
+
+impl Scene {
+    fn new() -> Self {
+        let now = Timestamp::from_micros(1_000_000);
+        Self { table: Table::new(1_000), now, leases: Vec::new(), newest: HashMap::new() }
+    }
+
+    /// Makes a call, and the same call again: as after a lost reply.
+    fn make(&mut self, call: &Call) {
+        match call {
+            Call::Add(draft) => {
+                let task = task(draft);
+                let answer = self.twice(|table, now| table.add(&task, now).unwrap());
+                let state = self.table.get(&task.key, self.now).unwrap().state;
+                assert!(answer != AddAnswer::Added || !state.is_finished(), "added, and {state}");
+            }
+            Call::Schedule(draft) => {
+                let task = task(draft);
+                self.twice(|table, now| table.schedule(&task, now).unwrap());
+            }
+            Call::Lease { count, names, one_suspect, earliest } => {
+                let suspects = if *one_suspect { Suspects::One } else { Suspects::None };
+                let order = if *earliest { LeaseOrder::Earliest } else { LeaseOrder::Precedence };
+                self.lease(&request(*count, *names, suspects, order), *names);
+            }
+            Call::Heartbeat(lease) => {
+                let Some(token) = self.token(*lease) else { return };
+                let answer = self.twice(|table, now| table.extend(&token, LEASE, now));
+                assert!(answer == HeartbeatAnswer::Lost || self.newest[&token.key] == token.fence, "two live leases");
+            }
+            Call::Ack(lease, outcome) => {
+                let Some(token) = self.token(*lease) else { return };
+                let ack = Ack { token, outcome: outcome.clone(), attempts_max: 3, retention: 2 * LEASE };
+                self.twice(|table, now| table.ack(&ack, now));
+            }
+            Call::Cancel(n) => {
+                let id = CancelId::unique();
+                self.twice(|table, now| table.cancel(&key(*n), id, now));
+            }
+            Call::Requeue(n) => {
+                let fence = self.table.get(&key(*n), self.now).and_then(|view| view.fence);
+                self.twice(|table, now| table.requeue(&key(*n), fence, now));
+            }
+            Call::Pass(secs) => self.now = self.now.plus(Duration::from_secs(*secs)),
+        }
+    }
+
+    fn lease(&mut self, request: &LeaseRequest, names: usize) {
+        let asked = Asked::new(request);
+        let leases = self.twice(|table, now| table.lease(&asked, Turn::Last, now).reply.leases);
+        assert!(leases.len() <= request.count);
+        let suspects = leases.iter().filter(|lease| lease.crashes >= 2).count();
+        assert!(suspects <= usize::from(request.suspects == Suspects::One), "{suspects} suspects");
+        for lease in &leases {
+            assert!(lease.due_at <= self.now, "early by {:?}", lease.due_at.since(self.now));
+            assert!((0..names).any(|n| name(n) == lease.name), "nobody asked for {}", lease.name);
+            let newest = self.newest.values().max().copied();
+            assert!(Some(lease.token.fence) > newest, "the fence went back");
+            self.newest.insert(lease.token.key.clone(), lease.token.fence);
+        }
+        self.leases.extend(leases);
+    }
+
+    fn token(&self, lease: Index) -> Option<Token> {
+        (!self.leases.is_empty()).then(|| lease.get(&self.leases).token.clone())
+    }
+
+    fn twice<T: PartialEq + std::fmt::Debug>(&mut self, step: impl Fn(&mut Table, Timestamp) -> T) -> T {
+        let first = step(&mut self.table, self.now);
+        let after_first = self.everything();
+        assert_eq!(step(&mut self.table, self.now), first, "the answer of the repetition");
+        assert_eq!(self.everything(), after_first, "the effect of the repetition");
+        first
+    }
+
+    fn everything(&self) -> String {
+        let page = self.table.list(&ListFilter::default(), None, 1_000, self.now).unwrap();
+        format!("{:?} {page:?}", self.table.counters)
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_sequence_of_calls_keeps_the_invariants(calls in vec(call(), 1..60)) {
+        let mut scene = Scene::new();
+        for call in &calls {
+            scene.make(call);
+            let defects = scene.table.audit();
+            prop_assert!(defects.is_empty(), "after {call:?}: {defects:#?}");
+        }
+    }
+
+    #[test]
+    fn pages_show_every_task_once(drafts in vec(draft(), 1..30), limit in 1..5_usize) {
+        let mut scene = Scene::new();
+        for (n, draft) in drafts.iter().enumerate() {
+            let task = NewTask { key: key(n), ..task(draft) };
+            scene.table.add(&task, scene.now).unwrap();
+            if n % 3 == 0 {
+                scene.lease(&request(1, 2, Suspects::One, LeaseOrder::Precedence), 2);
+            }
+            if n % 5 == 0 {
+                scene.table.cancel(&key(n), CancelId::unique(), scene.now);
+            }
+        }
+        let (mut cursor, mut keys) = (None, Vec::new());
+        loop {
+            let page = scene.table.list(&ListFilter::default(), cursor.as_ref(), limit, scene.now).unwrap();
+            keys.extend(page.tasks.into_iter().map(|task| task.key));
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        keys.sort();
+        let mut all: Vec<_> = (0..drafts.len()).map(key).collect();
+        all.sort();
+        prop_assert_eq!(keys, all);
+    }
+}
+
+/// An audit that finds nothing proves nothing unless it can find something.
+#[test]
+fn the_audit_sees_a_record_that_changed_beside_its_index() {
+    let mut scene = Scene::new();
+    scene.make(&Call::Add(Draft { key: 1, name: 0, after_secs: 5, perpetual: false, crashes_max: None }));
+    assert!(scene.table.audit().is_empty());
+    scene.table.records.get_mut(&key(1)).unwrap().visible_at = scene.now;
+    assert_eq!(scene.table.audit(), ["the record key-1 (Queued) is not in its index"]);
+    scene.table.records.remove(&key(1));
+    assert_eq!(scene.table.audit().len(), 2, "{:?}", scene.table.audit());
+}

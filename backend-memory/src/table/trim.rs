@@ -1,0 +1,29 @@
+//! Finished, retention over → absent.
+
+use docket_core::{Key, Timestamp, limits};
+
+use super::Table;
+use super::indexes::Shelf;
+
+impl Table {
+    /// Takes finished records away: those over their time, and the oldest beyond the bound; a bounded number a call.
+    /// Answers how many of them were dead.
+    pub(crate) fn trim(&mut self, now: Timestamp) -> u64 {
+        let mut left = limits::TRIM_ITEMS_MAX;
+        left -= self.trim_shelf(Shelf::Finished, limits::FINISHED_MAX, left, now);
+        self.trim_shelf(Shelf::Dead, limits::DEAD_MAX, left, now) as u64
+    }
+
+    fn trim_shelf(&mut self, which: Shelf, kept_max: usize, trimmed_max: usize, now: Timestamp) -> usize {
+        let line = self.indexes.shelf(which);
+        let beyond = line.len().saturating_sub(kept_max);
+        let over =
+            |(n, ((expires_at, _), _)): &(usize, (&super::record::Place, &Key))| *n < beyond || *expires_at <= now;
+        let keys: Vec<Key> =
+            line.iter().enumerate().take(trimmed_max).take_while(over).map(|(_, (_, key))| key.clone()).collect();
+        for key in &keys {
+            self.remove(key);
+        }
+        keys.len()
+    }
+}

@@ -1,0 +1,154 @@
+//! How a lease call waits: until it is told, until the next due time it knows of, or until its wait ends.
+//!
+//! Looking and sitting down to wait happen under one lock, so no wake-up can fall between them. What becomes visible
+//! wakes one waiter that could lease it, and only if none would look in time by itself. Whoever gets up, by an answer,
+//! by the end of its wait or because its call was dropped, hands over what it would have looked at.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use docket_core::{LeaseReply, Swept, Timestamp, limits};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use crate::backend::{Shared, notify};
+use crate::table::{Asked, Look, Turn, Wake};
+
+/// Leases, waiting as long as the request says.
+///
+/// # Cancel safety
+///
+/// Dropped while it waits, it has taken nothing, and a wake-up meant for it goes to another waiter.
+pub(crate) async fn lease(shared: &Arc<Shared>, asked: Asked) -> LeaseReply {
+    let end = Instant::now() + asked.wait.min(limits::DELAY_MAX);
+    let mut seat = Seat { shared, asked: Arc::new(asked), waiter: None };
+    let mut swept = Swept::default();
+    loop {
+        // A request for nothing is answered at once.
+        let turn = if seat.asked.count == 0 || Instant::now() >= end { Turn::Last } else { Turn::MayWait };
+        let (Look { reply, answered }, rest) = seat.look(turn);
+        absorb(&mut swept, &reply.swept);
+        let Some((_, told)) = seat.waiter.as_ref().filter(|_| !answered) else {
+            return LeaseReply { swept, ..reply };
+        };
+        let due = rest.map_or(end, |rest| end.min(Instant::now() + rest));
+        tokio::select! {
+            () = told.notified() => {}
+            () = sleep_until(due) => {}
+        }
+    }
+}
+
+/// What the looks of one call did on the way is told in its one answer.
+fn absorb(all: &mut Swept, look: &Swept) {
+    all.crashed += look.crashed;
+    all.limited.extend_from_slice(&look.limited);
+    all.dead_trimmed += look.dead_trimmed;
+}
+
+/// A lease call's place among those who wait, from its first look that brought nothing.
+struct Seat<'a> {
+    shared: &'a Arc<Shared>,
+    asked: Arc<Asked>,
+    waiter: Option<(WaiterId, Arc<Notify>)>,
+}
+
+impl Seat<'_> {
+    /// Looks, and sits down or gets up; says how long the next due time is away, if time passes by itself.
+    fn look(&mut self, turn: Turn) -> (Look, Option<Duration>) {
+        let mut docket = self.shared.lock();
+        let now = docket.clock.now();
+        let look = docket.table.lease(&self.asked, turn, now);
+        // Order matters: before others are told, so that nobody is told by himself.
+        if look.answered {
+            if let Some((id, _)) = self.waiter.take() {
+                docket.waiters.remove(id);
+            }
+        } else {
+            let armed = look.reply.next_visible.map(|rest| now.plus(rest));
+            let (id, told) = self.waiter.get_or_insert_with(|| docket.waiters.sit_down());
+            docket.waiters.arm(*id, Waiter { asked: self.asked.clone(), armed, notify: told.clone(), told: false });
+        }
+        let rest = look.reply.next_visible.filter(|_| !docket.clock.is_set());
+        let told = docket.tell(now);
+        drop(docket);
+        notify(&told);
+        (look, rest)
+    }
+}
+
+impl Drop for Seat<'_> {
+    /// Dropped in the middle of its wait: somebody else must look in its stead.
+    fn drop(&mut self) {
+        if let Some((id, _)) = self.waiter.take() {
+            let mut docket = self.shared.lock();
+            docket.waiters.remove(id);
+            docket.table.hand_over(&self.asked);
+            let now = docket.clock.now();
+            let told = docket.tell(now);
+            drop(docket);
+            notify(&told);
+        }
+    }
+}
+
+/// Those who wait, the longest first.
+#[derive(Default, Debug)]
+pub(crate) struct Waiters {
+    waiting: BTreeMap<WaiterId, Waiter>,
+    seats: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct WaiterId(u64);
+
+#[derive(Debug)]
+struct Waiter {
+    asked: Arc<Asked>,
+    /// When it will look by itself.
+    armed: Option<Timestamp>,
+    notify: Arc<Notify>,
+    /// It has been told and has not looked yet.
+    told: bool,
+}
+
+impl Waiters {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// The one to tell that something becomes visible, unless somebody looks in time anyway.
+    pub(crate) fn choose(&mut self, wake: &Wake, now: Timestamp) -> Option<Arc<Notify>> {
+        let wants = |waiter: &&mut Waiter| waiter.asked.wants(&wake.lane, wake.kind);
+        let looks_in_time = |waiter: &mut Waiter| waiter.told || waiter.armed.is_some_and(|armed| armed <= wake.at);
+        if wake.at > now && self.waiting.values_mut().filter(wants).any(looks_in_time) {
+            return None;
+        }
+        let waiter = self.waiting.values_mut().filter(wants).find(|waiter| !waiter.told)?;
+        waiter.told = true;
+        Some(waiter.notify.clone())
+    }
+
+    /// Everyone, when time itself has been moved.
+    #[cfg(feature = "testing")]
+    pub(crate) fn choose_all(&mut self) -> Vec<Arc<Notify>> {
+        self.waiting.values().map(|waiter| waiter.notify.clone()).collect()
+    }
+
+    fn sit_down(&mut self) -> (WaiterId, Arc<Notify>) {
+        self.seats += 1;
+        (WaiterId(self.seats), Arc::default())
+    }
+
+    fn arm(&mut self, id: WaiterId, waiter: Waiter) {
+        self.waiting.insert(id, waiter);
+    }
+
+    fn remove(&mut self, id: WaiterId) {
+        self.waiting.remove(&id);
+    }
+}
