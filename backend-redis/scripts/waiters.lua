@@ -101,7 +101,9 @@ end
 
 -- Notes who waits, and answers the moment at which it must look again by itself, if there is one.
 local function start_waiting(req, indexes)
-  local gone = call('ZRANGEBYSCORE', P .. 'waiting', '-inf', whole(server_now()), 'LIMIT', 0, TRIM_ITEMS_MAX)
+  -- Not those that are about to look for the last time: they still have to hand over.
+  local long_ago = whole(server_now() - 5000000)
+  local gone = call('ZRANGEBYSCORE', P .. 'waiting', '-inf', long_ago, 'LIMIT', 0, TRIM_ITEMS_MAX)
   if #gone > 0 then chunked('ZREM', P .. 'waiting', gone) end
   call('ZADD', P .. 'waiting', whole(server_now() + req.block), req.waiter)
   call('DEL', P .. 'p:' .. req.waiter)

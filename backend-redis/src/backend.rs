@@ -108,7 +108,7 @@ impl RedisBackend {
         loop {
             let left = end.saturating_duration_since(Instant::now());
             if left < Duration::from_millis(1) {
-                return Ok(self.look(request, Look::Last).await?.reply);
+                return Ok(self.look(request, Look::Last(Some(waiter.listed_as()))).await?.reply);
             }
             let block = left.min(request::longest_block(&lists));
             let looked = self.look(request, Look::Waiting { waiter: waiter.listed_as(), block, lists: &lists }).await?;
@@ -179,7 +179,7 @@ impl QueueBackend for RedisBackend {
     async fn lease(&self, request: &LeaseRequest) -> Result<LeaseReply> {
         request::check(request)?;
         if request.wait.is_zero() {
-            return Ok(self.look(request, Look::Last).await?.reply);
+            return Ok(self.look(request, Look::Last(None)).await?.reply);
         }
         let waiter = self.waiters.take();
         // With an error the waiter is dropped: it leaves the server's list by itself.
@@ -208,7 +208,7 @@ impl QueueBackend for RedisBackend {
         call.number(i32::from(next.is_some()));
         if let Some(next) = next {
             request::check(next)?;
-            request::write(&mut call, next, Look::Last)?;
+            request::write(&mut call, next, Look::Last(None))?;
         }
         let mut fields = self.run(&call, operation).await?;
         let mut answers = fields.list()?;

@@ -17,8 +17,8 @@ const MANY_LANES_WAIT: Duration = Duration::from_secs(1);
 /// Whether this look is the answer, or may be followed by a wait.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Look<'a> {
-    /// Its answer is the answer of the call.
-    Last,
+    /// Its answer is the answer of the call, and ends the wait of this waiter, if there was one.
+    Last(Option<&'a str>),
     /// If it takes nothing, the waiter of this name blocks for so long.
     Waiting { waiter: &'a str, block: Duration, lists: &'a [String] },
 }
@@ -60,8 +60,8 @@ pub(crate) fn write(call: &mut Call, request: &LeaseRequest, look: Look<'_>) -> 
     call.text(if request.order == LeaseOrder::Earliest { "earliest" } else { "precedence" });
     call.micros(request.lease).number(request.count.min(limits::BATCH_ITEMS_MAX));
     let lists = match look {
-        Look::Last => {
-            call.text("1").text("").number(0);
+        Look::Last(waiter) => {
+            call.text("1").text(waiter.unwrap_or("")).number(0);
             &[][..]
         }
         Look::Waiting { waiter, block, lists } => {
