@@ -84,9 +84,10 @@ macro_rules! each_case {
         }
         bound {
             oversized_args_do_not_spoil_the_batch oversized_args_cannot_be_scheduled args_of_a_mebibyte_are_taken
-            an_oversized_result_is_refused_alone a_long_error_is_cut_at_a_character
-            a_batch_of_too_many_items_is_refused_whole a_batch_of_too_many_bytes_is_refused_whole
-            a_refusal_names_the_limit a_full_batch_goes_through_a_whole_life a_lease_brings_a_batch_at_most
+            an_oversized_result_is_refused_alone oversized_args_cannot_be_repeated zero_never_means_infinite
+            a_long_error_is_cut_at_a_character a_batch_of_too_many_items_is_refused_whole
+            a_batch_of_too_many_bytes_is_refused_whole a_refusal_names_the_limit
+            a_full_batch_goes_through_a_whole_life a_lease_brings_a_batch_at_most
             a_lease_brings_fewer_tasks_rather_than_more_bytes a_request_of_too_many_names_is_refused
             finished_tasks_are_kept_for_their_retention a_queued_task_that_was_cancelled_is_kept_for_the_default
             the_dead_are_kept_longest unfinished_tasks_are_never_trimmed a_second_life_is_not_trimmed_with_the_first
@@ -99,7 +100,7 @@ macro_rules! each_case {
             the_last_attempt_of_a_cancelled_run_is_not_a_death a_cancelled_run_of_a_perpetual_is_its_last
             a_running_task_can_be_cancelled_twice a_finished_task_is_left_alone an_absent_key_is_not_found
             it_drops_the_follower it_drops_the_follower_of_a_lost_task a_schedule_after_it_makes_a_new_follower
-            it_leaves_other_tasks_alone
+            a_schedule_after_it_outlives_a_lost_run it_leaves_other_tasks_alone
         }
         clock {
             moving_it_wakes_every_waiter a_step_that_makes_nothing_due_leaves_waiters_waiting
@@ -221,7 +222,7 @@ macro_rules! each_case {
             lease_after_lost_reply lease_after_the_deadline lease_after_another_has_taken_it
             lease_after_some_were_settled lease_that_arrives_after_its_work_is_done
             lease_that_was_answered_with_nothing lease_that_waited_for_nothing lease_after_a_release
-            lease_is_known_by_its_request
+            lease_is_known_by_its_request lease_while_the_first_still_waits
         }
         requeue {
             a_dead_task_lives_again it_is_the_same_task its_counts_start_again what_killed_it_stays_on_the_record
@@ -252,16 +253,20 @@ macro_rules! each_case {
             another_docket_is_another_world
         }
         wait {
-            two_adds_wake_two_waiters what_a_lease_leaves_wakes_the_next_waiter
-            what_a_passer_by_leaves_wakes_a_waiter what_an_ack_leaves_wakes_a_waiter
-            a_wake_up_goes_to_who_can_take_the_task one_task_ends_one_wait
+            a_waiter_whose_wait_ends_leaves_the_next_due_time_to_another
+            a_waiter_that_is_served_leaves_the_next_due_time_to_another
+            a_waiter_that_is_dropped_leaves_the_next_due_time_to_another
+            a_waiter_that_dies_with_its_task_leaves_it_to_another two_adds_wake_two_waiters
+            what_a_lease_leaves_wakes_the_next_waiter what_a_passer_by_leaves_wakes_a_waiter
+            what_an_ack_leaves_wakes_a_waiter a_wake_up_goes_to_who_can_take_the_task one_task_ends_one_wait
             a_waiter_that_was_dropped_takes_nothing_with_it a_waiter_that_is_dropped_when_woken_loses_no_task
-            an_add_wakes_a_waiter_within_milliseconds a_cancel_that_promotes_nothing_wakes_nobody
-            a_scheduled_task_starts_on_time a_task_scheduled_meanwhile_starts_on_time
-            a_task_scheduled_before_the_next_one_starts_on_time a_retried_task_starts_on_time
-            a_lost_task_starts_on_time many_waiters_start_on_time
-            a_waiter_whose_wait_ends_leaves_the_next_due_time_to_another a_wait_ends_at_its_bound
-            without_a_wait_the_answer_comes_at_once an_add_wakes_a_waiter a_waiter_of_any_name_is_woken
+            a_worker_of_thousands_of_lanes_is_woken an_add_wakes_a_waiter_within_milliseconds
+            a_cancel_that_promotes_nothing_wakes_nobody a_scheduled_task_starts_on_time
+            a_task_scheduled_meanwhile_starts_on_time a_task_scheduled_before_the_next_one_starts_on_time
+            a_retried_task_starts_on_time a_lost_task_starts_on_time many_waiters_start_on_time
+            a_wait_ends_at_its_bound without_a_wait_the_answer_comes_at_once a_task_put_off_starts_on_time
+            the_next_occurrence_starts_on_time a_name_seen_for_the_first_time_starts_on_time
+            a_task_lost_after_a_renewal_starts_on_time an_add_wakes_a_waiter a_waiter_of_any_name_is_woken
             a_schedule_wakes_a_waiter a_move_wakes_a_waiter a_requeue_wakes_a_waiter a_release_wakes_a_waiter
             a_retry_wakes_a_waiter a_promoted_follower_wakes_a_waiter a_lost_lease_wakes_a_waiter
             what_is_ready_is_not_waited_for some_are_enough_to_end_a_wait a_wake_up_is_kept_while_nobody_waits

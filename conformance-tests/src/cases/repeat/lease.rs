@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use docket_core::{HeartbeatAnswer, LeaseRequest, Outcome, State, limits};
 
-use crate::stage::{Ask, LEASE, SECOND, Stage, ask, keys, task};
+use crate::stage::{Ask, LEASE, LONG_WAIT, SECOND, Stage, ask, keys, task};
 
 pub(crate) async fn lease_after_lost_reply(stage: Stage) {
     stage.add_many(5).await;
@@ -98,4 +98,15 @@ pub(crate) async fn lease_is_known_by_its_request(stage: Stage) {
     let first = stage.lease(&request).await.leases;
     let again = stage.lease(&LeaseRequest { count: 2, ..request }).await.leases;
     assert_eq!(keys(&again), keys(&first));
+}
+
+/// The connection broke while the call waited; the store does not know, and its repetition waits beside it.
+pub(crate) async fn lease_while_the_first_still_waits(stage: Stage) {
+    let request = ask(1).by("waiter").waiting(LONG_WAIT);
+    let (lost, repeated) = (stage.waiting(request.clone()).await, stage.waiting(request).await);
+    stage.add("a").await;
+    stage.add("b").await;
+    let (lost, repeated) = (lost.lease().await, repeated.lease().await);
+    assert_eq!(lost.token, repeated.token, "one request takes once");
+    stage.take_one().await;
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket_core::{LeaseRequest, State};
+use docket_core::{LeaseRequest, State, limits};
 use tokio::time::{Instant, sleep};
 
 use crate::stage::{Ask, Edit, LONG_WAIT, SOON, Stage, ask, completed, key, keys, settle, task};
@@ -99,4 +99,14 @@ pub(crate) async fn a_waiter_that_is_dropped_when_woken_loses_no_task(stage: Sta
             }
         }
     }
+}
+
+/// More lanes than a store may want to watch at once.
+pub(crate) async fn a_worker_of_thousands_of_lanes_is_woken(stage: Stage) {
+    let names: Vec<String> = (0..limits::LEASE_NAMES_MAX).map(|n| format!("name-{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let request = ask(1).by("waiter").names(&names).queues(&["q1", "q2", "q3"]).waiting(LONG_WAIT);
+    let waiter = stage.waiting(request).await;
+    stage.add(task("a").name("name-999").queue("q3")).await;
+    assert_eq!(keys(&waiter.reply().await.leases), ["a"]);
 }

@@ -2,25 +2,12 @@
 
 use std::time::Duration;
 
-use docket_core::LeaseRequest;
+use docket_core::{Heartbeat, LeaseRequest};
 use tokio::time::{Instant, sleep};
 
-use crate::stage::{Ask, Edit, SECOND, SOON, Stage, Waiter, ask, keys, retry, task};
+use crate::stage::{Ask, Edit, LONG_WAIT, SECOND, SOON, Stage, ask, keys, repeat_in, retry, task};
 
-use super::{A_WHILE, still_waiting};
-
-/// How far in the future a case puts a task when it shows that it starts on time.
-const SHORTLY: Duration = Duration::from_millis(300);
-/// How late a start may be. Far above what a store needs, far below any interval at which one could look again.
-const LATE_MAX: Duration = Duration::from_millis(400);
-
-/// Takes what the waiter brings, which must be there at this moment, and not before.
-async fn on_time(waiter: Waiter, due: Instant) {
-    let lease = waiter.lease().await;
-    let late = Instant::now().saturating_duration_since(due);
-    assert!(late < LATE_MAX, "{} started {late:?} late", lease.token.key);
-    assert!(lease.leased_at >= lease.due_at, "and not early");
-}
+use super::{LATE_MAX, SHORTLY, on_time, still_waiting};
 
 pub(crate) async fn an_add_wakes_a_waiter_within_milliseconds(stage: Stage) {
     let stage = stage.with_running_clock().await;
@@ -101,17 +88,6 @@ pub(crate) async fn many_waiters_start_on_time(stage: Stage) {
     }
 }
 
-/// One waiter watches the next due time for all; when its wait ends, another must watch.
-pub(crate) async fn a_waiter_whose_wait_ends_leaves_the_next_due_time_to_another(stage: Stage) {
-    let stage = stage.with_running_clock().await;
-    let brief = stage.waiting(ask(1).by("brief").waiting(A_WHILE)).await;
-    let patient = stage.waiter("patient").await;
-    stage.add(task("a").after(SHORTLY)).await;
-    let due = Instant::now() + SHORTLY;
-    assert!(brief.reply().await.leases.is_empty());
-    on_time(patient, due).await;
-}
-
 pub(crate) async fn a_wait_ends_at_its_bound(stage: Stage) {
     let stage = stage.with_running_clock().await;
     let start = Instant::now();
@@ -126,4 +102,40 @@ pub(crate) async fn without_a_wait_the_answer_comes_at_once(stage: Stage) {
     let start = Instant::now();
     assert!(stage.lease(&ask(1)).await.leases.is_empty());
     assert!(start.elapsed() < SOON);
+}
+
+pub(crate) async fn a_task_put_off_starts_on_time(stage: Stage) {
+    let stage = stage.with_running_clock().await;
+    stage.add(task("a").after(SHORTLY / 2)).await;
+    let waiter = stage.waiter("waiter").await;
+    stage.schedule(task("a").after(SHORTLY)).await;
+    on_time(waiter, Instant::now() + SHORTLY).await;
+}
+
+pub(crate) async fn the_next_occurrence_starts_on_time(stage: Stage) {
+    let stage = stage.with_running_clock().await;
+    let lease = stage.running(task("chain").every(SECOND * 60)).await;
+    let waiter = stage.waiter("waiter").await;
+    stage.settle(&lease, repeat_in(SHORTLY)).await;
+    on_time(waiter, Instant::now() + SHORTLY).await;
+}
+
+pub(crate) async fn a_name_seen_for_the_first_time_starts_on_time(stage: Stage) {
+    let stage = stage.with_running_clock().await;
+    let waiter = stage.waiting(ask(1).by("waiter").any_name().waiting(LONG_WAIT)).await;
+    stage.add(task("a").name("brand_new").after(SHORTLY)).await;
+    on_time(waiter, Instant::now() + SHORTLY).await;
+}
+
+/// The waiter has noted the old deadline; the renewal moved it, and then the worker died.
+pub(crate) async fn a_task_lost_after_a_renewal_starts_on_time(stage: Stage) {
+    let stage = stage.with_running_clock().await;
+    stage.add("a").await;
+    let short = LeaseRequest { lease: SHORTLY, ..ask(1) };
+    let token = stage.lease(&short).await.leases.remove(0).token;
+    let waiter = stage.waiter("waiter").await;
+    let beat = Heartbeat { worker: short.worker, tokens: vec![token], lease: SHORTLY * 2 };
+    stage.store().heartbeat(&beat).await.expect("a heartbeat is answered");
+    let due = Instant::now() + SHORTLY * 2;
+    on_time(waiter, due).await;
 }
