@@ -1,2 +1,64 @@
-//! The `docket` command.
-fn main() {}
+//! The `docket` command: a thin shell over the library. Data goes to stdout, remarks and logs to stderr.
+
+mod add;
+mod args;
+mod doctor;
+mod end;
+mod operate;
+mod output;
+mod place;
+mod read;
+mod shapes;
+mod smoke;
+mod worker;
+
+use std::io::{self, IsTerminal as _};
+use std::process::ExitCode;
+
+use args::{Args, Verb};
+use clap::Parser as _;
+use end::{End, Outcome};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    start_log(&args.verb);
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return End::failed(format!("could not start the runtime: {error}")).report(),
+    };
+    let end = runtime.block_on(run(args));
+    // A handler that blocks its thread must not hold up a worker that was told to leave.
+    runtime.shutdown_background();
+    match end {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(end) => end.report(),
+    }
+}
+
+async fn run(args: Args) -> Outcome {
+    let place = &args.place;
+    match args.verb {
+        Verb::Worker(args) => worker::worker(place, args).await,
+        Verb::Add(args) => add::add(place, args).await,
+        Verb::Show { key, format } => read::show(place, &key, format).await,
+        Verb::Ls(args) => read::list(place, args).await,
+        Verb::Stats(format) => read::stats(place, format).await,
+        Verb::Workers(format) => read::workers(place, format).await,
+        Verb::Cancel { key } => operate::cancel(place, &key).await,
+        Verb::Requeue { keys } => operate::requeue(place, &keys).await,
+        Verb::Clear { yes } => operate::clear(place, yes).await,
+        Verb::Doctor(format) => doctor::doctor(place, format).await,
+    }
+}
+
+/// Logs to stderr what `RUST_LOG` asks for: by default a worker's own words, and of the other verbs only warnings.
+fn start_log(verb: &Verb) {
+    let default = if matches!(verb, Verb::Worker(_)) { "info" } else { "warn" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+}

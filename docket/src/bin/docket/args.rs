@@ -1,0 +1,209 @@
+//! The command line: verbs, arguments, and the checks that need no store.
+
+use std::time::Duration;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use docket::{Key, Name, Payload, Queue, RunAt, State, Timestamp, parse_duration};
+
+/// Durable background work: add tasks, run them, look after them.
+///
+/// Exit codes: 0 ok, 1 failed, 2 usage, 3 store unreachable, 4 not found.
+#[derive(Parser, Debug)]
+#[command(name = "docket", version)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Which docket in which store.
+#[derive(ClapArgs)]
+pub(crate) struct Place {
+    /// The store: redis://, rediss://, valkey://, unix:// or memory://
+    #[arg(long, global = true, env = "DOCKET_URL", hide_env_values = true, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// The docket's name: tasks of different dockets never meet [default: plyr]
+    #[arg(long, global = true, env = "DOCKET_NAME", value_name = "NAME")]
+    pub(crate) docket: Option<String>,
+}
+
+impl std::fmt::Debug for Place {
+    /// Without the URL, which may carry a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Place").field("docket", &self.docket).finish_non_exhaustive()
+    }
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Verb {
+    /// Run a worker, which knows trace, fail, sleep and the tasks that are configured
+    Worker(WorkerArgs),
+    /// Add a task and print its key
+    Add(AddArgs),
+    /// Show one task
+    Show {
+        key: Key,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// List tasks
+    Ls(ListArgs),
+    /// Count tasks by queue, name and state
+    Stats(Format),
+    /// List the live workers
+    Workers(Format),
+    /// Cancel a task: at once if it is not running, else its run is told
+    Cancel { key: Key },
+    /// Give dead tasks another life
+    Requeue {
+        #[arg(required = true, value_name = "KEY")]
+        keys: Vec<Key>,
+    },
+    /// Take everything of this docket away
+    Clear {
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Look at the store: what in it can lose tasks (exit code 1 if something can)
+    Doctor(Format),
+}
+
+#[derive(ClapArgs, Debug)]
+pub(crate) struct WorkerArgs {
+    /// Queues to serve, in order of precedence [default: those of its tasks]
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    pub(crate) queues: Vec<Queue>,
+    /// Tasks to run at once [default: 10]
+    #[arg(long, value_name = "N")]
+    pub(crate) concurrency: Option<usize>,
+    /// End when nothing is ready, running or due within a minute
+    #[arg(long)]
+    pub(crate) until_finished: bool,
+}
+
+#[derive(ClapArgs, Debug)]
+pub(crate) struct AddArgs {
+    /// The task type
+    pub(crate) name: Name,
+    /// Its arguments as JSON
+    #[arg(value_name = "ARGS-JSON", value_parser = json, default_value = "{}")]
+    pub(crate) args: Payload,
+    /// Its identity: adding it again is then harmless [default: a new one]
+    #[arg(long)]
+    pub(crate) key: Option<Key>,
+    /// Not before this long from now, e.g. 10s, 5m, 1h30m
+    #[arg(long = "in", value_name = "DURATION", value_parser = parse_duration, conflicts_with = "at", allow_hyphen_values = true)]
+    pub(crate) delay: Option<Duration>,
+    /// Not before this moment, e.g. 2030-01-31T12:00:00Z
+    #[arg(long, value_name = "RFC3339", value_parser = moment)]
+    pub(crate) at: Option<Timestamp>,
+    /// The queue [default: the one in which live workers expect the name]
+    #[arg(long)]
+    pub(crate) queue: Option<Queue>,
+}
+
+impl AddArgs {
+    pub(crate) fn run_at(&self) -> RunAt {
+        match (self.delay, self.at) {
+            (Some(delay), _) => RunAt::In(delay),
+            (None, Some(moment)) => RunAt::At(moment),
+            (None, None) => RunAt::Now,
+        }
+    }
+}
+
+#[derive(ClapArgs, Debug)]
+pub(crate) struct ListArgs {
+    /// Only those in this state
+    #[arg(long, value_parser = states())]
+    pub(crate) state: Option<State>,
+    /// Only those of this task type
+    #[arg(long)]
+    pub(crate) name: Option<Name>,
+    /// Tasks to list at most
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    pub(crate) limit: usize,
+    #[command(flatten)]
+    pub(crate) format: Format,
+}
+
+#[derive(ClapArgs, Clone, Copy, Debug)]
+pub(crate) struct Format {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn states() -> impl TypedValueParser<Value = State> {
+    PossibleValuesParser::new(State::ALL.map(State::as_str))
+        .try_map(|text| State::ALL.into_iter().find(|state| state.as_str() == text).ok_or("no such state"))
+}
+
+/// Checked, and sent as it was written: no number loses a digit on the way.
+fn json(text: &str) -> Result<Payload, String> {
+    match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+        Ok(_) => Ok(Payload::new(text.trim().as_bytes().to_vec())),
+        Err(error) => Err(format!("this is no JSON: {error}")),
+    }
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let moment: jiff::Timestamp =
+        text.parse().map_err(|error| format!("this is no moment like 2030-01-31T12:00:00Z: {error}"))?;
+    Ok(Timestamp::from_micros(moment.as_microsecond()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Args, String> {
+        Args::try_parse_from(line.split_whitespace()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_its_place() {
+        for (line, said) in [
+            ("docket add greet {\"a\":}", "no JSON: expected value at line 1 column 6"),
+            ("docket add greet {} --in soon", "\"soon\" is no duration like 2s"),
+            ("docket add greet {} --in -5s", "a duration is not"),
+            ("docket add greet {} --at tomorrow", "no moment like 2030-01-31T12:00:00Z"),
+            ("docket add greet {} --in 5s --at 2030-01-31T12:00:00Z", "cannot be used with"),
+            ("docket add a,b", "letters, digits"),
+            ("docket ls --state lost", "scheduled, ready, running, completed, dead, cancelled"),
+            ("docket requeue", "KEY"),
+        ] {
+            let error = parse(line).unwrap_err();
+            assert!(error.contains(said), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn args_are_sent_as_they_were_written() {
+        let Verb::Add(add) = parse("docket add greet {\"n\":12345678901234567890123}").unwrap().verb else { panic!() };
+        assert_eq!(add.args.as_bytes(), b"{\"n\":12345678901234567890123}");
+        let Verb::Add(add) = parse("docket add greet").unwrap().verb else { panic!() };
+        assert_eq!(add.args.as_bytes(), b"{}");
+    }
+
+    #[test]
+    fn a_moment_with_an_offset_is_the_same_moment() {
+        assert_eq!(moment("2030-01-31T13:00:00+01:00"), moment("2030-01-31T12:00:00Z"));
+    }
+
+    #[test]
+    fn debug_shows_no_part_of_the_url() {
+        let args = parse("docket stats --url redis://joe:secret@host").unwrap();
+        assert!(!format!("{args:?}").contains("secret"));
+    }
+}

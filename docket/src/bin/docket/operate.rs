@@ -1,0 +1,84 @@
+//! `docket cancel`, `docket requeue`, `docket clear`.
+
+use std::io::{self, BufRead as _, IsTerminal as _};
+
+use docket::{CancelAnswer, Docket, Existing, Key, RequeueAnswer};
+
+use crate::args::Place;
+use crate::end::{End, Outcome};
+use crate::output;
+
+/// Cancels one task, and prints what became of it.
+pub(crate) async fn cancel(place: &Place, key: &Key) -> Outcome {
+    let docket = place.open_shared("cancel").await?;
+    match docket.client().cancel(key).await? {
+        CancelAnswer::Cancelled => output::line("cancelled")?,
+        CancelAnswer::Cancelling => {
+            output::line("cancelling")?;
+            output::remark("it is running; its run has been told");
+        }
+        CancelAnswer::Finished(state) if state.as_str() == "cancelled" => output::line("cancelled")?,
+        CancelAnswer::Finished(state) => {
+            return Err(End::failed(format!("{key} is {state} already; nothing was changed")));
+        }
+        CancelAnswer::NotFound => return Err(no_such_task(key)),
+        other => return Err(End::failed(format!("the store answered {other:?}"))),
+    }
+    Ok(())
+}
+
+/// Requeues each task, and prints the keys of those that live again. The worst end of one is the end of all.
+pub(crate) async fn requeue(place: &Place, keys: &[Key]) -> Outcome {
+    let docket = place.open_shared("requeue").await?;
+    let mut end = Ok(());
+    for key in keys {
+        match requeue_one(&docket, key).await {
+            Ok(()) => output::line(key.as_str())?,
+            Err(worse) => {
+                if let Err(earlier) = std::mem::replace(&mut end, Err(worse)) {
+                    earlier.report();
+                }
+            }
+        }
+    }
+    end
+}
+
+async fn requeue_one(docket: &Docket, key: &Key) -> Outcome {
+    // The fence of the death that is there now: a repetition of this call never hits a later one.
+    let view = docket.store().get(key).await?.ok_or_else(|| no_such_task(key))?;
+    match docket.client().requeue(key, view.fence).await? {
+        RequeueAnswer::Requeued => Ok(()),
+        RequeueAnswer::Exists(Existing::In(state)) => {
+            Err(End::failed(format!("{key} is {state}, not dead; nothing was changed")))
+        }
+        RequeueAnswer::NotFound => Err(no_such_task(key)),
+        _ => Err(End::failed(format!("{key} is being cancelled, not dead; nothing was changed"))),
+    }
+}
+
+/// Takes everything away, after asking, and prints how many tasks that were.
+pub(crate) async fn clear(place: &Place, yes: bool) -> Outcome {
+    if !yes && !io::stdin().is_terminal() {
+        return Err(End::usage("`docket clear` takes every task of the docket away; say --yes if that is meant"));
+    }
+    let docket = place.open_shared("clear").await?;
+    let name = docket.store().capabilities().docket;
+    if !yes && !confirmed(name.as_str())? {
+        return Err(End::failed("nothing was cleared"));
+    }
+    let cleared = docket.store().clear().await?;
+    output::line(&cleared.to_string())?;
+    Ok(())
+}
+
+fn confirmed(docket: &str) -> io::Result<bool> {
+    output::remark(&format!("this takes every task of the docket {docket} away; type its name to go on:"));
+    let mut typed = String::new();
+    io::stdin().lock().read_line(&mut typed)?;
+    Ok(typed.trim() == docket)
+}
+
+fn no_such_task(key: &Key) -> End {
+    End::not_found(format!("there is no task {key}"))
+}

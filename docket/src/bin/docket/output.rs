@@ -1,0 +1,38 @@
+//! Data to stdout, remarks to stderr.
+
+use std::io::{self, Write as _};
+
+use serde_json::Value;
+
+/// One line of data.
+pub(crate) fn line(text: &str) -> io::Result<()> {
+    writeln!(io::stdout().lock(), "{text}")
+}
+
+/// One JSON value.
+pub(crate) fn json(value: &Value) -> io::Result<()> {
+    line(&format!("{value:#}"))
+}
+
+/// A remark for the person at the terminal; no part of the data.
+#[expect(clippy::print_stderr, reason = "the one place for remarks")]
+pub(crate) fn remark(text: &str) {
+    eprintln!("docket: {text}");
+}
+
+/// Rows under a heading, in columns as wide as they need; the last one ends where it ends.
+pub(crate) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> io::Result<()> {
+    let mut widths = heading.map(|cell| cell.chars().count());
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut out = io::stdout().lock();
+    let heading = heading.map(str::to_owned);
+    for row in std::iter::once(&heading).chain(rows) {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        writeln!(out, "{}", cells.join("  ").trim_end())?;
+    }
+    Ok(())
+}

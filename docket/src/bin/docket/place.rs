@@ -1,0 +1,44 @@
+//! Opening the docket that the arguments name.
+
+use docket::Docket;
+
+use crate::args::Place;
+use crate::end::End;
+
+/// What opening accepts of the server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Accept {
+    /// One that keeps what it is given, unless `DOCKET_ACCEPT_EVICTION` says otherwise.
+    Safe,
+    /// Any: to report on it.
+    Any,
+}
+
+impl Place {
+    /// Opens it.
+    pub(crate) async fn open(&self, accept: Accept) -> Result<Docket, End> {
+        let said = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
+        let connect = Docket::connect(said(&self.url).unwrap_or_else(|| "memory://".to_owned()));
+        let connect = match said(&self.docket) {
+            Some(name) => connect.name(name),
+            None => connect,
+        };
+        let eviction_accepted = std::env::var("DOCKET_ACCEPT_EVICTION").is_ok_and(|text| text.trim() == "true");
+        let connect = if eviction_accepted { connect.accept_eviction() } else { connect };
+        let connect = if accept == Accept::Any { connect.unexamined() } else { connect };
+        Ok(connect.await?)
+    }
+
+    /// Opens it for a `verb` that works on what other processes see.
+    pub(crate) async fn open_shared(&self, verb: &str) -> Result<Docket, End> {
+        let docket = self.open(Accept::Safe).await?;
+        if docket.store().capabilities().shared {
+            return Ok(docket);
+        }
+        Err(End::usage(format!(
+            "`docket {verb}` needs a store that processes share, and a memory docket lives inside one process: no other \
+             sees its tasks. Give --url or DOCKET_URL, e.g. redis://localhost:6379/0; `docket demo` runs everything in \
+             one process"
+        )))
+    }
+}

@@ -1,0 +1,165 @@
+//! Giving the store what was taken in its place, once it answers again.
+//!
+//! What is ready is claimed by a lease on the memory docket first, so that the local worker cannot start it meanwhile.
+//! What is due later cannot be leased; it is added to the store and then cancelled here, early enough that the local
+//! worker cannot have come to it.
+
+use std::time::Duration;
+
+use docket_core::{Ack, AddAnswer, Error, ErrorKind, KnownName, Lease, LeaseOrder, LeaseRequest, ListFilter, Name};
+use docket_core::{CancelId, limits};
+use docket_core::{Names, NewTask, Outcome, RequestId, Result, RunAt, State, Store, Suspects, WorkerId, WorkerRecord};
+use tokio::time::timeout;
+
+use super::local::Local;
+
+/// How long one call to the store may take.
+const CALL_MAX: Duration = Duration::from_secs(5);
+/// A task due sooner than this is left to become ready: longer than a call, so that it cannot start during one.
+const LATER: Duration = Duration::from_secs(10);
+
+/// Whether there is something to hand over and the store answers. Asked before anything is claimed, so that nothing is
+/// held up by a store that is away.
+///
+/// # Cancel safety
+///
+/// Can be dropped at any time.
+pub(super) async fn is_back(local: &Local, store: &dyn Store) -> bool {
+    match local.to_hand_over().await {
+        Some(key) => bounded("ask whether the store is back", store.get(&key)).await.is_ok(),
+        None => false,
+    }
+}
+
+/// Hands over everything that is not running and not due in a moment. An error means that the store is away again.
+///
+/// # Cancel safety
+///
+/// What was claimed stays claimed for one lease length, then the local worker takes it.
+pub(super) async fn hand_over(local: &Local, store: &dyn Store) -> Result<()> {
+    hand_over_later(local, store).await?;
+    while hand_over_ready(local, store).await? {}
+    Ok(())
+}
+
+/// One batch of what is ready; says whether there may be more.
+async fn hand_over_ready(local: &Local, store: &dyn Store) -> Result<bool> {
+    let (mut leases, mut tasks) = (Vec::new(), Vec::new());
+    for lease in local.memory.lease(&claim(local)?).await?.leases {
+        if let Some(task) = local.added(&lease.token.key).await {
+            tasks.push(NewTask { run_at: RunAt::Now, ..with_attempts_left(local, task, lease.attempts) });
+            leases.push(lease);
+        }
+    }
+    if leases.is_empty() {
+        return Ok(false);
+    }
+    let end = add_all(local, store, &tasks).await;
+    let none = vec![Taken::No; leases.len()];
+    let acks: Vec<Ack> =
+        leases.iter().zip(end.as_ref().unwrap_or(&none)).map(|(lease, taken)| settle(lease, *taken)).collect();
+    local.memory.ack(&acks, None).await?;
+    Ok(end?.iter().all(|taken| *taken == Taken::Yes))
+}
+
+/// What is due later.
+async fn hand_over_later(local: &Local, store: &dyn Store) -> Result<()> {
+    let filter = ListFilter { state: Some(State::Scheduled), ..ListFilter::default() };
+    let page = local.memory.list(&filter, None, limits::BATCH_ITEMS_MAX).await?;
+    let mut tasks = Vec::new();
+    for view in page.tasks.into_iter().filter(|view| view.visible_at.since(page.now) > LATER) {
+        if let Some(task) = local.added(&view.key).await {
+            let run_at = RunAt::In(view.visible_at.since(page.now));
+            tasks.push(NewTask { run_at, ..with_attempts_left(local, task, view.attempts) });
+        }
+    }
+    for (task, taken) in tasks.iter().zip(add_all(local, store, &tasks).await?) {
+        if taken == Taken::Yes {
+            local.memory.cancel(&task.key, CancelId::unique()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the store has it now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Taken {
+    Yes,
+    No,
+}
+
+/// Adds `tasks` to the store; what it will never take is logged once and stays here.
+async fn add_all(local: &Local, store: &dyn Store, tasks: &[NewTask]) -> Result<Vec<Taken>> {
+    if tasks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let answers = bounded("hand tasks over", store.add(tasks)).await?;
+    let mut taken = Vec::with_capacity(tasks.len());
+    for (task, answer) in tasks.iter().zip(answers) {
+        taken.push(match answer {
+            Ok(AddAnswer::Added) => {
+                tracing::info!(key = %task.key, name = %task.name, "task handed over to the store");
+                Taken::Yes
+            }
+            // Its key is taken there: by itself, if the first answer was lost, or by an earlier task.
+            Ok(answer) => {
+                tracing::info!(key = %task.key, name = %task.name, ?answer, "the store has a task of this key already");
+                Taken::Yes
+            }
+            Err(error) if error.is_retryable() => Taken::No,
+            Err(error) => {
+                if local.refused(&task.key).await {
+                    tracing::error!(key = %task.key, name = %task.name, ?error, "the store refuses a task; it runs here");
+                }
+                Taken::No
+            }
+        });
+    }
+    Ok(taken)
+}
+
+/// A task that failed here has fewer attempts left there.
+fn with_attempts_left(local: &Local, mut task: NewTask, attempts: u32) -> NewTask {
+    if attempts > 0 {
+        let policy = local.registry.policy(&task.name).map(|policy| policy.attempts_max);
+        let attempts_max = task.overrides.attempts_max.or(policy).unwrap_or(1);
+        task.overrides.attempts_max = Some(attempts_max.saturating_sub(attempts).max(1));
+    }
+    task
+}
+
+fn settle(lease: &Lease, taken: Taken) -> Ack {
+    let outcome = match taken {
+        Taken::Yes => Outcome::Completed(None),
+        Taken::No => Outcome::Release,
+    };
+    Ack { token: lease.token.clone(), outcome, attempts_max: 1, retention: Duration::ZERO }
+}
+
+/// A lease on the memory docket in nobody's name but the hand-over's.
+fn claim(local: &Local) -> Result<LeaseRequest> {
+    let known = |name: &Name| KnownName { name: name.clone(), crashes_max: limits::CRASHES_MAX };
+    Ok(LeaseRequest {
+        request: RequestId::unique(),
+        worker: WorkerRecord {
+            id: WorkerId::new("hand-over")?,
+            queues: local.queues.clone(),
+            names: Vec::new(),
+            concurrency: limits::BATCH_ITEMS_MAX,
+            running: 0,
+            settled: 0,
+            ttl: limits::LEASE_MAX,
+        },
+        queues: local.queues.clone(),
+        names: Names::Known(local.registry.names().map(known).collect()),
+        count: limits::BATCH_ITEMS_MAX,
+        suspects: Suspects::None,
+        lease: CALL_MAX * 2,
+        wait: Duration::ZERO,
+        order: LeaseOrder::Earliest,
+    })
+}
+
+async fn bounded<T>(what: &'static str, call: impl Future<Output = Result<T>>) -> Result<T> {
+    timeout(CALL_MAX, call).await.unwrap_or_else(|_| Err(Error::new(ErrorKind::Unavailable, what, "no answer in time")))
+}

@@ -1,0 +1,226 @@
+//! The local worker, the hand-over, and their end.
+
+use std::fmt;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use docket_core::{Client, Error, Result, Settings, Store, Worker, worker};
+use tokio::runtime::Handle;
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::hand_over::{hand_over, is_back};
+use super::local::Local;
+
+/// How often it asks whether the store is back, while it holds something.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often it looks while shutting down.
+const SHUTDOWN_LOOK: Duration = Duration::from_millis(100);
+/// How long a stopped local worker may take to end; by its own bounds it takes less.
+const END_MAX: Duration = Duration::from_secs(5);
+
+/// What a service gives the local worker's handlers.
+pub(super) type With = Box<dyn Fn(worker::Builder) -> worker::Builder + Send + Sync>;
+
+/// Owns the one task that runs the local worker and hands tasks over.
+pub(crate) struct Keeper {
+    closing: CancellationToken,
+    closed: CancellationToken,
+}
+
+impl Keeper {
+    /// Checks that the local worker can be built, and starts keeping.
+    pub(super) fn start(local: Arc<Local>, client: Client, settings: &Settings, with: With) -> Result<Self> {
+        let runtime = Handle::try_current()
+            .map_err(|_| Error::config("set up the fallback", "it needs a tokio runtime; call it inside one"))?;
+        let keeping = Keeping { local, client, grace: settings.grace, settings: local_settings(settings), with };
+        keeping.worker()?;
+        let keeper = Self { closing: CancellationToken::new(), closed: CancellationToken::new() };
+        let (closing, closed) = (keeper.closing.clone(), keeper.closed.clone().drop_guard());
+        runtime.spawn(async move {
+            // Held to the end, also of a panic: a shutdown must not wait for ever.
+            let _closed = closed;
+            keeping.keep(&closing).await;
+        });
+        Ok(keeper)
+    }
+
+    pub(crate) async fn shutdown(&self) {
+        self.closing.cancel();
+        self.closed.cancelled().await;
+    }
+}
+
+impl Drop for Keeper {
+    /// Nobody waits for the end any longer, but it comes all the same.
+    fn drop(&mut self) {
+        self.closing.cancel();
+    }
+}
+
+impl fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keeper").field("closing", &self.closing.is_cancelled()).finish_non_exhaustive()
+    }
+}
+
+/// The local worker serves the queues of its tasks, and is given no time of its own at the end: the grace is spent
+/// before it is stopped, so that waiting tasks have their share of it.
+fn local_settings(settings: &Settings) -> Settings {
+    Settings { queues: Vec::new(), environment: None, grace: Duration::ZERO, ..settings.clone() }
+}
+
+struct Keeping {
+    local: Arc<Local>,
+    client: Client,
+    grace: Duration,
+    settings: Settings,
+    with: With,
+}
+
+impl Keeping {
+    fn worker(&self) -> Result<Worker> {
+        // Its own registry and settings come last: they are not the service's to replace.
+        (self.with)(Worker::builder(self.local.memory.clone()))
+            .registry(self.local.registry.clone())
+            .settings(self.settings.clone())
+            .client(self.client.clone())
+            .build()
+    }
+
+    /// Runs and hands over until closing, then once more within the grace.
+    async fn keep(self, closing: &CancellationToken) {
+        let mut running = None;
+        loop {
+            let left = self.local.left().await;
+            let wait = async {
+                if left.is_empty() {
+                    self.local.taken.notified().await;
+                } else {
+                    sleep(LOOK).await;
+                }
+            };
+            tokio::select! {
+                () = wait => {}
+                end = ended(&mut running) => {
+                    tracing::error!(?end, "the fallback's worker ended by itself; starting another");
+                    running = None;
+                    sleep(LOOK).await;
+                }
+                () = closing.cancelled() => break,
+            }
+            self.ensure_running(&mut running);
+            let back = tokio::select! {
+                back = is_back(&self.local, self.store()) => back,
+                () = closing.cancelled() => break,
+            };
+            if back {
+                self.hand_over().await;
+            }
+        }
+        self.finish(running).await;
+    }
+
+    fn ensure_running(&self, running: &mut Option<Running>) {
+        if running.is_none() {
+            match self.worker() {
+                Ok(worker) => *running = Some(Running::start(worker)),
+                Err(error) => tracing::error!(?error, "the fallback's worker cannot be built"),
+            }
+        }
+    }
+
+    async fn hand_over(&self) {
+        if let Err(error) = hand_over(&self.local, self.store()).await {
+            tracing::warn!(?error, "handing over failed; trying again");
+        }
+    }
+
+    fn store(&self) -> &dyn Store {
+        &**self.client.store()
+    }
+
+    async fn finish(&self, running: Option<Running>) {
+        self.local.close().await;
+        let drained = async {
+            while !self.local.left().await.is_empty() {
+                if is_back(&self.local, self.store()).await {
+                    self.hand_over().await;
+                }
+                sleep(SHUTDOWN_LOOK).await;
+            }
+        };
+        // Safe to lose: what is left is told below.
+        let _ = timeout_at(Instant::now() + self.grace, drained).await;
+        if let Some(running) = running {
+            running.end().await;
+        }
+        for (key, name) in self.local.left().await {
+            tracing::error!(%key, %name, "task left in the fallback at shutdown; it is lost with this process");
+        }
+    }
+}
+
+/// A local worker at work.
+struct Running {
+    stop: worker::Stop,
+    run: JoinHandle<Result<()>>,
+}
+
+impl Running {
+    fn start(worker: Worker) -> Self {
+        Self { stop: worker.stop(), run: tokio::spawn(worker.run()) }
+    }
+
+    async fn end(mut self) {
+        self.stop.stop();
+        if timeout(END_MAX, &mut self.run).await.is_err() {
+            self.run.abort();
+        }
+    }
+}
+
+/// The end of the local worker, if one runs and ends.
+async fn ended(running: &mut Option<Running>) -> Result<Result<()>, JoinError> {
+    match running {
+        Some(running) => (&mut running.run).await,
+        None => pending().await,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use docket_core::{Context, Failure, Policy, Task};
+    use serde::{Deserialize, Serialize};
+
+    /// A task that any process can run.
+    #[derive(Serialize, Deserialize)]
+    pub(crate) struct Quick {}
+
+    #[async_trait::async_trait]
+    impl Task for Quick {
+        const NAME: &'static str = "quick";
+        type Output = ();
+        async fn run(self, _ctx: Context) -> Result<(), Failure> {
+            Ok(())
+        }
+    }
+
+    /// A perpetual.
+    #[derive(Serialize, Deserialize, Default)]
+    pub(crate) struct Daily {}
+
+    #[async_trait::async_trait]
+    impl Task for Daily {
+        const NAME: &'static str = "daily";
+        type Output = ();
+        fn policy() -> Policy {
+            Policy { every: Some(std::time::Duration::from_hours(24)), ..Policy::default() }
+        }
+        async fn run(self, _ctx: Context) -> Result<(), Failure> {
+            Ok(())
+        }
+    }
+}
