@@ -50,7 +50,7 @@ impl Plan {
 ///
 /// The shortest sequence found on which a store and the model differ, how they differ, and the seed.
 pub fn agree(plan: Plan, factory: Arc<dyn Factory>) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be built");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime can be built");
     let run = Uuid::now_v7().simple().to_string();
     let count = AtomicU64::new(0);
     let mut runner = runner(plan);

@@ -1,0 +1,213 @@
+//! The suite has teeth: each broken store fails the cases that are there for it.
+//!
+//! `DOCKET_TEETH=all` runs every case on every broken store instead, and prints which caught what.
+
+use std::collections::BTreeSet;
+use std::panic;
+use std::sync::{Mutex, Once, PoisonError};
+
+use conformance_tests::model::Models;
+use conformance_tests::teeth::Fault;
+use conformance_tests::{all, run};
+
+/// Cases that are run at once: most of those that fail by waiting do nothing else.
+const THREADS: usize = 16;
+/// What the threads of broken stores are called, so that their panics are known to be wanted.
+const BROKEN: &str = "broken-store";
+
+/// One test per fault, with the cases of which each must fail on it.
+macro_rules! teeth {
+    ($($test:ident: $fault:ident => $($case:literal)+;)*) => {
+        $(#[test]
+        fn $test() {
+            is_caught(Fault::$fault, &[$($case),+]);
+        })*
+
+        const BITTEN: &[Fault] = &[$(Fault::$fault),*];
+    };
+}
+
+teeth! {
+    loses_a_task: LosesATask =>
+        "loss::more_lost_leases_than_one_call_sweeps"
+        "order::a_batch_is_added_in_its_order";
+    promotes_only_on_completed: PromotesOnlyOnCompleted =>
+        "follow::promoted_however_the_lease_ends"
+        "follow::promoted_after_a_crash"
+        "follow::promoted_at_the_attempt_limit";
+    ignores_the_fence: IgnoresTheFence =>
+        "fence::stale_token_settles_nothing"
+        "fence::a_token_of_an_earlier_life_is_stale"
+        "race::a_late_heartbeat_against_a_new_lease";
+    delivers_twice: DeliversTwice =>
+        "lease::a_live_lease_is_exclusive"
+        "race::one_task_has_one_winner";
+    fence_per_key: FencePerKey =>
+        "fence::outlives_trimming"
+        "fence::it_grows_with_every_lease"
+        "fence::each_task_of_a_call_has_its_own";
+    clear_forgets_the_fence: ClearForgetsTheFence =>
+        "fence::never_goes_back_after_clear";
+    current_whatever_the_state: CurrentWhateverTheState =>
+        "repeat::heartbeat_after_the_ack"
+        "fence::a_settled_token_changes_nothing_more";
+    cancel_ends_a_running_task: CancelEndsARunningTask =>
+        "cancel::a_running_task_keeps_its_key"
+        "cancel::a_running_task_is_told";
+    replays_stored_replies: ReplaysStoredReplies =>
+        "repeat::lease_after_another_has_taken_it"
+        "repeat::lease_after_some_were_settled";
+    forgets_the_crash: ForgetsTheCrash =>
+        "crash::counted_when_leased_again"
+        "limit::crashes_end_a_task";
+    repeat_keeps_the_counts: RepeatKeepsTheCounts =>
+        "limit::a_repeat_starts_counting_again";
+    limits_tested_with_greater: LimitsTestedWithGreater =>
+        "limit::attempts_end_a_task"
+        "limit::crashes_end_a_task";
+    move_keeps_the_counts: MoveKeepsTheCounts =>
+        "limit::a_move_starts_counting_again"
+        "suspect::a_move_clears_one";
+    takes_every_suspect: TakesEverySuspect =>
+        "suspect::one_at_most_is_leased"
+        "suspect::an_ack_may_ask_for_none";
+    leases_early: LeasesEarly =>
+        "exact::not_leased_before_its_delay_has_passed"
+        "exact::not_leased_before_its_moment"
+        "exact::not_retried_before_its_backoff_has_passed";
+    forgets_the_wake_up: ForgetsTheWakeUp =>
+        "wait::an_add_wakes_a_waiter";
+    orders_by_key: OrdersByKey =>
+        "order::adding_order_breaks_a_tie"
+        "order::a_batch_is_added_in_its_order";
+    lost_leases_go_last: LostLeasesGoLast =>
+        "order::lost_leases_come_first";
+    release_loses_its_place: ReleaseLosesItsPlace =>
+        "ack::release_keeps_the_place_in_line"
+        "order::a_release_goes_back_before_those_who_came_later";
+    starves_the_last_queue: StarvesTheLastQueue =>
+        "order::the_earliest_of_all_queues_can_be_asked_for";
+    forgets_acks: ForgetsAcks =>
+        "repeat::ack_after_lost_reply"
+        "repeat::ack_twice_in_a_batch";
+    forgets_add_ids: ForgetsAddIds =>
+        "repeat::add_after_a_later_life";
+    answers_a_repeated_add_afresh: AnswersARepeatedAddAfresh =>
+        "repeat::add_after_lost_reply"
+        "repeat::add_that_found_the_key_taken";
+    schedules_again: SchedulesAgain =>
+        "repeat::schedule_after_lost_reply"
+        "repeat::schedule_after_a_later_move";
+    forgets_leases: ForgetsLeases =>
+        "repeat::lease_after_lost_reply"
+        "repeat::lease_after_the_deadline";
+    replays_or_takes_fresh: ReplaysOrTakesFresh =>
+        "repeat::lease_that_arrives_after_its_work_is_done";
+    forgets_empty_requests: ForgetsEmptyRequests =>
+        "repeat::lease_that_was_answered_with_nothing"
+        "repeat::lease_that_waited_for_nothing";
+    cancels_by_key_alone: CancelsByKeyAlone =>
+        "repeat::cancel_after_lost_reply"
+        "repeat::cancel_never_hits_a_new_life";
+    requeues_by_key_alone: RequeuesByKeyAlone =>
+        "repeat::requeue_never_hits_a_new_life"
+        "requeue::only_the_death_that_was_seen";
+    leaks_a_record: LeaksARecord =>
+        "limit::crashes_end_a_task";
+    leaves_finished_on_clear: LeavesFinishedOnClear =>
+        "control::clear_takes_everything";
+    never_trims: NeverTrims =>
+        "bound::finished_tasks_are_kept_for_their_retention"
+        "bound::acks_trim_too";
+    oversized_item_spoils_the_batch: OversizedItemSpoilsTheBatch =>
+        "bound::oversized_args_do_not_spoil_the_batch"
+        "bound::an_oversized_result_is_refused_alone";
+    leases_unasked_names: LeasesUnaskedNames =>
+        "unknown::unasked_name_is_untouched"
+        "unknown::unasked_queue_is_untouched";
+    sweeps_unasked_names: SweepsUnaskedNames =>
+        "unknown::an_unasked_lost_lease_is_not_counted"
+        "crash::lanes_nobody_asked_for_are_not_swept";
+    counts_unasked_names: CountsUnaskedNames =>
+        "wait::next_visible_ignores_unasked_names"
+        "wait::next_visible_ignores_unasked_queues";
+    cancel_is_only_a_flag: CancelIsOnlyAFlag =>
+        "cancel::no_outcome_but_completed_survives"
+        "cancel::a_passed_deadline_ends_a_cancelled_run";
+    seed_undoes_a_cancel: SeedUndoesACancel =>
+        "perpetual::seeding_does_not_undo_a_cancel";
+    limit_kills_a_perpetual: LimitKillsAPerpetual =>
+        "perpetual::failed_attempts_do_not_cut_the_chain"
+        "perpetual::crashes_do_not_cut_the_chain";
+    late_heartbeat_is_lost: LateHeartbeatIsLost =>
+        "heartbeat::late_but_current_is_held";
+}
+
+#[test]
+fn every_fault_has_a_test() {
+    let bitten: BTreeSet<String> = BITTEN.iter().map(|fault| format!("{fault:?}")).collect();
+    let all: BTreeSet<String> = Fault::ALL.iter().map(|fault| format!("{fault:?}")).collect();
+    assert_eq!(bitten, all);
+}
+
+#[test]
+fn every_invariant_is_broken_by_some_store() {
+    let broken: BTreeSet<&str> = Fault::ALL.iter().map(|fault| fault.breaks()).collect();
+    for invariant in ["I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9"] {
+        assert!(broken.contains(invariant), "no store breaks {invariant}");
+    }
+}
+
+fn is_caught(fault: Fault, expected: &[&'static str]) {
+    let whole = std::env::var("DOCKET_TEETH").is_ok_and(|which| which == "all");
+    let cases = if whole { all().iter().map(|case| case.name).collect() } else { expected.to_vec() };
+    let caught = failing(fault, cases);
+    println!("{fault:?} ({}) is caught by {}", fault.breaks(), caught.join(" "));
+    for case in expected {
+        // A case that is not there fails as well.
+        assert!(all().iter().any(|known| known.name == *case), "there is no case {case}");
+        assert!(caught.contains(case), "{case} passes on a store that {fault:?}");
+    }
+}
+
+/// Those of `cases` that fail on a store with this fault.
+fn failing(fault: Fault, cases: Vec<&'static str>) -> Vec<&'static str> {
+    quiet();
+    let left = Mutex::new(cases);
+    let caught = Mutex::new(Vec::new());
+    let work = || {
+        while let Some(case) = next(&left) {
+            if panic::catch_unwind(|| run(case, Models::with_fault(fault))).is_err() {
+                caught.lock().unwrap_or_else(PoisonError::into_inner).push(case);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            let thread = std::thread::Builder::new().name(BROKEN.to_owned());
+            thread.spawn_scoped(scope, work).expect("a test can have threads");
+        }
+    });
+    let mut caught = caught.into_inner().unwrap_or_else(PoisonError::into_inner);
+    caught.sort_unstable();
+    caught
+}
+
+fn next(left: &Mutex<Vec<&'static str>>) -> Option<&'static str> {
+    left.lock().unwrap_or_else(PoisonError::into_inner).pop()
+}
+
+/// Keeps the panics of broken stores, and of the runtimes their cases use, out of the output.
+fn quiet() {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            let thread = std::thread::current();
+            let wanted = thread.name().is_some_and(|name| name == BROKEN || name.starts_with("tokio-"));
+            if !wanted {
+                usual(info);
+            }
+        }));
+    });
+}
