@@ -15,14 +15,19 @@
 //! * [`cases`]: the rules, one module per subject.
 //! * [`stage`]: what a case may use.
 //! * [`runner`]: how one case is run, and what is checked after it.
+//! * [`model`]: the table as a program; [`sequence`]: generated calls on which a backend must answer as it does.
+//! * [`teeth`]: broken stores, which the suite must fail.
 //! * [`servers`]: how a test finds a real Redis.
 //! * [`proxy`]: faults on the way to it.
 
 pub mod cases;
+pub mod model;
 pub mod proxy;
 pub mod runner;
+pub mod sequence;
 pub mod servers;
 pub mod stage;
+pub mod teeth;
 
 pub use cases::{Case, all};
 pub use runner::{Factory, run, run_case};
