@@ -64,11 +64,13 @@ impl fmt::Debug for Address {
 
 /// `text` without its password, also when it is no URL at all.
 fn mask(text: &str) -> String {
-    let Ok(mut url) = Url::parse(text) else {
+    // `user:secret@host` is a URL too, of the scheme `user`: one without an authority has no password to find.
+    let Some(mut url) = Url::parse(text).ok().filter(|url| !url.cannot_be_a_base()) else {
         // Whatever stands between the scheme and the last @ may be a secret.
         let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+        let separator = if scheme.is_empty() { "" } else { "://" };
         let host = rest.rsplit_once('@').map_or("", |(_, host)| host);
-        return format!("{scheme}://***@{}", host.split(['?', '#']).next().unwrap_or(""));
+        return format!("{scheme}{separator}***@{}", host.split(['?', '#']).next().unwrap_or(""));
     };
     if url.password().is_some() && url.set_password(Some("***")).is_err() {
         return format!("{}://***", url.scheme());

@@ -1,0 +1,98 @@
+//! What waiting costs the server, and how soon it ends.
+
+use std::time::{Duration, Instant};
+
+use docket_core::QueueBackend;
+use docket_redis::RedisBackend;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::server::Server;
+use crate::work::{add, ask, connect, keys, later, task};
+
+/// Scripts and blocking reads sent so far.
+async fn sent(server: &Server) -> u64 {
+    let stats: String = server.tell("INFO commandstats").await;
+    let calls = |line: &str| line.split_once("calls=")?.1.split(',').next()?.parse::<u64>().ok();
+    let lines = stats.lines().filter(|line| line.starts_with("cmdstat_evalsha:") || line.starts_with("cmdstat_blpop:"));
+    lines.filter_map(calls).sum()
+}
+
+/// So many workers, each on a handle of its own, waiting; each brings how many tasks it got.
+async fn waiting(server: &Server, store: &RedisBackend, workers: usize, wait: Duration) -> JoinSet<usize> {
+    let mut all = JoinSet::new();
+    for n in 0..workers {
+        let store = store.fork();
+        all.spawn(async move { store.lease(&ask(&format!("worker-{n}"), wait)).await.expect("answered").leases.len() });
+    }
+    let blocked = format!("blocked_clients:{workers}");
+    while server.tell::<String>("INFO clients").await.lines().all(|line| line != blocked) {
+        sleep(Duration::from_millis(5)).await;
+    }
+    all
+}
+
+#[tokio::test]
+async fn a_wait_costs_three_commands_however_long_it_is() {
+    let server = Server::start(&[]).await;
+    let store = connect(&server).await;
+    let before = sent(&server).await;
+    let reply = store.lease(&ask("worker", Duration::from_secs(2))).await.unwrap();
+    assert!(reply.leases.is_empty());
+    // A look, a blocking read, a last look. (A script that was not known is sent twice.)
+    assert!(sent(&server).await - before <= 4, "{}", sent(&server).await - before);
+}
+
+#[tokio::test]
+async fn one_add_wakes_few_of_many() {
+    let server = Server::start(&[]).await;
+    let store = connect(&server).await;
+    let mut all = waiting(&server, &store, 30, Duration::from_secs(20)).await;
+    add(&store, task("warm-up")).await.unwrap();
+    assert_eq!(all.join_next().await.unwrap().unwrap(), 1);
+    sleep(Duration::from_millis(200)).await;
+    let before = sent(&server).await;
+    add(&store, task("a")).await.unwrap();
+    assert_eq!(all.join_next().await.unwrap().unwrap(), 1);
+    sleep(Duration::from_millis(200)).await;
+    // The add, the look that takes it, and at most one waiter more that looks and blocks again.
+    assert!(sent(&server).await - before <= 5, "{} commands for one task", sent(&server).await - before);
+}
+
+#[tokio::test]
+async fn a_due_time_wakes_few_of_many() {
+    let server = Server::start(&[]).await;
+    let store = connect(&server).await;
+    add(&store, later("a", Duration::from_millis(1_500))).await.unwrap();
+    let start = Instant::now();
+    let mut all = waiting(&server, &store, 30, Duration::from_secs(20)).await;
+    let before = sent(&server).await;
+    assert_eq!(all.join_next().await.unwrap().unwrap(), 1);
+    let late = start.elapsed().saturating_sub(Duration::from_millis(1_500));
+    assert!(late < Duration::from_millis(100), "{late:?} late");
+    sleep(Duration::from_millis(200)).await;
+    assert!(sent(&server).await - before <= 6, "{} commands for one due time", sent(&server).await - before);
+}
+
+#[tokio::test]
+async fn an_add_is_leased_within_milliseconds() {
+    let server = Server::start(&["--appendfsync", "everysec"]).await;
+    let (store, worker) = (connect(&server).await, connect(&server).await);
+    let mut times = Vec::new();
+    for n in 0..100 {
+        let request = ask("worker", Duration::from_secs(20));
+        let lease = async { (worker.lease(&request).await.expect("answered"), Instant::now()) };
+        let added = async {
+            sleep(Duration::from_millis(5)).await;
+            let start = Instant::now();
+            add(&store, task(&format!("{n}"))).await.expect("added");
+            start
+        };
+        let ((reply, end), start) = tokio::join!(lease, added);
+        assert_eq!(keys(&reply), [n.to_string()]);
+        times.push(end.saturating_duration_since(start));
+    }
+    times.sort_unstable();
+    // The median, so that a busy machine does not decide; the bench shows the rest.
+    assert!(times[50] < Duration::from_millis(10), "{:?}", times[50]);
+}

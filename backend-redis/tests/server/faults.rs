@@ -1,0 +1,162 @@
+//! What a server can do to its clients: it costs seconds and an error, never a task.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use docket_core::{AckAnswer, Control, ErrorKind, Inspect, QueueBackend, State};
+use docket_redis::RedisBackend;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use crate::server::Server;
+use crate::work::{DOCKET, add, ask, completed, connect, key, keys, take, task};
+
+/// From a fault to the error it ends in.
+const IN_TIME: Duration = Duration::from_secs(6);
+
+/// A worker as its loop is: it goes on until it has a task, whatever comes.
+fn worker(store: &Arc<RedisBackend>) -> JoinHandle<(Vec<String>, u32)> {
+    let store = store.fork();
+    tokio::spawn(async move {
+        for failures in 0.. {
+            match store.lease(&ask("worker", Duration::from_secs(30))).await {
+                Ok(reply) => return (keys(&reply).into_iter().map(str::to_owned).collect(), failures),
+                Err(_) => sleep(Duration::from_millis(50)).await,
+            }
+        }
+        unreachable!("it never gives up")
+    })
+}
+
+async fn parked(server: &Server) {
+    while server.tell::<String>("INFO clients").await.lines().all(|line| line != "blocked_clients:1") {
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn forgotten_scripts_are_loaded_again() {
+    let server = Server::start(&[]).await;
+    let store = connect(&server).await;
+    add(&store, task("a")).await.unwrap();
+    let lease = take(&store).await.unwrap().leases.remove(0);
+    server.tell::<()>("SCRIPT FLUSH").await;
+    add(&store, task("b")).await.unwrap();
+    server.tell::<()>("SCRIPT FLUSH").await;
+    let reply = store.ack(&[completed(&lease)], None).await.unwrap();
+    assert_eq!(reply.answers[0].as_ref().unwrap(), &AckAnswer::Settled);
+    assert_eq!(keys(&take(&store).await.unwrap()), ["b"]);
+}
+
+#[tokio::test]
+async fn a_killed_server_loses_nothing_and_waiters_come_back() {
+    let mut server = Server::start(&[]).await;
+    let store = Arc::new(connect(&server).await);
+    let waiting = worker(&store);
+    parked(&server).await;
+    server.kill();
+    assert_eq!(add(&*store, task("away")).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    server.restart().await;
+    add(&*store, task("back")).await.expect("the first call after the restart is served");
+    assert_eq!(waiting.await.unwrap().0, ["back"]);
+    server.kill();
+    server.restart().await;
+    assert_eq!(store.get(&key("back")).await.unwrap().unwrap().state, State::Running);
+    assert_eq!(store.audit().await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_killed_connection_does_not_end_a_wait() {
+    let server = Server::start(&[]).await;
+    let store = Arc::new(connect(&server).await);
+    let waiting = worker(&store);
+    for _ in 0..3 {
+        parked(&server).await;
+        server.tell::<()>("CLIENT KILL TYPE normal").await;
+        sleep(Duration::from_millis(50)).await;
+    }
+    parked(&server).await;
+    add(&*store, task("a")).await.expect("a connection that died idle costs nothing");
+    let (found, failures) = waiting.await.unwrap();
+    assert_eq!(found, ["a"]);
+    assert!(failures <= 3, "{failures} failures for three killed connections");
+}
+
+#[tokio::test]
+async fn a_server_that_closes_idle_connections_costs_nothing() {
+    let server = Server::start(&["--timeout", "1"]).await;
+    let store = connect(&server).await;
+    add(&store, task("a")).await.unwrap();
+    // A second of the server's own idle rule, looked at once a second.
+    sleep(Duration::from_millis(2_500)).await;
+    assert_eq!(keys(&take(&store).await.expect("a new connection is made unseen")), ["a"]);
+}
+
+#[tokio::test]
+async fn a_silent_server_costs_an_error_in_time() {
+    let server = Server::start(&[]).await;
+    let store = connect(&server).await;
+    add(&store, task("a")).await.unwrap();
+    server.signal("-STOP");
+    for _ in 0..2 {
+        let start = Instant::now();
+        let error = take(&store).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+        assert!(start.elapsed() < IN_TIME, "after {:?}", start.elapsed());
+    }
+    server.signal("-CONT");
+    // The two calls were lost replies: one of them may have taken the task when the server came to it.
+    let found = take(&store).await.expect("the server is back");
+    let state = store.get(&key("a")).await.unwrap().unwrap().state;
+    assert!(keys(&found) == ["a"] || state == State::Running, "{found:?} {state}");
+}
+
+#[tokio::test]
+async fn a_fail_over_to_a_copy_is_an_error_that_passes() {
+    let server = Server::start(&[]).await;
+    let store = Arc::new(connect(&server).await);
+    let waiting = worker(&store);
+    parked(&server).await;
+    server.tell::<()>("REPLICAOF 127.0.0.1 1").await;
+    let error = add(&*store, task("refused")).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Refused | ErrorKind::Unavailable), "{error:?}");
+    assert!(error.is_retryable(), "{error:?}");
+    server.tell::<()>("REPLICAOF NO ONE").await;
+    add(&*store, task("taken")).await.unwrap();
+    assert_eq!(waiting.await.unwrap().0, ["taken"]);
+}
+
+#[tokio::test]
+async fn a_full_server_refuses_whole_calls_and_says_so() {
+    let server = Server::start(&["--maxmemory-policy", "noeviction"]).await;
+    let store = connect(&server).await;
+    add(&store, task("before")).await.unwrap();
+    server.tell::<()>("CONFIG SET maxmemory 1").await;
+    let error = add(&store, task("refused")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert!(error.is_retryable() && error.to_string().contains("memory"), "{error:?}");
+    assert_eq!(take(&store).await.unwrap_err().kind(), ErrorKind::Refused);
+    assert_eq!(store.audit().await.unwrap(), Vec::<String>::new(), "nothing half done");
+    server.tell::<()>("CONFIG SET maxmemory 0").await;
+    assert_eq!(keys(&take(&store).await.unwrap()), ["before"]);
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_is_set_aside_and_holds_up_nobody() {
+    let server = Server::start(&[]).await;
+    let store = connect(&server).await;
+    for name in ["broken", "gone", "sound"] {
+        add(&store, task(name)).await.unwrap();
+    }
+    server.tell::<()>(&format!("SET docket:{{{DOCKET}}}:t:broken garbage")).await;
+    server.tell::<()>(&format!("DEL docket:{{{DOCKET}}}:t:gone")).await;
+    assert_eq!(keys(&take(&store).await.unwrap()), ["sound"]);
+    let empty = take(&store).await.unwrap();
+    assert!(empty.leases.is_empty() && empty.oldest_ready.is_none(), "set aside once, not met again: {empty:?}");
+    assert_eq!(store.get(&key("broken")).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(add(&store, task("broken")).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    let defects = store.audit().await.unwrap().join("\n");
+    assert!(defects.contains("broken") && defects.contains("gone") && !defects.contains("sound"), "{defects}");
+    store.clear().await.unwrap();
+    add(&store, task("broken")).await.expect("a clear takes it away");
+}

@@ -1,0 +1,8 @@
+//! What is particular to Redis, on a real server: the look at the start, faults of the server, the cost of a wait. What
+//! every backend must do is in `conformance-tests`.
+
+mod cost;
+mod faults;
+mod server;
+mod start;
+mod work;
