@@ -3,29 +3,26 @@
 use docket_core::{Ack, Error, ErrorKind, LeaseRequest, Names, NewTask, Outcome, Result, limits};
 
 /// Refuses a batch of too many items, or of too many bytes in items that would pass alone.
-pub(crate) fn batch(operation: &'static str, payloads: impl ExactSizeIterator<Item = usize>, max: usize) -> Result<()> {
+pub(crate) fn batch(
+    operation: &'static str,
+    payloads: impl ExactSizeIterator<Item = usize>,
+    bytes_max: usize,
+) -> Result<()> {
     at_most(operation, "items in a batch", payloads.len(), limits::BATCH_ITEMS_MAX)?;
-    at_most(operation, "bytes in a batch", payloads.filter(|bytes| *bytes <= max).sum(), limits::BATCH_BYTES_MAX)
+    at_most(operation, "bytes in a batch", payloads.filter(|bytes| *bytes <= bytes_max).sum(), limits::BATCH_BYTES_MAX)
 }
 
-/// Refuses a task that no store should see.
-pub(crate) fn task(operation: &'static str, task: &NewTask, payload_bytes_max: usize) -> Result<()> {
-    at_most(operation, "bytes of args", task.args.len(), payload_bytes_max)?;
-    if task.every.is_some_and(|every| every.is_zero()) {
-        return Err(Error::invalid(operation, "every is zero, so it would never rest"));
-    }
-    if task.overrides.attempts_max == Some(0) || task.overrides.crashes_max == Some(0) {
-        return Err(Error::invalid(operation, "a limit of 0 runs would never let it run; use 1 for a single one"));
-    }
-    Ok(())
+/// Refuses a task whose args are too large.
+pub(crate) fn task(operation: &'static str, task: &NewTask, bytes_max: usize) -> Result<()> {
+    at_most(operation, "bytes of args", task.args.len(), bytes_max)
 }
 
 /// Refuses an outcome that cannot be kept. Its lease stays as it is.
-pub(crate) fn ack(ack: &Ack, payload_bytes_max: usize) -> Result<()> {
+pub(crate) fn ack(ack: &Ack, bytes_max: usize) -> Result<()> {
     let operation = "settle a task";
     match &ack.outcome {
-        Outcome::Completed(Some(result)) => at_most(operation, "bytes of result", result.len(), payload_bytes_max),
-        Outcome::Repeat { args: Some(args), .. } => at_most(operation, "bytes of args", args.len(), payload_bytes_max),
+        Outcome::Completed(Some(result)) => at_most(operation, "bytes of result", result.len(), bytes_max),
+        Outcome::Repeat { args: Some(args), .. } => at_most(operation, "bytes of args", args.len(), bytes_max),
         Outcome::Completed(None)
         | Outcome::Repeat { .. }
         | Outcome::Retry { .. }
@@ -64,8 +61,6 @@ fn at_most(operation: &'static str, what: &str, found: usize, max: usize) -> Res
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use docket_core::{DocketName, Inspect, Name, Payload, QueueBackend, Severity};
 
     use super::*;
@@ -81,11 +76,9 @@ mod tests {
         let many: Vec<_> = (0..=limits::BATCH_ITEMS_MAX).map(|_| task()).collect();
         assert_eq!(docket.add(&many).await.unwrap_err().kind(), ErrorKind::TooLarge);
         let large = NewTask { args: Payload::new(vec![0; limits::PAYLOAD_BYTES_MAX + 1]), ..task() };
-        let restless = NewTask { every: Some(Duration::ZERO), ..task() };
-        let answers = docket.add(&[large, restless, task()]).await.unwrap();
+        let answers = docket.add(&[large, task()]).await.unwrap();
         assert_eq!(answers[0].as_ref().unwrap_err().kind(), ErrorKind::TooLarge);
-        assert_eq!(answers[1].as_ref().unwrap_err().kind(), ErrorKind::Invalid);
-        assert!(answers[2].is_ok());
+        assert!(answers[1].is_ok());
     }
 
     #[tokio::test]

@@ -34,8 +34,9 @@ impl Record {
         match outcome {
             Outcome::Completed(result) => self.complete(result.clone(), ack.retention, moment),
             Outcome::Retry { after, error } => {
-                self.error = Some(error.clone());
+                let error = bounded(error);
                 if self.attempts + 1 < self.work.overrides.attempts_max.unwrap_or(ack.attempts_max) {
+                    self.error = Some(error);
                     self.attempts += 1;
                     self.back(now.plus(*after), moment);
                 } else {
@@ -44,10 +45,7 @@ impl Record {
             }
             Outcome::Snooze { after } => self.back(now.plus(*after), moment),
             Outcome::Release => self.release(moment),
-            Outcome::Dead { error } => {
-                self.error = Some(error.clone());
-                self.fail(error, moment);
-            }
+            Outcome::Dead { error } => self.fail(bounded(error), moment),
             Outcome::Repeat { at, args } => {
                 self.crashed_in_a_row = 0;
                 if let Some(args) = args {
@@ -74,13 +72,13 @@ impl Record {
     }
 
     /// Failed for good: dead, or, a perpetual, on to its next occurrence.
-    fn fail(&mut self, error: &str, moment: &mut Moment<'_>) {
-        match self.work.every {
-            Some(every) => {
-                self.crashed_in_a_row = 0;
-                self.next(moment.now.plus(every), Some(error), moment);
-            }
-            None => self.finish(Phase::Dead, limits::DEAD_RETENTION, moment),
+    fn fail(&mut self, error: String, moment: &mut Moment<'_>) {
+        if let Some(every) = self.work.every {
+            self.crashed_in_a_row = 0;
+            self.next(moment.now.plus(every), Some(error), moment);
+        } else {
+            self.error = Some(error);
+            self.finish(Phase::Dead, limits::DEAD_RETENTION, moment);
         }
     }
 
@@ -91,4 +89,13 @@ impl Record {
             (at, _) => at.resolve(now),
         }
     }
+}
+
+/// At most [`limits::ERROR_BYTES_MAX`] bytes, cut at a character.
+fn bounded(error: &str) -> String {
+    if error.len() <= limits::ERROR_BYTES_MAX {
+        return error.to_owned();
+    }
+    let cut = error.floor_char_boundary(limits::ERROR_BYTES_MAX - '…'.len_utf8());
+    format!("{}…", &error[..cut])
 }

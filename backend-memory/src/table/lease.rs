@@ -72,7 +72,7 @@ impl Table {
         if answered && before.is_none() {
             self.requests.remember(asked.request, std::mem::take(&mut taking.keys), now);
         }
-        let head_at = self.look_ahead(asked, &lanes, &taking, answered, now);
+        let head_at = self.look_ahead(asked, &lanes, &taking, answered);
         let reply = LeaseReply {
             leases: taking.leases,
             next_visible: head_at.map(|at| at.since(now)),
@@ -92,6 +92,7 @@ impl Table {
                 record.visible_at = now.plus(asked.lease);
                 record.lease()
             });
+            taking.suspect |= self.records[key].is_suspect();
             taking.leases.extend(lease);
         }
     }
@@ -158,9 +159,7 @@ impl Table {
         lanes: &[RankedLane],
         taking: &Taking,
         answered: bool,
-        now: Timestamp,
     ) -> Option<Timestamp> {
-        let full = taking.full || taking.leases.len() >= asked.count;
         let leaving = answered && !asked.wait.is_zero();
         let mut head_at: Option<Timestamp> = None;
         for (_, id) in lanes {
@@ -170,8 +169,9 @@ impl Table {
                 if leasable {
                     head_at = Some(head_at.map_or(at, |head| head.min(at)));
                 }
-                // Whoever stops waiting hands over what it was armed for; whoever is full hands over what is left.
-                if leaving || (at <= now && (full || !leasable)) {
+                // Whoever stops waiting hands over what it was armed for, and what it leaves. One that never waits was
+                // never told of anything, so somebody else was.
+                if leaving {
                     self.indexes.wake(id, kind);
                 }
             }

@@ -111,12 +111,12 @@ impl Record {
     }
 
     /// The next occurrence of a perpetual; `failure` is what went wrong in this one, if anything.
-    pub(crate) fn next(&mut self, at: Timestamp, failure: Option<&str>, moment: &mut Moment<'_>) {
+    pub(crate) fn next(&mut self, at: Timestamp, failure: Option<String>, moment: &mut Moment<'_>) {
         self.attempts = 0;
         self.crashes = 0;
         match failure {
             Some(failure) => {
-                self.error = Some(failure.to_owned());
+                self.error = Some(failure);
                 self.failures += 1;
             }
             None => self.failures = 0,

@@ -12,6 +12,9 @@ use super::indexes::{Kind, head};
 use super::life::Moment;
 use super::record::{Phase, Record};
 
+/// The error of a task that ended at its crash limit.
+const CRASH_LIMIT: &str = "its lease ran out too often";
+
 impl Table {
     /// Counts the crashes of late leases in `lanes`, oldest deadline first, a bounded number a call.
     pub(super) fn sweep(&mut self, asked: &Asked, lanes: &[RankedLane], now: Timestamp, swept: &mut Swept) {
@@ -58,22 +61,20 @@ impl Record {
     /// One lease ran out unsettled. Counted when leased again, not when lost: nobody is there to count it then.
     fn crash(&mut self, asked: &Asked, moment: &mut Moment<'_>) -> Limited {
         self.crashes += 1;
-        let crashes_max = asked.crashes_max(self);
         if self.cancelling {
             self.finish(Phase::Cancelled, limits::RETENTION, moment);
             return Limited::No;
         }
-        if self.crashes < crashes_max {
+        if self.crashes < asked.crashes_max(self) {
             self.lost(moment);
             return Limited::No;
         }
-        let failure = format!("its lease ran out {} times, unsettled: the limit is {crashes_max}", self.crashes);
         if let Some(every) = self.work.every {
             self.crashed_in_a_row += 1;
             let at = moment.now.plus(crash_wait(every, self.crashed_in_a_row));
-            self.next(at, Some(&failure), moment);
+            self.next(at, Some(CRASH_LIMIT.to_owned()), moment);
         } else {
-            self.error = Some(failure);
+            self.error = Some(CRASH_LIMIT.to_owned());
             self.finish(Phase::Dead, limits::RETENTION, moment);
         }
         Limited::Yes
