@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use docket_core::{AckAnswer, AddAnswer, ErrorKind, NewTask, Outcome, Payload, State, limits};
+use docket_core::{AckAnswer, AddAnswer, ErrorKind, Heartbeat, NewTask, Outcome, Payload, RunAt, State, limits};
 
 use crate::stage::{
-    Ask, Edit, MICRO, SECOND, Stage, almost, ask, completed, completions, dead, keys, refusal, settle, task, tokens,
+    Ask, Edit, LEASE, MICRO, SECOND, Stage, almost, ask, completed, completions, dead, keys, refusal, settle, task,
+    tokens,
 };
 
 fn sized(key: &str, bytes: usize) -> NewTask {
@@ -47,6 +48,15 @@ pub(crate) async fn an_oversized_result_is_refused_alone(stage: Stage) {
     stage.die(&large).await;
 }
 
+pub(crate) async fn oversized_args_cannot_be_repeated(stage: Stage) {
+    let lease = stage.running(task("a").every(SECOND).args("first")).await;
+    let args = Some(Payload::new(vec![b'x'; limits::PAYLOAD_BYTES_MAX + 1]));
+    let outcome = Outcome::Repeat { at: RunAt::In(SECOND), args };
+    assert_eq!(refusal(&stage.ack_all(&[settle(&lease, outcome)], None).await.answers[0]), ErrorKind::TooLarge);
+    let view = stage.view("a").await;
+    assert_eq!((view.state, view.args.as_bytes()), (State::Running, b"first".as_slice()));
+}
+
 pub(crate) async fn a_long_error_is_cut_at_a_character(stage: Stage) {
     let lease = stage.running("a").await;
     stage.settle(&lease, Outcome::Dead { error: format!("x{}", "ü".repeat(limits::ERROR_BYTES_MAX)) }).await;
@@ -63,6 +73,9 @@ pub(crate) async fn a_batch_of_too_many_items_is_refused_whole(stage: Stage) {
     let lease = stage.running("a").await;
     let acks = vec![settle(&lease, completed()); limits::BATCH_ITEMS_MAX + 1];
     assert_eq!(refusal(&stage.store().ack(&acks, None).await), ErrorKind::TooLarge);
+    let tokens = vec![lease.token.clone(); limits::BATCH_ITEMS_MAX + 1];
+    let beat = Heartbeat { worker: ask(1).worker, tokens, lease: LEASE };
+    assert_eq!(refusal(&stage.store().heartbeat(&beat).await), ErrorKind::TooLarge);
     assert_eq!(stage.state("a").await, State::Running);
 }
 

@@ -168,6 +168,16 @@ pub(crate) async fn a_schedule_after_it_makes_a_new_follower(stage: Stage) {
     assert_eq!(stage.heartbeat(&lease).await, HeartbeatAnswer::Held, "the cancel was not meant for this one");
 }
 
+pub(crate) async fn a_schedule_after_it_outlives_a_lost_run(stage: Stage) {
+    stage.running("a").await;
+    stage.cancel("a").await;
+    stage.schedule(task("a").args("second")).await;
+    stage.advance(LEASE).await;
+    let lease = stage.take_one().await;
+    assert_eq!((lease.args.as_bytes(), lease.crashes), (b"second".as_slice(), 0));
+    assert_eq!(stage.heartbeat(&lease).await, HeartbeatAnswer::Held);
+}
+
 pub(crate) async fn it_leaves_other_tasks_alone(stage: Stage) {
     stage.add("a").await;
     stage.add("ab").await;

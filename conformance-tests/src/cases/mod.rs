@@ -84,7 +84,7 @@ macro_rules! each_case {
         }
         bound {
             oversized_args_do_not_spoil_the_batch oversized_args_cannot_be_scheduled args_of_a_mebibyte_are_taken
-            an_oversized_result_is_refused_alone oversized_args_cannot_be_repeated zero_never_means_infinite
+            an_oversized_result_is_refused_alone oversized_args_cannot_be_repeated
             a_long_error_is_cut_at_a_character a_batch_of_too_many_items_is_refused_whole
             a_batch_of_too_many_bytes_is_refused_whole a_refusal_names_the_limit
             a_full_batch_goes_through_a_whole_life a_lease_brings_a_batch_at_most
