@@ -114,7 +114,7 @@ impl Storage {
         match self.objects.get(&path(key)?).await {
             Ok(found) => Ok(Some(Object { bytes: found.meta.size, chunks: found.into_stream(), from })),
             Err(e) if is_absent(&e) && !self.folder_is_gone() => Ok(None),
-            Err(e) => Err(error(e, "read", &from)),
+            Err(e) => Err(error(&e, "read", &from)),
         }
     }
 
@@ -136,7 +136,7 @@ impl Storage {
         };
         let options = PutMultipartOptions { attributes, ..PutMultipartOptions::default() };
         let parts = self.objects.put_multipart_opts(&path(key)?, options).await;
-        Ok(Upload::new(parts.map_err(|e| error(e, "upload to", &to))?, to))
+        Ok(Upload::new(parts.map_err(|e| error(&e, "upload to", &to))?, to))
     }
 
     /// An address from which anyone can download `key` for this long: made when asked for, never stored.
@@ -144,7 +144,7 @@ impl Storage {
         match &self.kind {
             Kind::Bucket(bucket) => {
                 let url = bucket.signed_url(reqwest::Method::GET, &path(key)?, valid_for).await;
-                Ok(url.map_err(|e| error(e, "sign an address of", &self.address(key)))?.into())
+                Ok(url.map_err(|e| error(&e, "sign an address of", &self.address(key)))?.into())
             }
             Kind::Folder(_) | Kind::Other => Ok(self.address(key)),
         }
@@ -162,7 +162,7 @@ impl Object {
     ///
     /// Retryable: the connection broke in the middle, and going on from there failed as well.
     pub async fn next(&mut self) -> Result<Option<Bytes>> {
-        self.chunks.next().await.transpose().map_err(|e| error(e, "read", &self.from))
+        self.chunks.next().await.transpose().map_err(|e| error(&e, "read", &self.from))
     }
 }
 
@@ -214,14 +214,14 @@ fn trimmed(location: &str) -> String {
 
 /// Not there, as opposed to: no such bucket, which S3 says with the same status.
 fn is_absent(error: &object_store::Error) -> bool {
-    matches!(error, object_store::Error::NotFound { source, .. } if !chain(&**source).contains("NoSuchBucket"))
+    matches!(error, object_store::Error::NotFound { .. }) && !cause(error).contains("NoSuchBucket")
 }
 
 /// Sorts the errors of object storage by what the caller can do.
-pub(crate) fn error(source: object_store::Error, verb: &str, what: &str) -> Error {
+pub(crate) fn error(source: &object_store::Error, verb: &str, what: &str) -> Error {
     use object_store::Error as Source;
     let operation = format!("{verb} {what}");
-    let error = match &source {
+    let error = match source {
         // A bucket or folder that is not there does not come by waiting.
         Source::NotFound { .. } => Error::config(operation, "the bucket, the folder or the upload is not there"),
         Source::PermissionDenied { .. } | Source::Unauthenticated { .. } => {
@@ -234,18 +234,25 @@ pub(crate) fn error(source: object_store::Error, verb: &str, what: &str) -> Erro
         // Everything else is a connection, a server or a disk, and may be well again later.
         _ => Error::new(ErrorKind::Unavailable, operation, "the storage failed").retryable(Retryable::Yes),
     };
-    error.with_source(source)
+    error.with_source(cause(source))
 }
 
-/// The text of an error and its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(&cause.to_string());
-        next = cause.source();
+/// The innermost cause, on one line. Of an S3 error only code and message: the rest of it can name our key.
+fn cause(error: &object_store::Error) -> String {
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
     }
-    text
+    let text = innermost.to_string();
+    let element = |name: &str| {
+        let (_, rest) = text.split_once(&format!("<{name}>"))?;
+        Some(rest.split_once('<')?.0.to_owned())
+    };
+    match (element("Code"), element("Message")) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(code), None) => code,
+        (None, _) => text.lines().next().unwrap_or_default().to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -259,7 +266,11 @@ mod tests {
     async fn bucket_answering(status: StatusCode, code: &'static str) -> Storage {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = Some(format!("http://{}", listener.local_addr().unwrap()));
-        let answer = move || async move { (status, format!("<Error><Code>{code}</Code></Error>")) };
+        let body = format!(
+            "<?xml version=\"1.0\"?>\n<Error><Code>{code}</Code><Message>Look.</Message>\
+             <AWSAccessKeyId>key-id-abc</AWSAccessKeyId></Error>"
+        );
+        let answer = move || async move { (status, body) };
         tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
         let (key_id, secret) = (Secret::new("key-id-abc"), Secret::new("very-secret"));
         Storage::open("s3://audio", Some(&Access { endpoint, key_id, secret, region: "auto".to_owned() })).unwrap()
@@ -282,7 +293,7 @@ mod tests {
         let error = storage.read("audio/x.mp3").await.unwrap_err();
         assert!(error.kind() == ErrorKind::Config && !error.is_retryable(), "{error:?}");
         let shown = format!("{error:?} {error} {storage:?}");
-        assert!(shown.contains("AWS_SECRET_ACCESS_KEY"), "{shown}");
+        assert!(shown.contains("AWS_SECRET_ACCESS_KEY") && shown.contains("InvalidAccessKeyId: Look."), "{shown}");
         assert!(!shown.contains("very-secret") && !shown.contains("key-id-abc"), "{shown}");
     }
 

@@ -62,7 +62,7 @@ impl Upload {
         }
         self.wait_below(1).await?;
         if let Some(parts) = self.parts.as_mut() {
-            parts.complete().await.map_err(|e| error(e, "finish the upload to", &self.to))?;
+            parts.complete().await.map_err(|e| error(&e, "finish the upload to", &self.to))?;
         }
         self.parts = None;
         Ok(self.bytes)
@@ -98,7 +98,7 @@ impl Upload {
     async fn wait_below(&mut self, count: usize) -> Result<()> {
         while self.in_flight.len() >= count {
             let Some(ended) = self.in_flight.join_next().await else { break };
-            ended.map_err(object_store::Error::from).flatten().map_err(|e| error(e, "upload a part to", &self.to))?;
+            ended.map_err(object_store::Error::from).flatten().map_err(|e| error(&e, "upload a part to", &self.to))?;
         }
         Ok(())
     }
