@@ -81,6 +81,7 @@ struct State {
     own: watch::Sender<Own>,
     ended: AtomicBool,
     bytes: AtomicUsize,
+    commands: AtomicUsize,
     latest: Mutex<Option<String>>,
 }
 
@@ -98,6 +99,7 @@ impl Flow {
             own: watch::Sender::new(Own { held: Held::Nothing, killed: false }),
             ended: AtomicBool::new(false),
             bytes: AtomicUsize::new(0),
+            commands: AtomicUsize::new(0),
             latest: Mutex::default(),
         }))
     }
@@ -115,6 +117,11 @@ impl Flow {
     /// Bytes carried, both ways together.
     pub fn bytes(&self) -> usize {
         self.0.bytes.load(Ordering::SeqCst)
+    }
+
+    /// Commands carried.
+    pub fn commands(&self) -> usize {
+        self.0.commands.load(Ordering::SeqCst)
     }
 
     /// The name of the latest command.
@@ -228,6 +235,7 @@ impl Carrying {
     /// Passes on the commands that are there as a whole.
     async fn commands(&mut self, shared: &Shared, rules: &Rules) -> io::Result<()> {
         while let Some(command) = self.reader.next() {
+            self.flow.0.commands.fetch_add(1, Ordering::SeqCst);
             *self.flow.0.latest.lock().expect("nothing panics here") = Some(command.name.clone());
             *shared.commands.lock().expect("nothing panics here").entry(command.name.clone()).or_default() += 1;
             let losses = shared.losses.lock().expect("nothing panics here").clone();

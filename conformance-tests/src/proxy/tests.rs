@@ -58,7 +58,8 @@ async fn it_carries_both_ways_and_counts() {
     let mut stream = connect(&proxy).await;
     assert_eq!(ping(&mut stream).await.unwrap().unwrap(), "+OK\r\n");
     assert_eq!((proxy.opened(), proxy.commands("PING")), (1, 1));
-    assert_eq!(proxy.flows_in("PING")[0].bytes(), PING.len() + 5);
+    let flow = &proxy.flows_in("PING")[0];
+    assert_eq!((flow.commands(), flow.bytes()), (1, PING.len() + 5));
     drop(stream);
     // The end of a connection takes a moment to be seen.
     timeout(SOON, async {

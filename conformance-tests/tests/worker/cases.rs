@@ -130,7 +130,7 @@ pub(crate) async fn a_fatal_failure_is_dead_at_once(store: Arc<dyn Store>) {
 pub(crate) async fn a_timeout_is_a_failed_attempt(store: Arc<dyn Store>) {
     let (view, starts) = fail(store, How::Hang, 2, State::Completed).await;
     assert_eq!(starts, ["1", "2"]);
-    assert!(view.error.unwrap().contains("longer than its timeout of 100ms"));
+    assert!(view.error.unwrap().contains("longer than its timeout of 2s"));
 }
 
 pub(crate) async fn a_snooze_is_no_attempt(store: Arc<dyn Store>) {

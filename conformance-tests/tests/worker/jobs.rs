@@ -83,7 +83,8 @@ impl Task for Fail {
     type Output = u32;
 
     fn policy() -> Policy {
-        Policy { timeout: Duration::from_millis(100), ..quick() }
+        // Long enough for a panic to print where it came from.
+        Policy { timeout: Duration::from_secs(2), ..quick() }
     }
 
     async fn run(self, ctx: Context) -> Result<u32, Failure> {

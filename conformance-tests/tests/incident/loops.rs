@@ -1,0 +1,195 @@
+//! T12, T13: each loop of a worker made to panic, to fail and to hang, and no other.
+
+use std::time::Duration;
+
+use docket_core::worker::Alarm;
+use docket_core::{ErrorKind, Settings, State};
+use futures_util::future::join_all;
+use tracing::Level;
+
+use crate::sabotage::{Fault, Sabotage, Verb};
+use crate::scene::{NOTICED, SOON, Running, Scene, Setup, all_tasks, eventually};
+use crate::tasks::Hold;
+
+const SHORT: Setup = Setup::new(50, 1);
+const CHECK: Duration = Duration::from_secs(1);
+/// A call that never answers is given up after ten seconds (and a lease's wait): so long may coming back take.
+const BACK: Duration = Duration::from_secs(17);
+
+fn settings() -> Settings {
+    Settings { check_interval: CHECK, ..SHORT.settings() }
+}
+
+fn sabotaged(scene: &Scene) -> (Sabotage, Running) {
+    let sabotage = Sabotage::of(scene.store.clone());
+    let worker = scene.start_on(sabotage.store(), all_tasks(), settings());
+    (sabotage, worker)
+}
+
+async fn on_each_fault(case: &str, play: impl AsyncFn(Scene, Fault)) {
+    let mut plays = Vec::new();
+    for fault in [Fault::Panics, Fault::Fails, Fault::NeverAnswers] {
+        plays.push(play(Scene::memory(), fault));
+        plays.push(play(Scene::redis(case).await, fault));
+    }
+    join_all(plays).await;
+}
+
+/// An ERROR that names the worker and the loop.
+async fn said(worker: &Running, name: &str) {
+    eventually(&format!("an error names the {name} loop"), SOON, async || {
+        (worker.logged(Level::ERROR, &[name]) > 0).then_some(())
+    })
+    .await;
+}
+
+fn stalled(wanted: &str) -> impl Fn(&Alarm) -> bool {
+    move |alarm| matches!(alarm, Alarm::Stalled { name, .. } if *name == wanted)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t12_a_fetch_loop_that_dies_is_named_restarted_and_shown() {
+    on_each_fault("t12a", async |scene, fault| {
+        let (sabotage, worker) = sabotaged(&scene);
+        scene.burst("before", 5).await;
+        scene.all_ran(SOON).await;
+        sabotage.set(Verb::Lease, fault);
+        worker.until_alarm("the fetch loop stands still", NOTICED, stalled("fetch")).await;
+        assert!(!worker.health.is_ready());
+        said(&worker, "fetch").await;
+        sabotage.lift();
+        scene.burst("after", 5).await;
+        scene.all_ran(BACK).await;
+        worker.until_ready(SOON).await;
+        worker.stopped().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t12_a_heartbeat_that_dies_is_named_restarted_and_shown() {
+    on_each_fault("t12b", async |scene, fault| {
+        let (sabotage, worker) = sabotaged(&scene);
+        let hold = Hold { millis: 6_000, stubborn: true };
+        scene.add(&scene.client, hold, "hold", Duration::ZERO).await.unwrap();
+        scene.until("hold", State::Running, SOON).await;
+        sabotage.set(Verb::Heartbeat, fault);
+        worker.until_alarm("the heartbeat stands still", SHORT.lease() + SOON, stalled("heartbeat")).await;
+        assert!(!worker.health.is_ready());
+        said(&worker, "heartbeat").await;
+        sabotage.lift();
+        worker.until_ready(SOON).await;
+        scene.until("hold", State::Completed, Duration::from_secs(12) + SOON).await;
+        worker.stopped().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t12_a_settling_loop_that_dies_is_named_restarted_and_shown() {
+    on_each_fault("t12c", async |scene, fault| {
+        let (sabotage, worker) = sabotaged(&scene);
+        sabotage.set(Verb::Ack, fault);
+        scene.burst("during", 5).await;
+        worker.until_alarm("the settling loop stands still", NOTICED, stalled("settle")).await;
+        assert!(!worker.health.is_ready());
+        said(&worker, "settle").await;
+        sabotage.lift();
+        for n in 0..5 {
+            scene.until(&format!("during.now.{n}"), State::Completed, BACK).await;
+        }
+        worker.until_ready(SOON).await;
+        scene.none_ran_twice();
+        worker.stopped().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t12_a_watchdog_that_dies_is_named_and_restarted_and_work_goes_on() {
+    let scene = Scene::memory();
+    let sabotage = Sabotage::of(scene.store.clone());
+    // It asks the store as often as ready work may be old.
+    let settings = Settings { oldest_ready_alarm: CHECK, ..settings() };
+    let worker = scene.start_on(sabotage.store(), all_tasks(), settings);
+    sabotage.set(Verb::Counts, Fault::Panics);
+    eventually("it has been restarted", SOON, async || {
+        (worker.logged(Level::ERROR, &["watchdog", "restarting"]) >= 2).then_some(())
+    })
+    .await;
+    scene.burst("during", 5).await;
+    scene.all_ran(SOON).await;
+    assert!(worker.health.is_ready(), "{:?}", worker.health.alarms());
+    sabotage.lift();
+    worker.stopped().await.unwrap();
+}
+
+/// What no restart helps is not hidden: the worker ends, with an error for the process to exit with.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t12_a_loop_that_dies_again_and_again_ends_the_worker_with_an_error() {
+    let scene = Scene::memory();
+    let sabotage = Sabotage::of(scene.store.clone());
+    sabotage.set(Verb::Lease, Fault::Panics);
+    let worker = scene.start_on(sabotage.store(), all_tasks(), settings());
+    let id = worker.id.to_string();
+    // Ten restarts, the waits between them growing to 5 s.
+    let error = worker.ended(Duration::from_secs(40)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Internal);
+    assert!(crate::logs::count(Level::ERROR, &["the worker ends", "fetch", &id]) == 1);
+}
+
+/// An outage is not a dead loop: however long it takes, nothing is restarted for it and nothing ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t12_a_store_that_is_away_is_no_reason_to_restart_a_loop() {
+    let scene = Scene::memory();
+    let (sabotage, worker) = sabotaged(&scene);
+    scene.burst("before", 5).await;
+    scene.all_ran(SOON).await;
+    sabotage.set(Verb::Lease, Fault::Fails);
+    worker.until_unready(NOTICED).await;
+    // The watchdog looks once a second, and would have restarted it by now.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(worker.logged(Level::ERROR, &["restarting it"]), 0);
+    sabotage.lift();
+    worker.until_ready(SOON).await;
+    worker.stopped().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t13_work_goes_on_while_only_the_heartbeat_fails() {
+    on_each_fault("t13a", async |scene, fault| {
+        let (sabotage, worker) = sabotaged(&scene);
+        sabotage.set(Verb::Heartbeat, fault);
+        for round in 0..4 {
+            scene.burst(&round.to_string(), 10).await;
+            scene.all_ran(SOON).await;
+        }
+        scene.none_ran_twice();
+        scene.runs_again("tick", SOON).await;
+        sabotage.lift();
+        worker.stopped().await.unwrap();
+    })
+    .await;
+}
+
+/// The system this replaces went on advertising itself as alive by its heartbeat.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t13_a_heartbeat_does_not_make_a_worker_alive_whose_fetch_is_dead() {
+    on_each_fault("t13b", async |scene, fault| {
+        let (sabotage, worker) = sabotaged(&scene);
+        scene.client.add(Hold { millis: 60_000, stubborn: false }).key("hold").await.unwrap();
+        scene.until("hold", State::Running, SOON).await;
+        sabotage.set(Verb::Lease, fault);
+        worker.until_unready(NOTICED).await;
+        // The lease is renewed all the while, so the heartbeat is well; but others see when the worker last leased.
+        assert_eq!(scene.view("hold").await.state, State::Running);
+        let workers = scene.aside.workers().await.unwrap();
+        let seen = workers.iter().find(|seen| seen.record.id == worker.id).expect("its heartbeats keep its record");
+        let leased_ago = seen.leased_ago.expect("it has leased before");
+        assert!(leased_ago >= Duration::from_secs(8), "{leased_ago:?}");
+        sabotage.lift();
+        worker.until_ready(BACK).await;
+        worker.stopped().await.unwrap();
+    })
+    .await;
+}

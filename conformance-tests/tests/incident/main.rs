@@ -1,0 +1,34 @@
+//! The incident as a test: what once stopped a queue without a word, made to happen on purpose.
+//!
+//! In December 2025 a queue under a service stopped running most of its work for a day, with nothing in any log and every
+//! worker shown as alive. What could be reproduced later was all of one class: loops without supervision, calls without
+//! deadlines, a sign of life that did not depend on work being done, and work whose loss left no trace. Each way there
+//! has a number, T1 to T19 (T16, a crash between a business commit and the add, needs a store that takes part in the
+//! caller's transaction), and a test here named by it:
+//!
+//! * `pace` — T1, T17, T19: settings move nothing but how soon a lost worker is noticed.
+//! * `connections` — T2 to T6: connections killed, cut, muted, refused, forgotten.
+//! * `server` — T7, T8: the server restarted, read-only, refusing, emptied.
+//! * `outcomes` — T9, T11: runs that end badly, and late.
+//! * `processes` — T10, T14: workers as processes, killed and replaced.
+//! * `loops` — T12, T13: each loop of a worker made to fail.
+//! * `names` — T15, T18: names nobody serves, work that waits behind healthy work.
+//! * `answers` — one answer lost after the call took effect, for each verb.
+//!
+//! Each passes when every accepted task has run, within 5 s of its time (and the lease length, where a lease was lost),
+//! and when what happened can be seen in the worker's health and in the log. Time is real here: what is tested is
+//! sockets, threads and processes, and none of them can be moved by a docket's clock. Waits end as soon as what they
+//! wait for is there.
+
+mod answers;
+mod connections;
+mod logs;
+mod loops;
+mod names;
+mod outcomes;
+mod pace;
+mod processes;
+mod sabotage;
+mod scene;
+mod server;
+mod tasks;

@@ -1,0 +1,142 @@
+//! T9, T11: runs that end badly, outcomes that come late.
+
+use std::time::Duration;
+
+use docket_core::{Ack, AckAnswer, Key, Name, NewTask, Outcome, Payload, Settings, State, limits};
+use futures_util::future::join_all;
+use tracing::Level;
+
+use crate::logs;
+use crate::sabotage::{Fault, Sabotage, Verb};
+use crate::scene::{Running, SOON, Scene, Setup, all_tasks, request};
+use crate::tasks::{Hold, Note, Panics, Unwritable};
+
+const SHORT: Setup = Setup::new(50, 1);
+
+async fn both(case: &str) -> [Scene; 2] {
+    [Scene::memory(), Scene::redis(case).await]
+}
+
+/// One exception that could not be serialised once ended the worker, and the next one that got the message.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t9_a_run_that_ends_badly_is_dead_with_the_reason_and_the_worker_goes_on() {
+    join_all(both("t9a").await.map(async |scene| {
+        let workers = [scene.start(SHORT.settings()), scene.start(SHORT.settings())];
+        let mut garbled = NewTask::new(Name::new("note").unwrap(), Payload::new(&b"\xff{"[..]));
+        garbled.key = Key::new("garbled").unwrap();
+        scene.client.add_all(&[garbled]).await.unwrap().remove(0).unwrap();
+        scene.client.add(Panics {}).key("panics").await.unwrap();
+        scene.client.add(Unwritable {}).key("unwritable").await.unwrap();
+        for (key, reason) in [
+            ("garbled", "do not decode as note"),
+            ("panics", "panicked: the disk is on fire"),
+            ("unwritable", "does not encode as JSON: unspeakable"),
+        ] {
+            let view = scene.until(key, State::Dead, SOON).await;
+            let error = view.error.unwrap_or_default();
+            assert!(error.contains(reason), "{key}: {error}");
+            assert_eq!(view.crashes, 0);
+        }
+        assert_eq!(scene.log.runs("panics").len(), 3, "each attempt, and no more");
+        assert!(logs::count(Level::WARN, &["attempt", "the disk is on fire"]) > 0);
+        scene.burst("after", 10).await;
+        scene.all_ran(SOON).await;
+        for worker in workers {
+            assert!(worker.health.is_ready(), "{:?}", worker.health.alarms());
+            worker.stopped().await.unwrap();
+        }
+    }))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t9_a_store_that_takes_no_outcomes_for_a_while_runs_nothing_twice() {
+    join_all(both("t9b").await.map(async |scene| {
+        let sabotage = Sabotage::of(scene.store.clone());
+        let worker = scene.start_on(sabotage.store(), all_tasks(), SHORT.settings());
+        sabotage.set(Verb::Ack, Fault::Fails);
+        scene.burst("during", 10).await;
+        // Longer than a lease: what has run is kept until its outcome has arrived.
+        tokio::time::sleep(SHORT.lease() + Duration::from_secs(1)).await;
+        sabotage.lift();
+        scene.all_ran(SOON + SHORT.lease()).await;
+        for n in 0..10 {
+            scene.until(&format!("during.now.{n}"), State::Completed, SOON).await;
+        }
+        scene.none_ran_twice();
+        worker.stopped().await.unwrap();
+    }))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t11_a_run_longer_than_its_lease_runs_once() {
+    join_all(both("t11a").await.map(async |scene| {
+        let workers = [scene.start(SHORT.settings()), scene.start(SHORT.settings())];
+        let hold = Hold { millis: 6_000, stubborn: true };
+        scene.client.add(hold).key("long").await.unwrap();
+        let view = scene.until("long", State::Completed, Duration::from_secs(6) + SOON).await;
+        assert_eq!((view.crashes, scene.log.runs("long").len()), (0, 1));
+        for worker in workers {
+            worker.stopped().await.unwrap();
+        }
+    }))
+    .await;
+}
+
+/// Waits until the worker that has the task knows nothing of another one that takes it.
+async fn taken_over(scene: &Scene, worker: &Running) -> docket_core::TaskView {
+    let long = SHORT.lease() + SOON + Duration::from_secs(4);
+    crate::scene::eventually("the other worker settles it", long, async || {
+        let view = scene.view("cut").await;
+        (view.state == State::Completed && view.worker.as_ref() == Some(&worker.id)).then_some(view)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t11_a_worker_cut_off_from_renewing_settles_nothing_late() {
+    join_all(both("t11b").await.map(async |scene| {
+        let sabotage = Sabotage::of(scene.store.clone());
+        // It would let a run go on for a minute after it lost the lease.
+        let patient = Settings { cancel_grace: Duration::from_mins(1), ..SHORT.settings() };
+        let cut = scene.start_on(sabotage.store(), all_tasks(), patient);
+        scene.client.add(Hold { millis: 4_000, stubborn: true }).key("cut").await.unwrap();
+        scene.until("cut", State::Running, SOON).await;
+        sabotage.set(Verb::Heartbeat, Fault::NeverAnswers);
+        sabotage.set(Verb::Lease, Fault::Fails);
+        let other = scene.start(SHORT.settings());
+
+        let view = taken_over(&scene, &other).await;
+        assert_eq!((view.crashes, scene.log.runs("cut").len()), (0, 2), "counts begin anew with the end");
+        let fence = view.fence.unwrap().0.to_string();
+        assert_eq!(view.result.unwrap().as_bytes(), fence.as_bytes(), "the result is the later run's");
+        crate::scene::eventually("the late outcome is said", SOON, async || {
+            (scene.log.runs("cut done").len() == 2 && logs::count(Level::WARN, &["came too late", "key=cut "]) > 0)
+                .then_some(())
+        })
+        .await;
+        assert!(cut.logged(Level::ERROR, &["given up"]) > 0);
+        assert_eq!(scene.view("cut").await.worker.as_ref(), Some(&other.id));
+        other.stopped().await.unwrap();
+    }))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t11_a_late_ack_changes_nothing() {
+    join_all(both("t11c").await.map(async |scene| {
+        scene.client.add(Note {}).key("late").await.unwrap();
+        let taken = scene.store.lease(&request("the-slow", "note", 1, limits::LEASE_MIN)).await.unwrap();
+        let worker = scene.start(SHORT.settings());
+        let settled = scene.until("late", State::Completed, limits::LEASE_MIN + SOON).await;
+        let token = taken.leases[0].token.clone();
+        let outcome = Outcome::Dead { error: "too late".to_owned() };
+        let ack = Ack { token, outcome, attempts_max: 1, retention: limits::RETENTION };
+        let answer = scene.store.ack(&[ack], None).await.unwrap().answers.remove(0).unwrap();
+        assert_eq!(answer, AckAnswer::Stale);
+        assert_eq!(scene.view("late").await, settled);
+        worker.stopped().await.unwrap();
+    }))
+    .await;
+}

@@ -1,0 +1,122 @@
+//! T7, T8: the server restarted, read-only, refusing, emptied under running workers.
+
+use std::time::{Duration, Instant};
+
+use conformance_tests::servers::RedisServer;
+use docket_core::{Settings, State};
+use tracing::Level;
+
+use crate::logs;
+use crate::scene::{CALL_MAX, NOTICED, Running, SHORT_PAIR, SOON, Scene, Setup, on_each};
+use crate::tasks::{Hold, Note};
+
+const CHECK: Duration = Duration::from_secs(1);
+
+/// A scene on a server of its own, with its workers under way.
+async fn with_own_server(case: &str, setup: Setup) -> (RedisServer, Scene, Vec<Running>) {
+    let server = RedisServer::start().await;
+    let scene = Scene::proxied_before(&server.url(), case).await;
+    // The store is looked at as often as ready work may be old.
+    let oldest_ready_alarm = Duration::from_secs(2);
+    let workers = scene.start_all_with(setup, Settings { check_interval: CHECK, oldest_ready_alarm, ..setup.settings() });
+    scene.burst("before", 10).await;
+    scene.all_ran(SOON).await;
+    (server, scene, workers)
+}
+
+/// Sends one command to the server itself.
+async fn command(server: &RedisServer, words: &[&str]) {
+    let client = redis::Client::open(server.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut command = redis::cmd(words[0]);
+    command.arg(&words[1..]);
+    command.query_async::<redis::Value>(&mut connection).await.unwrap();
+}
+
+/// The store takes nothing for a while: adds fail in time, the workers say that they are not alive; afterwards they are
+/// back by themselves, and what was running is settled.
+async fn an_outage(scene: &Scene, workers: Vec<Running>, setup: Setup, end: impl AsyncFnOnce()) {
+    let start = Instant::now();
+    scene.add(&scene.client, Note {}, "during", Duration::ZERO).await.unwrap_err();
+    assert!(start.elapsed() < CALL_MAX, "{:?}", start.elapsed());
+    for worker in &workers {
+        worker.until_unready(NOTICED).await;
+    }
+    assert!(logs::count(Level::WARN, &[&scene.port()]) > 0, "what the store answers is said");
+    end().await;
+    for worker in &workers {
+        worker.until_ready(SOON + CHECK).await;
+    }
+    scene.burst("after", 20).await;
+    scene.all_ran(SOON + setup.lease()).await;
+    scene.runs_again("tick", SOON + setup.lease()).await;
+    scene.until("running", State::Completed, SOON + setup.lease()).await;
+    for worker in workers {
+        worker.stopped().await.unwrap();
+    }
+}
+
+/// A task that ends in the middle of the outage: its outcome has to wait.
+async fn a_task_under_way(scene: &Scene) {
+    let hold = Hold { millis: 1_500, stubborn: true };
+    scene.client.add(hold).key("running").await.unwrap();
+    scene.until("running", State::Running, SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t7_a_restarted_server_finds_its_workers_again() {
+    on_each(&SHORT_PAIR, async |setup| {
+        let (server, scene, workers) = with_own_server("t7a", setup).await;
+        a_task_under_way(&scene).await;
+        // Acknowledged just before, and due while the server is away.
+        scene.add(&scene.client, Note {}, "accepted", Duration::from_secs(16)).await.unwrap();
+        server.kill9();
+        an_outage(&scene, workers, setup, async || server.restart().await).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t7_a_server_that_turns_read_only_finds_its_workers_again() {
+    on_each(&SHORT_PAIR, async |setup| {
+        let (server, scene, workers) = with_own_server("t7b", setup).await;
+        a_task_under_way(&scene).await;
+        // A copy of a primary that is nowhere keeps what it has and takes no write: nothing is lost by it.
+        command(&server, &["REPLICAOF", "127.0.0.1", "1"]).await;
+        an_outage(&scene, workers, setup, async || command(&server, &["REPLICAOF", "NO", "ONE"]).await).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t7_a_server_that_refuses_with_a_code_nobody_knows_finds_its_workers_again() {
+    on_each(&SHORT_PAIR, async |setup| {
+        let (_server, scene, workers) = with_own_server("t7c", setup).await;
+        a_task_under_way(&scene).await;
+        scene.proxy().refuse_scripts(Some("WEIRD a code that no version had so far"));
+        an_outage(&scene, workers, setup, async || scene.proxy().refuse_scripts(None)).await;
+    })
+    .await;
+}
+
+/// A deleted stream once ended every loop that read it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t8_an_emptied_server_is_filled_again_and_said() {
+    on_each(&SHORT_PAIR, async |setup| {
+        let (server, scene, workers) = with_own_server("t8", setup).await;
+        command(&server, &["FLUSHALL"]).await;
+        command(&server, &["SCRIPT", "FLUSH"]).await;
+        scene.burst("after", 20).await;
+        scene.all_ran(SOON).await;
+        // Only the workers know of the perpetual: one of them sees that it is gone.
+        scene.runs_again("tick", SOON).await;
+        let said = workers.iter().map(|worker| worker.logged(Level::ERROR, &["has lost a perpetual", "tick"]));
+        assert!(said.sum::<usize>() > 0);
+        let defects = scene.aside.audit().await.unwrap();
+        assert!(defects.is_empty(), "{defects:#?}");
+        for worker in workers {
+            worker.stopped().await.unwrap();
+        }
+    })
+    .await;
+}

@@ -1,0 +1,151 @@
+//! Task types for the scenes, and what they leave behind.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use docket_core::{Backoff, Context, Failure, Policy, Task};
+use serde::{Deserialize, Serialize, Serializer};
+
+/// When what ran: the effects of a scene's tasks.
+#[derive(Default, Debug)]
+pub(crate) struct Log(Mutex<HashMap<String, Vec<Instant>>>);
+
+impl Log {
+    pub(crate) fn runs(&self, key: &str) -> Vec<Instant> {
+        self.0.lock().unwrap().get(key).cloned().unwrap_or_default()
+    }
+
+    fn note(&self, key: impl Into<String>) {
+        self.0.lock().unwrap().entry(key.into()).or_default().push(Instant::now());
+    }
+}
+
+fn quick() -> Policy {
+    let backoff = Backoff { base: Duration::from_millis(10), max: Duration::from_millis(50) };
+    Policy { attempts_max: 3, backoff, ..Policy::default() }
+}
+
+/// Leaves its key behind.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Note {}
+
+#[async_trait]
+impl Task for Note {
+    const NAME: &'static str = "note";
+    type Output = ();
+
+    async fn run(self, ctx: Context) -> Result<(), Failure> {
+        ctx.state::<Log>()?.note(ctx.key().as_str());
+        Ok(())
+    }
+}
+
+/// Fails at first; leaves its key behind the second time.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Flaky {}
+
+#[async_trait]
+impl Task for Flaky {
+    const NAME: &'static str = "flaky";
+    type Output = ();
+
+    fn policy() -> Policy {
+        quick()
+    }
+
+    async fn run(self, ctx: Context) -> Result<(), Failure> {
+        if ctx.attempt() == 1 {
+            return Err(Failure::RetryAfter(Duration::from_millis(200), "not yet".to_owned()));
+        }
+        ctx.state::<Log>()?.note(ctx.key().as_str());
+        Ok(())
+    }
+}
+
+/// Comes back every second.
+#[derive(Serialize, Deserialize, Default)]
+pub(crate) struct Tick {}
+
+#[async_trait]
+impl Task for Tick {
+    const NAME: &'static str = "tick";
+    type Output = ();
+
+    fn policy() -> Policy {
+        Policy { every: Some(Duration::from_secs(1)), ..quick() }
+    }
+
+    async fn run(self, ctx: Context) -> Result<(), Failure> {
+        ctx.state::<Log>()?.note(ctx.key().as_str());
+        Ok(())
+    }
+}
+
+/// Takes a while; leaves its key behind when it starts, and `KEY done` when it ends. Returns its fence.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Hold {
+    pub(crate) millis: u64,
+    /// Whether it goes on when it is asked to stop.
+    pub(crate) stubborn: bool,
+}
+
+#[async_trait]
+impl Task for Hold {
+    const NAME: &'static str = "hold";
+    type Output = u64;
+
+    async fn run(self, ctx: Context) -> Result<u64, Failure> {
+        let log = ctx.state::<Log>()?;
+        log.note(ctx.key().as_str());
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(self.millis)) => {}
+            () = ctx.cancellation().cancelled(), if !self.stubborn => return Err(Failure::Cancelled),
+        }
+        log.note(format!("{} done", ctx.key()));
+        Ok(ctx.token().fence.0)
+    }
+}
+
+/// Panics, however often it is tried.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Panics {}
+
+#[async_trait]
+impl Task for Panics {
+    const NAME: &'static str = "panics";
+    type Output = ();
+
+    fn policy() -> Policy {
+        quick()
+    }
+
+    async fn run(self, ctx: Context) -> Result<(), Failure> {
+        ctx.state::<Log>()?.note(ctx.key().as_str());
+        panic!("the disk is on fire");
+    }
+}
+
+/// Returns what cannot be written down.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Unwritable {}
+
+/// A result that JSON refuses.
+pub(crate) struct Unspeakable;
+
+impl Serialize for Unspeakable {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("unspeakable"))
+    }
+}
+
+#[async_trait]
+impl Task for Unwritable {
+    const NAME: &'static str = "unwritable";
+    type Output = Unspeakable;
+
+    async fn run(self, _: Context) -> Result<Unspeakable, Failure> {
+        Ok(Unspeakable)
+    }
+}
