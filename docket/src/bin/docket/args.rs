@@ -38,7 +38,9 @@ impl std::fmt::Debug for Place {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Verb {
-    /// Run a worker, which knows trace, fail, sleep and the tasks that are configured
+    /// See it work: an export and some scans on audio it makes itself, everything in one process
+    Demo,
+    /// Run a worker, which knows trace, fail and sleep
     Worker(WorkerArgs),
     /// Add a task and print its key
     Add(AddArgs),

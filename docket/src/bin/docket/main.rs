@@ -2,6 +2,7 @@
 
 mod add;
 mod args;
+mod demo;
 mod doctor;
 mod end;
 mod operate;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
 async fn run(args: Args) -> Outcome {
     let place = &args.place;
     match args.verb {
+        Verb::Demo => demo::run().await,
         Verb::Worker(args) => worker::worker(place, args).await,
         Verb::Add(args) => add::add(place, args).await,
         Verb::Show { key, format } => read::show(place, &key, format).await,
@@ -52,9 +54,15 @@ async fn run(args: Args) -> Outcome {
     }
 }
 
-/// Logs to stderr what `RUST_LOG` asks for: by default a worker's own words, and of the other verbs only warnings.
+/// Logs to stderr what `RUST_LOG` asks for: by default a worker's own words, of the demo only errors, and of the other
+/// verbs warnings.
 fn start_log(verb: &Verb) {
-    let default = if matches!(verb, Verb::Worker(_)) { "info" } else { "warn" };
+    let default = match verb {
+        Verb::Worker(_) => "info",
+        // It shows its retries itself, in bars that a line would break.
+        Verb::Demo => "error",
+        _ => "warn",
+    };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
