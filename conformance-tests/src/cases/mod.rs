@@ -258,7 +258,8 @@ macro_rules! each_case {
             a_waiter_that_is_dropped_leaves_the_next_due_time_to_another
             a_waiter_that_dies_with_its_task_leaves_it_to_another two_adds_wake_two_waiters
             what_a_lease_leaves_wakes_the_next_waiter what_a_passer_by_leaves_wakes_a_waiter
-            what_an_ack_leaves_wakes_a_waiter a_wake_up_goes_to_who_can_take_the_task one_task_ends_one_wait
+            what_a_choosy_waiter_leaves_wakes_the_next what_an_ack_leaves_wakes_a_waiter
+            a_wake_up_goes_to_who_can_take_the_task one_task_ends_one_wait
             a_waiter_that_was_dropped_takes_nothing_with_it a_waiter_that_is_dropped_when_woken_loses_no_task
             a_worker_of_thousands_of_lanes_is_woken an_add_wakes_a_waiter_within_milliseconds
             a_cancel_that_promotes_nothing_wakes_nobody a_scheduled_task_starts_on_time

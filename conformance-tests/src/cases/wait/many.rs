@@ -37,6 +37,15 @@ pub(crate) async fn what_a_passer_by_leaves_wakes_a_waiter(stage: Stage) {
     waiter.lease().await;
 }
 
+/// Both adds wake the same waiter, which takes the more urgent one; the other task has a waiter that nobody has told.
+pub(crate) async fn what_a_choosy_waiter_leaves_wakes_the_next(stage: Stage) {
+    let choosy = stage.waiting(ask(1).by("choosy").queues(&["urgent", "default"]).waiting(LONG_WAIT)).await;
+    let waiter = stage.waiter("waiter").await;
+    stage.add_all(&[task("a"), task("b").queue("urgent")]).await;
+    assert_eq!(keys(&[choosy.lease().await]), ["b"]);
+    assert_eq!(keys(&[waiter.lease().await]), ["a"]);
+}
+
 pub(crate) async fn what_an_ack_leaves_wakes_a_waiter(stage: Stage) {
     let lease = stage.running("a").await;
     let waiter = stage.waiter("waiter").await;
