@@ -141,6 +141,34 @@ teeth! {
         "perpetual::crashes_do_not_cut_the_chain";
     late_heartbeat_is_lost: LateHeartbeatIsLost =>
         "heartbeat::late_but_current_is_held";
+    move_loses_its_place: MoveLosesItsPlace =>
+        "order::a_move_keeps_the_place_among_equals";
+    follower_jumps_the_line: FollowerJumpsTheLine =>
+        "order::a_follower_goes_to_the_end";
+    crash_settles_the_token: CrashSettlesTheToken =>
+        "fence::a_swept_token_is_stale_before_anybody_retakes_it";
+    replay_keeps_the_deadline: ReplayKeepsTheDeadline =>
+        "repeat::lease_after_lost_reply";
+    ignores_retention: IgnoresRetention =>
+        "bound::finished_tasks_are_kept_for_their_retention";
+    trims_without_bound: TrimsWithoutBound =>
+        "bound::one_call_trims_a_bounded_number";
+    sweeps_without_bound: SweepsWithoutBound =>
+        "crash::one_call_sweeps_a_bounded_number";
+    cancel_keeps_the_follower: CancelKeepsTheFollower =>
+        "cancel::it_drops_the_follower";
+    repeat_counts_from_now: RepeatCountsFromNow =>
+        "perpetual::a_repeat_counts_from_the_start_of_its_run";
+    crashed_chains_hurry: CrashedChainsHurry =>
+        "perpetual::each_crashed_occurrence_in_a_row_doubles_the_wait";
+    late_ack_is_stale: LateAckIsStale =>
+        "ack::late_but_current_settles";
+    counts_forbidden_suspects: CountsForbiddenSuspects =>
+        "suspect::one_that_may_not_be_leased_is_not_next";
+    clock_wakes_nobody: ClockWakesNobody =>
+        "clock::moving_it_wakes_every_waiter";
+    environments_mix: EnvironmentsMix =>
+        "control::another_environment_is_refused";
 }
 
 #[test]

@@ -101,6 +101,9 @@ impl Docket {
                 if step.has(Fault::MoveKeepsTheCounts) {
                     (record.attempts, record.crashes) = counts;
                 }
+                if step.has(Fault::MoveLosesItsPlace) {
+                    record.seq = step.next_seq();
+                }
                 ScheduleAnswer::Moved
             }
             Life::Leased => {
@@ -147,7 +150,9 @@ impl Docket {
             CancelAnswer::Finished(record.shown(now))
         } else if in_time && !step.has(Fault::CancelEndsARunningTask) {
             record.cancelling = true;
-            record.follower = None;
+            if !step.has(Fault::CancelKeepsTheFollower) {
+                record.follower = None;
+            }
             CancelAnswer::Cancelling
         } else {
             record.follower = None;

@@ -52,7 +52,9 @@ impl Docket {
         for token in &self.requests[known].tokens {
             let Some(record) = self.records.get_mut(&token.key) else { continue };
             if record.is_current(token, None) {
-                record.work.visible_at = now.plus(request.lease);
+                if self.fault != Some(Fault::ReplayKeepsTheDeadline) {
+                    record.work.visible_at = now.plus(request.lease);
+                }
                 leases.extend(lease_of(record));
             } else if self.fault == Some(Fault::ReplaysStoredReplies) {
                 leases.extend(lease_of(record).map(|lease| Lease { token: token.clone(), ..lease }));
@@ -67,11 +69,13 @@ impl Docket {
             .records
             .values()
             .filter(|record| record.state == Life::Leased && record.work.visible_at <= now)
-            .filter(|record| self.has(Fault::SweepsUnaskedNames) || self.asks_for(request, record))
+            .filter(|record| self.has(Fault::SweepsUnaskedNames) || asks_for(request, record))
             .map(|record| (record.work.visible_at, record.seq, record.key.clone()))
             .collect();
         late.sort();
-        late.truncate(limits::TRIM_ITEMS_MAX);
+        if !self.has(Fault::SweepsWithoutBound) {
+            late.truncate(limits::TRIM_ITEMS_MAX);
+        }
         let mut swept = Swept::default();
         let mut step = Step { now, seq: &mut self.seq, fault: self.fault };
         for (_, _, key) in late {
@@ -129,7 +133,7 @@ impl Docket {
                 record.state == Life::Queued || (record.state == Life::Leased && self.has(Fault::DeliversTwice))
             })
             .filter(|record| record.state == Life::Leased || record.work.visible_at <= due)
-            .filter(|record| self.asks_for(request, record) || self.has(Fault::LeasesUnaskedNames))
+            .filter(|record| asks_for(request, record) || self.has(Fault::LeasesUnaskedNames))
             .collect();
         line.sort_by_key(|record| (self.rank(request, record), record.work.visible_at, record.seq));
         if self.has(Fault::OrdersByKey) {
@@ -146,28 +150,28 @@ impl Docket {
         request.queues.iter().position(|queue| *queue == record.work.queue)
     }
 
-    fn asks_for(&self, request: &LeaseRequest, record: &Record) -> bool {
-        let name_asked = match &request.names {
-            Names::Known(names) => names.iter().any(|known| known.name == record.work.name),
-            Names::Any { .. } => true,
-        };
-        name_asked && request.queues.contains(&record.work.queue)
-    }
-
     /// When the next task this request could have leased is visible, and how long the oldest that is has been.
     fn look_ahead(&self, request: &LeaseRequest, reply: &mut LeaseReply, now: Timestamp) {
         let holds_one = reply.leases.iter().any(|lease| lease.crashes >= limits::SUSPECT_CRASHES);
-        let no_suspect = request.suspects == Suspects::None || holds_one;
+        let no_suspect = (request.suspects == Suspects::None || holds_one) && !self.has(Fault::CountsForbiddenSuspects);
         let next = self
             .records
             .values()
-            .filter(|record| !record.is_finished() && !(record.is_suspect() && no_suspect))
-            .filter(|record| self.asks_for(request, record) || self.has(Fault::CountsUnaskedNames))
+            .filter(|record| !(record.is_finished() || (record.is_suspect() && no_suspect)))
+            .filter(|record| asks_for(request, record) || self.has(Fault::CountsUnaskedNames))
             .map(|record| record.work.visible_at)
             .min();
         reply.next_visible = next.map(|moment| moment.since(now));
         reply.oldest_ready = next.filter(|moment| *moment <= now).map(|moment| now.since(moment));
     }
+}
+
+fn asks_for(request: &LeaseRequest, record: &Record) -> bool {
+    let name_asked = match &request.names {
+        Names::Known(names) => names.iter().any(|known| known.name == record.work.name),
+        Names::Any { .. } => true,
+    };
+    name_asked && request.queues.contains(&record.work.queue)
 }
 
 #[derive(PartialEq, Eq)]
@@ -181,6 +185,9 @@ fn crash(record: &mut Record, max: u32, step: &mut Step<'_>) -> Crash {
     let deadline = record.work.visible_at;
     if !step.has(Fault::ForgetsTheCrash) {
         record.crashes += 1;
+    }
+    if step.has(Fault::CrashSettlesTheToken) {
+        record.settled = record.taken.as_ref().map(|taken| (taken.fence, taken.request));
     }
     let limit = if step.has(Fault::LimitsTestedWithGreater) { record.crashes > max } else { record.crashes >= max };
     if record.cancelling && !step.has(Fault::CancelIsOnlyAFlag) {
@@ -199,7 +206,7 @@ fn crash(record: &mut Record, max: u32, step: &mut Step<'_>) -> Crash {
     }
     match record.work.every {
         Some(every) if !step.has(Fault::LimitKillsAPerpetual) => {
-            record.crashed_in_a_row += 1;
+            record.crashed_in_a_row += u32::from(!step.has(Fault::CrashedChainsHurry));
             let doubled = every.saturating_mul(2_u32.saturating_pow(record.crashed_in_a_row));
             let wait = doubled.min(limits::CRASH_WAIT_MAX.max(every));
             record.next(step.now.plus(wait), Some(CRASH_LIMIT.to_owned()), step);

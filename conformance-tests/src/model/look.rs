@@ -82,13 +82,15 @@ impl Docket {
         }
         let mut gone = self.over(|state| state != Life::Dead, limits::FINISHED_MAX, now);
         let dead = self.over(|state| state == Life::Dead, limits::DEAD_MAX, now);
-        let before = gone.len().min(limits::TRIM_ITEMS_MAX);
+        let before = gone.len();
         gone.extend(dead);
-        gone.truncate(limits::TRIM_ITEMS_MAX);
+        if !self.has(Fault::TrimsWithoutBound) {
+            gone.truncate(limits::TRIM_ITEMS_MAX);
+        }
         for key in &gone {
             self.records.remove(key);
         }
-        u64::try_from(gone.len() - before).unwrap_or(u64::MAX)
+        u64::try_from(gone.len().saturating_sub(before)).unwrap_or(u64::MAX)
     }
 
     fn over(&self, of: fn(Life) -> bool, kept_max: usize, now: Timestamp) -> Vec<Key> {

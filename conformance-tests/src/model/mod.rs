@@ -3,20 +3,23 @@
 //! One map of records, no index, no clock, no lock: every question is answered by looking at all of them, every event is
 //! one function that takes `now`. A backend that answers otherwise is wrong, or the table is.
 //!
-//! * [`record`](self): what the docket knows of one key, and the steps the table names (`finish`, `promote`, `back`, `next`).
+//! * `record`: what the docket knows of one key, and the steps the table names (`finish`, `promote`, `back`, `next`).
 //! * `docket`: the events of adders and operators. `lease` and `settle`: those of workers.
-//! * `look`: reading, counting, and whether the records make sense at all.
+//! * `bound`: what is refused for its size. `look`: reading, counting, and whether the records make sense at all.
 //! * [`ModelStore`]: the model as a store, so that the suite can be run on it. With a [`crate::teeth::Fault`] it is a
 //!   broken one.
 
 mod bound;
 mod docket;
+mod factory;
 mod lease;
 mod look;
+mod operate;
 mod record;
 mod settle;
 mod store;
 
-pub use store::{ModelStore, Models};
+pub use factory::Models;
+pub use store::ModelStore;
 
 pub(crate) use record::CRASH_LIMIT;

@@ -185,8 +185,12 @@ impl Record {
     /// `promote` of the table, where there is a follower.
     pub(super) fn promote(&mut self, step: &mut Step<'_>) {
         if let Some(follower) = self.follower.take() {
+            let seq = self.seq;
             self.become_work(follower);
             self.begin_life(step);
+            if step.has(Fault::FollowerJumpsTheLine) {
+                self.seq = seq;
+            }
         }
     }
 

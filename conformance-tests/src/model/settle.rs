@@ -1,6 +1,6 @@
 //! Settling a lease: the rows of the table that begin with `ack`.
 
-use docket_core::{Ack, AckAnswer, Outcome, RunAt, Timestamp};
+use docket_core::{Ack, AckAnswer, Outcome, RunAt, Timestamp, limits};
 
 use super::bound;
 use super::docket::Docket;
@@ -12,7 +12,8 @@ impl Docket {
         let mut step = Step { now, seq: &mut self.seq, fault: self.fault };
         let Some(record) = self.records.get_mut(&ack.token.key) else { return AckAnswer::Stale };
         let token = (ack.token.fence, ack.token.lease);
-        if record.is_current(&ack.token, step.fault) {
+        let late = record.work.visible_at <= now && step.has(Fault::LateAckIsStale);
+        if record.is_current(&ack.token, step.fault) && !late {
             if !step.has(Fault::ForgetsAcks) {
                 record.settled = Some(token);
             }
@@ -53,7 +54,7 @@ fn settle(record: &mut Record, ack: &Ack, step: &mut Step<'_>) {
             }
             record.crashed_in_a_row = 0;
             let counts = (record.attempts, record.crashes);
-            record.next(repeat_at(record, *at, step.now), None, step);
+            record.next(repeat_at(record, *at, step), None, step);
             if step.has(Fault::RepeatKeepsTheCounts) {
                 (record.attempts, record.crashes) = counts;
             }
@@ -86,7 +87,8 @@ fn failed(record: &mut Record, ack: &Ack, error: &str, step: &mut Step<'_>) {
 
 fn end(record: &mut Record, state: Life, ack: &Ack, step: &mut Step<'_>) {
     record.crashed_in_a_row = 0;
-    record.finish(state, ack.retention, step);
+    let retention = if step.has(Fault::IgnoresRetention) { limits::RETENTION } else { ack.retention };
+    record.finish(state, retention, step);
 }
 
 /// Back to its place in the line, uncounted.
@@ -107,9 +109,9 @@ fn attempts_max(record: &Record, ack: &Ack, step: &Step<'_>) -> u32 {
 }
 
 /// `In` counts from the start of the lease, never earlier than now.
-fn repeat_at(record: &Record, at: RunAt, now: Timestamp) -> Timestamp {
+fn repeat_at(record: &Record, at: RunAt, step: &Step<'_>) -> Timestamp {
     match (at, &record.taken) {
-        (RunAt::In(delay), Some(taken)) => taken.at.plus(delay).max(now),
-        _ => at.resolve(now),
+        (RunAt::In(delay), Some(taken)) if !step.has(Fault::RepeatCountsFromNow) => taken.at.plus(delay).max(step.now),
+        _ => at.resolve(step.now),
     }
 }

@@ -1,23 +1,19 @@
 //! The model as a store: one lock, a clock that can be set, and a plain way to wait.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use docket_core::{
-    Ack, AckReply, AddAnswer, CancelAnswer, CancelId, Capabilities, Control, Cursor, DocketName, Error, ErrorKind,
-    Fence, Finding, Heartbeat, HeartbeatAnswer, Inspect, Key, LaneCounts, LeaseReply, LeaseRequest, ListFilter,
-    NewTask, Outcome, Page, QueueBackend, RequeueAnswer, Result, ScheduleAnswer, Store, Swept, TaskView, TestStore,
-    Timestamp, WorkerView,
+    Ack, AckReply, AddAnswer, Capabilities, DocketName, Heartbeat, HeartbeatAnswer, LeaseReply, LeaseRequest, NewTask,
+    QueueBackend, Result, ScheduleAnswer, Store, Swept, Timestamp,
 };
 use tokio::sync::Notify;
 
 use super::bound;
 use super::docket::Docket;
 use super::lease::Look;
-use crate::runner::Factory;
 use crate::teeth::Fault;
 
 /// Where the model's clock starts unless it is set: any moment will do.
@@ -27,19 +23,19 @@ const EPOCH: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 #[derive(Clone)]
 pub struct ModelStore {
     docket: DocketName,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
-struct Shared {
-    state: Mutex<State>,
-    changed: Notify,
+pub(super) struct Shared {
+    pub(super) state: Mutex<State>,
+    pub(super) changed: Notify,
     began: Instant,
     fault: Option<Fault>,
 }
 
-struct State {
-    docket: Docket,
-    clock: Option<Timestamp>,
+pub(super) struct State {
+    pub(super) docket: Docket,
+    pub(super) clock: Option<Timestamp>,
 }
 
 impl fmt::Debug for ModelStore {
@@ -56,20 +52,20 @@ impl ModelStore {
         Self { docket, shared: Arc::new(shared) }
     }
 
-    fn with<T>(&self, f: impl FnOnce(&mut Docket, Timestamp) -> T) -> T {
+    pub(super) fn with<T>(&self, f: impl FnOnce(&mut Docket, Timestamp) -> T) -> T {
         let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = state.clock.unwrap_or_else(|| EPOCH.plus(self.shared.began.elapsed()));
         f(&mut state.docket, now)
     }
 
     /// As `with`, for what may make something leasable: everybody who waits looks again.
-    fn change<T>(&self, f: impl FnOnce(&mut Docket, Timestamp) -> T) -> T {
+    pub(super) fn change<T>(&self, f: impl FnOnce(&mut Docket, Timestamp) -> T) -> T {
         let answer = self.with(f);
         self.shared.changed.notify_waiters();
         answer
     }
 
-    fn has(&self, fault: Fault) -> bool {
+    pub(super) fn has(&self, fault: Fault) -> bool {
         self.shared.fault == Some(fault)
     }
 
@@ -168,108 +164,5 @@ impl QueueBackend for ModelStore {
             let next = next.map(|request| docket.lease(request, Look::Last, now));
             Ok(AckReply { answers, next, swept })
         })
-    }
-}
-
-#[async_trait]
-impl Inspect for ModelStore {
-    async fn get(&self, key: &Key) -> Result<Option<TaskView>> {
-        Ok(self.with(|docket, now| docket.get(key, now)))
-    }
-
-    async fn list(&self, filter: &ListFilter, cursor: Option<&Cursor>, limit: usize) -> Result<Page> {
-        self.with(|docket, now| docket.list(filter, cursor, limit, now))
-    }
-
-    async fn counts(&self) -> Result<Vec<LaneCounts>> {
-        Ok(self.with(|docket, now| docket.counts(now)))
-    }
-
-    async fn workers(&self) -> Result<Vec<WorkerView>> {
-        Ok(self.with(|docket, now| docket.workers(now)))
-    }
-
-    async fn audit(&self) -> Result<Vec<String>> {
-        Ok(self.with(|docket, _| docket.audit()))
-    }
-
-    async fn examine(&self) -> Result<Vec<Finding>> {
-        Ok(Vec::new())
-    }
-}
-
-#[async_trait]
-impl Control for ModelStore {
-    async fn cancel(&self, key: &Key, id: CancelId) -> Result<CancelAnswer> {
-        Ok(self.change(|docket, now| docket.cancel(key, id, now)))
-    }
-
-    async fn requeue(&self, key: &Key, fence: Option<Fence>) -> Result<RequeueAnswer> {
-        Ok(self.change(|docket, now| docket.requeue(key, fence, now)))
-    }
-
-    async fn clear(&self) -> Result<u64> {
-        Ok(self.change(|docket, _| docket.clear()))
-    }
-
-    async fn join(&self, environment: Option<&str>) -> Result<()> {
-        self.with(|docket, _| match (&docket.environment, environment) {
-            (Some(theirs), Some(ours)) if theirs != ours => {
-                let message = format!("it belongs to environment {theirs:?}, not {ours:?}");
-                Err(Error::new(ErrorKind::Conflict, "join the docket", message))
-            }
-            (None, Some(ours)) => {
-                docket.environment = Some(ours.to_owned());
-                Ok(())
-            }
-            _ => Ok(()),
-        })
-    }
-}
-
-#[async_trait]
-impl TestStore for ModelStore {
-    async fn set_clock(&self, now: Timestamp) -> Result<()> {
-        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let refused = match state.clock {
-            None if !state.docket.records.is_empty() => "the docket is not empty",
-            Some(clock) if clock > now => "a clock moves only forward",
-            _ => {
-                state.clock = Some(now);
-                drop(state);
-                self.shared.changed.notify_waiters();
-                return Ok(());
-            }
-        };
-        Err(Error::new(ErrorKind::Conflict, "set the clock", refused))
-    }
-}
-
-/// Makes stores of the model, sound ones or ones with a fault.
-#[derive(Debug, Default)]
-pub struct Models {
-    fault: Option<Fault>,
-    made: Mutex<HashMap<DocketName, ModelStore>>,
-}
-
-impl Models {
-    /// Stores that break one rule.
-    pub fn with_fault(fault: Fault) -> Self {
-        Self { fault: Some(fault), made: Mutex::default() }
-    }
-}
-
-#[async_trait]
-impl Factory for Models {
-    async fn fresh(&self, docket: DocketName) -> Arc<dyn TestStore> {
-        let store = ModelStore::new(docket.clone(), self.fault);
-        self.made.lock().unwrap_or_else(PoisonError::into_inner).insert(docket, store.clone());
-        Arc::new(store)
-    }
-
-    async fn leftovers(&self, docket: &DocketName) -> Vec<String> {
-        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        let store = made.get(docket);
-        store.map_or_else(Vec::new, |store| store.with(|docket, _| docket.records.keys().map(Key::to_string).collect()))
     }
 }

@@ -7,7 +7,6 @@
 //! after.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use docket_core::DocketName;
@@ -37,6 +36,10 @@ pub struct Plan {
 
 impl Plan {
     /// `cases` sequences, or `DOCKET_MODEL_CASES` of them; from a seed that nobody chose, or `DOCKET_MODEL_SEED`.
+    ///
+    /// # Panics
+    ///
+    /// When one of the two is no number.
     pub fn from_env(cases: u32, kept_in: &'static str) -> Self {
         let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().expect("a whole number"));
         let cases = number("DOCKET_MODEL_CASES").map_or(cases, |cases| u32::try_from(cases).unwrap_or(u32::MAX));
@@ -49,22 +52,27 @@ impl Plan {
 /// # Errors
 ///
 /// The shortest sequence found on which a store and the model differ, how they differ, and the seed.
-pub fn agree(plan: Plan, factory: Arc<dyn Factory>) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime can be built");
+pub fn agree(plan: Plan, factory: &dyn Factory) -> Result<(), String> {
+    let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = threads.map_err(|error| format!("no runtime: {error}"))?;
     let run = Uuid::now_v7().simple().to_string();
     let count = AtomicU64::new(0);
-    let mut runner = runner(plan);
-    let outcome = runner.run(&draw::sequence(), |ops| {
+    let outcome = runner(plan).run(&draw::sequence(), |ops| {
         let docket = format!("model.{}.{}", &run[16..], count.fetch_add(1, Ordering::Relaxed));
-        let docket = DocketName::new(docket).expect("a good docket name");
-        runtime.block_on(async {
-            let store = factory.fresh(docket).await;
-            let played = play::play(&ops, store.as_ref()).await;
-            store.clear().await.map_err(|error| TestCaseError::fail(format!("clear failed: {error:?}")))?;
-            played.map_err(TestCaseError::fail)
-        })
+        runtime.block_on(one(&ops, &docket, factory)).map_err(TestCaseError::fail)
     });
     outcome.map_err(|error| report(error, plan.seed))
+}
+
+/// Plays one sequence on a docket of its own, and clears that also when it failed.
+async fn one(ops: &[op::Op], docket: &str, factory: &dyn Factory) -> Result<(), String> {
+    let docket = DocketName::new(docket).map_err(|error| error.to_string())?;
+    let store = factory.fresh(docket.clone()).await;
+    let played = play::play(ops, store.as_ref()).await;
+    store.clear().await.map_err(|error| format!("clear failed: {error:?}"))?;
+    let left = factory.leftovers(&docket).await;
+    played?;
+    if left.is_empty() { Ok(()) } else { Err(format!("{docket} was cleared and still holds {left:#?}")) }
 }
 
 fn runner(plan: Plan) -> TestRunner {

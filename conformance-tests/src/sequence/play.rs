@@ -147,9 +147,9 @@ async fn listed(store: &dyn TestStore) -> Result<Vec<Key>, String> {
 
 async fn counted(store: &dyn TestStore) -> Result<Vec<String>, String> {
     let lanes = store.counts().await.map_err(said)?;
-    let mut lines: Vec<String> = lanes.iter().map(|lane| format!("{lane:?}")).collect();
-    lines.sort();
-    Ok(lines)
+    let mut counts: Vec<String> = lanes.iter().map(|lane| format!("{lane:?}")).collect();
+    counts.sort();
+    Ok(counts)
 }
 
 async fn workers(store: &dyn TestStore) -> Result<Vec<WorkerView>, String> {

@@ -23,6 +23,8 @@ pub enum Fault {
     CurrentWhateverTheState,
     /// A cancel finishes a leased task at once, so its key can be leased while the first run goes on.
     CancelEndsARunningTask,
+    /// The token of a lost lease is told that it settled.
+    CrashSettlesTheToken,
     /// A repeated lease gets the stored reply, also for what somebody else has leased since.
     ReplaysStoredReplies,
     /// A lease that ran out is not counted.
@@ -47,6 +49,10 @@ pub enum Fault {
     ReleaseLosesItsPlace,
     /// The earliest of all queues is never asked for: the first queue always comes first.
     StarvesTheLastQueue,
+    /// A task that `schedule` moved goes behind those of its new time.
+    MoveLosesItsPlace,
+    /// A follower has the place among equals of the task before it.
+    FollowerJumpsTheLine,
     /// A settled token is not remembered: the same ack again is Stale.
     ForgetsAcks,
     /// A second life forgets the calls of the first.
@@ -61,6 +67,8 @@ pub enum Fault {
     ReplaysOrTakesFresh,
     /// A request that took nothing is not remembered: its delayed packet leases for nobody.
     ForgetsEmptyRequests,
+    /// A repeated lease brings leases that are about to run out, or have.
+    ReplayKeepsTheDeadline,
     /// A repeated cancel hits whatever lives under the key now.
     CancelsByKeyAlone,
     /// A requeue hits any death of the key.
@@ -71,6 +79,12 @@ pub enum Fault {
     LeavesFinishedOnClear,
     /// Finished records stay for ever.
     NeverTrims,
+    /// Every finished record is kept for the same time.
+    IgnoresRetention,
+    /// One call trims all there is.
+    TrimsWithoutBound,
+    /// One call sweeps all there is.
+    SweepsWithoutBound,
     /// One payload that is too large refuses the whole batch.
     OversizedItemSpoilsTheBatch,
     /// A worker gets tasks whose name or queue it did not ask for.
@@ -81,17 +95,31 @@ pub enum Fault {
     CountsUnaskedNames,
     /// A cancelled task whose lease ran out, or whose run failed, goes on as if nobody had asked.
     CancelIsOnlyAFlag,
+    /// A cancelled run is still followed.
+    CancelKeepsTheFollower,
     /// Seeding a perpetual brings it back after its cancel.
     SeedUndoesACancel,
     /// A perpetual that uses up its attempts is dead: the chain is cut.
     LimitKillsAPerpetual,
+    /// `Repeat` counts from the end of the run: the chain drifts.
+    RepeatCountsFromNow,
+    /// A perpetual that crashes comes back at its usual pace.
+    CrashedChainsHurry,
+    /// A late ack of a current token settles nothing.
+    LateAckIsStale,
+    /// `next_visible` counts suspects that this request may not take: it spins.
+    CountsForbiddenSuspects,
+    /// Moving the clock wakes nobody.
+    ClockWakesNobody,
+    /// A docket of another environment is joined.
+    EnvironmentsMix,
     /// A late heartbeat of a current token is told that it lost.
     LateHeartbeatIsLost,
 }
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 54] = [
         Self::LosesATask,
         Self::PromotesOnlyOnCompleted,
         Self::IgnoresTheFence,
@@ -100,6 +128,7 @@ impl Fault {
         Self::ClearForgetsTheFence,
         Self::CurrentWhateverTheState,
         Self::CancelEndsARunningTask,
+        Self::CrashSettlesTheToken,
         Self::ReplaysStoredReplies,
         Self::ForgetsTheCrash,
         Self::RepeatKeepsTheCounts,
@@ -112,6 +141,8 @@ impl Fault {
         Self::LostLeasesGoLast,
         Self::ReleaseLosesItsPlace,
         Self::StarvesTheLastQueue,
+        Self::MoveLosesItsPlace,
+        Self::FollowerJumpsTheLine,
         Self::ForgetsAcks,
         Self::ForgetsAddIds,
         Self::AnswersARepeatedAddAfresh,
@@ -119,18 +150,29 @@ impl Fault {
         Self::ForgetsLeases,
         Self::ReplaysOrTakesFresh,
         Self::ForgetsEmptyRequests,
+        Self::ReplayKeepsTheDeadline,
         Self::CancelsByKeyAlone,
         Self::RequeuesByKeyAlone,
         Self::LeaksARecord,
         Self::LeavesFinishedOnClear,
         Self::NeverTrims,
+        Self::IgnoresRetention,
+        Self::TrimsWithoutBound,
+        Self::SweepsWithoutBound,
         Self::OversizedItemSpoilsTheBatch,
         Self::LeasesUnaskedNames,
         Self::SweepsUnaskedNames,
         Self::CountsUnaskedNames,
         Self::CancelIsOnlyAFlag,
+        Self::CancelKeepsTheFollower,
         Self::SeedUndoesACancel,
         Self::LimitKillsAPerpetual,
+        Self::RepeatCountsFromNow,
+        Self::CrashedChainsHurry,
+        Self::LateAckIsStale,
+        Self::CountsForbiddenSuspects,
+        Self::ClockWakesNobody,
+        Self::EnvironmentsMix,
         Self::LateHeartbeatIsLost,
     ];
 
@@ -144,6 +186,7 @@ impl Fault {
             | Self::ClearForgetsTheFence
             | Self::CurrentWhateverTheState
             | Self::CancelEndsARunningTask
+            | Self::CrashSettlesTheToken
             | Self::ReplaysStoredReplies => "I2",
             Self::ForgetsTheCrash
             | Self::RepeatKeepsTheCounts
@@ -151,7 +194,12 @@ impl Fault {
             | Self::MoveKeepsTheCounts
             | Self::TakesEverySuspect => "I3",
             Self::LeasesEarly | Self::ForgetsTheWakeUp => "I4",
-            Self::OrdersByKey | Self::LostLeasesGoLast | Self::ReleaseLosesItsPlace | Self::StarvesTheLastQueue => "I5",
+            Self::OrdersByKey
+            | Self::LostLeasesGoLast
+            | Self::ReleaseLosesItsPlace
+            | Self::StarvesTheLastQueue
+            | Self::MoveLosesItsPlace
+            | Self::FollowerJumpsTheLine => "I5",
             Self::ForgetsAcks
             | Self::ForgetsAddIds
             | Self::AnswersARepeatedAddAfresh
@@ -159,13 +207,25 @@ impl Fault {
             | Self::ForgetsLeases
             | Self::ReplaysOrTakesFresh
             | Self::ForgetsEmptyRequests
+            | Self::ReplayKeepsTheDeadline
             | Self::CancelsByKeyAlone
             | Self::RequeuesByKeyAlone => "I6",
             Self::LeaksARecord | Self::LeavesFinishedOnClear => "I7",
-            Self::NeverTrims | Self::OversizedItemSpoilsTheBatch => "I8",
+            Self::NeverTrims
+            | Self::IgnoresRetention
+            | Self::TrimsWithoutBound
+            | Self::SweepsWithoutBound
+            | Self::OversizedItemSpoilsTheBatch => "I8",
             Self::LeasesUnaskedNames | Self::SweepsUnaskedNames | Self::CountsUnaskedNames => "I9",
-            Self::CancelIsOnlyAFlag => "cancel",
-            Self::SeedUndoesACancel | Self::LimitKillsAPerpetual => "perpetual",
+            Self::CancelIsOnlyAFlag | Self::CancelKeepsTheFollower => "cancel",
+            Self::SeedUndoesACancel
+            | Self::LimitKillsAPerpetual
+            | Self::RepeatCountsFromNow
+            | Self::CrashedChainsHurry => "perpetual",
+            Self::LateAckIsStale => "ack",
+            Self::CountsForbiddenSuspects => "suspect",
+            Self::ClockWakesNobody => "clock",
+            Self::EnvironmentsMix => "control",
             Self::LateHeartbeatIsLost => "heartbeat",
         }
     }

@@ -1,0 +1,88 @@
+//! The model as a store, the other half: reading, the operator's side, and the clock of tests.
+
+use std::sync::PoisonError;
+
+use async_trait::async_trait;
+use docket_core::{
+    CancelAnswer, CancelId, Control, Cursor, Error, ErrorKind, Fence, Finding, Inspect, Key, LaneCounts, ListFilter,
+    Page, RequeueAnswer, Result, TaskView, TestStore, Timestamp, WorkerView,
+};
+
+use super::store::ModelStore;
+use crate::teeth::Fault;
+
+#[async_trait]
+impl Inspect for ModelStore {
+    async fn get(&self, key: &Key) -> Result<Option<TaskView>> {
+        Ok(self.with(|docket, now| docket.get(key, now)))
+    }
+
+    async fn list(&self, filter: &ListFilter, cursor: Option<&Cursor>, limit: usize) -> Result<Page> {
+        self.with(|docket, now| docket.list(filter, cursor, limit, now))
+    }
+
+    async fn counts(&self) -> Result<Vec<LaneCounts>> {
+        Ok(self.with(|docket, now| docket.counts(now)))
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerView>> {
+        Ok(self.with(|docket, now| docket.workers(now)))
+    }
+
+    async fn audit(&self) -> Result<Vec<String>> {
+        Ok(self.with(|docket, _| docket.audit()))
+    }
+
+    async fn examine(&self) -> Result<Vec<Finding>> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Control for ModelStore {
+    async fn cancel(&self, key: &Key, id: CancelId) -> Result<CancelAnswer> {
+        Ok(self.change(|docket, now| docket.cancel(key, id, now)))
+    }
+
+    async fn requeue(&self, key: &Key, fence: Option<Fence>) -> Result<RequeueAnswer> {
+        Ok(self.change(|docket, now| docket.requeue(key, fence, now)))
+    }
+
+    async fn clear(&self) -> Result<u64> {
+        Ok(self.change(|docket, _| docket.clear()))
+    }
+
+    async fn join(&self, environment: Option<&str>) -> Result<()> {
+        self.with(|docket, _| match (&docket.environment, environment) {
+            (Some(theirs), Some(ours)) if theirs != ours && !docket.has(Fault::EnvironmentsMix) => {
+                let message = format!("it belongs to environment {theirs:?}, not {ours:?}");
+                Err(Error::new(ErrorKind::Conflict, "join the docket", message))
+            }
+            (None, Some(ours)) => {
+                docket.environment = Some(ours.to_owned());
+                Ok(())
+            }
+            _ => Ok(()),
+        })
+    }
+}
+
+#[async_trait]
+impl TestStore for ModelStore {
+    async fn set_clock(&self, now: Timestamp) -> Result<()> {
+        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = match state.clock {
+            None if !state.docket.records.is_empty() => "the docket is not empty",
+            Some(clock) if clock > now => "a clock moves only forward",
+            _ => {
+                state.clock = Some(now);
+                drop(state);
+                if !self.has(Fault::ClockWakesNobody) {
+                    self.shared.changed.notify_waiters();
+                }
+                return Ok(());
+            }
+        };
+        Err(Error::new(ErrorKind::Conflict, "set the clock", refused))
+    }
+}
