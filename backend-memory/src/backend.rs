@@ -73,6 +73,11 @@ impl Shared {
         self.docket.lock().expect("no transition panics, so the lock is never poisoned")
     }
 
+    /// The docket, unless a transition has panicked.
+    pub(crate) fn lock_if_sound(&self) -> Option<MutexGuard<'_, Docket>> {
+        self.docket.lock().ok()
+    }
+
     /// Reads at the docket's time.
     pub(crate) fn read<T>(&self, look: impl FnOnce(&Table, Timestamp) -> T) -> T {
         let mut docket = self.lock();

@@ -85,7 +85,8 @@ impl Drop for Seat<'_> {
     /// Dropped in the middle of its wait: somebody else must look in its stead.
     fn drop(&mut self) {
         if let Some((id, _)) = self.waiter.take() {
-            let mut docket = self.shared.lock();
+            // A docket broken by a panic has nobody to tell, and a second panic would end the process.
+            let Some(mut docket) = self.shared.lock_if_sound() else { return };
             docket.waiters.remove(id);
             docket.table.hand_over(&self.asked);
             let now = docket.clock.now();

@@ -18,13 +18,24 @@ impl Table {
             defects.extend(contradictions(record).map(|wrong| format!("the record {key} {wrong}")));
         }
         self.audit_indexes(&mut defects);
-        if !self.requests.is_sound() {
-            defects.push("answered requests and their ages differ".to_owned());
-        }
+        self.audit_requests(&mut defects);
         if !self.workers.is_sound() {
             defects.push("workers and their expiry differ".to_owned());
         }
         defects
+    }
+
+    /// A request that is remembered knows how many leases it still holds.
+    fn audit_requests(&self, defects: &mut Vec<String>) {
+        let holders = self.records.values().filter_map(|record| record.holder());
+        let remembered = holders.filter(|(request, fence)| self.requests.remembers(*request, *fence)).count();
+        match self.requests.held() {
+            None => defects.push("answered requests and their ages differ".to_owned()),
+            Some(held) if held != remembered => {
+                defects.push(format!("answered requests hold {held} leases, the records {remembered}"));
+            }
+            Some(_) => {}
+        }
     }
 
     /// Every record was found at its place, so what is left is to find entries beyond them.

@@ -33,7 +33,6 @@ type Due = Reverse<(Place, usize, Kind)>;
 #[derive(Default)]
 struct Taking {
     leases: Vec<Lease>,
-    keys: Vec<Key>,
     bytes: usize,
     suspect: bool,
     full: bool,
@@ -70,9 +69,12 @@ impl Table {
         }
         let answered = before.is_some() || !taking.leases.is_empty() || turn == Turn::Last;
         if answered && before.is_none() {
-            self.requests.remember(asked.request, std::mem::take(&mut taking.keys), now);
+            self.requests.remember(asked.request, &taking.leases, now);
         }
-        let head_at = self.look_ahead(asked, &lanes, &taking, answered);
+        if answered && !asked.wait.is_zero() {
+            self.pass_on(&lanes);
+        }
+        let head_at = self.look_ahead(asked, &lanes, &taking);
         let reply = LeaseReply {
             leases: taking.leases,
             next_visible: head_at.map(|at| at.since(now)),
@@ -85,7 +87,8 @@ impl Table {
     /// The leases that this request took before and nobody has retaken, with a fresh deadline.
     fn take_again(&mut self, keys: &[Key], asked: &Asked, taking: &mut Taking, now: Timestamp) {
         for key in keys {
-            if !self.records.get(key).is_some_and(|record| record.is_held_by(asked.request)) {
+            let holder = self.records.get(key).and_then(|record| record.holder());
+            if holder.is_none_or(|(request, _)| request != asked.request) {
                 continue;
             }
             let lease = self.change(key, now, |record, _| {
@@ -127,7 +130,7 @@ impl Table {
             }
             taking.suspect |= kind == Kind::Suspect;
             let lease = self.lease_one(&key, asked, now);
-            taking.add(key, lease);
+            taking.add(lease);
             heads.extend(self.first_due(lanes, lane, kind, now));
         }
     }
@@ -152,40 +155,28 @@ impl Table {
         })
     }
 
-    /// When the next task that this request could lease becomes visible; notes the lanes that others should look at.
-    fn look_ahead(
-        &mut self,
-        asked: &Asked,
-        lanes: &[RankedLane],
-        taking: &Taking,
-        answered: bool,
-    ) -> Option<Timestamp> {
-        let leaving = answered && !asked.wait.is_zero();
-        let mut head_at: Option<Timestamp> = None;
-        for (_, id) in lanes {
-            for kind in Kind::ALL {
-                let Some(at) = self.indexes.lanes.get(id).and_then(|lane| lane.lines(kind).head_at()) else { continue };
-                let leasable = asked.wants(id, kind) && !(kind == Kind::Suspect && taking.suspect);
-                if leasable {
-                    head_at = Some(head_at.map_or(at, |head| head.min(at)));
-                }
-                // Whoever stops waiting hands over what it was armed for, and what it leaves. One that never waits was
-                // never told of anything, so somebody else was.
-                if leaving {
-                    self.indexes.wake(id, kind);
-                }
-            }
-        }
-        head_at
+    /// When the next task that this request could lease becomes visible.
+    fn look_ahead(&self, asked: &Asked, lanes: &[RankedLane], taking: &Taking) -> Option<Timestamp> {
+        let heads = lanes.iter().flat_map(|(_, id)| Kind::ALL.map(|kind| (id, kind))).filter_map(|(id, kind)| {
+            let leasable = asked.wants(id, kind) && !(kind == Kind::Suspect && taking.suspect);
+            self.indexes.lanes.get(id).filter(|_| leasable)?.lines(kind).head_at()
+        });
+        heads.min()
     }
 
-    /// Notes every lane of a request that is given up in the middle of its wait, so that somebody else looks at them.
-    pub(crate) fn hand_over(&mut self, asked: &Asked) {
-        for (_, id) in self.lanes_of(asked) {
+    /// Notes the lanes of a request that ends its wait: somebody else must look at what it leaves, and at what it was
+    /// armed for. One that never waits was never told of anything, so somebody else was.
+    fn pass_on(&mut self, lanes: &[RankedLane]) {
+        for (_, id) in lanes {
             for kind in Kind::ALL {
-                self.indexes.wake(&id, kind);
+                self.indexes.wake(id, kind);
             }
         }
+    }
+
+    /// Notes the lanes of a request that was dropped in the middle of its wait.
+    pub(crate) fn hand_over(&mut self, asked: &Asked) {
+        self.pass_on(&self.lanes_of(asked));
     }
 }
 
@@ -195,8 +186,7 @@ impl Taking {
         self.leases.is_empty() || self.bytes + record.work.args.len() <= limits::BATCH_BYTES_MAX
     }
 
-    fn add(&mut self, key: Key, lease: Option<Lease>) {
-        self.keys.push(key);
+    fn add(&mut self, lease: Option<Lease>) {
         self.bytes += lease.as_ref().map_or(0, |lease| lease.args.len());
         self.leases.extend(lease);
     }

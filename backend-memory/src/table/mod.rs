@@ -95,9 +95,13 @@ impl Table {
     // Invariant: the only way in which a record that is indexed changes.
     fn change<T>(&mut self, key: &Key, now: Timestamp, step: impl FnOnce(&mut Record, &mut Moment<'_>) -> T) -> T {
         let record = self.records.get_mut(key).expect("only keys with a record are changed");
+        let before = record.holder();
         self.indexes.remove(record);
         let answer = step(record, &mut Moment { now, counters: &mut self.counters });
         self.indexes.insert(record, now);
+        if let Some((request, fence)) = before.filter(|_| record.holder() != before) {
+            self.requests.let_go(request, fence);
+        }
         answer
     }
 

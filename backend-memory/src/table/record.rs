@@ -107,12 +107,12 @@ impl Record {
     }
 
     pub(crate) fn is_current(&self, token: &Token) -> bool {
-        let held = self.held.as_ref().filter(|_| self.phase == Phase::Leased);
-        held.is_some_and(|held| held.fence == token.fence && held.request == token.lease)
+        self.holder() == Some((token.lease, token.fence))
     }
 
-    pub(crate) fn is_held_by(&self, request: RequestId) -> bool {
-        self.phase == Phase::Leased && self.held.as_ref().is_some_and(|held| held.request == request)
+    /// The request that holds its lease, and the fence, if it is leased.
+    pub(crate) fn holder(&self) -> Option<(RequestId, Fence)> {
+        self.held.as_ref().filter(|_| self.phase == Phase::Leased).map(|held| (held.request, held.fence))
     }
 
     /// The state as people see it: a lease that ran out is ready again.

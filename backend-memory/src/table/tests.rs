@@ -7,7 +7,7 @@ use std::time::Duration;
 use docket_core::{
     Ack, AddAnswer, AddId, CancelId, Fence, HeartbeatAnswer, Key, KnownName, Lease, LeaseOrder, LeaseRequest,
     ListFilter, Name, Names, NewTask, Outcome, Overrides, Payload, Queue, RequestId, RunAt, Suspects, Timestamp, Token,
-    WorkerId, WorkerRecord,
+    WorkerId, WorkerRecord, limits,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -28,6 +28,8 @@ enum Call {
         one_suspect: bool,
         earliest: bool,
     },
+    /// Any lease call there ever was, late.
+    LeaseAgain(Index),
     /// A heartbeat or an ack of any lease there ever was.
     Heartbeat(Index),
     Ack(Index, Outcome),
@@ -77,6 +79,7 @@ fn call() -> impl Strategy<Value = Call> {
         2 => draft().prop_map(Call::Schedule),
         6 => (1..4_usize, 1..3_usize, any::<bool>(), any::<bool>())
             .prop_map(|(count, names, one_suspect, earliest)| Call::Lease { count, names, one_suspect, earliest }),
+        1 => any::<Index>().prop_map(Call::LeaseAgain),
         2 => any::<Index>().prop_map(Call::Heartbeat),
         5 => (any::<Index>(), outcome()).prop_map(|(lease, outcome)| Call::Ack(lease, outcome)),
         1 => (0..KEYS).prop_map(Call::Cancel),
@@ -89,6 +92,7 @@ fn call() -> impl Strategy<Value = Call> {
 struct Scene {
     table: Table,
     now: Timestamp,
+    requests: Vec<(LeaseRequest, Timestamp)>,
     leases: Vec<Lease>,
     newest: HashMap<Key, Fence>,
 }
@@ -140,7 +144,7 @@ fn request(count: usize, names: usize, suspects: Suspects, order: LeaseOrder) ->
 impl Scene {
     fn new() -> Self {
         let now = Timestamp::from_micros(1_000_000);
-        Self { table: Table::new(1_000), now, leases: Vec::new(), newest: HashMap::new() }
+        Self { table: Table::new(1_000), now, requests: Vec::new(), leases: Vec::new(), newest: HashMap::new() }
     }
 
     /// Makes a call, and the same call again: as after a lost reply.
@@ -161,6 +165,7 @@ impl Scene {
                 let order = if *earliest { LeaseOrder::Earliest } else { LeaseOrder::Precedence };
                 self.lease(&request(*count, *names, suspects, order), *names);
             }
+            Call::LeaseAgain(n) => self.lease_again(*n),
             Call::Heartbeat(lease) => {
                 let Some(token) = self.token(*lease) else { return };
                 let answer = self.twice(|table, now| table.extend(&token, LEASE, now));
@@ -197,6 +202,22 @@ impl Scene {
             self.newest.insert(lease.token.key.clone(), lease.token.fence);
         }
         self.leases.extend(leases);
+        self.requests.push((request.clone(), self.now));
+    }
+
+    fn lease_again(&mut self, n: Index) {
+        if self.requests.is_empty() {
+            return;
+        }
+        let (request, answered_at) = n.get(&self.requests).clone();
+        if self.now.since(answered_at) >= limits::REQUEST_MEMORY {
+            return;
+        }
+        let asked = Asked::new(&request);
+        for lease in self.twice(|table, now| table.lease(&asked, Turn::Last, now).reply.leases) {
+            assert_eq!(lease.token.lease, request.request);
+            assert_eq!(self.newest[&lease.token.key], lease.token.fence, "a repetition took something new");
+        }
     }
 
     fn token(&self, lease: Index) -> Option<Token> {
