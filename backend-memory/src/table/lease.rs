@@ -96,7 +96,7 @@ impl Table {
                 record.lease()
             });
             taking.suspect |= self.records[key].is_suspect();
-            taking.leases.extend(lease);
+            taking.leases.push(lease);
         }
     }
 
@@ -129,8 +129,7 @@ impl Table {
                 return;
             }
             taking.suspect |= kind == Kind::Suspect;
-            let lease = self.lease_one(&key, asked, now);
-            taking.add(lease);
+            taking.add(self.lease_one(&key, asked, now));
             heads.extend(self.first_due(lanes, lane, kind, now));
         }
     }
@@ -141,7 +140,7 @@ impl Table {
         (place.0 <= now).then_some(Reverse((place, lane, kind)))
     }
 
-    fn lease_one(&mut self, key: &Key, asked: &Asked, now: Timestamp) -> Option<Lease> {
+    fn lease_one(&mut self, key: &Key, asked: &Asked, now: Timestamp) -> Lease {
         self.change(key, now, |record, moment| {
             record.phase = Phase::Leased;
             record.visible_at = now.plus(asked.lease);
@@ -186,17 +185,17 @@ impl Taking {
         self.leases.is_empty() || self.bytes + record.work.args.len() <= limits::BATCH_BYTES_MAX
     }
 
-    fn add(&mut self, lease: Option<Lease>) {
-        self.bytes += lease.as_ref().map_or(0, |lease| lease.args.len());
-        self.leases.extend(lease);
+    fn add(&mut self, lease: Lease) {
+        self.bytes += lease.args.len();
+        self.leases.push(lease);
     }
 }
 
 impl Record {
     /// The lease of a record that is leased.
-    fn lease(&self) -> Option<Lease> {
-        let held = self.held.as_ref()?;
-        Some(Lease {
+    fn lease(&self) -> Lease {
+        let held = self.held.as_ref().expect("a leased record is held");
+        Lease {
             token: Token { key: self.key.clone(), fence: held.fence, lease: held.request },
             name: self.work.lane.name.clone(),
             queue: self.work.lane.queue.clone(),
@@ -208,6 +207,6 @@ impl Record {
             due_at: self.due_at,
             every: self.work.every,
             overrides: self.work.overrides,
-        })
+        }
     }
 }
