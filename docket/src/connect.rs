@@ -157,8 +157,8 @@ async fn redis(url: &str, name: DocketName, admit: Admit) -> Result<Arc<dyn Stor
 }
 
 #[cfg(not(feature = "redis"))]
-async fn redis(url: &str, _name: DocketName, _admit: Admit) -> Result<Arc<dyn Store>> {
-    Err(crate::address::refuse(url, "this build lacks the feature `redis` of docket-queue"))
+fn redis(url: &str, _name: DocketName, _admit: Admit) -> std::future::Ready<Result<Arc<dyn Store>>> {
+    std::future::ready(Err(crate::address::refuse(url, "this build lacks the feature `redis` of docket-queue")))
 }
 
 #[cfg(test)]

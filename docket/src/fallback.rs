@@ -21,6 +21,8 @@
 mod hand_over;
 mod keeper;
 mod local;
+#[cfg(test)]
+mod testing;
 
 use std::sync::Arc;
 

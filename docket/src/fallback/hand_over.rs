@@ -163,3 +163,89 @@ fn claim(local: &Local) -> Result<LeaseRequest> {
 async fn bounded<T>(what: &'static str, call: impl Future<Output = Result<T>>) -> Result<T> {
     timeout(CALL_MAX, call).await.unwrap_or_else(|_| Err(Error::new(ErrorKind::Unavailable, what, "no answer in time")))
 }
+
+#[cfg(test)]
+mod tests {
+    use docket_core::{DocketName, TaskView};
+    use docket_memory::{MemoryBackend, Options};
+
+    use super::*;
+    use crate::fallback::testing::{local, take, task};
+
+    fn store() -> MemoryBackend {
+        MemoryBackend::new(DocketName::default())
+    }
+
+    async fn found(store: &dyn Store, task: &NewTask) -> Option<TaskView> {
+        store.get(&task.key).await.unwrap()
+    }
+
+    /// The lease of the only task that is ready.
+    async fn lease(local: &Local, store: &dyn Store) -> Lease {
+        store.lease(&claim(local).unwrap()).await.unwrap().leases.remove(0)
+    }
+
+    #[tokio::test]
+    async fn what_is_ready_is_handed_over_and_forgotten_here() {
+        let (local, store) = (local(), store());
+        let (one, two) = (task("quick"), task("quick"));
+        take(&local, &one).await;
+        take(&local, &two).await;
+        hand_over(&local, &store).await.unwrap();
+        for task in [&one, &two] {
+            assert_eq!(found(&store, task).await.unwrap().state, State::Ready);
+        }
+        assert!(local.left().await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_is_running_stays() {
+        let (local, store) = (local(), store());
+        let running = task("quick");
+        take(&local, &running).await;
+        lease(&local, &*local.memory).await;
+        hand_over(&local, &store).await.unwrap();
+        assert_eq!(found(&store, &running).await, None);
+        assert_eq!(local.left().await.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_failed_here_has_fewer_attempts_left_there() {
+        let (local, store) = (local(), store());
+        take(&local, &task("quick")).await;
+        let token = lease(&local, &*local.memory).await.token;
+        let outcome = Outcome::Retry { after: Duration::ZERO, error: "not yet".to_owned() };
+        let ack = Ack { token, outcome, attempts_max: 5, retention: Duration::ZERO };
+        local.memory.ack(&[ack], None).await.unwrap();
+        hand_over(&local, &store).await.unwrap();
+        assert_eq!(lease(&local, &store).await.overrides.attempts_max, Some(4));
+    }
+
+    #[tokio::test]
+    async fn what_is_due_later_keeps_its_time_and_what_is_due_soon_stays() {
+        let (local, store) = (local(), store());
+        let later = NewTask { run_at: RunAt::In(LATER * 2), ..task("quick") };
+        let soon = NewTask { run_at: RunAt::In(LATER / 2), ..task("quick") };
+        take(&local, &later).await;
+        take(&local, &soon).await;
+        hand_over(&local, &store).await.unwrap();
+        let view = found(&store, &later).await.unwrap();
+        let wait = view.visible_at.since(view.added_at);
+        assert!(wait <= LATER * 2 && wait > LATER, "{wait:?}");
+        assert_eq!(found(&store, &soon).await, None);
+        assert_eq!(local.left().await, [(soon.key.clone(), soon.name.clone())]);
+    }
+
+    #[tokio::test]
+    async fn what_the_store_refuses_runs_here_and_is_not_offered_again() {
+        let local = local();
+        let strict =
+            MemoryBackend::with_options(DocketName::default(), Options { payload_bytes_max: 1, ..Options::default() });
+        let refused = task("quick");
+        take(&local, &refused).await;
+        assert!(is_back(&local, &strict).await);
+        hand_over(&local, &strict).await.unwrap();
+        assert!(!is_back(&local, &strict).await);
+        assert_eq!(found(&*local.memory, &refused).await.unwrap().state, State::Ready);
+    }
+}

@@ -1,14 +1,13 @@
 //! The local worker, the hand-over, and their end.
 
 use std::fmt;
-use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
 use docket_core::{Client, Error, Result, Settings, Store, Worker, worker};
 use tokio::runtime::Handle;
-use tokio::task::{JoinError, JoinHandle};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::hand_over::{hand_over, is_back};
@@ -90,45 +89,63 @@ impl Keeping {
             .build()
     }
 
-    /// Runs and hands over until closing, then once more within the grace.
+    /// Keeps until closing, then for the grace period at most, and tells what is left.
     async fn keep(self, closing: &CancellationToken) {
         let mut running = None;
-        loop {
-            let left = self.local.left().await;
-            let wait = async {
-                if left.is_empty() {
-                    self.local.taken.notified().await;
-                } else {
-                    sleep(LOOK).await;
-                }
-            };
-            tokio::select! {
-                () = wait => {}
-                end = ended(&mut running) => {
-                    tracing::error!(?end, "the fallback's worker ended by itself; starting another");
-                    running = None;
-                    sleep(LOOK).await;
-                }
-                () = closing.cancelled() => break,
-            }
-            self.ensure_running(&mut running);
-            let back = tokio::select! {
-                back = is_back(&self.local, self.store()) => back,
-                () = closing.cancelled() => break,
-            };
-            if back {
-                self.hand_over().await;
-            }
+        let over = async {
+            closing.cancelled().await;
+            sleep(self.grace).await;
+        };
+        tokio::select! {
+            () = self.run_and_hand_over(&mut running, closing) => {}
+            () = over => {}
         }
-        self.finish(running).await;
+        self.local.close().await;
+        if let Some(running) = running {
+            running.end().await;
+        }
+        for (key, name) in self.local.left().await {
+            tracing::error!(%key, %name, "task left in the fallback at shutdown; it is lost with this process");
+        }
     }
 
-    fn ensure_running(&self, running: &mut Option<Running>) {
-        if running.is_none() {
-            match self.worker() {
-                Ok(worker) => *running = Some(Running::start(worker)),
-                Err(error) => tracing::error!(?error, "the fallback's worker cannot be built"),
+    /// Ends when it is closing and nothing is held any longer.
+    async fn run_and_hand_over(&self, running: &mut Option<Running>, closing: &CancellationToken) {
+        loop {
+            let is_closing = closing.is_cancelled();
+            if is_closing {
+                self.local.close().await;
             }
+            if self.local.left().await.is_empty() {
+                if is_closing {
+                    return;
+                }
+                either(self.local.taken.notified(), closing).await;
+                continue;
+            }
+            self.ensure_running(running);
+            if is_back(&self.local, self.store()).await {
+                self.hand_over().await;
+            }
+            if is_closing {
+                sleep(SHUTDOWN_LOOK).await;
+            } else {
+                either(sleep(LOOK), closing).await;
+            }
+        }
+    }
+
+    /// Starts the local worker with the first task that is taken, and again should it ever end by itself.
+    fn ensure_running(&self, running: &mut Option<Running>) {
+        if running.as_ref().is_some_and(|running| !running.run.is_finished()) {
+            return;
+        }
+        if running.is_some() {
+            tracing::error!("the fallback's worker ended by itself; starting another");
+        }
+        match self.worker() {
+            Ok(worker) => *running = Some(Running::start(worker)),
+            Err(error) => tracing::error!(?error, "the fallback's worker cannot be built"),
         }
     }
 
@@ -140,26 +157,6 @@ impl Keeping {
 
     fn store(&self) -> &dyn Store {
         &**self.client.store()
-    }
-
-    async fn finish(&self, running: Option<Running>) {
-        self.local.close().await;
-        let drained = async {
-            while !self.local.left().await.is_empty() {
-                if is_back(&self.local, self.store()).await {
-                    self.hand_over().await;
-                }
-                sleep(SHUTDOWN_LOOK).await;
-            }
-        };
-        // Safe to lose: what is left is told below.
-        let _ = timeout_at(Instant::now() + self.grace, drained).await;
-        if let Some(running) = running {
-            running.end().await;
-        }
-        for (key, name) in self.local.left().await {
-            tracing::error!(%key, %name, "task left in the fallback at shutdown; it is lost with this process");
-        }
     }
 }
 
@@ -182,45 +179,10 @@ impl Running {
     }
 }
 
-/// The end of the local worker, if one runs and ends.
-async fn ended(running: &mut Option<Running>) -> Result<Result<()>, JoinError> {
-    match running {
-        Some(running) => (&mut running.run).await,
-        None => pending().await,
-    }
-}
-
-#[cfg(test)]
-pub(super) mod tests {
-    use docket_core::{Context, Failure, Policy, Task};
-    use serde::{Deserialize, Serialize};
-
-    /// A task that any process can run.
-    #[derive(Serialize, Deserialize)]
-    pub(crate) struct Quick {}
-
-    #[async_trait::async_trait]
-    impl Task for Quick {
-        const NAME: &'static str = "quick";
-        type Output = ();
-        async fn run(self, _ctx: Context) -> Result<(), Failure> {
-            Ok(())
-        }
-    }
-
-    /// A perpetual.
-    #[derive(Serialize, Deserialize, Default)]
-    pub(crate) struct Daily {}
-
-    #[async_trait::async_trait]
-    impl Task for Daily {
-        const NAME: &'static str = "daily";
-        type Output = ();
-        fn policy() -> Policy {
-            Policy { every: Some(std::time::Duration::from_hours(24)), ..Policy::default() }
-        }
-        async fn run(self, _ctx: Context) -> Result<(), Failure> {
-            Ok(())
-        }
+/// Waits for `what`, or for the closing.
+async fn either(what: impl Future<Output = ()>, closing: &CancellationToken) {
+    tokio::select! {
+        () = what => {}
+        () = closing.cancelled() => {}
     }
 }

@@ -182,24 +182,10 @@ async fn add_one(memory: &dyn Store, task: &NewTask) -> Result<AddAnswer> {
 
 #[cfg(test)]
 mod tests {
-    use docket_core::{ErrorKind, Existing, Payload, State};
+    use docket_core::{Existing, Payload, State};
 
     use super::*;
-    use crate::fallback::keeper::tests::{Daily, Quick};
-
-    fn local() -> Local {
-        let mut registry = Registry::new();
-        registry.register::<Quick>().unwrap().perpetual::<Daily>().unwrap();
-        Local::new(DocketName::default(), registry.without_perpetuals())
-    }
-
-    fn task(name: &str) -> NewTask {
-        NewTask::new(Name::new(name).unwrap(), Payload::new("{}"))
-    }
-
-    async fn take(local: &Local, task: &NewTask) -> Option<Answer> {
-        local.take(task, &Error::new(ErrorKind::Unavailable, "add a task", "the store is away")).await
-    }
+    use crate::fallback::testing::{local, take, task};
 
     #[tokio::test]
     async fn a_task_of_a_known_name_is_taken_and_never_called_added() {

@@ -1,0 +1,56 @@
+//! What the tests of the fallback share.
+
+use docket_core::{
+    Answer, Context, DocketName, Error, ErrorKind, Failure, Fallback as _, Name, NewTask, Payload, Policy,
+};
+use docket_core::{Registry, Task};
+use serde::{Deserialize, Serialize};
+
+use super::local::Local;
+
+/// A task that any process can run.
+#[derive(Serialize, Deserialize)]
+struct Quick {}
+
+#[async_trait::async_trait]
+impl Task for Quick {
+    const NAME: &'static str = "quick";
+    type Output = ();
+
+    async fn run(self, _ctx: Context) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+/// A perpetual.
+#[derive(Serialize, Deserialize, Default)]
+struct Daily {}
+
+#[async_trait::async_trait]
+impl Task for Daily {
+    const NAME: &'static str = "daily";
+    type Output = ();
+
+    fn policy() -> Policy {
+        Policy { every: Some(std::time::Duration::from_hours(24)), ..Policy::default() }
+    }
+
+    async fn run(self, _ctx: Context) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+/// A fallback that knows `quick`, and not `daily`, which its process runs as well.
+pub(super) fn local() -> Local {
+    let mut registry = Registry::new();
+    registry.register::<Quick>().unwrap().perpetual::<Daily>().unwrap();
+    Local::new(DocketName::default(), registry.without_perpetuals())
+}
+
+pub(super) fn task(name: &str) -> NewTask {
+    NewTask::new(Name::new(name).unwrap(), Payload::new("{}"))
+}
+
+pub(super) async fn take(local: &Local, task: &NewTask) -> Option<Answer> {
+    local.take(task, &Error::new(ErrorKind::Unavailable, "add a task", "the store is away")).await
+}
