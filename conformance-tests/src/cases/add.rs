@@ -1,6 +1,6 @@
 //! What adding a task does, and what it leaves alone.
 
-use docket_core::{AddAnswer, AddId, Existing, Name, Outcome, Queue, State};
+use docket_core::{AddAnswer, Existing, Name, Outcome, Queue, State};
 
 use crate::stage::{Ask, Edit, LEASE, SECOND, Stage, ask, completed, dead, key, keys, task};
 
@@ -153,12 +153,4 @@ pub(crate) async fn another_handle_sees_it(stage: Stage) {
     let leases = fork.lease(&ask(1)).await.expect("a lease is answered").leases;
     assert_eq!(keys(&leases), ["a"]);
     assert_eq!(stage.state("a").await, State::Running);
-}
-
-/// The name is a label of the call, not of the task: a second add of the same key is told apart by it alone.
-pub(crate) async fn a_new_add_id_is_a_new_call(stage: Stage) {
-    let first = task("a");
-    let second = docket_core::NewTask { add_id: AddId::unique(), ..first.clone() };
-    assert_eq!(stage.add(&first).await, AddAnswer::Added);
-    assert_eq!(stage.add(&second).await, AddAnswer::Exists(Existing::In(State::Ready)));
 }

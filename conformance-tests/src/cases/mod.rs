@@ -80,7 +80,7 @@ macro_rules! each_case {
             finished_key_lives_again a_cancelled_queued_key_lives_again args_come_back_unchanged any_text_is_a_key
             every_letter_of_a_name_is_kept what_the_adder_overrode_reaches_the_worker a_batch_is_answered_in_order
             one_key_twice_in_a_batch_is_added_once one_task_twice_in_a_batch_is_one_call an_empty_batch_is_no_error
-            dockets_do_not_meet another_handle_sees_it a_new_add_id_is_a_new_call
+            dockets_do_not_meet another_handle_sees_it
         }
         bound {
             oversized_args_do_not_spoil_the_batch oversized_args_cannot_be_scheduled args_of_a_mebibyte_are_taken
