@@ -2,7 +2,8 @@
 -- Keys: meta. Args: the number of acks; per ack: key, fence, request, outcome, kind of time, its microseconds, whether
 -- there is a text (0, 1), the text (result, error or args), attempts_max, retention; then 0, or 1 and a lease request.
 -- Result: one text per ack (settled, stale, corrupt); dead trimmed; the lease reply or nil.
--- Twice: a record knows the token settled last and answers settled again; the lease request is idempotent by its own id.
+-- Twice: a record knows the token settled last and answers settled again; the lease request is idempotent by its own
+-- id.
 
 local function settle(rec, ack)
   local outcome = ack.outcome

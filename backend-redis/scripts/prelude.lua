@@ -11,15 +11,15 @@
 --   kept                 zset    finished perpetuals by the time they finished: never trimmed
 --   finished_counts      hash    how many are finished, as `STATE|QUEUE|NAME`
 --   corrupt              set     keys whose record or index entry cannot be used; the record is kept as it is
---   requests, requests_at        answered lease requests: the keys they took (hash), when (zset)
---   workers, workers_leased, workers_until   records (hash), last lease (hash), expiry (zset)
+--   requests, requests_at    answered lease requests: the keys they took (hash), when (zset)
+--   workers, workers_leased, workers_until    records (hash), last lease (hash), expiry (zset)
 --   w:, ws:              list    at most one wake-up for waiters of a lane (`QUEUE|NAME` or `QUEUE|*`); suspects apart
 --   wakes                set     the wake lists that were ever written
---   waiting, p:ID        zset, list   who waits until when (the server's time), and a wake-up for each alone
---   armed                hash    who looks again at which moment for a lane, as `MOMENT WAITER WORKER` (see waiters.lua)
+--   waiting, p:ID        zset, list   who waits until when (server's time), and a wake-up for each alone
+--   armed                hash    who looks again at which moment for a lane, as `MOMENT WAITER WORKER`
 --
--- Scores and numbers are whole and below 2^53, so they are exact; `whole` is the only way to turn one into text, because
--- tostring() and .. would round microseconds to 14 digits.
+-- Scores and numbers are whole and below 2^53, so they are exact; `whole` is the only way to turn one into text,
+-- because tostring() and .. would round microseconds to 14 digits.
 
 local META = KEYS[1]
 local P = string.sub(META, 1, -5)
@@ -54,19 +54,36 @@ end
 
 -- Records ------------------------------------------------------------------------------------------------------------
 
-local NUMBERS = { 'visible', 'due', 'seq', 'attempts', 'crashes', 'failures', 'crashed', 'added' }
-local TEXTS = { 'state', 'name', 'queue', 'args' }
+-- What a sound record has, by type; the optional ones may be absent. An unsound one must not fail the call that meets
+-- it.
+local FIELDS = {
+  number = { 'visible', 'due', 'seq', 'attempts', 'crashes', 'failures', 'crashed', 'added' },
+  string = { 'state', 'name', 'queue', 'args' },
+  table = { 'calls' },
+}
+local OPTIONAL = { 'every', 'expires', 'fence', 'leased', 'attempts_max', 'crashes_max' }
+-- Per state, what it cannot be without.
+local STATES = { queued = 'due', leased = 'leased', completed = 'expires', dead = 'expires', cancelled = 'expires' }
+
+local function is_sound(rec)
+  for wanted, names in pairs(FIELDS) do
+    for i = 1, #names do
+      if type(rec[names[i]]) ~= wanted then return false end
+    end
+  end
+  for i = 1, #OPTIONAL do
+    local value = rec[OPTIONAL[i]]
+    if value ~= nil and type(value) ~= 'number' then return false end
+  end
+  local follower = rec.follower
+  if follower ~= nil and (type(follower) ~= 'table' or type(follower.visible) ~= 'number') then return false end
+  return STATES[rec.state] ~= nil and rec[STATES[rec.state]] ~= nil
+end
 
 local function decode(raw)
-  local sound, rec = pcall(cmsgpack.unpack, raw)
-  if not sound or type(rec) ~= 'table' or type(rec.calls) ~= 'table' then return nil end
-  for i = 1, #NUMBERS do
-    if type(rec[NUMBERS[i]]) ~= 'number' then return nil end
-  end
-  for i = 1, #TEXTS do
-    if type(rec[TEXTS[i]]) ~= 'string' then return nil end
-  end
-  return rec
+  local read, rec = pcall(cmsgpack.unpack, raw)
+  if read and type(rec) == 'table' and is_sound(rec) then return rec end
+  return nil
 end
 
 -- The record of `key`; nil if there is none; nil and true if it cannot be read.

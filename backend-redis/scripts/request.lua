@@ -4,7 +4,7 @@ local function read_request()
   local req = { request = arg(), worker = arg(), record = arg(), ttl = number() }
   req.suspects, req.order = arg() == 'one', arg()
   req.lease, req.count = number(), number()
-  -- `last` says that an empty answer is an answer; a look inside a wait is not, and its `waiter` then waits for `block`.
+  -- `last`: an empty answer is an answer. A look inside a wait is none, and its `waiter` then waits for `block`.
   req.last, req.waiter, req.block = arg() == '1', arg(), number()
   req.queues, req.rank = {}, {}
   for i = 1, number() do
@@ -62,7 +62,8 @@ end
 local function earliest(indexes, limit, only_one)
   local heads, found, page = {}, {}, math.min(limit, 100)
   local function refill(head)
-    head.page = call('ZRANGEBYSCORE', P .. head.from.index, '-inf', whole(now), 'WITHSCORES', 'LIMIT', head.offset, page)
+    local index = P .. head.from.index
+    head.page = call('ZRANGEBYSCORE', index, '-inf', whole(now), 'WITHSCORES', 'LIMIT', head.offset, page)
     head.offset, head.i = head.offset + page, 1
   end
   local function step(head)

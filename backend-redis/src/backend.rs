@@ -48,8 +48,8 @@ pub struct RedisBackend {
 }
 
 impl RedisBackend {
-    /// Reads the URL, connects, and looks at the server: what can lose tasks in normal running is refused, what can lose
-    /// them in a fault is logged.
+    /// Reads the URL, connects, and looks at the server: what can lose tasks in normal running is refused, what can
+    /// lose them in a fault is logged.
     ///
     /// # Errors
     ///

@@ -5,8 +5,8 @@
 //!
 //! # Guarantees
 //!
-//! * What a script does, it does whole: the first write of each is one that the server refuses when it is out of memory,
-//!   read-only or cannot persist.
+//! * What a script does, it does whole: the first write of each is one that the server refuses when it is out of
+//!   memory, read-only or cannot persist.
 //! * Every call has a deadline, over connecting, the handshake and the answer together.
 //! * A password reaches no log, no error and no `Debug`.
 //!

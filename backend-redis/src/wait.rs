@@ -37,8 +37,8 @@ struct Parts {
     keys: Keys,
 }
 
-/// The caller's end of a waiter. Dropping it ends the waiter, in order: a read under way is broken off on the server, and
-/// a wake-up that it took meanwhile is given back.
+/// The caller's end of a waiter. Dropping it ends the waiter, in order: a read under way is broken off on the server,
+/// and a wake-up that it took meanwhile is given back.
 #[derive(Debug)]
 pub(crate) struct Waiter {
     id: Arc<str>,

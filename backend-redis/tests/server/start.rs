@@ -129,8 +129,8 @@ async fn names_that_are_alike_do_not_meet() {
 async fn dockets(server: &Server, names: &[&str]) -> Vec<RedisBackend> {
     let mut stores = Vec::new();
     for name in names {
-        let name = DocketName::new(name).unwrap();
-        stores.push(RedisBackend::connect(&server.url(), name, Options::default()).await.unwrap());
+        let name = DocketName::new(name).expect("a docket name");
+        stores.push(RedisBackend::connect(&server.url(), name, Options::default()).await.expect("it is sound"));
     }
     stores
 }
