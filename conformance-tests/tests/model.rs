@@ -49,6 +49,7 @@ fn redis_answers_as_the_model() {
     compare(Plan::from_env(700, KEPT), &Redis);
 }
 
+#[expect(clippy::print_stdout, reason = "a seed that nobody sees cannot be played again")]
 fn compare(plan: Plan, factory: &dyn Factory) {
     println!("{} sequences, DOCKET_MODEL_SEED={}", plan.cases, plan.seed);
     if let Err(difference) = agree(plan, factory) {

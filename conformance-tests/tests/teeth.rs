@@ -186,6 +186,7 @@ fn every_invariant_is_broken_by_some_store() {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "which case caught what is the point of the run")]
 fn is_caught(fault: Fault, expected: &[&'static str]) {
     let whole = std::env::var("DOCKET_TEETH").is_ok_and(|which| which == "all");
     let cases = if whole { all().iter().map(|case| case.name).collect() } else { expected.to_vec() };

@@ -3,7 +3,7 @@
 //! One map of records, no index, no clock, no lock: every question is answered by looking at all of them, every event is
 //! one function that takes `now`. A backend that answers otherwise is wrong, or the table is.
 //!
-//! * `record`: what the docket knows of one key, and the steps the table names (`finish`, `promote`, `back`, `next`).
+//! * `record`: what the docket knows of one key. `life`: the steps the table names (`finish`, `promote`, `back`, `next`).
 //! * `docket`: the events of adders and operators. `lease` and `settle`: those of workers.
 //! * `bound`: what is refused for its size. `look`: reading, counting, and whether the records make sense at all.
 //! * [`ModelStore`]: the model as a store, so that the suite can be run on it. With a [`crate::teeth::Fault`] it is a
@@ -13,6 +13,7 @@ mod bound;
 mod docket;
 mod factory;
 mod lease;
+mod life;
 mod look;
 mod operate;
 mod record;

@@ -1,4 +1,4 @@
-//! What the docket knows of one key, and the steps of its life that the table names.
+//! What the docket knows of one key.
 
 use std::time::Duration;
 
@@ -112,111 +112,6 @@ impl Step<'_> {
 }
 
 impl Record {
-    /// The first life of a key.
-    pub(super) fn first(task: &NewTask, step: &mut Step<'_>) -> Self {
-        let work = Work::of(task, step.now);
-        Self {
-            key: task.key.clone(),
-            state: Life::Queued,
-            due_at: work.visible_at,
-            work,
-            seq: step.next_seq(),
-            added_at: step.now,
-            taken: None,
-            attempts: 0,
-            crashes: 0,
-            failures: 0,
-            crashed_in_a_row: 0,
-            calls: Vec::new(),
-            follower: None,
-            cancelling: false,
-            settled: None,
-            requeued: None,
-            error: None,
-            result: None,
-            expires: None,
-        }
-    }
-
-    /// A further life of a finished key: what is remembered of calls, leases and errors stays.
-    pub(super) fn live_again(&mut self, task: &NewTask, step: &mut Step<'_>) {
-        self.become_work(Work::of(task, step.now));
-        self.begin_life(step);
-        if step.has(Fault::ForgetsAddIds) {
-            self.calls.clear();
-        }
-    }
-
-    /// The new args, name, queue and time, with the counts at zero.
-    pub(super) fn become_work(&mut self, work: Work) {
-        self.state = Life::Queued;
-        self.due_at = work.visible_at;
-        self.work = work;
-        self.zero_counts();
-        self.follower = None;
-        self.cancelling = false;
-    }
-
-    pub(super) fn zero_counts(&mut self) {
-        (self.attempts, self.crashes, self.failures, self.crashed_in_a_row) = (0, 0, 0, 0);
-    }
-
-    pub(super) fn begin_life(&mut self, step: &mut Step<'_>) {
-        self.seq = step.next_seq();
-        self.added_at = step.now;
-        self.expires = None;
-        self.result = None;
-    }
-
-    /// `finish(X)` of the table.
-    pub(super) fn finish(&mut self, state: Life, retention: Duration, step: &mut Step<'_>) {
-        self.state = state;
-        (self.attempts, self.crashes) = (0, 0);
-        self.cancelling = false;
-        self.work.visible_at = step.now;
-        let kept = if state == Life::Dead { limits::DEAD_RETENTION } else { retention };
-        self.expires = Some(step.now.plus(kept));
-        if !step.has(Fault::PromotesOnlyOnCompleted) || state == Life::Completed {
-            self.promote(step);
-        }
-        self.follower = None;
-    }
-
-    /// `promote` of the table, where there is a follower.
-    pub(super) fn promote(&mut self, step: &mut Step<'_>) {
-        if let Some(follower) = self.follower.take() {
-            let seq = self.seq;
-            self.become_work(follower);
-            self.begin_life(step);
-            if step.has(Fault::FollowerJumpsTheLine) {
-                self.seq = seq;
-            }
-        }
-    }
-
-    /// `back(d)` of the table, with the moment that d means.
-    pub(super) fn back(&mut self, moment: Timestamp, step: &mut Step<'_>) {
-        self.state = Life::Queued;
-        (self.work.visible_at, self.due_at) = (moment, moment);
-        self.cancelling = false;
-        if step.has(Fault::PromotesOnlyOnCompleted) {
-            self.follower = None;
-        }
-        self.promote(step);
-    }
-
-    /// `next` of the table: the occurrence is over, the same key comes back at `moment`.
-    pub(super) fn next(&mut self, moment: Timestamp, failure: Option<String>, step: &mut Step<'_>) {
-        (self.attempts, self.crashes) = (0, 0);
-        if let Some(failure) = failure {
-            self.error = Some(failure);
-            self.failures += 1;
-        } else {
-            self.failures = 0;
-        }
-        self.back(moment, step);
-    }
-
     /// "Current": leased, and fence and request are equal.
     pub(super) fn is_current(&self, token: &Token, fault: Option<Fault>) -> bool {
         let leased = self.state == Life::Leased || fault == Some(Fault::CurrentWhateverTheState);
