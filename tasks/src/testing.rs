@@ -2,13 +2,15 @@
 
 mod watched_store;
 
+use std::time::Duration;
+
 use docket_core::{Fence, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::run::Run;
 use crate::{AudioFile, AudioStorage, Track};
 
-pub(crate) use watched_store::WatchedStore;
+pub(crate) use watched_store::{Reads, WatchedStore};
 
 /// Ada's track of this number, with audio `file{id}.mp3` in the public bucket.
 pub(crate) fn track(id: i64) -> Track {
@@ -34,4 +36,14 @@ pub(crate) fn run(fence: u64) -> Run {
         is_last: false,
         cancellation: CancellationToken::new(),
     }
+}
+
+/// Waits until `is_so`, at most five seconds.
+pub(crate) async fn until(is_so: impl Fn() -> bool) {
+    let poll = async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), poll).await.expect("it is so within five seconds");
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use zip::{CompressionMethod, ZipArchive};
 
 use super::*;
-use crate::testing::{WatchedStore, run, track};
+use crate::testing::{Reads, WatchedStore, run, track, until};
 use crate::{AudioFile, AudioStorage, Buckets, Catalogue, Job, JobState, MemoryCatalogue, PART_BYTES, Storage, Track};
 
 const ADA: &str = "did:plc:ada";
@@ -54,10 +54,14 @@ impl Rig {
         entries(&self.store.get("exports/e1.zip").await.expect("there is an archive"))
     }
 
-    /// Nothing of the archive is visible, and the upload was taken back.
-    async fn assert_nothing_left(&self) {
+    /// Nothing of the archive is visible, and this many uploads were taken back.
+    async fn assert_nothing_left(&self, uploads: u64) {
         assert_eq!(self.store.get("exports/e1.zip").await, None);
-        assert_eq!(self.store.watch.aborts.load(Ordering::SeqCst), 1);
+        assert_eq!(self.store.watch.aborts.load(Ordering::SeqCst) as u64, uploads);
+    }
+
+    async fn part_is_sent(&self) {
+        until(|| !self.store.watch.parts.lock().unwrap().is_empty()).await;
     }
 }
 
@@ -191,13 +195,17 @@ async fn parts_are_equal_and_memory_is_bounded_by_them() {
 #[tokio::test]
 async fn an_outage_is_no_small_archive_and_the_next_run_completes() {
     let rig = Rig::new().tracks(["Overture"]).await;
-    rig.store.watch.break_reads.store(true, Ordering::SeqCst);
-    let error = retried(rig.export(&run(1)).await);
-    assert!(error.contains("audio/file1.mp3") && error.contains("connection reset"), "{error}");
-    rig.assert_nothing_left().await;
-    assert_eq!((rig.job().await.state, rig.job().await.error), (JobState::Processing, None));
-    rig.store.watch.break_reads.store(false, Ordering::SeqCst);
-    assert_eq!(rig.export(&run(2)).await.unwrap().processed_count, 1);
+    for (n, reads, cause) in
+        [(1, Reads::Fail, "connection reset"), (2, Reads::Break, "connection reset"), (3, Reads::Cut, "3 came")]
+    {
+        rig.store.set_reads(reads);
+        let error = retried(rig.export(&run(n)).await);
+        assert!(error.contains(cause), "{error}");
+        rig.assert_nothing_left(n).await;
+        assert_eq!((rig.job().await.state, rig.job().await.error), (JobState::Processing, None));
+    }
+    rig.store.set_reads(Reads::Fine);
+    assert_eq!(rig.export(&run(4)).await.unwrap().processed_count, 1);
     assert_eq!(rig.job().await.state, JobState::Completed);
 }
 
@@ -217,7 +225,7 @@ async fn an_archive_without_a_track_is_a_failure_and_not_an_empty_success() {
     rig.catalogue.put_track(track(1));
     let error = fatal(rig.export(&run(1)).await);
     assert!(error.contains("no track could be exported: Song 1: audio/file1.mp3 is not in storage"), "{error}");
-    rig.assert_nothing_left().await;
+    rig.assert_nothing_left(1).await;
     assert_eq!(rig.job().await.error.as_deref(), Some(error.as_str()));
     assert!(fatal(Rig::new().export(&run(1)).await).contains("has no tracks"));
 }
@@ -229,14 +237,12 @@ async fn a_cancelled_run_takes_its_upload_back() {
     rig.store.watch.stall_parts.store(true, Ordering::SeqCst);
     let run = run(1);
     let stop = async {
-        while rig.store.watch.parts.lock().unwrap().is_empty() {
-            tokio::task::yield_now().await;
-        }
+        rig.part_is_sent().await;
         run.cancellation.cancel();
     };
     let (ended, ()) = tokio::join!(rig.export(&run), stop);
     assert_eq!(ended.unwrap_err(), Failure::Cancelled);
-    rig.assert_nothing_left().await;
+    rig.assert_nothing_left(1).await;
     assert_eq!(rig.job().await.state, JobState::Processing);
 }
 
@@ -248,12 +254,10 @@ async fn a_dropped_run_takes_its_upload_back() {
     let run = run(1);
     tokio::select! {
         ended = rig.export(&run) => panic!("{ended:?}"),
-        () = async { while rig.store.watch.parts.lock().unwrap().is_empty() { tokio::task::yield_now().await; } } => {}
+        () = rig.part_is_sent() => {}
     }
-    while rig.store.watch.aborts.load(Ordering::SeqCst) == 0 {
-        tokio::task::yield_now().await;
-    }
-    rig.assert_nothing_left().await;
+    until(|| rig.store.watch.aborts.load(Ordering::SeqCst) > 0).await;
+    rig.assert_nothing_left(1).await;
 }
 
 #[tokio::test]
@@ -268,7 +272,7 @@ async fn a_run_after_a_crash_behind_the_last_effect_reports_what_was_done() {
 #[tokio::test]
 async fn a_run_that_lost_its_lease_cannot_move_the_job() {
     let rig = Rig::new().tracks(["Overture"]).await;
-    rig.store.watch.break_reads.store(true, Ordering::SeqCst);
+    rig.store.set_reads(Reads::Break);
     retried(rig.export(&run(9)).await);
     let error = retried(rig.export(&Run { is_last: true, ..run(8) }).await);
     assert!(error.contains("lost its lease"), "{error}");
@@ -294,30 +298,42 @@ async fn what_can_never_work_is_fatal_and_says_why() {
 }
 
 /// A rig on folders, for what only a real file system shows.
-fn on_disk(folder: &Path) -> Rig {
-    std::fs::create_dir_all(folder.join("audio")).unwrap();
-    std::fs::write(folder.join("audio/file1.mp3"), vec![3; 100_000]).unwrap();
-    let public = Storage::open(&format!("file://{}", folder.display()), None).unwrap();
-    let rig = Rig::with(WatchedStore::default(), Buckets { exports: public.clone(), private: None, public });
+fn on_disk(public: &Path, exports: &Path) -> Rig {
+    std::fs::create_dir_all(public.join("audio")).unwrap();
+    std::fs::write(public.join("audio/file1.mp3"), vec![3; 100_000]).unwrap();
+    let [public, exports] =
+        [public, exports].map(|folder| Storage::open(&format!("file://{}", folder.display()), None).unwrap());
+    let rig = Rig::with(WatchedStore::default(), Buckets { exports, private: None, public });
     rig.catalogue.put_track(Track { title: "Überfall".to_owned(), ..track(1) });
     rig
 }
 
 #[tokio::test]
-async fn a_folder_that_is_gone_is_fatal() {
-    let folder = tempfile::tempdir().unwrap();
-    let rig = on_disk(folder.path());
-    drop(folder);
-    let error = fatal(rig.export(&run(1)).await);
-    assert!(error.contains("its folder is gone"), "{error}");
-    assert_eq!(rig.job().await.state, JobState::Failed);
+async fn a_folder_that_is_gone_is_fatal_and_does_not_make_every_track_missing() {
+    for gone in [0, 1] {
+        let mut folders = vec![tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let rig = on_disk(folders[0].path(), folders[1].path());
+        drop(folders.remove(gone));
+        let error = fatal(rig.export(&run(1)).await);
+        assert!(error.contains("folder") && !error.contains("no track could be exported"), "{error}");
+        assert_eq!(rig.job().await.state, JobState::Failed);
+    }
+}
+
+#[tokio::test]
+async fn entries_may_be_larger_than_four_gibibytes() {
+    let rig = Rig::new().tracks(["Overture"]).await;
+    rig.export(&run(1)).await.unwrap();
+    let archive = rig.store.get("exports/e1.zip").await.unwrap();
+    let version_needed = u16::from_le_bytes([archive[4], archive[5]]);
+    assert_eq!(version_needed, 45, "the local header does not announce ZIP64");
 }
 
 /// Whoever downloads an export opens it with something else than the library that wrote it.
 #[tokio::test]
 async fn other_readers_take_the_archive() {
     let folder = tempfile::tempdir().unwrap();
-    on_disk(folder.path()).export(&run(1)).await.unwrap();
+    on_disk(folder.path(), folder.path()).export(&run(1)).await.unwrap();
     let archive = folder.path().join("exports/e1.zip");
     let readers: [(&str, &[&str]); 3] =
         [("python3", &["-m", "zipfile", "-t"]), ("unzip", &["-tq"]), ("bsdtar", &["-tf"])];

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::sync::Notify;
 
 use super::*;
-use crate::testing::{WatchedStore, run, track};
+use crate::testing::{WatchedStore, run, track, until};
 use crate::{AudioFile, Buckets, Catalogue, MemoryCatalogue, Secret, Storage};
 
 /// A moderation service on loopback: answers as told, in order, and keeps what it was asked.
@@ -215,6 +215,17 @@ async fn a_refusal_is_final_and_a_failed_scan() {
 }
 
 #[tokio::test]
+async fn a_redirect_does_not_carry_the_key_to_another_host() {
+    let (rig, other) = (Rig::new().await, Service::default());
+    let elsewhere = format!("{}/scan", other.serve().await);
+    rig.service.answer((StatusCode::TEMPORARY_REDIRECT, [("location", elsewhere)], ""));
+    other.answer(clear());
+    let Err(Failure::Fatal(error)) = rig.judge(&run(1)).await else { panic!("not final") };
+    assert!(error.contains("MODERATION_SERVICE_URL"), "{error}");
+    assert!(other.asked().is_empty());
+}
+
+#[tokio::test]
 async fn an_oversized_answer_is_refused() {
     let rig = Rig::new().await;
     rig.service.answer("x".repeat(1 << 20));
@@ -227,9 +238,7 @@ async fn audio_replaced_before_or_during_the_scan_leaves_no_row() {
     let replaced = || Track { audio: Some(AudioFile::new("other", "mp3")), ..track(1) };
     let rig = Rig::new().await;
     let replace = async {
-        while rig.service.asked().is_empty() {
-            tokio::task::yield_now().await;
-        }
+        until(|| !rig.service.asked().is_empty()).await;
         rig.catalogue.put_track(replaced());
         rig.service.answer(clear());
     };

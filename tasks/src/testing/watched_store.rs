@@ -24,12 +24,24 @@ pub(crate) struct Watch {
     in_flight: AtomicUsize,
     pub(crate) in_flight_max: AtomicUsize,
     pub(crate) aborts: AtomicUsize,
-    /// Reads break off in the middle.
-    pub(crate) break_reads: AtomicBool,
+    reads: Mutex<Reads>,
     /// Parts are never answered.
     pub(crate) stall_parts: AtomicBool,
     /// Parts fail.
     pub(crate) fail_parts: AtomicBool,
+}
+
+/// What becomes of reads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Reads {
+    #[default]
+    Fine,
+    /// They are not answered.
+    Fail,
+    /// They break off in the middle.
+    Break,
+    /// They end early, as if that were all.
+    Cut,
 }
 
 /// Memory, watched.
@@ -42,6 +54,10 @@ pub(crate) struct WatchedStore {
 impl WatchedStore {
     pub(crate) async fn put(&self, key: &str, bytes: impl Into<Bytes>) {
         self.objects.put(&Path::from(key), bytes.into().into()).await.unwrap();
+    }
+
+    pub(crate) fn set_reads(&self, reads: Reads) {
+        *self.watch.reads.lock().unwrap() = reads;
     }
 
     pub(crate) async fn get(&self, key: &str) -> Option<Bytes> {
@@ -72,9 +88,13 @@ impl ObjectStore for WatchedStore {
 
     async fn get_opts(&self, from: &Path, options: GetOptions) -> Result<GetResult> {
         let mut found = self.objects.get_opts(from, options).await?;
-        if self.watch.break_reads.load(Ordering::SeqCst) {
-            let half = Bytes::from(vec![0; 1_000]);
-            found.payload = GetResultPayload::Stream(stream::iter([Ok(half), Err(broken())]).boxed());
+        let reads = *self.watch.reads.lock().unwrap();
+        let begun = Ok(Bytes::from_static(b"aud"));
+        match reads {
+            Reads::Fine => {}
+            Reads::Fail => return Err(broken()),
+            Reads::Break => found.payload = GetResultPayload::Stream(stream::iter([begun, Err(broken())]).boxed()),
+            Reads::Cut => found.payload = GetResultPayload::Stream(stream::iter([begun]).boxed()),
         }
         Ok(found)
     }
