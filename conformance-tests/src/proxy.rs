@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -159,7 +159,7 @@ impl Proxy {
     /// Loses the answer to the next command that holds `text`: the server carries it out, and nobody hears of it.
     pub fn lose_answer(&self, text: impl Into<String>, then: Then) -> Loss {
         let loss = Loss::new(text.into(), then);
-        self.shared.losses.lock().expect("nothing panics here").push(loss.clone());
+        lock(&self.shared.losses).push(loss.clone());
         loss
     }
 
@@ -172,7 +172,7 @@ impl Proxy {
 
     /// The connections open now, oldest first, those that are never answered among them.
     pub fn flows(&self) -> Vec<Flow> {
-        let mut flows = self.shared.flows.lock().expect("nothing panics here");
+        let mut flows = lock(&self.shared.flows);
         flows.retain(Flow::is_open);
         flows.clone()
     }
@@ -189,7 +189,7 @@ impl Proxy {
 
     /// How many commands of this name have passed.
     pub fn commands(&self, name: &str) -> usize {
-        self.shared.commands.lock().expect("nothing panics here").get(name).copied().unwrap_or(0)
+        lock(&self.shared.commands).get(name).copied().unwrap_or(0)
     }
 }
 
@@ -226,6 +226,11 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener) {
             }
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Each change under a lock here is a single one: a panic leaves nothing half done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn changed(rules: &mut watch::Receiver<Rules>) {
@@ -273,7 +278,7 @@ fn receive(shared: &Arc<Shared>, client: TcpStream, welcome: Welcome) {
         return;
     }
     let flow = Flow::new(id);
-    shared.flows.lock().expect("nothing panics here").push(flow.clone());
+    lock(&shared.flows).push(flow.clone());
     let shared = Arc::clone(shared);
     tokio::spawn(async move {
         let carried = if mute || welcome == Welcome::Mute {

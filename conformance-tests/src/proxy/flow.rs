@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::command::{Command, Reader};
-use super::{Rules, Shared};
+use super::{Rules, Shared, lock};
 
 /// What is kept back, without a word to either side.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -126,7 +126,7 @@ impl Flow {
 
     /// The name of the latest command.
     pub fn latest(&self) -> Option<String> {
-        self.0.latest.lock().expect("nothing panics here").clone()
+        lock(&self.0.latest).clone()
     }
 
     /// Ends it with a reset, both ways.
@@ -236,9 +236,9 @@ impl Carrying {
     async fn commands(&mut self, shared: &Shared, rules: &Rules) -> io::Result<()> {
         while let Some(command) = self.reader.next() {
             self.flow.0.commands.fetch_add(1, Ordering::SeqCst);
-            *self.flow.0.latest.lock().expect("nothing panics here") = Some(command.name.clone());
-            *shared.commands.lock().expect("nothing panics here").entry(command.name.clone()).or_default() += 1;
-            let losses = shared.losses.lock().expect("nothing panics here").clone();
+            *lock(&self.flow.0.latest) = Some(command.name.clone());
+            *lock(&shared.commands).entry(command.name.clone()).or_default() += 1;
+            let losses = lock(&shared.losses).clone();
             if self.loss.is_none() {
                 self.loss = losses.into_iter().find(|loss| loss.takes(&command));
             }

@@ -34,9 +34,6 @@ impl<S: Subscriber> Layer<S> for Keep {
         }
         let mut line = Line(String::new());
         event.record(&mut line);
-        if std::env::var_os("INCIDENT_LOG").is_some() {
-            println!("{level} {}", line.0);
-        }
         LINES.lock().unwrap().push((level, line.0));
     }
 }

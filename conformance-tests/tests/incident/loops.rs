@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use tracing::Level;
 
 use crate::sabotage::{Fault, Sabotage, Verb};
-use crate::scene::{NOTICED, SOON, Running, Scene, Setup, all_tasks, eventually};
+use crate::scene::{NOTICED, Running, SOON, Scene, Setup, all_tasks, eventually};
 use crate::tasks::Hold;
 
 const SHORT: Setup = Setup::new(50, 1);

@@ -20,6 +20,8 @@
 //! sockets, threads and processes, and none of them can be moved by a docket's clock. Waits end as soon as what they
 //! wait for is there.
 
+#![expect(clippy::unwrap_used, reason = "it is a test as a whole; the lint knows only its test functions")]
+
 mod answers;
 mod connections;
 mod logs;

@@ -52,7 +52,8 @@ async fn t15_a_worker_that_knows_only_some_names_leaves_the_others_untouched_and
         for n in 0..40 {
             scene.until(&format!("n{n}"), State::Completed, SOON).await;
         }
-        eventually("the alarm is over", TOO_OLD * 2 + SOON, async || foreign.health.alarms().is_empty().then_some(())).await;
+        eventually("the alarm is over", TOO_OLD * 2 + SOON, async || foreign.health.alarms().is_empty().then_some(()))
+            .await;
         for worker in [foreign, knows] {
             worker.stopped().await.unwrap();
         }

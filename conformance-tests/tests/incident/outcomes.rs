@@ -127,10 +127,10 @@ async fn t11_a_worker_cut_off_from_renewing_settles_nothing_late() {
 async fn t11_a_late_ack_changes_nothing() {
     join_all(both("t11c").await.map(async |scene| {
         scene.client.add(Note {}).key("late").await.unwrap();
-        let taken = scene.store.lease(&request("the-slow", "note", 1, limits::LEASE_MIN)).await.unwrap();
+        let reply = scene.store.lease(&request("the-slow", "note", 1, limits::LEASE_MIN)).await.unwrap();
         let worker = scene.start(SHORT.settings());
         let settled = scene.until("late", State::Completed, limits::LEASE_MIN + SOON).await;
-        let token = taken.leases[0].token.clone();
+        let token = reply.leases[0].token.clone();
         let outcome = Outcome::Dead { error: "too late".to_owned() };
         let ack = Ack { token, outcome, attempts_max: 1, retention: limits::RETENTION };
         let answer = scene.store.ack(&[ack], None).await.unwrap().answers.remove(0).unwrap();

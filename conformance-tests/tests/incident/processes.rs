@@ -4,14 +4,14 @@
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use conformance_tests::servers::redis_url;
-use docket_core::{Client, Context, DocketName, Failure, Key, Policy, Registry, State, Store, Task, Worker, limits};
+use docket_core::{Client, Context, DocketName, Failure, Key, Policy, Registry, State, Store, Task, Worker};
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
@@ -30,7 +30,7 @@ struct Asked {
     /// Runs leave a line here, whichever process they were in.
     log: PathBuf,
     heartbeat_ms: u64,
-    /// The first of them never ends what it takes.
+    /// Whether it never ends what it takes.
     stuck: bool,
 }
 
@@ -174,10 +174,6 @@ impl Scene {
     }
 }
 
-fn path_exists(path: &Path) -> bool {
-    path.exists()
-}
-
 /// The killed process comes back under the same command, or never: both times somebody else has the tasks.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t10_what_a_killed_worker_held_runs_once_its_own_leases_end_and_not_before() {
@@ -199,7 +195,7 @@ async fn t10_what_a_killed_worker_held_runs_once_its_own_leases_end_and_not_befo
 
         // The last renewal was at most a quarter of a lease ago.
         tokio::time::sleep(lease / 2).await;
-        assert!(!path_exists(&scene.asked.log), "stolen before the lease was over");
+        assert!(!scene.asked.log.exists(), "stolen before the lease was over");
         for key in &keys {
             let left = (lease + SOON).saturating_sub(killed.elapsed());
             let view = scene.until(key, State::Completed, left).await;
@@ -245,7 +241,8 @@ async fn t14_rolling_deploys_lose_nothing_and_end_within_the_grace() {
     let mut generation = scene.asked.start();
     for deploy in 0..3 {
         for n in 0..10 {
-            let (short, long, later) = (format!("{deploy}.short.{n}"), format!("{deploy}.long.{n}"), format!("{deploy}.later.{n}"));
+            let (short, long, later) =
+                (format!("{deploy}.short.{n}"), format!("{deploy}.long.{n}"), format!("{deploy}.later.{n}"));
             scene.client.add(Work { millis: 200 }).key(&short).await.unwrap();
             // Longer than the grace: given back, and run from the start by the next.
             if n == 0 {
@@ -267,5 +264,4 @@ async fn t14_rolling_deploys_lose_nothing_and_end_within_the_grace() {
     }
     let (took, status) = generation.terminate().await;
     assert!(took < Duration::from_secs(5) && status.success(), "{took:?}, {status}");
-    assert!(limits::LEASE_MIN < Duration::from_secs(5));
 }

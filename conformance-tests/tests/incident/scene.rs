@@ -117,10 +117,10 @@ impl Scene {
     }
 
     pub(crate) fn start_all(&self, setup: Setup) -> Vec<Running> {
-        self.start_all_with(setup, setup.settings())
+        self.start_all_with(setup, &setup.settings())
     }
 
-    pub(crate) fn start_all_with(&self, setup: Setup, settings: Settings) -> Vec<Running> {
+    pub(crate) fn start_all_with(&self, setup: Setup, settings: &Settings) -> Vec<Running> {
         (0..setup.workers).map(|_| self.start(settings.clone())).collect()
     }
 
@@ -181,7 +181,8 @@ impl Scene {
     /// Where no lease was lost, nothing may have run twice.
     pub(crate) fn none_ran_twice(&self) {
         let expected = self.expected.lock().unwrap();
-        let twice: Vec<&String> = expected.iter().map(|(key, _)| key).filter(|key| self.log.runs(key).len() > 1).collect();
+        let twice: Vec<&String> =
+            expected.iter().map(|(key, _)| key).filter(|key| self.log.runs(key).len() > 1).collect();
         assert!(twice.is_empty(), "ran more than once: {twice:?}");
     }
 
@@ -210,7 +211,8 @@ impl Scene {
     /// Waits for a run of `key` after this moment: the periodic path is alive.
     pub(crate) async fn runs_again(&self, key: &str, within: Duration) {
         let runs = self.log.runs(key).len();
-        eventually(&format!("{key} runs again"), within, async || (self.log.runs(key).len() > runs).then_some(())).await;
+        eventually(&format!("{key} runs again"), within, async || (self.log.runs(key).len() > runs).then_some(()))
+            .await;
     }
 }
 

@@ -18,7 +18,8 @@ async fn with_own_server(case: &str, setup: Setup) -> (RedisServer, Scene, Vec<R
     let scene = Scene::proxied_before(&server.url(), case).await;
     // The store is looked at as often as ready work may be old.
     let oldest_ready_alarm = Duration::from_secs(2);
-    let workers = scene.start_all_with(setup, Settings { check_interval: CHECK, oldest_ready_alarm, ..setup.settings() });
+    let settings = Settings { check_interval: CHECK, oldest_ready_alarm, ..setup.settings() };
+    let workers = scene.start_all_with(setup, &settings);
     scene.burst("before", 10).await;
     scene.all_ran(SOON).await;
     (server, scene, workers)

@@ -173,7 +173,7 @@ pub(crate) async fn a_run_longer_than_its_lease_runs_once(store: Arc<dyn Store>)
     let scene = Scene::new(store);
     scene.client.add(Slow { millis: 4_000, listens: true }).key("k").await.unwrap();
     let workers = [scene.start(fast()), scene.start(fast())];
-    tokio::time::sleep(Duration::from_millis(4_000)).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
     let view = scene.until("k", State::Completed).await;
     assert_eq!((scene.log.starts().len(), view.crashes), (1, 0));
     for worker in workers {

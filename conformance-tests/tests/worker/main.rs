@@ -1,5 +1,7 @@
 //! The worker, on every backend: real tasks, real time, real loops.
 
+#![expect(clippy::unwrap_used, reason = "it is a test as a whole; the lint knows only its test functions")]
+
 mod cases;
 mod jobs;
 
