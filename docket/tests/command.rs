@@ -330,6 +330,7 @@ fn doctor_fails_on_a_store_that_can_lose_tasks() {
         let json: Value = serde_json::from_str(&report.stdout).unwrap();
         let findings = json["findings"].as_array().unwrap();
         let bad = findings.iter().find(|finding| finding["severity"] != "ok").unwrap();
+        assert_eq!(bad["subject"], subject);
         assert!(bad["advice"].as_str().is_some_and(|advice| !advice.is_empty()), "{subject}: {bad}");
     }
 }
@@ -340,6 +341,7 @@ fn a_server_that_evicts_is_refused_unless_told_otherwise() {
     let shell = Shell::on(&redis);
     let refused = shell.run(&["add", "trace", "{}"]);
     assert!(refused.code != 0 && refused.stderr.contains("allkeys-lru"), "{refused:?}");
+    shell.ok(&["stats"]);
     let told = shell.command(&["add", "trace", "{}"]).env("DOCKET_ACCEPT_EVICTION", "true").output().unwrap();
     assert_eq!(Said::from(told).code, 0);
 }

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use crate::args::{AddArgs, Place};
 use crate::end::{End, Outcome};
 use crate::output;
+use crate::place::Accept;
 
 /// How long it may take in all: whoever waits for it is told, whatever the store does.
 const WHOLE: Duration = Duration::from_secs(9);
@@ -26,7 +27,7 @@ pub(crate) async fn add(place: &Place, args: AddArgs) -> Outcome {
 }
 
 async fn send(place: &Place, args: AddArgs, key: Key) -> Outcome {
-    let docket = place.open_shared("add").await?;
+    let docket = place.open_shared("add", Accept::Safe).await?;
     let run_at = args.run_at();
     let queue = match args.queue {
         Some(queue) => queue,

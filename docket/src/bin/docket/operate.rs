@@ -7,10 +7,11 @@ use docket::{CancelAnswer, Docket, Existing, Key, RequeueAnswer};
 use crate::args::Place;
 use crate::end::{End, Outcome};
 use crate::output;
+use crate::place::Accept;
 
 /// Cancels one task, and prints what became of it.
 pub(crate) async fn cancel(place: &Place, key: &Key) -> Outcome {
-    let docket = place.open_shared("cancel").await?;
+    let docket = place.open_shared("cancel", Accept::Any).await?;
     match docket.client().cancel(key).await? {
         CancelAnswer::Cancelled => output::line("cancelled")?,
         CancelAnswer::Cancelling => {
@@ -29,7 +30,7 @@ pub(crate) async fn cancel(place: &Place, key: &Key) -> Outcome {
 
 /// Requeues each task, and prints the keys of those that live again. The worst end of one is the end of all.
 pub(crate) async fn requeue(place: &Place, keys: &[Key]) -> Outcome {
-    let docket = place.open_shared("requeue").await?;
+    let docket = place.open_shared("requeue", Accept::Any).await?;
     let mut end = Ok(());
     for key in keys {
         match requeue_one(&docket, key).await {
@@ -62,7 +63,7 @@ pub(crate) async fn clear(place: &Place, yes: bool) -> Outcome {
     if !yes && !io::stdin().is_terminal() {
         return Err(End::usage("`docket clear` takes every task of the docket away; say --yes if that is meant"));
     }
-    let docket = place.open_shared("clear").await?;
+    let docket = place.open_shared("clear", Accept::Any).await?;
     let name = docket.store().capabilities().docket;
     if !yes && !confirmed(name.as_str())? {
         return Err(End::failed("nothing was cleared"));

@@ -10,7 +10,7 @@ use crate::end::End;
 pub(crate) enum Accept {
     /// One that keeps what it is given, unless `DOCKET_ACCEPT_EVICTION` says otherwise.
     Safe,
-    /// Any: to report on it.
+    /// Any: to look at what is there, and to step in.
     Any,
 }
 
@@ -30,8 +30,8 @@ impl Place {
     }
 
     /// Opens it for a `verb` that works on what other processes see.
-    pub(crate) async fn open_shared(&self, verb: &str) -> Result<Docket, End> {
-        let docket = self.open(Accept::Safe).await?;
+    pub(crate) async fn open_shared(&self, verb: &str, accept: Accept) -> Result<Docket, End> {
+        let docket = self.open(accept).await?;
         if docket.store().capabilities().shared {
             return Ok(docket);
         }

@@ -5,11 +5,12 @@ use serde_json::{Value, json};
 
 use crate::args::{Format, ListArgs, Place};
 use crate::end::{End, Outcome};
+use crate::place::Accept;
 use crate::{output, shapes};
 
 /// Shows one task.
 pub(crate) async fn show(place: &Place, key: &Key, format: Format) -> Outcome {
-    let docket = place.open_shared("show").await?;
+    let docket = place.open_shared("show", Accept::Any).await?;
     let view = docket.store().get(key).await?;
     let view = view.ok_or_else(|| End::not_found(format!("there is no task {key}")))?;
     let task = shapes::task(&view);
@@ -26,7 +27,7 @@ pub(crate) async fn show(place: &Place, key: &Key, format: Format) -> Outcome {
 
 /// Lists tasks, page by page, up to the limit.
 pub(crate) async fn list(place: &Place, args: ListArgs) -> Outcome {
-    let docket = place.open_shared("ls").await?;
+    let docket = place.open_shared("ls", Accept::Any).await?;
     let filter = ListFilter { state: args.state, name: args.name, queue: None };
     let (mut tasks, mut cursor) = (Vec::new(), None);
     while tasks.len() < args.limit {
@@ -52,7 +53,7 @@ pub(crate) async fn list(place: &Place, args: ListArgs) -> Outcome {
 
 /// Counts tasks by queue and name.
 pub(crate) async fn stats(place: &Place, format: Format) -> Outcome {
-    let docket = place.open_shared("stats").await?;
+    let docket = place.open_shared("stats", Accept::Any).await?;
     let mut lanes = docket.store().counts().await?;
     lanes.sort_by(|a, b| (&a.queue, &a.name).cmp(&(&b.queue, &b.name)));
     if format.json {
@@ -91,7 +92,7 @@ fn lane_row(lane: &LaneCounts) -> [String; 9] {
 
 /// Lists the live workers.
 pub(crate) async fn workers(place: &Place, format: Format) -> Outcome {
-    let docket = place.open_shared("workers").await?;
+    let docket = place.open_shared("workers", Accept::Any).await?;
     let workers = docket.store().workers().await?;
     if format.json {
         output::json(&workers.iter().map(shapes::worker).collect())?;

@@ -4,6 +4,7 @@ use docket::{Registry, Settings};
 
 use crate::args::{Place, WorkerArgs};
 use crate::end::Outcome;
+use crate::place::Accept;
 use crate::smoke;
 
 /// Runs a worker until it is told to stop, or, if asked, until nothing is left. A first SIGINT or SIGTERM lets running
@@ -15,7 +16,7 @@ pub(crate) async fn worker(place: &Place, args: WorkerArgs) -> Outcome {
     }
     settings.concurrency = args.concurrency.unwrap_or(settings.concurrency);
     settings.timing()?;
-    let docket = place.open_shared("worker").await?;
+    let docket = place.open_shared("worker", Accept::Safe).await?;
 
     let mut registry = Registry::new();
     smoke::register(&mut registry)?;
