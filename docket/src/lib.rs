@@ -47,67 +47,23 @@ pub mod fallback;
 pub use connect::Connect;
 pub use docket::Docket;
 
-pub use docket_core::{
-    // What it adds tasks with, and what it gets.
-    Add,
-    AddAnswer,
-    AddId,
-    Answer,
-    // What a service writes.
-    Backoff,
-    CancelAnswer,
-    // The store behind all of it, and its errors.
-    Capabilities,
-    Client,
-    Context,
-    // What it reads and controls.
-    Control,
-    Cursor,
-    // What a task is known by.
-    DocketName,
-    Error,
-    ErrorKind,
-    Existing,
-    Failure,
-    Fence,
-    Finding,
-    FollowerView,
-    Inspect,
-    Key,
-    LaneCounts,
-    Lease,
-    ListFilter,
-    Name,
-    NewTask,
-    Overrides,
-    Page,
-    Payload,
-    Policy,
-    Queue,
-    QueueBackend,
-    // Bounds, the worker and its settings.
-    QueueOrder,
-    Receipt,
-    Registry,
-    RequeueAnswer,
-    Result,
-    RunAt,
-    Settings,
-    Severity,
-    State,
-    Store,
-    Task,
-    TaskView,
-    Timestamp,
-    Timing,
-    Token,
-    Worker,
-    WorkerId,
-    WorkerRecord,
-    WorkerView,
-    // Durations as people write them.
-    display_duration,
-    limits,
-    parse_duration,
-    worker,
-};
+// What a service writes.
+pub use docket_core::{Backoff, Context, Failure, Policy, Registry, Task};
+
+// How it runs.
+pub use docket_core::{QueueOrder, Settings, Timing, Worker, limits, worker};
+
+// What it adds tasks with, and what it is answered.
+pub use docket_core::{Add, AddAnswer, Answer, CancelAnswer, Client, Existing, NewTask, Overrides, Receipt};
+pub use docket_core::{RequeueAnswer, RunAt};
+
+// What things are known by.
+pub use docket_core::WorkerId;
+pub use docket_core::{AddId, CancelId, DocketName, Fence, Key, Lease, Name, Payload, Queue, State, Timestamp, Token};
+
+// What it reads and controls.
+pub use docket_core::{Control, Cursor, Finding, FollowerView, Inspect, LaneCounts, ListFilter, Page, Severity};
+pub use docket_core::{TaskView, WorkerRecord, WorkerView};
+
+// The store behind all of it, its errors, and durations as people write them.
+pub use docket_core::{Capabilities, Error, ErrorKind, QueueBackend, Result, Store, display_duration, parse_duration};
