@@ -21,6 +21,9 @@ use crate::wait::{Waiter, Waiters};
 use crate::wire::{Call, Fields};
 use crate::{Options, examine, scripts};
 
+/// The longest wait of one lease call; one that asks for more is answered after this.
+const WAIT_MAX: Duration = Duration::from_hours(1);
+
 /// A docket on a Redis server.
 ///
 /// Connections are opened on first use, on the runtime that uses them first, and made again when they break. A handle
@@ -104,7 +107,7 @@ impl RedisBackend {
     /// Looks, waits for a wake-up, and looks again, until there is an answer.
     async fn wait(&self, request: &LeaseRequest, waiter: &Waiter) -> Result<LeaseReply> {
         let lists = request::wake_lists(request);
-        let end = Instant::now() + request.wait;
+        let end = Instant::now() + request.wait.min(WAIT_MAX);
         loop {
             let left = end.saturating_duration_since(Instant::now());
             if left < Duration::from_millis(1) {
@@ -178,7 +181,7 @@ impl QueueBackend for RedisBackend {
 
     async fn lease(&self, request: &LeaseRequest) -> Result<LeaseReply> {
         request::check(request)?;
-        if request.wait.is_zero() {
+        if request.wait.is_zero() || request.count == 0 {
             return Ok(self.look(request, Look::Last(None)).await?.reply);
         }
         let waiter = self.waiters.take();

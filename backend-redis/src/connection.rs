@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use docket_core::Result;
@@ -55,12 +56,14 @@ impl fmt::Debug for Server {
 pub(crate) struct Connection {
     pub(crate) server: Arc<Server>,
     open: Mutex<Slot>,
+    /// Connections up to this generation are used no more; calls still waiting on one keep it open until they end.
+    doubted: AtomicU64,
 }
 
 #[derive(Default)]
 struct Slot {
     connection: Option<MultiplexedConnection>,
-    /// Grows with each connection made, so that a failure closes the connection it happened on and no later one.
+    /// Grows with each connection made, so that a failure gives up the connection it happened on and no later one.
     generation: u64,
 }
 
@@ -79,7 +82,7 @@ struct Failure {
 
 impl Connection {
     pub(crate) fn new(server: Arc<Server>) -> Self {
-        Self { server, open: Mutex::default() }
+        Self { server, open: Mutex::default(), doubted: AtomicU64::new(0) }
     }
 
     /// Runs a script.
@@ -111,15 +114,18 @@ impl Connection {
 
     async fn try_once(&self, cmd: &Cmd, script: Option<&Script>) -> Result<Result<Value, Failure>> {
         let (mut connection, generation, reused) = self.connection().await?;
+        let doubt = Doubt { doubted: &self.doubted, generation };
         let answer = timeout(self.server.options.response, send(&mut connection, cmd, script)).await;
         let error = match answer {
-            Ok(Ok(value)) => return Ok(Ok(value)),
+            Ok(Ok(value)) => {
+                doubt.dispel();
+                return Ok(Ok(value));
+            }
             Ok(Err(error)) => error,
-            // Late answers would be read as answers to later commands' deadlines: give the connection up.
             Err(_) => std::io::Error::from(std::io::ErrorKind::TimedOut).into(),
         };
-        if meaning_of(&error).drop_connection {
-            self.give_up(generation).await;
+        if !meaning_of(&error).drop_connection {
+            doubt.dispel();
         }
         let stale = reused && error.is_connection_dropped();
         Ok(Err(Failure { error, stale }))
@@ -128,20 +134,35 @@ impl Connection {
     /// The open connection, or a new one. Whoever waits here for another's connecting is bounded by its own deadline.
     async fn connection(&self) -> Result<(MultiplexedConnection, u64, bool)> {
         let mut slot = self.open.lock().await;
-        if let Some(connection) = &slot.connection {
+        if slot.generation > self.doubted.load(Ordering::Acquire)
+            && let Some(connection) = &slot.connection
+        {
             return Ok((connection.clone(), slot.generation, true));
         }
+        slot.connection = None;
         let connection = self.server.open().await?;
         slot.generation += 1;
         slot.connection = Some(connection.clone());
         Ok((connection, slot.generation, false))
     }
+}
 
-    async fn give_up(&self, generation: u64) {
-        let mut slot = self.open.lock().await;
-        if slot.generation == generation {
-            slot.connection = None;
-        }
+/// Gives a connection up unless its answer came: also when the caller is dropped before its deadline, since a caller
+/// more impatient than ours would otherwise try a connection that died silently again and again.
+struct Doubt<'a> {
+    doubted: &'a AtomicU64,
+    generation: u64,
+}
+
+impl Doubt<'_> {
+    fn dispel(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Doubt<'_> {
+    fn drop(&mut self) {
+        self.doubted.fetch_max(self.generation, Ordering::AcqRel);
     }
 }
 

@@ -30,8 +30,9 @@ pub(crate) async fn admit(connection: &Connection) -> Result<()> {
 
 fn refusal(finding: &Finding, address: &str) -> Error {
     let message = format!("{address}: {} is {}; {}", finding.subject, finding.found, finding.advice);
-    // A copy may be promoted, and a policy changed, while the caller goes on trying.
-    Error::new(ErrorKind::Refused, "use the store", message).retryable(Retryable::No)
+    // A copy may be promoted while the caller goes on trying; the rest needs a person.
+    let passes = if finding.subject == ROLE { Retryable::Yes } else { Retryable::No };
+    Error::new(ErrorKind::Refused, "use the store", message).retryable(passes)
 }
 
 /// Asks the server about itself, and judges the answers.
@@ -77,6 +78,7 @@ impl Facts {
 }
 
 const POLICY: &str = "maxmemory-policy";
+const ROLE: &str = "role";
 
 /// One finding per subject, good ones too.
 fn judge(facts: &Facts) -> Vec<Finding> {
@@ -153,9 +155,9 @@ fn writing(facts: &Facts) -> Finding {
 
 fn role(facts: &Facts) -> Finding {
     match facts.get("role") {
-        "master" => finding(Severity::Ok, "role", "primary", ""),
-        "slave" => finding(Severity::Danger, "role", "read-only copy", "point the URL at the primary"),
-        _ => finding(Severity::Warning, "role", "unknown", "make sure that the URL names the primary"),
+        "master" => finding(Severity::Ok, ROLE, "primary", ""),
+        "slave" => finding(Severity::Danger, ROLE, "read-only copy", "point the URL at the primary"),
+        _ => finding(Severity::Warning, ROLE, "unknown", "make sure that the URL names the primary"),
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 pub struct Options {
     /// How long connecting may take: name look-up, TCP, TLS and the handshake together. Default 2 s.
     pub connect: Duration,
-    /// How long an answer may take. A call's deadline is `connect` and `response` together. Default 2 s.
+    /// How long an answer may take, the sending of a full batch (8 MiB) included. A call's deadline is `connect` and
+    /// `response` together. Default 2 s; raise it where the network is slow.
     pub response: Duration,
     /// Start even though the server may evict tasks. For managed servers whose settings one cannot change.
     pub accept_eviction: bool,

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use docket_core::{AckAnswer, Control, ErrorKind, Inspect, QueueBackend, State};
-use docket_redis::RedisBackend;
+use docket_redis::{Options, RedisBackend};
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
+use crate::proxy::Proxy;
 use crate::server::Server;
-use crate::work::{DOCKET, add, ask, completed, connect, key, keys, take, task};
+use crate::work::{DOCKET, add, ask, completed, connect, docket, key, keys, take, task};
 
 /// From a fault to the error it ends in.
 const IN_TIME: Duration = Duration::from_secs(6);
@@ -109,6 +110,47 @@ async fn a_silent_server_costs_an_error_in_time() {
     let found = take(&store).await.expect("the server is back");
     let state = store.get(&key("a")).await.unwrap().unwrap().state;
     assert!(keys(&found) == ["a"] || state == State::Running, "{found:?} {state}");
+}
+
+/// A heartbeat gives up after half a short lease, sooner than the backend does. Its connection must go with it.
+#[tokio::test]
+async fn a_silent_connection_is_given_up_by_a_caller_that_waits_no_longer() {
+    let server = Server::start(&[]).await;
+    let proxy = Proxy::before(&server).await;
+    let store = RedisBackend::connect(&proxy.url(), docket(), Options::default()).await.unwrap();
+    proxy.silence();
+    timeout(Duration::from_millis(300), add(&store, task("a"))).await.expect_err("nothing arrives");
+    timeout(Duration::from_millis(300), add(&store, task("a"))).await.expect("over a new connection").unwrap();
+}
+
+#[tokio::test]
+async fn a_silent_connection_costs_an_error_in_time() {
+    let server = Server::start(&[]).await;
+    let proxy = Proxy::before(&server).await;
+    let store = RedisBackend::connect(&proxy.url(), docket(), Options::default()).await.unwrap();
+    proxy.silence();
+    let start = Instant::now();
+    assert_eq!(add(&store, task("a")).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert!(start.elapsed() < IN_TIME, "after {:?}", start.elapsed());
+    add(&store, task("a")).await.expect("over a new connection");
+}
+
+/// The read ends at its own deadline, the wait with an error, and the next one finds what was added meanwhile.
+#[tokio::test]
+async fn a_silent_blocking_read_ends_shortly_after_its_block() {
+    let server = Server::start(&[]).await;
+    let proxy = Proxy::before(&server).await;
+    let store = RedisBackend::connect(&proxy.url(), docket(), Options::default()).await.unwrap();
+    let adding = connect(&server).await;
+    let start = Instant::now();
+    let wait = store.fork();
+    let waiting = tokio::spawn(async move { wait.lease(&ask("worker", Duration::from_secs(2))).await });
+    parked(&server).await;
+    proxy.silence();
+    add(&adding, task("a")).await.unwrap();
+    assert_eq!(waiting.await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
+    assert!(start.elapsed() < Duration::from_secs(2) + IN_TIME, "after {:?}", start.elapsed());
+    assert_eq!(keys(&store.fork().lease(&ask("worker", Duration::from_secs(2))).await.unwrap()), ["a"]);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 mod cost;
 mod faults;
+mod proxy;
 mod server;
 mod start;
 mod work;

@@ -36,6 +36,10 @@ impl Server {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Where it listens beside its port.
     pub(crate) fn socket(&self) -> PathBuf {
         self.directory.path().join("socket")

@@ -47,7 +47,7 @@ async fn a_read_only_copy_is_refused() {
     server.tell::<()>("REPLICAOF 127.0.0.1 1").await;
     let error = refused(&server.url()).await;
     assert_eq!(error.kind(), ErrorKind::Refused);
-    assert!(error.to_string().contains("primary"), "{error}");
+    assert!(error.is_retryable() && error.to_string().contains("primary"), "{error:?}");
 }
 
 #[tokio::test]
