@@ -68,15 +68,15 @@ impl Rig {
     async fn new() -> Self {
         let service = Service::default();
         let url = service.serve().await;
-        Self { service, ..Self::at(&url) }
+        Self { service, ..Self::at(&url, Duration::from_mins(1)) }
     }
 
-    fn at(url: &str) -> Self {
+    fn at(url: &str, timeout: Duration) -> Self {
         let catalogue = Arc::new(MemoryCatalogue::default());
         catalogue.put_track(track(1));
         let storage = Storage::from_store(Arc::new(WatchedStore::default()), "memory://");
         let buckets = Buckets { public: storage.clone(), private: None, exports: storage };
-        let moderation = Moderation::new(url, Secret::new("moderation-key"), Duration::from_millis(300)).unwrap();
+        let moderation = Moderation::new(url, Secret::new("moderation-key"), timeout).unwrap();
         let services = Services::new(catalogue.clone(), buckets, Some(moderation));
         Self { service: Service::default(), catalogue, services }
     }
@@ -159,11 +159,13 @@ async fn an_outage_is_tried_again_when_the_service_says_and_leaves_no_row() {
 
 #[tokio::test]
 async fn silence_and_a_refused_connection_are_outages() {
-    let rig = Rig::new().await;
-    let Err(Failure::Retry(error)) = rig.judge(&run(1)).await else { panic!("no retry") };
-    assert!(error.contains("no answer in time"), "{error}");
-    let Err(Failure::Retry(error)) = Rig::at("http://127.0.0.1:9").judge(&run(1)).await else { panic!("no retry") };
-    assert!(error.contains("the connection failed"), "{error}");
+    let silent = Service::default().serve().await;
+    for (url, cause) in [(silent.as_str(), "no answer in time"), ("http://127.0.0.1:9", "the connection failed")] {
+        let rig = Rig::at(url, Duration::from_millis(300));
+        let Err(Failure::Retry(error)) = rig.judge(&run(1)).await else { panic!("no retry") };
+        assert!(error.contains(cause), "{error}");
+        assert_eq!(rig.row().await, None);
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,79 @@
+//! A catalogue that can be away, and that can hold a run in the middle of an export.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use docket_core::{Error, ErrorKind, Fence, Result};
+use docket_tasks::{Catalogue, Job, JobAnswer, JobUpdate, MemoryCatalogue, Scan, ScanAnswer, Track};
+use tokio::sync::watch;
+
+/// [`MemoryCatalogue`], told when to answer.
+#[derive(Debug)]
+pub(crate) struct ToldCatalogue {
+    pub(crate) kept: MemoryCatalogue,
+    pub(crate) is_away: AtomicBool,
+    /// While true, a run that reports that a track is done waits.
+    hold: watch::Sender<bool>,
+    held: AtomicUsize,
+}
+
+impl ToldCatalogue {
+    pub(crate) fn new() -> Self {
+        let (kept, is_away, held) = (MemoryCatalogue::default(), AtomicBool::new(false), AtomicUsize::new(0));
+        Self { kept, is_away, hold: watch::Sender::new(false), held }
+    }
+
+    /// Makes runs wait in the middle, or lets them go on.
+    pub(crate) fn hold(&self, hold: bool) {
+        self.hold.send_replace(hold);
+    }
+
+    /// How many runs have been made to wait.
+    pub(crate) fn held(&self) -> usize {
+        self.held.load(Ordering::SeqCst)
+    }
+
+    fn look(&self) -> Result<()> {
+        if self.is_away.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Unavailable, "reach the catalogue", "it is away"));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Catalogue for ToldCatalogue {
+    async fn track(&self, id: i64) -> Result<Option<Track>> {
+        self.look()?;
+        self.kept.track(id).await
+    }
+
+    async fn tracks_of(&self, artist_did: &str) -> Result<Vec<Track>> {
+        self.look()?;
+        self.kept.tracks_of(artist_did).await
+    }
+
+    async fn scan(&self, track_id: i64, file_id: &str) -> Result<Option<Scan>> {
+        self.look()?;
+        self.kept.scan(track_id, file_id).await
+    }
+
+    async fn record_scan(&self, scan: &Scan) -> Result<ScanAnswer> {
+        self.look()?;
+        self.kept.record_scan(scan).await
+    }
+
+    async fn job(&self, id: &str) -> Result<Option<Job>> {
+        self.kept.job(id).await
+    }
+
+    async fn update_job(&self, id: &str, fence: Fence, update: JobUpdate) -> Result<JobAnswer> {
+        let tracks_done = update.result.as_ref().and_then(|result| result.get("processed_count")?.as_u64());
+        let mut hold = self.hold.subscribe();
+        if tracks_done.is_some_and(|done| done > 0) && *hold.borrow_and_update() {
+            self.held.fetch_add(1, Ordering::SeqCst);
+            hold.wait_for(|hold| !hold).await.expect("the catalogue outlives its callers");
+        }
+        self.kept.update_job(id, fence, update).await
+    }
+}

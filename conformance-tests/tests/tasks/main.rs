@@ -1,0 +1,77 @@
+//! Every task type on every backend, through real workers, its effects checked.
+//!
+//! The docket's clock is set, so that backoffs, lost leases and a server's "come back later" are moved through and not
+//! waited for. Object storage is a folder, the moderation service a stand-in on loopback.
+
+#![expect(clippy::unwrap_used, reason = "it is a test as a whole; the lint knows only its test functions")]
+
+mod catalogue;
+mod export;
+mod moderation;
+mod scan;
+mod scene;
+
+use std::sync::Arc;
+
+use docket_core::{DocketName, Registry, TestStore};
+
+/// One test per case and backend, and the names of the tasks they are about.
+macro_rules! on_every_backend {
+    ($($task:ident: $name:literal { $($case:ident),* $(,)? })*) => {
+        mod memory {
+            $(mod $task {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    crate::$task::$case(crate::memory_store()).await;
+                })*
+            })*
+        }
+        mod redis {
+            $(mod $task {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    crate::$task::$case(crate::redis_store().await).await;
+                })*
+            })*
+        }
+        const TASKS: &[&str] = &[$($name),*];
+    };
+}
+
+on_every_backend! {
+    export: "process_export" {
+        the_archive_the_job_and_the_result_agree,
+        an_outage_is_tried_again_and_leaves_nothing_visible,
+        a_worker_killed_in_the_middle_leaves_one_archive,
+        a_cancel_takes_the_upload_back_and_fails_the_job,
+        what_can_never_work_is_dead_with_the_reason,
+        adding_it_twice_exports_once,
+        more_exports_than_may_run_at_once_come_back_uncounted,
+    }
+    scan: "scan_copyright" {
+        the_row_and_the_result_agree,
+        an_outage_is_tried_again_no_sooner_than_the_service_says,
+        an_outage_to_the_end_is_a_failed_scan_that_a_requeue_repairs,
+        a_worker_killed_while_it_asks_leaves_one_row,
+        a_wrong_key_is_dead_at_once_and_a_failed_scan,
+    }
+}
+
+#[test]
+fn every_task_type_is_run_here() {
+    let mut registry = Registry::new();
+    docket_tasks::register(&mut registry).unwrap();
+    let names: Vec<&str> = registry.names().map(docket_core::Name::as_str).collect();
+    assert_eq!(names, TASKS, "a task type without cases on every backend");
+}
+
+fn memory_store() -> Arc<dyn TestStore> {
+    Arc::new(docket_memory::MemoryBackend::new(DocketName::default()))
+}
+
+async fn redis_store() -> Arc<dyn TestStore> {
+    let url = conformance_tests::servers::redis_url().await;
+    let name = DocketName::new(format!("tasks.{}", uuid::Uuid::now_v7().simple())).unwrap();
+    let options = docket_redis::Options::default();
+    Arc::new(docket_redis::RedisBackend::connect(&url, name, options).await.expect("the test server answers"))
+}

@@ -1,0 +1,68 @@
+//! A moderation service that answers what it is told, in order, and keeps a caller waiting while it is told nothing.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+/// The key it lets in.
+pub(crate) const KEY: &str = "the-key";
+
+/// Cheap to clone; clones are the same service.
+#[derive(Clone, Default)]
+pub(crate) struct Service(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    answers: Mutex<VecDeque<Response>>,
+    answered: Notify,
+    asked: Mutex<usize>,
+}
+
+impl Service {
+    pub(crate) async fn serve(&self) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/scan", post(scan)).with_state(self.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        format!("http://{address}")
+    }
+
+    pub(crate) fn answer(&self, answer: impl IntoResponse) {
+        self.0.answers.lock().unwrap().push_back(answer.into_response());
+        self.0.answered.notify_one();
+    }
+
+    /// How often it was asked with the right key.
+    pub(crate) fn asked(&self) -> usize {
+        *self.0.asked.lock().unwrap()
+    }
+}
+
+pub(crate) fn clear() -> Json<Value> {
+    Json(json!({ "is_flagged": false, "matches": [] }))
+}
+
+pub(crate) fn flagged() -> Json<Value> {
+    Json(json!({ "is_flagged": true, "matches": [{ "artist": "Somebody Else", "title": "Notes" }] }))
+}
+
+async fn scan(State(service): State<Service>, headers: HeaderMap) -> Response {
+    if headers.get("x-moderation-key").is_none_or(|key| key != KEY) {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    *service.0.asked.lock().unwrap() += 1;
+    loop {
+        let answered = service.0.answered.notified();
+        if let Some(answer) = service.0.answers.lock().unwrap().pop_front() {
+            return answer;
+        }
+        answered.await;
+    }
+}

@@ -1,0 +1,176 @@
+//! A docket, a folder, a catalogue, a moderation service, and workers between them.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use docket_core::worker::Stop;
+use docket_core::{Client, Key, Registry, Result, Settings, State, TaskView, TestStore, Timestamp, Worker};
+use docket_tasks::{AudioFile, AudioStorage, Buckets, Catalogue, Job, Moderation, Secret, Services, Storage, Track};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+use crate::catalogue::ToldCatalogue;
+use crate::moderation::{KEY, Service};
+
+/// How long something that happens at once may take on a busy machine.
+const SOON: Duration = Duration::from_secs(10);
+/// Where the docket's clock starts.
+const START: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
+/// Longer than any lease.
+pub(crate) const PAST_ANY_LEASE: Duration = Duration::from_secs(61);
+pub(crate) const ARTIST: &str = "did:plc:ada";
+
+pub(crate) struct Scene {
+    store: Arc<dyn TestStore>,
+    pub(crate) client: Client,
+    pub(crate) catalogue: Arc<ToldCatalogue>,
+    pub(crate) moderation: Service,
+    moderation_url: String,
+    folder: TempDir,
+    elapsed: std::sync::Mutex<Duration>,
+}
+
+impl Scene {
+    pub(crate) async fn new(store: Arc<dyn TestStore>) -> Self {
+        store.set_clock(START).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("audio")).unwrap();
+        let moderation = Service::default();
+        Self {
+            client: Client::new(store.clone()),
+            store,
+            catalogue: Arc::new(ToldCatalogue::new()),
+            moderation_url: moderation.serve().await,
+            moderation,
+            folder,
+            elapsed: std::sync::Mutex::default(),
+        }
+    }
+
+    /// Moves the docket's clock.
+    pub(crate) async fn pass(&self, time: Duration) {
+        let now = {
+            let mut elapsed = self.elapsed.lock().unwrap();
+            *elapsed += time;
+            START.plus(*elapsed)
+        };
+        self.store.set_clock(now).await.unwrap();
+    }
+
+    /// A public track of the artist's, with this audio in storage unless it is lost.
+    pub(crate) fn track(&self, id: i64, title: &str, audio: Option<&str>) {
+        let file_id = format!("file{id}");
+        if let Some(audio) = audio {
+            fs::write(self.folder.path().join(format!("audio/{file_id}.mp3")), audio).unwrap();
+        }
+        self.catalogue.kept.put_track(Track {
+            id,
+            title: title.to_owned(),
+            artist_did: ARTIST.to_owned(),
+            artist_handle: "ada.bsky.social".to_owned(),
+            artist_name: "Ada".to_owned(),
+            audio: Some(AudioFile::new(&file_id, "mp3")),
+            original: None,
+            storage: AudioStorage::Public,
+            audio_url: Some(format!("https://audio.plyr.fm/audio/{file_id}.mp3")),
+            created_at: START.plus(Duration::from_secs(id.unsigned_abs())),
+        });
+    }
+
+    /// Adds an export and the job that watches it.
+    pub(crate) async fn export(&self, id: &str) -> Key {
+        self.catalogue.kept.put_job(Job::pending(id, ARTIST));
+        docket_tasks::schedule_export(&self.client, id, ARTIST).await.unwrap().key
+    }
+
+    pub(crate) async fn scan(&self, track_id: i64) -> Key {
+        let file_id = format!("file{track_id}");
+        docket_tasks::schedule_copyright_scan(&self.client, track_id, &file_id).await.unwrap().key
+    }
+
+    pub(crate) async fn job(&self, id: &str) -> Job {
+        self.catalogue.kept.job(id).await.unwrap().unwrap()
+    }
+
+    /// What is in the export folder, in order.
+    pub(crate) fn exports(&self) -> Vec<String> {
+        let Ok(files) = fs::read_dir(self.folder.path().join("exports")) else { return Vec::new() };
+        let mut names: Vec<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    pub(crate) fn archive(&self, id: &str) -> Vec<u8> {
+        fs::read(self.folder.path().join(format!("exports/{id}.zip"))).unwrap()
+    }
+
+    pub(crate) fn worker(&self) -> Running {
+        self.worker_with_key(KEY)
+    }
+
+    /// A worker, as another process would have it, with this key for the moderation service.
+    pub(crate) fn worker_with_key(&self, key: &str) -> Running {
+        let folder = Storage::open(&format!("file://{}", self.folder.path().display()), None).unwrap();
+        let buckets = Buckets { public: folder.clone(), private: None, exports: folder };
+        let moderation = Moderation::new(&self.moderation_url, Secret::new(key), Duration::from_mins(5)).unwrap();
+        let services = Services::new(self.catalogue.clone(), buckets, Some(moderation));
+        let mut registry = Registry::new();
+        docket_tasks::register(&mut registry).unwrap();
+        let builder = Worker::builder(self.store.fork()).registry(registry).settings(Settings::default());
+        let worker = builder.share(Arc::new(services)).build().unwrap();
+        Running { stop: worker.stop(), run: tokio::spawn(worker.run()) }
+    }
+
+    pub(crate) async fn view(&self, key: &Key) -> TaskView {
+        self.store.get(key).await.unwrap().expect("the task is kept")
+    }
+
+    pub(crate) async fn until(&self, key: &Key, state: State) -> TaskView {
+        eventually(&format!("{key} is {state}"), async || {
+            let view = self.view(key).await;
+            (view.state == state).then_some(view)
+        })
+        .await
+    }
+
+    /// Records and indexes agree.
+    pub(crate) async fn audit(&self) {
+        assert_eq!(self.store.audit().await.unwrap(), Vec::<String>::new());
+    }
+}
+
+/// A worker under way.
+pub(crate) struct Running {
+    stop: Stop,
+    run: JoinHandle<Result<()>>,
+}
+
+impl Running {
+    pub(crate) async fn stopped(self) {
+        self.stop.stop();
+        tokio::time::timeout(SOON, self.run).await.expect("a stop has an end").unwrap().unwrap();
+    }
+
+    /// As a killed process: nothing is given back, nothing is settled.
+    pub(crate) async fn killed(self) {
+        self.run.abort();
+        assert!(self.run.await.unwrap_err().is_cancelled());
+    }
+}
+
+pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let end = Instant::now() + SOON;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < end, "not within {SOON:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Waits until `is_so`.
+pub(crate) async fn becomes(what: &str, is_so: impl Fn() -> bool) {
+    eventually(what, async || is_so().then_some(())).await;
+}
