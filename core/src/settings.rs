@@ -29,8 +29,8 @@ pub struct Settings {
     /// How long a probe on the handlers' runtime may stay unanswered before renewing stops.
     /// `DOCKET_WORKER_WEDGED_AFTER`, default 60s.
     pub wedged_after: Duration,
-    /// How old ready work of this worker's names may get before it is an alarm. `DOCKET_WORKER_OLDEST_READY_ALARM`,
-    /// default 60s.
+    /// How old ready work of this worker's names may get before it is an alarm. What no lease call would show is looked for
+    /// every 30 s, or as often as this, if that is shorter. `DOCKET_WORKER_OLDEST_READY_ALARM`, default 60s.
     pub oldest_ready_alarm: Duration,
     /// A worker joins only a docket of the same environment. `DOCKET_ENVIRONMENT`, unset by default.
     pub environment: Option<String>,

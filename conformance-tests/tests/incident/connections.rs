@@ -8,7 +8,8 @@ use futures_util::future::join_all;
 use tracing::Level;
 
 use crate::logs;
-use crate::scene::{CALL_MAX, NOTICED, PAIR, Running, SHORT_PAIR, SOON, Scene, Setup, eventually, on_each};
+use crate::running::Running;
+use crate::scene::{CALL_MAX, NOTICED, PAIR, SHORT_PAIR, SOON, Scene, Setup, eventually, on_each};
 use crate::tasks::{Hold, Note};
 
 const CHECK: Duration = Duration::from_secs(1);

@@ -7,8 +7,9 @@ use docket_core::{ErrorKind, Settings, State};
 use futures_util::future::join_all;
 use tracing::Level;
 
+use crate::running::Running;
 use crate::sabotage::{Fault, Sabotage, Verb};
-use crate::scene::{NOTICED, Running, SOON, Scene, Setup, all_tasks, eventually};
+use crate::scene::{NOTICED, SOON, Scene, Setup, all_tasks, eventually};
 use crate::tasks::Hold;
 
 const SHORT: Setup = Setup::new(50, 1);

@@ -30,6 +30,7 @@ mod names;
 mod outcomes;
 mod pace;
 mod processes;
+mod running;
 mod sabotage;
 mod scene;
 mod server;

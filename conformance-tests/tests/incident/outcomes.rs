@@ -7,8 +7,9 @@ use futures_util::future::join_all;
 use tracing::Level;
 
 use crate::logs;
+use crate::running::Running;
 use crate::sabotage::{Fault, Sabotage, Verb};
-use crate::scene::{Running, SOON, Scene, Setup, all_tasks, request};
+use crate::scene::{SOON, Scene, Setup, all_tasks, request};
 use crate::tasks::{Hold, Note, Panics, Unwritable};
 
 const SHORT: Setup = Setup::new(50, 1);

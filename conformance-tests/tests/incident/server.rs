@@ -7,7 +7,8 @@ use docket_core::{Settings, State};
 use tracing::Level;
 
 use crate::logs;
-use crate::scene::{CALL_MAX, NOTICED, Running, SHORT_PAIR, SOON, Scene, Setup, on_each};
+use crate::running::Running;
+use crate::scene::{CALL_MAX, NOTICED, SHORT_PAIR, SOON, Scene, Setup, on_each};
 use crate::tasks::{Hold, Note};
 
 const CHECK: Duration = Duration::from_secs(1);
