@@ -12,8 +12,9 @@ pub(crate) fn batch(
     at_most(operation, "bytes in a batch", payloads.filter(|bytes| *bytes <= bytes_max).sum(), limits::BATCH_BYTES_MAX)
 }
 
-/// Refuses a task whose args are too large.
+/// Refuses a task that no store may take, or whose args are too large.
 pub(crate) fn task(operation: &'static str, task: &NewTask, bytes_max: usize) -> Result<()> {
+    task.check()?;
     at_most(operation, "bytes of args", task.args.len(), bytes_max)
 }
 

@@ -19,8 +19,8 @@ local function settle(rec, ack)
     end
   elseif outcome == 'retry' then
     rec.error = ack.text
-    if rec.attempts + 1 < (rec.attempts_max or ack.attempts_max) then
-      rec.attempts = rec.attempts + 1
+    rec.attempts = rec.attempts + 1
+    if rec.attempts < (rec.attempts_max or ack.attempts_max) then
       back(rec, ack.micros)
     elseif rec.every then
       rec.crashed = 0
@@ -34,7 +34,7 @@ local function settle(rec, ack)
     rec.state, rec.visible = 'queued', rec.due
     promote(rec)
   elseif outcome == 'dead' then
-    rec.error = ack.text
+    rec.error, rec.attempts = ack.text, rec.attempts + 1
     rec.crashed = 0
     if rec.every then next_at(rec, now + rec.every, ack.text) else finish(rec, 'dead', ack.retention) end
   elseif outcome == 'repeat' then
@@ -68,7 +68,7 @@ for i = 1, number() do
   end
   answers[i] = answer
 end
-local dead_trimmed = trim()
+local dead_trimmed = trim(#answers)
 settle_lanes()
 local reply = false
 if number() == 1 then reply = take(read_request(), false) end

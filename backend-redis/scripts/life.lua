@@ -47,7 +47,6 @@ end
 
 local function finish(rec, state, retention)
   rec.state, rec.visible = state, now
-  rec.attempts, rec.crashes = 0, 0
   rec.cancelling = nil
   rec.expires = now + (state == 'dead' and DEAD_RETENTION or retention)
   promote(rec)
@@ -72,9 +71,10 @@ local function next_at(rec, moment, failure)
   back_at(rec, moment)
 end
 
--- Takes finished records away: those over their time, and the oldest beyond the bound. Answers how many were dead.
-local function trim()
-  local left, dead_trimmed = TRIM_ITEMS_MAX, 0
+-- Takes finished records away: those over their time, and the oldest beyond the bound; a bounded number a call, and one
+-- more for each task the call has settled. Answers how many were dead.
+local function trim(settled)
+  local left, dead_trimmed = TRIM_ITEMS_MAX + settled, 0
   for _, shelf in ipairs({ 'finished', 'dead' }) do
     local bound = shelf == 'dead' and DEAD_MAX or FINISHED_MAX
     local keys = call('ZRANGEBYSCORE', P .. shelf, '-inf', whole(now), 'LIMIT', 0, left)

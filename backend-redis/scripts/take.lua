@@ -164,7 +164,7 @@ end
 local function take(req, trimming)
   local reply = { leases = {}, taken = {}, lists = {}, limited = {}, parked = {}, crashed = 0, bytes = 0, dead = 0 }
   write_worker(req.worker, req.record, req.ttl, true)
-  if trimming then reply.dead = trim() end
+  if trimming then reply.dead = trim(0) end
   local packed = call('HGET', P .. 'requests', req.request)
   local indexes = indexes_of(req)
   if packed then

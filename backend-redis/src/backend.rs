@@ -144,7 +144,7 @@ impl RedisBackend {
         tasks: &[NewTask],
         read: fn(&str) -> Option<A>,
     ) -> Result<Vec<Result<A>>> {
-        let batch = Batch::check(operation, tasks, |task| task.args.len())?;
+        let batch = Batch::check(operation, tasks, items::weigh_task)?;
         let mut call = self.call(script, batch.bytes());
         batch.accepted().for_each(|task| items::write_task(&mut call, task));
         let mut answers = match batch.accepted().next() {
@@ -193,7 +193,7 @@ impl QueueBackend for RedisBackend {
 
     async fn heartbeat(&self, beat: &Heartbeat) -> Result<Vec<Result<HeartbeatAnswer>>> {
         let operation = "renew leases";
-        let batch = Batch::check(operation, &beat.tokens, |_| 0)?;
+        let batch = Batch::check(operation, &beat.tokens, |_| Ok(0))?;
         let mut call = self.call(&scripts::HEARTBEAT, 1_024);
         request::write_worker(&mut call, &beat.worker)?;
         call.micros(beat.lease);
@@ -204,7 +204,7 @@ impl QueueBackend for RedisBackend {
 
     async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply> {
         let operation = "settle tasks";
-        let batch = Batch::check(operation, acks, items::payload_of)?;
+        let batch = Batch::check(operation, acks, |ack| Ok(items::weigh_ack(ack)))?;
         let mut call = self.call(&scripts::ACK, batch.bytes());
         call.number(batch.accepted().count());
         batch.accepted().for_each(|ack| items::write_ack(&mut call, ack));

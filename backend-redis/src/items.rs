@@ -9,7 +9,7 @@ use docket_core::{
 
 use crate::wire::{Call, Fields};
 
-/// A batch, and what was found of each item: one that crosses a limit is refused alone.
+/// A batch, and what was found of each item: one that cannot be taken is refused alone.
 #[derive(Debug)]
 pub(crate) struct Batch<'a, T> {
     items: &'a [T],
@@ -18,8 +18,9 @@ pub(crate) struct Batch<'a, T> {
 }
 
 impl<'a, T> Batch<'a, T> {
-    /// Weighs each item; the batch as a whole must keep within its limits too.
-    pub(crate) fn check(operation: &'static str, items: &'a [T], weigh: impl Fn(&T) -> usize) -> Result<Self> {
+    /// Checks each item, and how many bytes of payload `weigh` says it has; the batch as a whole must keep within its
+    /// limits too.
+    pub(crate) fn check(operation: &'static str, items: &'a [T], weigh: impl Fn(&T) -> Result<usize>) -> Result<Self> {
         let too_large = |message| Error::new(ErrorKind::TooLarge, operation, message);
         if items.len() > limits::BATCH_ITEMS_MAX {
             let message = format!("{} items; one batch may have {}", items.len(), limits::BATCH_ITEMS_MAX);
@@ -28,14 +29,17 @@ impl<'a, T> Batch<'a, T> {
         let mut bytes = 0;
         let mut refused = Vec::with_capacity(items.len());
         for item in items {
-            let weight = weigh(item);
-            if weight > limits::PAYLOAD_BYTES_MAX {
-                let message = format!("a payload of {weight} bytes; {} are allowed", limits::PAYLOAD_BYTES_MAX);
-                refused.push(Some(too_large(message)));
-            } else {
-                refused.push(None);
-                bytes += weight;
-            }
+            refused.push(match weigh(item) {
+                Ok(weight) if weight > limits::PAYLOAD_BYTES_MAX => {
+                    let message = format!("a payload of {weight} bytes; {} are allowed", limits::PAYLOAD_BYTES_MAX);
+                    Some(too_large(message))
+                }
+                Ok(weight) => {
+                    bytes += weight;
+                    None
+                }
+                Err(error) => Some(error),
+            });
         }
         if bytes > limits::BATCH_BYTES_MAX {
             let message = format!("{bytes} bytes of payload; one batch may have {}", limits::BATCH_BYTES_MAX);
@@ -82,8 +86,14 @@ pub(crate) fn write_token(call: &mut Call, token: &Token) {
     call.text(token.key.as_str()).number(token.fence.0).id(token.lease.as_uuid());
 }
 
+/// Refuses a task that no store may take; else the bytes of its args.
+pub(crate) fn weigh_task(task: &NewTask) -> Result<usize> {
+    task.check()?;
+    Ok(task.args.len())
+}
+
 /// The bytes of payload that an ack carries.
-pub(crate) fn payload_of(ack: &Ack) -> usize {
+pub(crate) fn weigh_ack(ack: &Ack) -> usize {
     match &ack.outcome {
         Outcome::Completed(payload) | Outcome::Repeat { args: payload, .. } => payload.as_ref().map_or(0, Payload::len),
         _ => 0,
@@ -95,10 +105,10 @@ pub(crate) fn write_ack(call: &mut Call, ack: &Ack) {
     write_token(call, &ack.token);
     let (word, run_at, text): (_, _, Option<Cow<'_, [u8]>>) = match &ack.outcome {
         Outcome::Completed(result) => ("completed", RunAt::Now, result.as_ref().map(|result| result.as_bytes().into())),
-        Outcome::Retry { after, error } => ("retry", RunAt::In(*after), Some(bounded(error))),
+        Outcome::Retry { after, error } => ("retry", RunAt::In(*after), Some(cut(error))),
         Outcome::Snooze { after } => ("snooze", RunAt::In(*after), None),
         Outcome::Release => ("release", RunAt::Now, None),
-        Outcome::Dead { error } => ("dead", RunAt::Now, Some(bounded(error))),
+        Outcome::Dead { error } => ("dead", RunAt::Now, Some(cut(error))),
         Outcome::Repeat { at, args } => ("repeat", *at, args.as_ref().map(|args| args.as_bytes().into())),
         _ => ("cancelled", RunAt::Now, None),
     };
@@ -108,13 +118,11 @@ pub(crate) fn write_ack(call: &mut Call, ack: &Ack) {
     call.number(ack.attempts_max).micros(ack.retention);
 }
 
-/// At most [`limits::ERROR_BYTES_MAX`] bytes, cut at a character.
-fn bounded(error: &str) -> Cow<'_, [u8]> {
-    if error.len() <= limits::ERROR_BYTES_MAX {
-        return error.as_bytes().into();
+fn cut(error: &str) -> Cow<'_, [u8]> {
+    match limits::cut_error(error) {
+        Cow::Borrowed(error) => error.as_bytes().into(),
+        Cow::Owned(error) => error.into_bytes().into(),
     }
-    let cut = error.floor_char_boundary(limits::ERROR_BYTES_MAX - '…'.len_utf8());
-    format!("{}…", &error[..cut]).into_bytes().into()
 }
 
 /// The next word of an answer, as what it means for its item.
@@ -206,7 +214,7 @@ mod tests {
     #[test]
     fn one_item_beyond_a_limit_is_refused_alone() {
         let items = [1, limits::PAYLOAD_BYTES_MAX + 1, 2];
-        let batch = Batch::check("add tasks", &items, |bytes| *bytes).unwrap();
+        let batch = Batch::check("add tasks", &items, |bytes| Ok(*bytes)).unwrap();
         assert_eq!(batch.accepted().copied().collect::<Vec<_>>(), [1, 2]);
         let answers = batch.answers(|item| Ok(Ok(*item))).unwrap();
         assert_eq!(answers[1].as_ref().unwrap_err().kind(), ErrorKind::TooLarge);
@@ -216,9 +224,9 @@ mod tests {
     #[test]
     fn a_batch_beyond_its_limits_is_refused_whole() {
         let many = vec![0; limits::BATCH_ITEMS_MAX + 1];
-        assert_eq!(Batch::check("x", &many, |_| 0).unwrap_err().kind(), ErrorKind::TooLarge);
+        assert_eq!(Batch::check("x", &many, |_| Ok(0)).unwrap_err().kind(), ErrorKind::TooLarge);
         let heavy = [limits::PAYLOAD_BYTES_MAX; 9];
-        assert_eq!(Batch::check("x", &heavy, |bytes| *bytes).unwrap_err().kind(), ErrorKind::TooLarge);
+        assert_eq!(Batch::check("x", &heavy, |bytes| Ok(*bytes)).unwrap_err().kind(), ErrorKind::TooLarge);
     }
 
     #[test]
@@ -234,11 +242,5 @@ mod tests {
     fn a_word_nobody_knows_is_an_error_and_never_a_guess() {
         assert_eq!(meaning("maybe", "x", ack_answer).unwrap_err().kind(), ErrorKind::Internal);
         assert_eq!(meaning("corrupt", "x", ack_answer).unwrap_err().kind(), ErrorKind::Corrupt);
-    }
-
-    #[test]
-    fn a_long_error_is_cut_at_a_character() {
-        let cut = bounded(&"ü".repeat(limits::ERROR_BYTES_MAX)).into_owned();
-        assert!(cut.len() <= limits::ERROR_BYTES_MAX && String::from_utf8(cut).unwrap().ends_with('…'));
     }
 }

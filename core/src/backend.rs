@@ -28,7 +28,7 @@ use crate::{Token, WorkerId};
 /// * **I3 Bounded.** A task runs at most `attempts_max` times with an error and `crashes_max` times into a dead worker;
 ///   then it is dead, kept and shown: `limit`.
 /// * **I4 Exact.** No task is leased before its time, and a waiting worker has it within milliseconds after: `exact`.
-/// * **I5 Ordered.** Lost leases first, then earliest `visible_at`, then order of adding: `order`.
+/// * **I5 Ordered.** Earliest `visible_at` first (of a lost lease: its deadline), then order of adding: `order`.
 /// * **I6 Idempotent.** Repeating any call has the effect and the answer of calling once: `repeat`.
 /// * **I7 No orphan.** Records and indexes are a bijection ([`Inspect::audit`]): checked after every case.
 /// * **I8 Bounded memory.** Finished tasks are trimmed; payloads and batches have limits: `bound`.

@@ -23,6 +23,8 @@ pub trait Control: Send + Sync {
     /// Gives a dead task, or a perpetual that was cancelled, another life, due now, counts at zero.
     ///
     /// * Only the death of this fence: `repeat::requeue_never_hits_a_new_life`.
+    /// * It draws a fence, so that a death without another lease has one of its own:
+    ///   `requeue::a_perpetual_cancelled_again_lives_again`.
     /// * A perpetual cancelled before its first lease has no fence; `None` matches it.
     async fn requeue(&self, key: &Key, fence: Option<Fence>) -> Result<RequeueAnswer>;
 

@@ -1,5 +1,6 @@
 //! Every bound with a name. Zero never means infinite; crossing one is an error that names it, never a silent cut.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// Bytes of a key.
@@ -10,7 +11,7 @@ pub const NAME_BYTES_MAX: usize = 128;
 pub const DOCKET_NAME_BYTES_MAX: usize = 64;
 /// Bytes of one task's args, and of its result, unless the client says otherwise.
 pub const PAYLOAD_BYTES_MAX: usize = 1 << 20;
-/// Bytes of an error kept with a task; what is longer is cut at a character and ends in `…`.
+/// Bytes of an error kept with a task; what is longer is cut by [`cut_error`].
 pub const ERROR_BYTES_MAX: usize = 8 << 10;
 /// Items in one batch of any verb.
 pub const BATCH_ITEMS_MAX: usize = 1_000;
@@ -20,7 +21,8 @@ pub const BATCH_BYTES_MAX: usize = 8 << 20;
 pub const LEASE_NAMES_MAX: usize = 1_000;
 /// Records a filter without an index looks at in one call.
 pub const LIST_LOOK_MAX: usize = 10_000;
-/// Finished records trimmed by one lease call or ack batch.
+/// Finished records trimmed by one lease call. An ack batch trims as many, and one more for each of its acks: else
+/// large batches would finish tasks faster than they are trimmed.
 pub const TRIM_ITEMS_MAX: usize = 100;
 /// Completed and cancelled records kept, whatever their retention; the oldest go first.
 pub const FINISHED_MAX: usize = 100_000;
@@ -48,3 +50,25 @@ pub const LEASE_MIN: Duration = Duration::from_millis(2_500);
 pub const LEASE_MAX: Duration = Duration::from_mins(1);
 /// The furthest a task may be put into the future. Keeps microseconds exact in every store (below 2^53).
 pub const DELAY_MAX: Duration = Duration::from_hours(24 * 365 * 10);
+
+/// `error` within [`ERROR_BYTES_MAX`]: what is longer is cut at a character and ends in `…`. Every backend keeps errors
+/// through this, so that all keep the same.
+pub fn cut_error(error: &str) -> Cow<'_, str> {
+    if error.len() <= ERROR_BYTES_MAX {
+        return error.into();
+    }
+    let cut = error.floor_char_boundary(ERROR_BYTES_MAX - '…'.len_utf8());
+    format!("{}…", &error[..cut]).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_error_is_cut_at_a_character() {
+        let cut = cut_error(&"ü".repeat(ERROR_BYTES_MAX)).into_owned();
+        assert!(cut.len() <= ERROR_BYTES_MAX && cut.ends_with('…'));
+        assert_eq!(cut_error("short"), "short");
+    }
+}

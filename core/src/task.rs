@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{AddId, Fence, Key, Name, Queue, RunAt, Timestamp, Token, WorkerId};
+use crate::{AddId, Error, Fence, Key, Name, Queue, Result, RunAt, Timestamp, Token, WorkerId};
 
 /// Opaque bytes (JSON by the time they reach a handler): the args or the result of a task.
 ///
@@ -128,6 +128,21 @@ impl NewTask {
             overrides: Overrides::default(),
         }
     }
+
+    /// Refuses, with the reason, what no store may take: an interval or a limit of zero. Every backend asks this of each
+    /// item: `bound::zero_never_means_infinite`.
+    pub fn check(&self) -> Result<()> {
+        let wrong = if self.every == Some(Duration::ZERO) {
+            "its interval is zero, so it would repeat without rest"
+        } else if self.overrides.attempts_max == Some(0) {
+            "its attempt limit is 0, so it could never run; use 1 for a single attempt"
+        } else if self.overrides.crashes_max == Some(0) {
+            "its crash limit is 0, so it could never run; use 1 to give up after the first crash"
+        } else {
+            return Ok(());
+        };
+        Err(Error::invalid(format!("add {}", self.name), wrong))
+    }
 }
 
 /// Policy that the adder overrode for one task; the rest belongs to the task type in the worker.
@@ -184,7 +199,7 @@ pub struct TaskView {
     /// Leases of this life (or occurrence) that ran out unsettled. Counted by the next lease call, not when lost:
     /// nobody is there to count it then.
     pub crashes: u32,
-    /// The fence of its latest lease, if it ever had one.
+    /// The fence drawn last for it, by a lease or a requeue, if any was: no two of its deaths have the same.
     pub fence: Option<Fence>,
     /// While unfinished, when it may next be leased (for a running task, its lease's deadline); once finished, when
     /// it finished.

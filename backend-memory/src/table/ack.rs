@@ -34,10 +34,10 @@ impl Record {
         match outcome {
             Outcome::Completed(result) => self.complete(result.clone(), ack.retention, moment),
             Outcome::Retry { after, error } => {
-                let error = bounded(error);
-                if self.attempts + 1 < self.work.overrides.attempts_max.unwrap_or(ack.attempts_max) {
+                let error = limits::cut_error(error).into_owned();
+                self.attempts += 1;
+                if self.attempts < self.work.overrides.attempts_max.unwrap_or(ack.attempts_max) {
                     self.error = Some(error);
-                    self.attempts += 1;
                     self.back(now.plus(*after), moment);
                 } else {
                     self.fail(error, moment);
@@ -45,7 +45,10 @@ impl Record {
             }
             Outcome::Snooze { after } => self.back(now.plus(*after), moment),
             Outcome::Release => self.release(moment),
-            Outcome::Dead { error } => self.fail(bounded(error), moment),
+            Outcome::Dead { error } => {
+                self.attempts += 1;
+                self.fail(limits::cut_error(error).into_owned(), moment);
+            }
             Outcome::Repeat { at, args } => {
                 self.crashed_in_a_row = 0;
                 if let Some(args) = args {
@@ -89,13 +92,4 @@ impl Record {
             (at, _) => at.resolve(now),
         }
     }
-}
-
-/// At most [`limits::ERROR_BYTES_MAX`] bytes, cut at a character.
-fn bounded(error: &str) -> String {
-    if error.len() <= limits::ERROR_BYTES_MAX {
-        return error.to_owned();
-    }
-    let cut = error.floor_char_boundary(limits::ERROR_BYTES_MAX - '…'.len_utf8());
-    format!("{}…", &error[..cut])
 }

@@ -101,7 +101,6 @@ fn contradictions(record: &Record) -> impl Iterator<Item = &'static str> {
         (leased && record.held.is_none(), "is leased by nobody"),
         (!leased && record.cancelling, "waits for a run to notice a cancel, and has no run"),
         (!leased && record.follower.is_some(), "has a follower, and nothing to follow"),
-        (record.phase.is_finished() && record.attempts + record.crashes > 0, "is finished and still counts"),
     ]
     .into_iter()
     .filter_map(|(wrong, what)| wrong.then_some(what))

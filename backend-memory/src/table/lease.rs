@@ -43,7 +43,7 @@ impl Table {
     /// nobody has retaken come again with a fresh deadline, and nothing new is taken.
     pub(crate) fn lease(&mut self, asked: &Asked, turn: Turn, now: Timestamp) -> Look {
         self.workers.write(&asked.worker, Sign::Lease, now);
-        let swept = Swept { dead_trimmed: self.trim(now), ..Swept::default() };
+        let swept = Swept { dead_trimmed: self.trim(0, now), ..Swept::default() };
         self.take(asked, turn, swept, now)
     }
 

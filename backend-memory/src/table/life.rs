@@ -85,8 +85,6 @@ impl Record {
         self.phase = phase;
         self.visible_at = moment.now;
         self.expires_at = moment.now.plus(kept);
-        self.attempts = 0;
-        self.crashes = 0;
         self.cancelling = false;
         self.promote(moment);
     }

@@ -165,7 +165,7 @@ impl Record {
             args: self.work.args.clone(),
             attempts: self.attempts,
             crashes: self.crashes,
-            fence: self.held.as_ref().map(|held| held.fence),
+            fence: self.fence(),
             visible_at: self.visible_at,
             added_at: self.added_at,
             worker: self.held.as_ref().map(|held| held.worker.clone()),

@@ -95,8 +95,8 @@ pub(crate) struct Record {
     pub(crate) error: Option<String>,
     pub(crate) held: Option<Held>,
     pub(crate) settled: Option<(Fence, RequestId)>,
-    /// The fence requeued last; 0 for a record that was never leased.
-    pub(crate) requeued: Option<Fence>,
+    /// The fence of the death requeued last (`None` in it: it never had one), and the one drawn for the life after it.
+    pub(crate) requeued: Option<(Option<Fence>, Fence)>,
     pub(crate) calls: Calls,
 }
 
@@ -113,6 +113,11 @@ impl Record {
     /// The request that holds its lease, and the fence, if it is leased.
     pub(crate) fn holder(&self) -> Option<(RequestId, Fence)> {
         self.held.as_ref().filter(|_| self.phase == Phase::Leased).map(|held| (held.request, held.fence))
+    }
+
+    /// The fence drawn last for this key, by a lease or a requeue: no two of its deaths have the same.
+    pub(crate) fn fence(&self) -> Option<Fence> {
+        self.held.as_ref().map(|held| held.fence).max(self.requeued.map(|(_, drawn)| drawn))
     }
 
     /// The state as people see it: a lease that ran out is ready again.

@@ -6,10 +6,10 @@ use super::Table;
 use super::indexes::Shelf;
 
 impl Table {
-    /// Takes finished records away: those over their time, and the oldest beyond the bound; a bounded number a call.
-    /// Answers how many of them were dead.
-    pub(crate) fn trim(&mut self, now: Timestamp) -> u64 {
-        let mut left = limits::TRIM_ITEMS_MAX;
+    /// Takes finished records away: those over their time, and the oldest beyond the bound; a bounded number a call, and
+    /// one more for each task the call has `settled`. Answers how many of them were dead.
+    pub(crate) fn trim(&mut self, settled: usize, now: Timestamp) -> u64 {
+        let mut left = limits::TRIM_ITEMS_MAX + settled;
         left -= self.trim_shelf(Shelf::Finished, limits::FINISHED_MAX, left, now);
         self.trim_shelf(Shelf::Dead, limits::DEAD_MAX, left, now) as u64
     }

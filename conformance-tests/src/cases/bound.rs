@@ -235,3 +235,26 @@ pub(crate) async fn beyond_their_bound_the_oldest_dead_go_first(stage: Stage) {
     }
     assert_eq!(stage.trim().await.swept.dead_trimmed, 0, "and no more than that");
 }
+
+/// Trimmed a hundred a call, what full batches finish would grow without end.
+pub(crate) async fn a_batch_of_acks_trims_as_many_as_it_finishes(stage: Stage) {
+    stage.add_many(1_000).await;
+    for _ in 0..2 {
+        let leases = stage.take(500).await;
+        // By the second round those of the first are over their time.
+        stage.advance(limits::RETENTION).await;
+        stage.ack_all(&completions(&leases), None).await;
+    }
+    let counts = stage.store().counts().await.expect("tasks can be counted");
+    assert_eq!(counts.iter().map(|lane| lane.completed).sum::<u64>(), 500, "those of the second round alone");
+}
+
+pub(crate) async fn zero_never_means_infinite(stage: Stage) {
+    let zeros = [task("a").every(Duration::ZERO), task("a").attempts_max(0), task("a").crashes_max(0)];
+    let added = stage.store().add(&zeros).await.expect("an add is answered");
+    let scheduled = stage.store().schedule(&zeros).await.expect("a schedule is answered");
+    assert!(added.iter().all(|answer| refusal(answer) == ErrorKind::Invalid), "{added:?}");
+    assert!(scheduled.iter().all(|answer| refusal(answer) == ErrorKind::Invalid), "{scheduled:?}");
+    stage.nothing_to_lease().await;
+    assert_eq!(stage.get("a").await, None);
+}

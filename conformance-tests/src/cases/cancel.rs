@@ -34,7 +34,7 @@ pub(crate) async fn a_retried_task_ends_at_once(stage: Stage) {
     stage.retry(&lease, SECOND).await;
     assert_eq!(stage.cancel("a").await, CancelAnswer::Cancelled);
     let view = stage.view("a").await;
-    assert_eq!((view.state, view.attempts), (State::Cancelled, 0));
+    assert_eq!((view.state, view.attempts), (State::Cancelled, 1));
     assert_eq!(view.error.as_deref(), Some("it failed"));
 }
 

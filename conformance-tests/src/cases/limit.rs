@@ -99,7 +99,7 @@ pub(crate) async fn the_failed_are_kept_with_their_error(stage: Stage) {
     stage.retry(&lease, SECOND).await;
     let view = stage.view("a").await;
     assert_eq!((view.state, view.error.as_deref()), (State::Dead, Some("it failed")));
-    assert_eq!((view.attempts, view.crashes), (0, 0), "a finished task has nothing left to count");
+    assert_eq!((view.attempts, view.crashes), (1, 0), "the last attempt is one, too");
 }
 
 /// Nobody is there to report a worker that died: the lease call that meets its last crash does.

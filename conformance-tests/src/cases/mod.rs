@@ -69,7 +69,7 @@ macro_rules! each_case {
             completed_keeps_the_result completed_may_have_no_result retry_counts_an_attempt_and_keeps_the_error
             retry_without_a_delay_is_ready_at_once snooze_is_no_attempt release_is_no_attempt_and_no_crash
             release_keeps_the_place_in_line release_of_a_retried_task_keeps_its_new_place dead_keeps_the_error
-            a_run_may_end_as_cancelled_by_itself finishing_resets_the_counts
+            a_run_may_end_as_cancelled_by_itself the_counts_outlive_the_end
             an_error_stays_until_a_newer_one_replaces_it late_but_current_settles
             a_late_retry_is_an_attempt_and_no_crash each_ack_has_its_own_answer the_first_outcome_of_a_token_counts
             settles_and_leases_in_one_call next_sees_what_the_acks_have_done next_never_waits
@@ -92,6 +92,7 @@ macro_rules! each_case {
             finished_tasks_are_kept_for_their_retention a_queued_task_that_was_cancelled_is_kept_for_the_default
             the_dead_are_kept_longest unfinished_tasks_are_never_trimmed a_second_life_is_not_trimmed_with_the_first
             one_call_trims_a_bounded_number acks_trim_too beyond_their_bound_the_oldest_dead_go_first
+            a_batch_of_acks_trims_as_many_as_it_finishes zero_never_means_infinite
         }
         cancel {
             a_queued_task_ends_at_once a_retried_task_ends_at_once a_running_task_is_told
@@ -229,7 +230,8 @@ macro_rules! each_case {
             only_the_death_that_was_seen an_unfinished_task_is_left_alone a_run_that_is_being_cancelled_says_so
             what_did_not_die_is_left_alone a_key_nobody_knows_is_not_found
             a_poisonous_task_can_be_given_another_chance a_dead_task_waits_for_it
-            a_requeued_task_outlives_its_old_retention
+            a_requeued_task_outlives_its_old_retention a_perpetual_cancelled_again_lives_again
+            a_repetition_undoes_no_cancel
         }
         schedule {
             places_what_is_not_there moves_a_queued_task moves_a_ready_task_into_the_future

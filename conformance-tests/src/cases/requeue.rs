@@ -123,3 +123,25 @@ pub(crate) async fn a_requeued_task_outlives_its_old_retention(stage: Stage) {
     stage.trim().await;
     stage.take_one().await;
 }
+
+/// A death without a lease has no fence of its own unless the requeue before it drew one: then the second requeue would
+/// pass for a repetition of the first, answer Requeued, and do nothing.
+pub(crate) async fn a_perpetual_cancelled_again_lives_again(stage: Stage) {
+    stage.add(task("a").every(SECOND)).await;
+    for _ in 0..3 {
+        assert_eq!(stage.cancel("a").await, CancelAnswer::Cancelled);
+        assert_eq!(stage.requeue("a").await, RequeueAnswer::Requeued);
+        assert_eq!(stage.state("a").await, State::Ready);
+    }
+    assert_eq!(stage.take(10).await.len(), 1);
+}
+
+pub(crate) async fn a_repetition_undoes_no_cancel(stage: Stage) {
+    stage.add(task("a").every(SECOND)).await;
+    stage.cancel("a").await;
+    let death = stage.view("a").await.fence;
+    assert_eq!(requeue_at(&stage, "a", death).await, RequeueAnswer::Requeued);
+    stage.cancel("a").await;
+    assert_eq!(requeue_at(&stage, "a", death).await, RequeueAnswer::Requeued);
+    assert_eq!(stage.state("a").await, State::Cancelled);
+}

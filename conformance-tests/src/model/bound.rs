@@ -32,15 +32,6 @@ pub(super) fn payload_of(outcome: &Outcome) -> usize {
     }
 }
 
-/// An error as it is kept: cut at a character, visibly.
-pub(super) fn cut(error: &str) -> String {
-    if error.len() <= limits::ERROR_BYTES_MAX {
-        return error.to_owned();
-    }
-    let end = error.floor_char_boundary(limits::ERROR_BYTES_MAX - '…'.len_utf8());
-    format!("{}…", &error[..end])
-}
-
 fn within(found: usize, what: &str, name: &str, max: usize) -> Result<()> {
     if found <= max {
         return Ok(());

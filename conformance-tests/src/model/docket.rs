@@ -8,7 +8,7 @@ use docket_core::{
     RequeueAnswer, ScheduleAnswer, Timestamp, Token, WorkerId, WorkerRecord, limits,
 };
 
-use super::record::{Answer, Death, Life, Record, Step, Work};
+use super::record::{Answer, Life, Record, Requeued, Step, Work};
 use crate::teeth::Fault;
 
 /// A docket of the model. Every event takes the store's time.
@@ -167,15 +167,16 @@ impl Docket {
         let mut step = Step { now, seq: &mut self.seq, fault: self.fault };
         let Some(record) = self.records.get_mut(key) else { return RequeueAnswer::NotFound };
         let by_key_alone = step.has(Fault::RequeuesByKeyAlone);
-        if record.requeued == Some(Death(fence)) && !by_key_alone {
+        if record.requeued.is_some_and(|requeued| requeued.death == fence) && !by_key_alone {
             return RequeueAnswer::Requeued;
         }
         let over = record.state == Life::Dead || (record.is_finished() && record.work.every.is_some());
-        let same = record.taken.as_ref().map(|taken| taken.fence) == fence || by_key_alone;
+        let same = record.fence() == fence || by_key_alone;
         if !over || !same {
             return RequeueAnswer::Exists(record.existing(now));
         }
-        record.requeued = Some(Death(fence));
+        self.fence += 1;
+        record.requeued = Some(Requeued { death: fence, fence: Fence(self.fence) });
         record.zero_counts();
         record.begin_life(&mut step);
         record.back(now, &mut step);

@@ -67,7 +67,6 @@ impl Record {
     /// `finish(X)` of the table.
     pub(super) fn finish(&mut self, state: Life, retention: Duration, step: &mut Step<'_>) {
         self.state = state;
-        (self.attempts, self.crashes) = (0, 0);
         self.cancelling = false;
         self.work.visible_at = step.now;
         let kept = if state == Life::Dead { limits::DEAD_RETENTION } else { retention };

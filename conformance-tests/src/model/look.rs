@@ -76,7 +76,7 @@ impl Docket {
     }
 
     /// Takes finished records away: those over their time, then the oldest beyond the bounds. Answers how many were dead.
-    pub(super) fn trim(&mut self, now: Timestamp) -> u64 {
+    pub(super) fn trim(&mut self, settled: usize, now: Timestamp) -> u64 {
         if self.has(Fault::NeverTrims) {
             return 0;
         }
@@ -85,7 +85,7 @@ impl Docket {
         let before = gone.len();
         gone.extend(dead);
         if !self.has(Fault::TrimsWithoutBound) {
-            gone.truncate(limits::TRIM_ITEMS_MAX);
+            gone.truncate(limits::TRIM_ITEMS_MAX + settled);
         }
         for key in &gone {
             self.records.remove(key);
@@ -128,7 +128,7 @@ fn view(record: &Record, now: Timestamp) -> TaskView {
         args: work.args.clone(),
         attempts: record.attempts,
         crashes: record.crashes,
-        fence: taken.map(|taken| taken.fence),
+        fence: record.fence(),
         visible_at: work.visible_at,
         added_at: record.added_at,
         worker: taken.map(|taken| taken.worker.clone()),
@@ -152,7 +152,6 @@ fn defects_of(record: &Record) -> Vec<&'static str> {
             "only a finished record has a time at which it is trimmed, and each has",
         ),
         (finished && record.follower.is_some(), "a finished record has a follower"),
-        (finished && (record.attempts, record.crashes) != (0, 0), "a finished record has counts"),
         (record.cancelling && record.state != Life::Leased, "a record that is not leased waits for a cancel"),
         (record.follower.is_some() && record.state != Life::Leased, "a record that is not leased has a follower"),
         (record.taken.is_none() && record.state == Life::Leased, "a leased record has no token"),

@@ -40,9 +40,14 @@ pub(super) struct Taken {
     pub(super) at: Timestamp,
 }
 
-/// The fence of a death that was requeued; a perpetual cancelled before its first lease has none.
+/// A requeue that took effect.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Death(pub(super) Option<Fence>);
+pub(super) struct Requeued {
+    /// The fence of the death; a perpetual cancelled before its first lease has none.
+    pub(super) death: Option<Fence>,
+    /// The one drawn for the life that follows.
+    pub(super) fence: Fence,
+}
 
 /// What a task is: of the record itself, and of the follower behind it.
 #[derive(Clone, PartialEq, Debug)]
@@ -86,7 +91,7 @@ pub(super) struct Record {
     pub(super) follower: Option<Work>,
     pub(super) cancelling: bool,
     pub(super) settled: Option<(Fence, RequestId)>,
-    pub(super) requeued: Option<Death>,
+    pub(super) requeued: Option<Requeued>,
     pub(super) error: Option<String>,
     pub(super) result: Option<Payload>,
     /// When a finished record may be trimmed; a finished perpetual never is.
@@ -112,6 +117,11 @@ impl Step<'_> {
 }
 
 impl Record {
+    /// The fence drawn last for this key.
+    pub(super) fn fence(&self) -> Option<Fence> {
+        self.taken.as_ref().map(|taken| taken.fence).max(self.requeued.map(|requeued| requeued.fence))
+    }
+
     /// "Current": leased, and fence and request are equal.
     pub(super) fn is_current(&self, token: &Token, fault: Option<Fault>) -> bool {
         let leased = self.state == Life::Leased || fault == Some(Fault::CurrentWhateverTheState);

@@ -2,7 +2,6 @@
 
 use docket_core::{Ack, AckAnswer, Outcome, RunAt, Timestamp, limits};
 
-use super::bound;
 use super::docket::Docket;
 use super::record::{Life, Record, Step};
 use crate::teeth::Fault;
@@ -34,16 +33,17 @@ fn settle(record: &mut Record, ack: &Ack, step: &mut Step<'_>) {
         _ if cancelled => end(record, Life::Cancelled, ack, step),
         Outcome::Cancelled => end(record, Life::Cancelled, ack, step),
         Outcome::Retry { after, error } => {
-            record.error = Some(bound::cut(error));
-            if record.attempts + 1 < attempts_max(record, ack, step) {
-                record.attempts += 1;
+            record.error = Some(limits::cut_error(error).into_owned());
+            record.attempts += 1;
+            if record.attempts < attempts_max(record, ack, step) {
                 record.back(step.now.plus(*after), step);
             } else {
                 failed(record, ack, error, step);
             }
         }
         Outcome::Dead { error } => {
-            record.error = Some(bound::cut(error));
+            record.attempts += 1;
+            record.error = Some(limits::cut_error(error).into_owned());
             failed(record, ack, error, step);
         }
         Outcome::Snooze { after } => record.back(step.now.plus(*after), step),
@@ -79,7 +79,7 @@ fn failed(record: &mut Record, ack: &Ack, error: &str, step: &mut Step<'_>) {
     match record.work.every {
         Some(every) if !step.has(Fault::LimitKillsAPerpetual) => {
             record.crashed_in_a_row = 0;
-            record.next(step.now.plus(every), Some(bound::cut(error)), step);
+            record.next(step.now.plus(every), Some(limits::cut_error(error).into_owned()), step);
         }
         _ => end(record, Life::Dead, ack, step),
     }

@@ -72,7 +72,7 @@ impl ModelStore {
     /// One look of a lease call; whoever waits looks again if this one changed something.
     fn look(&self, request: &LeaseRequest, look: Look, swept: &mut Swept) -> LeaseReply {
         let reply = self.with(|docket, now| {
-            let dead_trimmed = docket.trim(now);
+            let dead_trimmed = docket.trim(0, now);
             let mut reply = docket.lease(request, look, now);
             reply.swept.dead_trimmed = dead_trimmed;
             reply
@@ -90,13 +90,13 @@ impl ModelStore {
         &self,
         tasks: &[T],
         payload: fn(&T) -> usize,
-        mut one: impl FnMut(&T) -> A,
+        mut one: impl FnMut(&T) -> Result<A>,
     ) -> Result<Vec<Result<A>>> {
         bound::batch(tasks.iter().map(payload))?;
         if self.has(Fault::OversizedItemSpoilsTheBatch) {
             tasks.iter().try_for_each(|task| bound::payload(payload(task)))?;
         }
-        Ok(tasks.iter().map(|task| bound::payload(payload(task)).map(|()| one(task))).collect())
+        Ok(tasks.iter().map(|task| bound::payload(payload(task)).and_then(|()| one(task))).collect())
     }
 }
 
@@ -117,7 +117,10 @@ impl QueueBackend for ModelStore {
             self.items(
                 tasks,
                 |task| task.args.len(),
-                |task| if lost == Some(task) { AddAnswer::Added } else { docket.add(task, now) },
+                |task| {
+                    task.check()?;
+                    Ok(if lost == Some(task) { AddAnswer::Added } else { docket.add(task, now) })
+                },
             )
         });
         if !self.has(Fault::ForgetsTheWakeUp) {
@@ -127,7 +130,8 @@ impl QueueBackend for ModelStore {
     }
 
     async fn schedule(&self, tasks: &[NewTask]) -> Result<Vec<Result<ScheduleAnswer>>> {
-        self.change(|docket, now| self.items(tasks, |task| task.args.len(), |task| docket.schedule(task, now)))
+        let place = |docket: &mut Docket, task: &NewTask, now| task.check().map(|()| docket.schedule(task, now));
+        self.change(|docket, now| self.items(tasks, |task| task.args.len(), |task| place(docket, task, now)))
     }
 
     async fn lease(&self, request: &LeaseRequest) -> Result<LeaseReply> {
@@ -159,8 +163,8 @@ impl QueueBackend for ModelStore {
     async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply> {
         next.map_or(Ok(()), bound::request)?;
         self.change(|docket, now| {
-            let answers = self.items(acks, |ack| bound::payload_of(&ack.outcome), |ack| docket.ack(ack, now))?;
-            let swept = Swept { dead_trimmed: docket.trim(now), ..Swept::default() };
+            let answers = self.items(acks, |ack| bound::payload_of(&ack.outcome), |ack| Ok(docket.ack(ack, now)))?;
+            let swept = Swept { dead_trimmed: docket.trim(acks.len(), now), ..Swept::default() };
             let next = next.map(|request| docket.lease(request, Look::Last, now));
             Ok(AckReply { answers, next, swept })
         })

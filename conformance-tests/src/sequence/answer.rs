@@ -68,18 +68,23 @@ impl Fences {
     /// Pairs the leases of two answers, and gives those of the store the fences of the model.
     pub(super) fn pair(&mut self, model: &Answer, store: &mut Answer) -> Result<(), String> {
         for (ours, theirs) in model.leases().iter().zip(store.leases_mut()) {
-            let theirs = &mut theirs.token.fence;
-            let (fence, latest) = (ours.token.fence, self.of_model.values().next_back().copied());
-            match self.of_model.get(&fence) {
-                Some(known) if known != theirs => return Err(format!("{fence} was {known} and is now {theirs}")),
-                None if latest.is_some_and(|latest| latest >= *theirs) => {
-                    return Err(format!("the fence went back: {theirs} after {latest:?}"));
-                }
-                _ => {}
-            }
-            self.of_model.insert(fence, *theirs);
-            *theirs = fence;
+            self.learn(ours.token.fence, theirs.token.fence)?;
+            theirs.token.fence = ours.token.fence;
         }
+        Ok(())
+    }
+
+    /// Takes in that both have drawn a fence for the same event.
+    pub(super) fn learn(&mut self, ours: Fence, theirs: Fence) -> Result<(), String> {
+        let latest = self.of_model.values().next_back().copied();
+        match self.of_model.get(&ours) {
+            Some(known) if *known != theirs => return Err(format!("{ours} was {known} and is now {theirs}")),
+            None if latest.is_some_and(|latest| latest >= theirs) => {
+                return Err(format!("the fence went back: {theirs} after {latest:?}"));
+            }
+            _ => {}
+        }
+        self.of_model.insert(ours, theirs);
         Ok(())
     }
 

@@ -93,10 +93,23 @@ impl Play<'_> {
             return Err(format!("{}\nthe model: {ours:#?}\nthe store: {theirs:#?}", story(self.now, call)));
         }
         paired.map_err(|what| format!("{}\n{what}", story(self.now, call)))?;
+        if let Issued::Requeue(key, _) = call {
+            self.learn_what_was_drawn(key).await?;
+        }
         if fate == Fate::Answered {
             self.tokens.extend(ours.leases().iter().map(|lease| lease.token.clone()));
         }
         Ok(())
+    }
+
+    /// A requeue draws a fence that only the record shows.
+    async fn learn_what_was_drawn(&mut self, key: &Key) -> Result<(), String> {
+        let [ours, theirs] = self.both().map(|store| store.get(key));
+        let (ours, theirs) = (ours.await.map_err(said)?, theirs.await.map_err(said)?);
+        match (ours.and_then(|view| view.fence), theirs.and_then(|view| view.fence)) {
+            (Some(ours), Some(theirs)) => self.fences.learn(ours, theirs),
+            _ => Ok(()),
+        }
     }
 
     async fn fence_of(&self, key: &Key) -> Result<Option<Fence>, String> {

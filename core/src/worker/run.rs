@@ -99,14 +99,14 @@ fn outcome(
         (Some(Reason::Lost | Reason::Shutdown), _) => Outcome::Release,
         (Some(Reason::Timeout), _) => {
             let error = format!("ran longer than its timeout of {}", display_duration(policy.timeout));
-            retry(policy.backoff.wait(lease.attempts + 1), error)
+            retry(policy.backoff.wait(lease.attempts + 1), &error)
         }
-        (None, Some(Failure::Retry(error))) => retry(policy.backoff.wait(lease.attempts + 1), error),
-        (None, Some(Failure::RetryAfter(after, error))) => retry(after, error),
+        (None, Some(Failure::Retry(error))) => retry(policy.backoff.wait(lease.attempts + 1), &error),
+        (None, Some(Failure::RetryAfter(after, error))) => retry(after, &error),
         (None, Some(Failure::Snooze(after))) => Outcome::Snooze { after },
-        (None, Some(Failure::Fatal(error))) => Outcome::Dead { error: bounded(error) },
+        (None, Some(Failure::Fatal(error))) => Outcome::Dead { error: limits::cut_error(&error).into_owned() },
         (None, Some(Failure::Cancelled) | None) => {
-            retry(policy.backoff.wait(lease.attempts + 1), "stopped itself without being asked to".to_owned())
+            retry(policy.backoff.wait(lease.attempts + 1), "stopped itself without being asked to")
         }
     }
 }
@@ -119,8 +119,8 @@ fn completed(result: Option<Payload>, policy: &Policy, lease: &Lease) -> Outcome
     }
 }
 
-fn retry(after: Duration, error: String) -> Outcome {
-    Outcome::Retry { after, error: bounded(error) }
+fn retry(after: Duration, error: &str) -> Outcome {
+    Outcome::Retry { after, error: limits::cut_error(error).into_owned() }
 }
 
 fn panic_message(panic: JoinError) -> String {
@@ -128,16 +128,6 @@ fn panic_message(panic: JoinError) -> String {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
     format!("panicked: {}", text.as_deref().unwrap_or("(no message)"))
-}
-
-/// At most [`limits::ERROR_BYTES_MAX`] bytes, cut at a character.
-fn bounded(mut error: String) -> String {
-    if error.len() > limits::ERROR_BYTES_MAX {
-        let cut = error.floor_char_boundary(limits::ERROR_BYTES_MAX - '…'.len_utf8());
-        error.truncate(cut);
-        error.push('…');
-    }
-    error
 }
 
 fn log(outcome: &Outcome) {
@@ -148,16 +138,5 @@ fn log(outcome: &Outcome) {
         Outcome::Snooze { after } => tracing::debug!(?after, "task snoozed"),
         Outcome::Release => tracing::info!("task given back, uncounted"),
         Outcome::Cancelled => tracing::info!("task cancelled"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_error_is_cut_at_a_character() {
-        let cut = bounded("ü".repeat(limits::ERROR_BYTES_MAX));
-        assert!(cut.len() <= limits::ERROR_BYTES_MAX && cut.ends_with('…'));
     }
 }
