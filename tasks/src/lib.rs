@@ -26,14 +26,10 @@
 //! # }
 //! ```
 
-mod archive;
 mod audio;
 mod catalogue;
 mod clients;
-mod entry_names;
-mod export_entries;
-mod export_job;
-mod manifest;
+mod export;
 mod process_export;
 mod run;
 mod scan_copyright;
@@ -50,7 +46,7 @@ pub use clients::moderation::{Moderation, ScanError, Verdict};
 pub use clients::secret::Secret;
 pub use clients::storage::{Access, Object, Storage};
 pub use clients::upload::{PART_BYTES, PARTS_IN_FLIGHT_MAX, Upload};
-pub use manifest::Missing;
+pub use export::manifest::Missing;
 pub use process_export::{ExportReport, ProcessExport, schedule_export};
 pub use scan_copyright::{ScanCopyright, ScanReport, schedule_copyright_scan};
 pub use services::{Buckets, EXPORTS_MAX, Services};

@@ -16,10 +16,10 @@ use futures_util::TryFutureExt;
 use jiff::tz::Offset;
 use serde::{Deserialize, Serialize};
 
-use crate::archive::Archive;
-use crate::export_entries::Entries;
-use crate::export_job::ExportJob;
-use crate::manifest::Manifest;
+use crate::export::archive::Archive;
+use crate::export::entries::Entries;
+use crate::export::job::ExportJob;
+use crate::export::manifest::Manifest;
 use crate::run::{Run, failure};
 use crate::{Missing, Services};
 

@@ -1,12 +1,14 @@
 //! One object, written in parts of equal size, that appears whole or not at all.
 
+use std::mem;
+
 use bytes::{Bytes, BytesMut};
 use docket_core::{Error, ErrorKind, Result};
 use object_store::MultipartUpload;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
-use super::storage::error;
+use super::storage_error::error;
 
 /// Bytes of a part. Cloudflare R2 wants all but the last of equal size; S3 wants at least 5 MiB.
 pub const PART_BYTES: usize = 8 << 20;
@@ -76,7 +78,7 @@ impl Upload {
     pub async fn abort(mut self) {
         if let Some(parts) = self.parts.take() {
             // The task ends by itself; that it cannot be waited for changes nothing.
-            let _ = tokio::spawn(take_back(parts, std::mem::take(&mut self.in_flight), self.to.clone())).await;
+            let _ = tokio::spawn(take_back(parts, mem::take(&mut self.in_flight), self.to.clone())).await;
         }
     }
 
@@ -87,7 +89,7 @@ impl Upload {
             let why = format!("it has more than {bytes_max} bytes ({PARTS_MAX} parts)");
             return Err(Error::new(ErrorKind::TooLarge, format!("upload to {}", self.to), why));
         }
-        let part: Bytes = self.filling.split().freeze();
+        let part: Bytes = mem::replace(&mut self.filling, BytesMut::with_capacity(PART_BYTES)).freeze();
         if let Some(parts) = self.parts.as_mut() {
             self.in_flight.spawn(parts.put_part(part.into()));
             self.sent += 1;
@@ -107,7 +109,7 @@ impl Upload {
 impl Drop for Upload {
     fn drop(&mut self) {
         if let (Some(parts), Ok(runtime)) = (self.parts.take(), Handle::try_current()) {
-            runtime.spawn(take_back(parts, std::mem::take(&mut self.in_flight), self.to.clone()));
+            runtime.spawn(take_back(parts, mem::take(&mut self.in_flight), self.to.clone()));
         }
     }
 }

@@ -49,12 +49,12 @@ pub(crate) async fn run() -> Outcome {
     output::line(&format!("added {} tasks to a docket in memory\n", keys.len()))?;
 
     let services = Arc::new(services(&folder, &service, catalogue.clone())?);
-    let seen = work(&docket, services, Progress::new(&catalogue, keys)).await?;
-    summary::print(&docket, &seen, &folder).await
+    let keys = work(&docket, services, Progress::new(&catalogue, keys)).await?;
+    summary::print(&docket, &keys, &folder).await
 }
 
-/// Runs a worker until nothing is left, while `progress` is shown; gives how often each task was run.
-async fn work(docket: &Docket, services: Arc<Services>, mut progress: Progress) -> Result<Vec<(Key, u32)>, End> {
+/// Runs a worker until nothing is left, while `progress` is shown; gives the tasks in their order.
+async fn work(docket: &Docket, services: Arc<Services>, mut progress: Progress) -> Result<Vec<Key>, End> {
     let mut registry = Registry::new();
     docket_tasks::register(&mut registry)?;
     let worker = docket.worker().registry(registry).settings(Settings::default()).share(services).build()?;

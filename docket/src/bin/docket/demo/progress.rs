@@ -23,7 +23,6 @@ struct Watched {
     key: Key,
     bar: ProgressBar,
     said: String,
-    runs: u32,
 }
 
 impl Progress {
@@ -34,7 +33,7 @@ impl Progress {
             let bar = bars.as_ref().map_or_else(ProgressBar::hidden, |bars| bars.add(ProgressBar::new(100)));
             bar.set_style(style());
             bar.set_prefix(format!("{:width$}", key.as_str()));
-            Watched { key, bar, said: String::new(), runs: 0 }
+            Watched { key, bar, said: String::new() }
         };
         let watched = keys.into_iter().map(watch).collect();
         Self { catalogue: catalogue.clone(), watched, bars }
@@ -45,8 +44,6 @@ impl Progress {
         let export = self.catalogue.job(EXPORT).await?;
         for watched in &mut self.watched {
             let Some(task) = docket.store().get(&watched.key).await? else { continue };
-            // A finished task counts no attempts any more, so the largest number seen is kept.
-            watched.runs = watched.runs.max(task.attempts + 1);
             let job = export.as_ref().filter(|_| watched.key.as_str() == format!("export:{EXPORT}"));
             let percent = match (task.state, job) {
                 (state, _) if state.is_finished() => 100,
@@ -70,13 +67,13 @@ impl Progress {
         Ok(())
     }
 
-    /// Leaves the bars where they are; gives how often each task was run.
-    pub(super) fn finish(self) -> Vec<(Key, u32)> {
+    /// Leaves the bars where they are; gives the tasks in their order.
+    pub(super) fn finish(self) -> Vec<Key> {
         self.watched
             .into_iter()
             .map(|watched| {
                 watched.bar.abandon();
-                (watched.key, watched.runs)
+                watched.key
             })
             .collect()
     }

@@ -10,14 +10,15 @@ use crate::end::{End, Outcome};
 use crate::output;
 
 /// Prints it; fails if any task did not complete.
-pub(super) async fn print(docket: &Docket, seen: &[(Key, u32)], folder: &Path) -> Outcome {
+pub(super) async fn print(docket: &Docket, keys: &[Key], folder: &Path) -> Outcome {
     let mut rows = Vec::new();
     let mut unfinished = 0;
-    for (key, runs) in seen {
+    for key in keys {
         let Some(task) = docket.store().get(key).await? else {
             return Err(End::failed(format!("{key} is gone")));
         };
         unfinished += u32::from(task.state != State::Completed);
+        let runs = task.attempts + task.crashes + u32::from(task.state == State::Completed);
         rows.push([key.to_string(), task.state.to_string(), runs.to_string(), outcome(&task)]);
         if task.name.as_str() == <ProcessExport as docket::Task>::NAME {
             archive(&task, folder)?;
@@ -26,7 +27,7 @@ pub(super) async fn print(docket: &Docket, seen: &[(Key, u32)], folder: &Path) -
     output::line("")?;
     output::table(["TASK", "STATE", "RUNS", "RESULT"], &rows)?;
     if unfinished > 0 {
-        return Err(End::failed(format!("{unfinished} of {} tasks did not complete", seen.len())));
+        return Err(End::failed(format!("{unfinished} of {} tasks did not complete", keys.len())));
     }
     Ok(())
 }

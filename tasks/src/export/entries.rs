@@ -2,10 +2,10 @@
 
 use docket_core::{Error, ErrorKind, Failure, Timestamp};
 
-use crate::archive::Archive;
-use crate::entry_names::EntryNames;
-use crate::export_job::ExportJob;
-use crate::manifest::Manifest;
+use super::archive::Archive;
+use super::job::ExportJob;
+use super::manifest::Manifest;
+use super::names::EntryNames;
 use crate::run::failure;
 use crate::{Buckets, Missing, Object, Track};
 
