@@ -101,6 +101,8 @@ impl ProcessExport {
         let ended = match job.begin(&self.artist_did).await {
             Ok(Some(report)) => return Ok(report),
             Ok(None) => tokio::time::timeout(RUN_MAX, Box::pin(self.collect(services, run, &mut job))).await,
+            // There is no such job, or it is not ours to write to.
+            Err(failure @ Failure::Fatal(_)) => return Err(failure),
             Err(failure) => Ok(Err(failure)),
         };
         let ended = ended.unwrap_or_else(|_| Err(Failure::retry("took longer than two hours")));

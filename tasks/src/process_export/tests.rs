@@ -295,6 +295,7 @@ async fn what_can_never_work_is_fatal_and_says_why() {
         let error = fatal(task.export(&rig.services, &run(1)).await);
         assert!(error.contains(reason), "{error}");
     }
+    assert_eq!(rig.job().await, Job::pending("e1", ADA), "somebody else's export changed the job");
 }
 
 /// A rig on folders, for what only a real file system shows.
