@@ -69,7 +69,7 @@ struct Inner {
     client: Client,
     /// Leases, and nothing else, go over this one.
     fetching: Arc<dyn Store>,
-    /// Acks, and nothing else, go over this one.
+    /// Acks, and now and then a look of the watchdog, go over this one.
     settling: Arc<dyn Store>,
     /// Heartbeats, and nothing else, go over this one; first used on the heartbeat thread's runtime.
     beating: Arc<dyn Store>,

@@ -107,12 +107,16 @@ pub(super) async fn run(worker: Arc<Inner>, until: Until) -> Result<()> {
 
 /// Waits for the runs, then for their acks, each within its bound.
 async fn wind_down(worker: &Inner, fetching: &mut Child, settling: &mut Child) {
-    if !fetching.0.is_finished() {
-        // It ends by itself, bounded, once the worker is stopping; it may still give leases back.
-        let _ = fetching.end().await;
-    }
+    let drained = async {
+        if !fetching.0.is_finished() {
+            // It may still start what it has just leased, or give leases back; with the store away that takes a while,
+            // and the grace period is for both.
+            let _ = fetching.end().await;
+        }
+        worker.runs.wait().await;
+    };
     worker.runs.close();
-    if timeout(worker.settings.grace, worker.runs.wait()).await.is_err() {
+    if timeout(worker.settings.grace, drained).await.is_err() {
         tracing::warn!(worker = %worker.id, tasks = worker.held.len(), "grace is over: cancelling what still runs");
         worker.held.cancel_all(Reason::Shutdown);
         // Each run drops its handler after the cancel grace; beyond that only a handler that blocks its thread is left.
