@@ -11,6 +11,7 @@
 //! * `server` — T7, T8: the server restarted, read-only, refusing, emptied.
 //! * `outcomes` — T9, T11: runs that end badly, and late.
 //! * `processes` — T10, T14: workers as processes, killed and replaced.
+//! * `skew` — T10: the store's clock and the workers' a minute apart.
 //! * `loops` — T12, T13: each loop of a worker made to fail.
 //! * `names` — T15, T18: names nobody serves, work that waits behind healthy work.
 //! * `answers` — one answer lost after the call took effect, for each verb.
@@ -34,4 +35,5 @@ mod running;
 mod sabotage;
 mod scene;
 mod server;
+mod skew;
 mod tasks;

@@ -67,14 +67,16 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn memory() -> Self {
-        let store: Arc<dyn Store> = Arc::new(docket_memory::MemoryBackend::new(DocketName::default()));
+        Self::of(Arc::new(docket_memory::MemoryBackend::new(DocketName::default())))
+    }
+
+    pub(crate) fn of(store: Arc<dyn Store>) -> Self {
         Self::on(store.clone(), store, None)
     }
 
     /// On the shared server.
     pub(crate) async fn redis(case: &str) -> Self {
-        let store = open(&redis_url().await, &docket(case)).await;
-        Self::on(store.clone(), store, None)
+        Self::of(open(&redis_url().await, &docket(case)).await)
     }
 
     /// On the shared server, through a proxy.
@@ -223,7 +225,7 @@ pub(crate) fn all_tasks() -> Registry {
     registry
 }
 
-fn docket(case: &str) -> DocketName {
+pub(crate) fn docket(case: &str) -> DocketName {
     DocketName::new(format!("incident.{case}.{}", uuid::Uuid::now_v7().simple())).unwrap()
 }
 
