@@ -12,7 +12,12 @@ pub(crate) async fn figure(tasks: usize, concurrency: usize) -> Outcome {
     for stage in [Stage::memory(), Stage::redis().await?] {
         let args = Payload::new(serde_json::to_vec(&Note::usual())?);
         let all: Vec<NewTask> = (0..tasks)
-            .map(|n| Ok(NewTask { key: Key::new(format!("note-{n}"))?, ..NewTask::new(Name::new(Note::NAME)?, args.clone()) }))
+            .map(|n| {
+                Ok(NewTask {
+                    key: Key::new(format!("note-{n}"))?,
+                    ..NewTask::new(Name::new(Note::NAME)?, args.clone())
+                })
+            })
             .collect::<docket_core::Result<_>>()?;
         let start = Instant::now();
         for batch in all.chunks(limits::BATCH_ITEMS_MAX) {

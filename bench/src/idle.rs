@@ -8,8 +8,7 @@ use crate::Outcome;
 use crate::stage::Stage;
 
 /// What a client sends; everything else in the statistics was called inside a script.
-const SENT: [&str; 10] =
-    ["auth", "blpop", "client|", "config|", "eval", "evalsha", "hello", "info", "ping", "script|"];
+const SENT: [&str; 10] = ["auth", "blpop", "client|", "config|", "eval", "evalsha", "hello", "info", "ping", "script|"];
 
 pub(crate) async fn figure(seconds: u64) -> Outcome {
     let stage = Stage::redis().await?;
@@ -29,7 +28,9 @@ pub(crate) async fn figure(seconds: u64) -> Outcome {
         // The look itself is ours, not the worker's.
         match name {
             "info" | "config|resetstat" => {}
-            _ if SENT.iter().any(|sent| name == *sent || (sent.ends_with('|') && name.starts_with(sent))) => sent += calls,
+            _ if SENT.iter().any(|sent| name == *sent || (sent.ends_with('|') && name.starts_with(sent))) => {
+                sent += calls
+            }
             _ => inside += calls,
         }
     }

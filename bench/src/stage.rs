@@ -56,11 +56,7 @@ pub(crate) async fn open(url: &str, docket: DocketName) -> docket_core::Result<A
     Ok(Arc::new(RedisBackend::connect(url, docket, Options::default()).await?))
 }
 
-pub(crate) fn worker_on(
-    store: Arc<dyn Store>,
-    starts: Arc<Starts>,
-    settings: Settings,
-) -> docket_core::Result<Worker> {
+pub(crate) fn worker_on(store: Arc<dyn Store>, starts: Arc<Starts>, settings: Settings) -> docket_core::Result<Worker> {
     let mut registry = Registry::new();
     registry.register::<Note>()?.register::<Hold>()?;
     Worker::builder(store).registry(registry).share(starts).settings(settings).build()
