@@ -64,7 +64,7 @@ async fn it_carries_both_ways_and_counts() {
     // The end of a connection takes a moment to be seen.
     timeout(SOON, async {
         while !proxy.flows().is_empty() {
-            tokio::task::yield_now().await
+            tokio::task::yield_now().await;
         }
     })
     .await
