@@ -29,7 +29,7 @@ pub(crate) async fn figure(seconds: u64) -> Outcome {
         match name {
             "info" | "config|resetstat" => {}
             _ if SENT.iter().any(|sent| name == *sent || (sent.ends_with('|') && name.starts_with(sent))) => {
-                sent += calls
+                sent += calls;
             }
             _ => inside += calls,
         }
