@@ -1,25 +1,28 @@
-//! How a test finds a real Redis: yours, one in a container, or the binary of this machine. Never none.
+//! How a test finds a real server: yours, one in a container, or the binary of this machine. Never none.
 
 use std::env;
+use std::net::TcpListener;
 
 use tokio::sync::OnceCell;
 
+use kind::Kind;
+
 mod container;
+mod keeper;
+mod kind;
 mod local;
+mod postgres;
 
 pub use local::RedisServer;
-
-/// A server that is already there, e.g. `redis://localhost:6379`. Its dockets named `case.…` are written and cleared.
-const URL_VARIABLE: &str = "DOCKET_TEST_REDIS_URL";
-/// The image of the container, e.g. `redis:7-alpine`.
-const IMAGE_VARIABLE: &str = "DOCKET_TEST_REDIS_IMAGE";
+pub use postgres::PostgresServer;
 
 /// What was found, and what keeps it running.
 #[derive(Debug)]
 enum Found {
     Given(String),
     Container(Box<container::Server>),
-    Local(RedisServer),
+    Redis(RedisServer),
+    Postgres(PostgresServer),
 }
 
 impl Found {
@@ -27,13 +30,15 @@ impl Found {
         match self {
             Self::Given(url) => url.clone(),
             Self::Container(server) => server.url().to_owned(),
-            Self::Local(server) => server.url(),
+            Self::Redis(server) => server.url(),
+            Self::Postgres(server) => server.url(),
         }
     }
 }
 
-/// Never dropped: a server that we started watches for the end of this process.
-static FOUND: OnceCell<Found> = OnceCell::const_new();
+// Never dropped: a server that we started watches for the end of this process.
+static REDIS: OnceCell<Found> = OnceCell::const_new();
+static POSTGRES: OnceCell<Found> = OnceCell::const_new();
 
 /// The URL of a real Redis, found once per test process, in this order: `DOCKET_TEST_REDIS_URL`; a Docker engine (the
 /// image is `DOCKET_TEST_REDIS_IMAGE`, or a default one if it can be had); the `redis-server` of this machine.
@@ -42,34 +47,46 @@ static FOUND: OnceCell<Found> = OnceCell::const_new();
 ///
 /// When there is none: a suite that skips has proven nothing. Also when an image was named and does not run.
 pub async fn redis_url() -> String {
-    FOUND.get_or_init(find).await.url()
+    let find = async || match elsewhere(&kind::REDIS).await {
+        Some(found) => found,
+        None => Found::Redis(RedisServer::start().await),
+    };
+    REDIS.get_or_init(find).await.url()
 }
 
-async fn find() -> Found {
-    if let Some(url) = setting(URL_VARIABLE) {
-        return Found::Given(url);
-    }
-    let container = match setting(IMAGE_VARIABLE) {
-        Some(image) => Some(container::Server::start(&image).await.unwrap_or_else(|error| {
-            panic!("{IMAGE_VARIABLE} names {image}, which does not run: {error}");
-        })),
-        None => container::Server::start_default().await,
+/// The URL of a real Postgres, found as [`redis_url`] finds a Redis: `DOCKET_TEST_POSTGRES_URL`; a Docker engine (the
+/// image is `DOCKET_TEST_POSTGRES_IMAGE`, or a default one); the `postgres` and `initdb` of this machine.
+///
+/// # Panics
+///
+/// As [`redis_url`].
+pub async fn postgres_url() -> String {
+    let find = async || match elsewhere(&kind::POSTGRES).await {
+        Some(found) => found,
+        None => Found::Postgres(PostgresServer::start_in_haste().await),
     };
-    match container {
-        Some(server) => Found::Container(Box::new(server)),
-        None => Found::Local(RedisServer::start().await),
+    POSTGRES.get_or_init(find).await.url()
+}
+
+/// The first two ways.
+async fn elsewhere(kind: &Kind) -> Option<Found> {
+    if let Some(url) = setting(kind.url_variable) {
+        return Some(Found::Given(url));
     }
+    let container = match setting(kind.image_variable) {
+        Some(image) => Some(container::Server::start(kind, &image).await.unwrap_or_else(|error| {
+            panic!("{} names {image}, which does not run: {error}", kind.image_variable);
+        })),
+        None => container::Server::start_default(kind).await,
+    };
+    container.map(|server| Found::Container(Box::new(server)))
 }
 
 fn setting(variable: &str) -> Option<String> {
     env::var(variable).ok().filter(|value| !value.is_empty())
 }
 
-/// What to say when nothing is there.
-fn three_ways() -> String {
-    format!(
-        "the suite needs a real Redis, and there are three ways to give it one: set {URL_VARIABLE} to a server; run a \
-         Docker engine (the image is {IMAGE_VARIABLE}, default {}); or install redis-server",
-        container::DEFAULT_IMAGE
-    )
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+    listener.local_addr().expect("a bound socket has an address").port()
 }

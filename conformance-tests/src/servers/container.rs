@@ -1,39 +1,39 @@
-//! A Redis in a container, where a Docker engine answers.
+//! A server in a container, where a Docker engine answers.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::time::Duration;
 
-use testcontainers::core::{IntoContainerPort as _, WaitFor};
+use testcontainers::core::IntoContainerPort as _;
 use testcontainers::runners::AsyncRunner as _;
-use testcontainers::{ContainerAsync, GenericImage, ImageExt as _, TestcontainersError};
-use tokio::time::timeout;
+use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt as _, TestcontainersError};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+use uuid::Uuid;
 
-/// Used where no image was named.
-pub(super) const DEFAULT_IMAGE: &str = "redis:7-alpine";
+use super::keeper::Keeper;
+use super::kind::Kind;
 
 /// How long an image may take to come, before the next way is tried.
 const PULL_MAX: Duration = Duration::from_mins(1);
+/// How long a server may take to answer once its container runs.
+const START_MAX: Duration = Duration::from_secs(30);
+/// Seconds after which a server ends by itself, should nobody be left to remove its container.
+const LIFE_MAX_SECONDS: &str = "1800";
+/// On every container of ours, so that what is left of them can be looked for.
+const LABEL: &str = "docket.test";
 
-/// How the server runs. It ends by itself, since a test process has no last moment at which to end it.
-const COMMAND: [&str; 11] = [
-    "timeout",
-    "1800",
-    "redis-server",
-    "--save",
-    "",
-    "--appendonly",
-    "yes",
-    "--appendfsync",
-    "everysec",
-    "--maxmemory-policy",
-    "noeviction",
-];
+/// Removes the container at the end of its input.
+const KEEPER: &str = r#"
+while read -r _; do :; done
+docker rm --force --volumes "$1"
+"#;
 
-/// A running container.
+/// A running container. It is removed when the test process ends, however it does.
 pub(super) struct Server {
     url: String,
-    /// Removed when dropped.
     _container: ContainerAsync<GenericImage>,
+    _keeper: Keeper,
 }
 
 impl fmt::Debug for Server {
@@ -44,26 +44,45 @@ impl fmt::Debug for Server {
 
 impl Server {
     /// Runs an image by its full name.
-    pub(super) async fn start(image: &str) -> Result<Self, TestcontainersError> {
-        let (name, tag) = name_and_tag(image);
-        let container = GenericImage::new(name, tag)
-            .with_exposed_port(6379.tcp())
-            .with_wait_for(WaitFor::message_on_stdout("Ready to accept connections"))
-            .with_cmd(COMMAND)
-            .with_host_config_modifier(|host| host.auto_remove = Some(true))
-            .start()
-            .await?;
-        let (host, port) = (container.get_host().await?, container.get_host_port_ipv4(6379).await?);
-        Ok(Self { url: format!("redis://{host}:{port}"), _container: container })
+    pub(super) async fn start(kind: &Kind, image: &str) -> Result<Self, TestcontainersError> {
+        let name = format!("docket-test-{}", Uuid::now_v7().simple());
+        // Order matters: there is no moment at which a container is there and its keeper is not.
+        let keeper = Keeper::new(KEEPER, &[OsStr::new(&name)]);
+        let container = request(kind, image).with_container_name(name).start().await?;
+        let (host, port) = (container.get_host().await?.to_string(), container.get_host_port_ipv4(kind.port).await?);
+        let served = timeout(START_MAX, serves(kind, &host, port)).await;
+        served.map_err(|_| TestcontainersError::other(format!("no answer within {START_MAX:?}")))?;
+        Ok(Self { url: (kind.url)(&host, port), _container: container, _keeper: keeper })
     }
 
     /// Runs the default image; none where no engine answers or the image cannot be had.
-    pub(super) async fn start_default() -> Option<Self> {
-        timeout(PULL_MAX, Self::start(DEFAULT_IMAGE)).await.ok()?.ok()
+    pub(super) async fn start_default(kind: &Kind) -> Option<Self> {
+        timeout(PULL_MAX, Self::start(kind, kind.default_image)).await.ok()?.ok()
     }
 
     pub(super) fn url(&self) -> &str {
         &self.url
+    }
+}
+
+fn request(kind: &Kind, image: &str) -> ContainerRequest<GenericImage> {
+    let (name, tag) = name_and_tag(image);
+    let image = GenericImage::new(name, tag).with_entrypoint("timeout").with_exposed_port(kind.port.tcp());
+    let command = [LIFE_MAX_SECONDS].into_iter().chain(kind.command.iter().copied());
+    let request = image.with_cmd(command).with_label(LABEL, kind.name);
+    let request = request.with_host_config_modifier(|host| host.auto_remove = Some(true));
+    kind.environment.iter().fold(request, |request, (name, value)| request.with_env_var(*name, *value))
+}
+
+/// Waits until the server answers.
+async fn serves(kind: &Kind, host: &str, port: u16) {
+    loop {
+        if let Ok(stream) = TcpStream::connect((host, port)).await
+            && kind.answers(stream).await
+        {
+            return;
+        }
+        sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -1,10 +1,7 @@
 //! The `redis-server` binary of this machine, on a free port, in a directory of its own.
 
 use std::fmt;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -13,7 +10,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use super::three_ways;
+use super::free_port;
+use super::keeper::Keeper;
+use super::kind::REDIS;
 
 /// How long a server may take to answer, reading its log included.
 const START_MAX: Duration = Duration::from_secs(20);
@@ -60,7 +59,7 @@ impl RedisServer {
     ///
     /// When there is no `redis-server` on this machine, or it does not start.
     pub async fn start() -> Self {
-        assert!(is_installed(), "{}", three_ways());
+        assert!(is_installed(), "{}", REDIS.three_ways());
         for _ in 0..TRIES_MAX {
             let server = Self::on(free_port());
             if server.launch().await {
@@ -72,8 +71,8 @@ impl RedisServer {
 
     fn on(port: u16) -> Self {
         let directory = tempfile::Builder::new().prefix("docket-redis-").tempdir().expect("a directory can be made");
-        let keeper = Mutex::new(Keeper::new(&directory, port));
-        Self { port, keeper, directory }
+        let keeper = Keeper::new(KEEPER, &[directory.path().as_os_str(), port.to_string().as_ref()]);
+        Self { port, keeper: Mutex::new(keeper), directory }
     }
 
     /// Where it answers; the same after a restart.
@@ -135,57 +134,9 @@ impl RedisServer {
     }
 }
 
-/// The shell that runs [`KEEPER`].
-struct Keeper {
-    shell: Child,
-    /// Taken when dropped: the end of it is the shell's sign.
-    words: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
-}
-
-impl Keeper {
-    fn new(directory: &TempDir, port: u16) -> Self {
-        let mut shell = Command::new("sh")
-            .args(["-c", KEEPER, "keeper"])
-            .arg(directory.path())
-            .arg(port.to_string())
-            // Signals to the test's process group must not reach it: it has to tidy up.
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("a shell can be started");
-        let words = shell.stdin.take();
-        let answers = BufReader::new(shell.stdout.take().expect("it was piped"));
-        Self { shell, words, answers }
-    }
-
-    fn tell(&mut self, word: &str) -> String {
-        let words = self.words.as_mut().expect("it is taken when dropped");
-        writeln!(words, "{word}").expect("the keeper listens");
-        let mut answer = String::new();
-        self.answers.read_line(&mut answer).expect("the keeper answers");
-        answer.trim().to_owned()
-    }
-}
-
-impl Drop for Keeper {
-    fn drop(&mut self) {
-        drop(self.words.take());
-        // Reaped, so that the directory is gone before the test is.
-        let _ = self.shell.wait();
-    }
-}
-
 fn is_installed() -> bool {
     let version = Command::new("redis-server").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     version.is_ok_and(|status| status.success())
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
-    listener.local_addr().expect("a bound socket has an address").port()
 }
 
 /// Whether the process `pid` is the Redis that answers on `port`, its data loaded. The pid tells it from another server

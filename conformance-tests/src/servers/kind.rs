@@ -1,0 +1,88 @@
+//! What differs between the stores that have a server, when one is looked for.
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+/// A kind of server.
+#[derive(Debug)]
+pub(super) struct Kind {
+    pub(super) name: &'static str,
+    /// Names a server that is already there. Its dockets named `case.…` are written and cleared.
+    pub(super) url_variable: &'static str,
+    /// Names the image of the container.
+    pub(super) image_variable: &'static str,
+    /// Used where no image was named.
+    pub(super) default_image: &'static str,
+    /// What to install for the third way.
+    pub(super) program: &'static str,
+    /// Its port in the container.
+    pub(super) port: u16,
+    /// How the container runs it, data kept in memory and on a disk that is thrown away.
+    pub(super) command: &'static [&'static str],
+    /// The image's settings.
+    pub(super) environment: &'static [(&'static str, &'static str)],
+    pub(super) url: fn(host: &str, port: u16) -> String,
+    /// Sent to a server, to learn whether it serves.
+    ask: &'static [u8],
+    /// How the answer of one that does begins.
+    answer: &'static [u8],
+}
+
+pub(super) const REDIS: Kind = Kind {
+    name: "Redis",
+    url_variable: "DOCKET_TEST_REDIS_URL",
+    image_variable: "DOCKET_TEST_REDIS_IMAGE",
+    default_image: "redis:7-alpine",
+    program: "redis-server",
+    port: 6379,
+    command: &[
+        "redis-server",
+        "--save",
+        "",
+        "--appendonly",
+        "yes",
+        "--appendfsync",
+        "everysec",
+        "--maxmemory-policy",
+        "noeviction",
+    ],
+    environment: &[],
+    url: |host, port| format!("redis://{host}:{port}"),
+    ask: b"PING\r\n",
+    answer: b"+PONG",
+};
+
+pub(super) const POSTGRES: Kind = Kind {
+    name: "Postgres",
+    url_variable: "DOCKET_TEST_POSTGRES_URL",
+    image_variable: "DOCKET_TEST_POSTGRES_IMAGE",
+    default_image: "postgres:17-alpine",
+    program: "postgresql",
+    port: 5432,
+    // The entrypoint of the official images makes the data directory, and leaves root.
+    command: &["docker-entrypoint.sh", "postgres", "-c", "fsync=off", "-c", "max_connections=300"],
+    environment: &[("POSTGRES_HOST_AUTH_METHOD", "trust")],
+    url: |host, port| format!("postgres://postgres@{host}:{port}/postgres"),
+    // A start-up message for the user `postgres`, and a goodbye.
+    ask: b"\0\0\0\x17\0\x03\0\0user\0postgres\0\0X\0\0\0\x04",
+    // An answer about authentication; one that starts up or ends answers with an error.
+    answer: b"R",
+};
+
+impl Kind {
+    /// Whether who is at the other end of a new connection serves.
+    pub(super) async fn answers(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> bool {
+        let mut answer = vec![0; self.answer.len()];
+        stream.write_all(self.ask).await.is_ok()
+            && stream.read_exact(&mut answer).await.is_ok()
+            && answer == self.answer
+    }
+
+    /// What to say when nothing is there.
+    pub(super) fn three_ways(&self) -> String {
+        let Self { name, url_variable, image_variable, default_image, program, .. } = self;
+        format!(
+            "the suite needs a real {name}, and there are three ways to give it one: set {url_variable} to a server; run \
+             a Docker engine (the image is {image_variable}, default {default_image}); or install {program}"
+        )
+    }
+}
