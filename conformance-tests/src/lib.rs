@@ -1,11 +1,27 @@
 //! The conformance suite: what every backend of Docket must do, as cases by name.
 //!
 //! A backend is a [`docket_core::Store`] that passes. It hands the suite a [`Factory`] of stores whose clock can be set
-//! ([`docket_core::TestStore`]) and gets one test per case, named after the rule it protects:
+//! ([`docket_core::TestStore`]) and gets one test per case, named after the rule it protects; `docs/write-a-backend.md`
+//! shows the way there. This is the whole of a backend's `tests/conformance.rs`, here with the reference model:
 //!
-//! ```ignore
-//! conformance_tests::suite!(MyFactory::new());
-//! // test lease::a_live_lease_is_exclusive ... ok
+//! ```
+//! use std::sync::Arc;
+//!
+//! use async_trait::async_trait;
+//! use conformance_tests::{Factory, model::ModelStore};
+//! use docket_core::{DocketName, TestStore};
+//!
+//! struct Mine;
+//!
+//! #[async_trait]
+//! impl Factory for Mine {
+//!     async fn fresh(&self, docket: DocketName) -> Arc<dyn TestStore> {
+//!         Arc::new(ModelStore::new(docket, None))
+//!     }
+//! }
+//!
+//! conformance_tests::suite!(Mine); // test lease::a_live_lease_is_exclusive ... ok
+//! # fn main() { conformance_tests::run("lease::a_live_lease_is_exclusive", Mine); }
 //! ```
 //!
 //! Each case runs on the bare store, on a docket of its own, with a clock that stands still unless it is moved. After
@@ -33,7 +49,8 @@ pub use cases::{Case, all};
 pub use runner::{Factory, run, run_case};
 pub use stage::Stage;
 
-/// Declares one test per case, in a module per subject, on the stores of the [`Factory`] that `$factory` makes.
+/// Declares one test per case, in a module per subject, on the stores of the [`Factory`] that `$factory` makes, once for
+/// each test. To be called at most once in a module, of a test target of your own.
 #[macro_export]
 macro_rules! suite {
     ($factory:expr) => {

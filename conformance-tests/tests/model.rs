@@ -60,16 +60,29 @@ fn compare(plan: Plan, factory: &dyn Factory) {
 /// A comparison that never fails compares nothing.
 #[test]
 fn sequences_find_a_broken_store() {
-    // Sequences neither wait nor join, and send neither many tasks nor large ones.
-    let unseen = [
+    // Sequences neither wait nor join nor examine, and use one docket and a set clock.
+    let elsewhere = [
         Fault::ForgetsTheWakeUp,
+        Fault::Polls,
         Fault::ClockWakesNobody,
+        Fault::ClockStandsStill,
         Fault::EnvironmentsMix,
+        Fault::JoiningEmptiesTheDocket,
+        Fault::LosesTasksBySetting,
+        Fault::DocketsMeet,
+    ];
+    // What they send is neither wrong nor nothing, nor too large, nor too much for one call.
+    let unsent = [
+        Fault::StrangeCursorStartsOver,
+        Fault::ZeroMeansInfinite,
+        Fault::RefusesAnEmptyBatch,
         Fault::OversizedItemSpoilsTheBatch,
         Fault::SweepsWithoutBound,
         Fault::TrimsWithoutBound,
+        Fault::TrimsOneCallsWorth,
     ];
-    for fault in Fault::ALL.into_iter().filter(|fault| !unseen.contains(fault)) {
+    let unseen: Vec<Fault> = [&elsewhere[..], &unsent[..]].concat();
+    for &fault in Fault::ALL.iter().filter(|fault| !unseen.contains(fault)) {
         let plan = Plan { cases: 5_000, seed: 1, kept_in: None };
         let difference = agree(plan, &Models::with_fault(fault));
         assert!(difference.is_err(), "{fault:?} was not found");

@@ -19,7 +19,10 @@ impl Factory for Redis {
 
     async fn leftovers(&self, docket: &DocketName) -> Vec<String> {
         let client = redis::Client::open(servers::redis_url().await).expect("the suite found this URL");
-        let mut connection = client.get_multiplexed_async_connection().await.expect("the test server answers");
+        // Without the client's response timeout of half a second: a busy machine may take longer, and a case has its own.
+        let config = redis::AsyncConnectionConfig::new().set_response_timeout(None);
+        let connection = client.get_multiplexed_async_connection_with_config(&config).await;
+        let mut connection = connection.expect("the test server answers");
         let prefix = format!("docket:{{{docket}}}:");
         let mut keys = scan(&mut connection, &format!("{prefix}*")).await;
         // What outlives a clear: the counters and the clock.

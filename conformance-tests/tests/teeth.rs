@@ -111,7 +111,8 @@ teeth! {
         "repeat::cancel_never_hits_a_new_life";
     requeues_by_key_alone: RequeuesByKeyAlone =>
         "repeat::requeue_never_hits_a_new_life"
-        "requeue::only_the_death_that_was_seen";
+        "requeue::only_the_death_that_was_seen"
+        "requeue::a_repetition_undoes_no_cancel";
     leaks_a_record: LeaksARecord =>
         "limit::crashes_end_a_task";
     leaves_finished_on_clear: LeavesFinishedOnClear =>
@@ -169,6 +170,44 @@ teeth! {
         "clock::moving_it_wakes_every_waiter";
     environments_mix: EnvironmentsMix =>
         "control::another_environment_is_refused";
+    polls: Polls =>
+        "exact::a_waiting_worker_has_it_within_milliseconds"
+        "wait::a_scheduled_task_starts_on_time";
+    trims_one_calls_worth: TrimsOneCallsWorth =>
+        "bound::a_batch_of_acks_trims_as_many_as_it_finishes";
+    zero_means_infinite: ZeroMeansInfinite =>
+        "bound::zero_never_means_infinite";
+    cancel_holds_the_key: CancelHoldsTheKey =>
+        "add::a_cancelled_queued_key_lives_again";
+    refuses_an_empty_batch: RefusesAnEmptyBatch =>
+        "add::an_empty_batch_is_no_error";
+    end_forgets_the_counts: EndForgetsTheCounts =>
+        "ack::the_counts_outlive_the_end";
+    first_schedule_wins: FirstScheduleWins =>
+        "follow::last_schedule_wins";
+    followed_once: FollowedOnce =>
+        "follow::a_promoted_task_can_be_followed_again";
+    follower_waits_from_its_promotion: FollowerWaitsFromItsPromotion =>
+        "follow::a_time_that_passed_meanwhile_is_kept";
+    requeue_draws_no_fence: RequeueDrawsNoFence =>
+        "requeue::a_perpetual_cancelled_again_lives_again";
+    joining_empties_the_docket: JoiningEmptiesTheDocket =>
+        "control::joining_changes_no_task";
+    clock_stands_still: ClockStandsStill =>
+        "clock::unset_it_runs";
+    absent_is_fine: AbsentIsFine =>
+        "cancel::an_absent_key_is_not_found"
+        "fence::a_token_of_an_absent_key_is_stale"
+        "heartbeat::an_absent_key_is_lost";
+    dockets_meet: DocketsMeet =>
+        "add::dockets_do_not_meet"
+        "control::clear_spares_other_dockets"
+        "control::environments_are_per_docket"
+        "unknown::another_docket_is_another_world";
+    strange_cursor_starts_over: StrangeCursorStartsOver =>
+        "inspect::a_cursor_nobody_gave_is_refused";
+    loses_tasks_by_setting: LosesTasksBySetting =>
+        "inspect::examine_finds_nothing_that_loses_tasks";
 }
 
 #[test]

@@ -8,6 +8,8 @@ use crate::stage::{Ask, Edit, MICRO, SECOND, SOON, Stage, almost, ask, keys, sno
 
 /// Not a whole number of milliseconds, and more digits than a float keeps when it is written as text.
 const ODD: Duration = Duration::from_micros(1_234_567);
+/// How late a start may be that nothing held up.
+const ON_TIME: Duration = Duration::from_millis(20);
 
 async fn becomes_visible_after(stage: &Stage, delay: Duration) {
     stage.advance(almost(delay)).await;
@@ -99,19 +101,23 @@ pub(crate) async fn ten_thousand_may_be_due_in_one_microsecond(stage: Stage) {
     stage.nothing_to_lease().await;
 }
 
-/// Polling intervals delayed scheduled work by up to five minutes elsewhere. The best of a few, since what is to be
-/// shown is that nothing polls, on whatever machine.
+/// Polling intervals delayed scheduled work by up to five minutes elsewhere. One of many has to be on time, for what is
+/// to be shown is that nothing polls, on however busy a machine. Each try is like the last, so that a store that polls is
+/// late by the same each time.
 pub(crate) async fn a_waiting_worker_has_it_within_milliseconds(stage: Stage) {
     let stage = stage.with_running_clock().await;
     let mut best = SOON;
-    for n in 0..5 {
-        stage.add(task(&n.to_string()).after(Duration::from_millis(100))).await;
+    for n in 0..40 {
+        stage.add(task(&n.to_string()).after(Duration::from_millis(111))).await;
         let reply = stage.lease(&ask(1).waiting(SOON)).await;
         let lease = reply.leases.first().expect("it came within the wait");
         assert!(lease.leased_at >= lease.due_at, "it came early");
         best = best.min(lease.leased_at.since(lease.due_at));
+        if best < ON_TIME {
+            return;
+        }
     }
-    assert!(best < Duration::from_millis(20), "{best:?} late at best");
+    panic!("{best:?} late at best");
 }
 
 pub(crate) async fn a_repeat_at_a_moment_is_placed_there(stage: Stage) {

@@ -71,7 +71,8 @@ impl Docket {
             };
         }
         let seed = record.work.every.is_some() && task.every.is_some() && !step.has(Fault::SeedUndoesACancel);
-        let answer = if record.is_finished() && !seed {
+        let held = record.state == Life::Cancelled && step.has(Fault::CancelHoldsTheKey);
+        let answer = if record.is_finished() && !seed && !held {
             record.live_again(task, &mut step);
             AddAnswer::Added
         } else {
@@ -107,7 +108,7 @@ impl Docket {
                 ScheduleAnswer::Moved
             }
             Life::Leased => {
-                record.follower = Some(Work::of(task, now));
+                record.follow(Work::of(task, now), &step);
                 ScheduleAnswer::Follows
             }
             Life::Completed | Life::Dead | Life::Cancelled => {
@@ -127,7 +128,8 @@ impl Docket {
     fn renew(&mut self, token: &Token, lease: Duration, now: Timestamp) -> HeartbeatAnswer {
         let fault = self.fault;
         let Some(record) = self.records.get_mut(&token.key).filter(|record| record.is_current(token, fault)) else {
-            return HeartbeatAnswer::Lost;
+            let fine = fault == Some(Fault::AbsentIsFine) && !self.records.contains_key(&token.key);
+            return if fine { HeartbeatAnswer::Held } else { HeartbeatAnswer::Lost };
         };
         if fault == Some(Fault::LateHeartbeatIsLost) && record.work.visible_at <= now {
             return HeartbeatAnswer::Lost;
@@ -139,7 +141,10 @@ impl Docket {
 
     pub(super) fn cancel(&mut self, key: &Key, id: CancelId, now: Timestamp) -> CancelAnswer {
         let mut step = Step { now, seq: &mut self.seq, fault: self.fault };
-        let Some(record) = self.records.get_mut(key) else { return CancelAnswer::NotFound };
+        let Some(record) = self.records.get_mut(key) else {
+            let fine = step.has(Fault::AbsentIsFine);
+            return if fine { CancelAnswer::Cancelled } else { CancelAnswer::NotFound };
+        };
         if let Some(Answer::Cancel(answer)) = record.answered(id.as_uuid())
             && !step.has(Fault::CancelsByKeyAlone)
         {
@@ -175,7 +180,9 @@ impl Docket {
         if !over || !same {
             return RequeueAnswer::Exists(record.existing(now));
         }
-        self.fence += 1;
+        if !step.has(Fault::RequeueDrawsNoFence) {
+            self.fence += 1;
+        }
         record.requeued = Some(Requeued { death: fence, fence: Fence(self.fence) });
         record.zero_counts();
         record.begin_life(&mut step);

@@ -27,8 +27,10 @@ impl Models {
 #[async_trait]
 impl Factory for Models {
     async fn fresh(&self, docket: DocketName) -> Arc<dyn TestStore> {
-        let store = ModelStore::new(docket.clone(), self.fault);
-        self.made.lock().unwrap_or_else(PoisonError::into_inner).insert(docket, store.clone());
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let shared = made.values().next().filter(|_| self.fault == Some(Fault::DocketsMeet));
+        let store = shared.cloned().unwrap_or_else(|| ModelStore::new(docket.clone(), self.fault));
+        made.insert(docket, store.clone());
         Arc::new(store)
     }
 

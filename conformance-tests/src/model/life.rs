@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use docket_core::{NewTask, Timestamp, limits};
+use docket_core::{NewTask, ScheduleAnswer, Timestamp, limits};
 
-use super::record::{Life, Record, Step, Work};
+use super::record::{Answer, Life, Record, Step, Work};
 use crate::teeth::Fault;
 
 impl Record {
@@ -69,6 +69,9 @@ impl Record {
         self.state = state;
         self.cancelling = false;
         self.work.visible_at = step.now;
+        if step.has(Fault::EndForgetsTheCounts) {
+            self.zero_counts();
+        }
         let kept = if state == Life::Dead { limits::DEAD_RETENTION } else { retention };
         self.expires = Some(step.now.plus(kept));
         if !step.has(Fault::PromotesOnlyOnCompleted) || state == Life::Completed {
@@ -77,10 +80,25 @@ impl Record {
         self.follower = None;
     }
 
+    /// Fills the follower's slot: the last one wins.
+    pub(super) fn follow(&mut self, work: Work, step: &Step<'_>) {
+        let has_followed = self.calls.iter().any(|(_, answer)| *answer == Answer::Schedule(ScheduleAnswer::Follows));
+        let ignored = match &self.follower {
+            Some(_) => step.has(Fault::FirstScheduleWins),
+            None => has_followed && step.has(Fault::FollowedOnce),
+        };
+        if !ignored {
+            self.follower = Some(work);
+        }
+    }
+
     /// `promote` of the table, where there is a follower.
     pub(super) fn promote(&mut self, step: &mut Step<'_>) {
-        if let Some(follower) = self.follower.take() {
+        if let Some(mut follower) = self.follower.take() {
             let seq = self.seq;
+            if step.has(Fault::FollowerWaitsFromItsPromotion) {
+                follower.visible_at = follower.visible_at.max(step.now);
+            }
             self.become_work(follower);
             self.begin_life(step);
             if step.has(Fault::FollowerJumpsTheLine) {

@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use async_trait::async_trait;
 use docket_core::{
     CancelAnswer, CancelId, Control, Cursor, Error, ErrorKind, Fence, Finding, Inspect, Key, LaneCounts, ListFilter,
-    Page, RequeueAnswer, Result, TaskView, TestStore, Timestamp, WorkerView,
+    Page, RequeueAnswer, Result, Severity, TaskView, TestStore, Timestamp, WorkerView,
 };
 
 use super::store::ModelStore;
@@ -34,7 +34,13 @@ impl Inspect for ModelStore {
     }
 
     async fn examine(&self) -> Result<Vec<Finding>> {
-        Ok(Vec::new())
+        let evicts = Finding {
+            severity: Severity::Danger,
+            subject: "eviction".to_owned(),
+            found: "any task may go".to_owned(),
+            advice: "turn it off".to_owned(),
+        };
+        Ok(if self.has(Fault::LosesTasksBySetting) { vec![evicts] } else { Vec::new() })
     }
 }
 
@@ -60,6 +66,9 @@ impl Control for ModelStore {
             }
             (None, Some(ours)) => {
                 docket.environment = Some(ours.to_owned());
+                if docket.has(Fault::JoiningEmptiesTheDocket) {
+                    docket.clear();
+                }
                 Ok(())
             }
             _ => Ok(()),

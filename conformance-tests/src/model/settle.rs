@@ -9,7 +9,9 @@ use crate::teeth::Fault;
 impl Docket {
     pub(super) fn ack(&mut self, ack: &Ack, now: Timestamp) -> AckAnswer {
         let mut step = Step { now, seq: &mut self.seq, fault: self.fault };
-        let Some(record) = self.records.get_mut(&ack.token.key) else { return AckAnswer::Stale };
+        let Some(record) = self.records.get_mut(&ack.token.key) else {
+            return if step.has(Fault::AbsentIsFine) { AckAnswer::Settled } else { AckAnswer::Stale };
+        };
         let token = (ack.token.fence, ack.token.lease);
         let late = record.work.visible_at <= now && step.has(Fault::LateAckIsStale);
         if record.is_current(&ack.token, step.fault) && !late {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use docket_core::{
-    Ack, AckReply, AddAnswer, Capabilities, DocketName, Heartbeat, HeartbeatAnswer, LeaseReply, LeaseRequest, NewTask,
-    QueueBackend, Result, ScheduleAnswer, Store, Swept, Timestamp,
+    Ack, AckReply, AddAnswer, Capabilities, DocketName, Error, Heartbeat, HeartbeatAnswer, LeaseReply, LeaseRequest,
+    NewTask, QueueBackend, Result, ScheduleAnswer, Store, Swept, Timestamp,
 };
 use tokio::sync::Notify;
 
@@ -18,6 +18,8 @@ use crate::teeth::Fault;
 
 /// Where the model's clock starts unless it is set: any moment will do.
 const EPOCH: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+/// How seldom [`Fault::Polls`] looks.
+const POLL: Duration = Duration::from_secs(1);
 
 /// The reference model, or a broken one, as a store of its own. Handles share it.
 #[derive(Clone)]
@@ -54,7 +56,8 @@ impl ModelStore {
 
     pub(super) fn with<T>(&self, f: impl FnOnce(&mut Docket, Timestamp) -> T) -> T {
         let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = state.clock.unwrap_or_else(|| EPOCH.plus(self.shared.began.elapsed()));
+        let running = if self.has(Fault::ClockStandsStill) { Duration::ZERO } else { self.shared.began.elapsed() };
+        let now = state.clock.unwrap_or_else(|| EPOCH.plus(running));
         f(&mut state.docket, now)
     }
 
@@ -86,6 +89,10 @@ impl ModelStore {
         LeaseReply { swept: swept.clone(), ..reply }
     }
 
+    fn check(&self, task: &NewTask) -> Result<()> {
+        if self.has(Fault::ZeroMeansInfinite) { Ok(()) } else { task.check() }
+    }
+
     fn items<T, A>(
         &self,
         tasks: &[T],
@@ -93,6 +100,9 @@ impl ModelStore {
         mut one: impl FnMut(&T) -> Result<A>,
     ) -> Result<Vec<Result<A>>> {
         bound::batch(tasks.iter().map(payload))?;
+        if tasks.is_empty() && self.has(Fault::RefusesAnEmptyBatch) {
+            return Err(Error::invalid("take a call", "there is nothing in it"));
+        }
         if self.has(Fault::OversizedItemSpoilsTheBatch) {
             tasks.iter().try_for_each(|task| bound::payload(payload(task)))?;
         }
@@ -118,7 +128,7 @@ impl QueueBackend for ModelStore {
                 tasks,
                 |task| task.args.len(),
                 |task| {
-                    task.check()?;
+                    self.check(task)?;
                     Ok(if lost == Some(task) { AddAnswer::Added } else { docket.add(task, now) })
                 },
             )
@@ -130,7 +140,7 @@ impl QueueBackend for ModelStore {
     }
 
     async fn schedule(&self, tasks: &[NewTask]) -> Result<Vec<Result<ScheduleAnswer>>> {
-        let place = |docket: &mut Docket, task: &NewTask, now| task.check().map(|()| docket.schedule(task, now));
+        let place = |docket: &mut Docket, task: &NewTask, now| self.check(task).map(|()| docket.schedule(task, now));
         self.change(|docket, now| self.items(tasks, |task| task.args.len(), |task| place(docket, task, now)))
     }
 
@@ -151,6 +161,7 @@ impl QueueBackend for ModelStore {
             }
             // A clock that is set moves nobody's next time nearer; moving it wakes everybody.
             let next = reply.next_visible.unwrap_or(left).max(Duration::from_millis(1));
+            let next = if self.has(Fault::Polls) { POLL } else { next };
             let _ = tokio::time::timeout(left.min(next), changed).await;
         }
     }
