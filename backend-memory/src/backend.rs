@@ -38,11 +38,20 @@ pub(crate) struct Docket {
 impl MemoryBackend {
     /// An empty docket. Two calls make two dockets, whatever their names.
     pub fn new(name: DocketName) -> Self {
-        Self::with_options(name, Options::default())
+        Self::open(name, Options::default())
     }
 
     /// An empty docket with settings of its own.
-    pub fn with_options(name: DocketName, options: Options) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// `Config` for an option out of bounds.
+    pub fn with_options(name: DocketName, options: Options) -> Result<Self> {
+        options.check()?;
+        Ok(Self::open(name, options))
+    }
+
+    fn open(name: DocketName, options: Options) -> Self {
         let docket =
             Docket { table: Table::new(options.tasks_max), clock: Clock::start(), waiters: Waiters::default() };
         Self { shared: Arc::new(Shared { name, options, docket: Mutex::new(docket) }) }

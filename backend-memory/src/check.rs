@@ -15,15 +15,15 @@ pub(crate) fn batch(
 /// Refuses a task that no store may take, or whose args are too large.
 pub(crate) fn task(operation: &'static str, task: &NewTask, bytes_max: usize) -> Result<()> {
     task.check()?;
-    at_most(operation, "bytes of args", task.args.len(), bytes_max)
+    payload(operation, "args", task.args.len(), bytes_max)
 }
 
 /// Refuses an outcome that cannot be kept. Its lease stays as it is.
 pub(crate) fn ack(ack: &Ack, bytes_max: usize) -> Result<()> {
     let operation = "settle a task";
     match &ack.outcome {
-        Outcome::Completed(Some(result)) => at_most(operation, "bytes of result", result.len(), bytes_max),
-        Outcome::Repeat { args: Some(args), .. } => at_most(operation, "bytes of args", args.len(), bytes_max),
+        Outcome::Completed(Some(result)) => payload(operation, "result", result.len(), bytes_max),
+        Outcome::Repeat { args: Some(args), .. } => payload(operation, "args", args.len(), bytes_max),
         Outcome::Completed(None)
         | Outcome::Repeat { .. }
         | Outcome::Retry { .. }
@@ -51,6 +51,17 @@ pub(crate) fn request(request: &LeaseRequest) -> Result<()> {
         Names::Known(names) => at_most(operation, "names in a request", names.len(), limits::LEASE_NAMES_MAX),
         Names::Any { .. } => Ok(()),
     }
+}
+
+fn payload(operation: &'static str, what: &str, found: usize, max: usize) -> Result<()> {
+    if found <= max {
+        return Ok(());
+    }
+    let message = format!(
+        "{found} bytes of {what}, and payload_bytes_max is {max}; raise it where the docket is opened, or keep the data \
+         elsewhere and pass its address"
+    );
+    Err(Error::new(ErrorKind::TooLarge, operation, message))
 }
 
 fn at_most(operation: &'static str, what: &str, found: usize, max: usize) -> Result<()> {
@@ -83,9 +94,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_limit_of_a_payload_can_be_raised_as_far_as_a_batch_goes() {
+        let large = NewTask { args: Payload::new(vec![b'0'; 2 << 20]), ..task() };
+        let usual = MemoryBackend::new(DocketName::default());
+        let refused = usual.add(&[large.clone()]).await.unwrap().remove(0).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::TooLarge);
+        assert!(refused.to_string().contains("payload_bytes_max is 1048576; raise it"), "{refused}");
+        let with = |payload_bytes_max| {
+            MemoryBackend::with_options(DocketName::default(), Options { payload_bytes_max, ..Options::default() })
+        };
+        assert!(with(2 << 20).unwrap().add(&[large]).await.unwrap()[0].is_ok());
+        for bytes in [0, limits::BATCH_BYTES_MAX + 1] {
+            let error = with(bytes).unwrap_err();
+            assert!(error.kind() == ErrorKind::Config && error.to_string().contains("payload_bytes_max"), "{error}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_full_docket_refuses_and_says_why() {
         let options = Options { tasks_max: 1, ..Options::default() };
-        let docket = MemoryBackend::with_options(DocketName::default(), options);
+        let docket = MemoryBackend::with_options(DocketName::default(), options).unwrap();
         let answers = docket.add(&[task(), task()]).await.unwrap();
         let refused = answers[1].as_ref().unwrap_err();
         assert!(answers[0].is_ok() && refused.kind() == ErrorKind::Refused);

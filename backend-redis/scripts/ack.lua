@@ -47,8 +47,18 @@ local function settle(rec, ack)
   end
 end
 
+-- So many leases of a request have ended. With the last of them its keys go, so that what is remembered of a busy worker
+-- is little more than the request's id.
+local function let_go(request, count)
+  local held = call('HINCRBY', P .. 'requests_held', request, -count)
+  if held > 0 then return end
+  call('HDEL', P .. 'requests_held', request)
+  -- Below zero it had been forgotten altogether.
+  if held == 0 then call('HSET', P .. 'requests', request, cmsgpack.pack({})) end
+end
+
 begin()
-local answers = {}
+local answers, ended = {}, {}
 for i = 1, number() do
   local key, fence, request = arg(), number(), arg()
   local ack = { outcome = arg(), kind = arg(), micros = number() }
@@ -63,11 +73,13 @@ for i = 1, number() do
     place(key, rec)
     save(key, rec)
     answer = 'settled'
+    ended[request] = (ended[request] or 0) + 1
   elseif rec and rec.settled_fence == fence and rec.settled_request == request then
     answer = 'settled'
   end
   answers[i] = answer
 end
+for request, count in pairs(ended) do let_go(request, count) end
 local dead_trimmed = trim(#answers)
 settle_lanes()
 local reply = false

@@ -38,12 +38,11 @@ end
 if arg() == 'records' then
   local keys = {}
   while at < #ARGV do keys[#keys + 1] = arg() end
-  local records = load_all(keys)
-  for i, key in ipairs(keys) do
-    if records[i] then
-      check_record(key, records[i])
-    elseif records[i] == false then
-      defect('the record ', key, ' cannot be read')
+  for i, rec in records_of(keys) do
+    if rec then
+      check_record(keys[i], rec)
+    elseif rec == false then
+      defect('the record ', keys[i], ' cannot be read')
     end
   end
 else
@@ -55,7 +54,6 @@ else
     local shelf = is_shelf(index)
     keys[i] = shelf and member or key_of(member)
   end
-  local records = load_all(keys)
-  for i, member in ipairs(members) do check_entry(index, member, records[i]) end
+  for i, rec in records_of(keys) do check_entry(index, members[i], rec) end
 end
 return { defects, finished, looked }

@@ -42,7 +42,7 @@ for _, waiter in ipairs(call('ZRANGE', P .. 'waiting', 0, CHUNK - 1)) do
 end
 if call('EXISTS', P .. 'waiting') == 1 then return { gone, 1 } end
 for _, rest in ipairs({
-  'armed', 'finished_counts', 'requests', 'requests_at', 'workers', 'workers_leased', 'workers_until',
+  'armed', 'finished_counts', 'requests', 'requests_at', 'requests_held', 'workers', 'workers_leased', 'workers_until',
 }) do
   call('UNLINK', P .. rest)
 end

@@ -81,5 +81,5 @@ end
 local function park(index, member, key)
   call('ZREM', P .. index, member)
   call('SADD', P .. 'corrupt', key)
-  touched[index] = true
+  if not is_shelf(index) then touched[index] = true end
 end

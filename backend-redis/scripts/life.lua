@@ -80,9 +80,8 @@ local function trim(settled)
     local keys = call('ZRANGEBYSCORE', P .. shelf, '-inf', whole(now), 'LIMIT', 0, left)
     local beyond = math.min(call('ZCARD', P .. shelf) - bound, left)
     if beyond > #keys then keys = call('ZRANGE', P .. shelf, 0, beyond - 1) end
-    local records = load_all(keys)
-    for i, key in ipairs(keys) do
-      local rec = records[i]
+    for i, rec in records_of(keys) do
+      local key = keys[i]
       if rec and is_finished(rec) then
         unplace(key, rec)
         call('DEL', P .. 't:' .. key)

@@ -1,9 +1,10 @@
 -- Transition: none. Reads a page of one index.
 -- Keys: meta. Args: index, score and member to go on after (both empty: from the start), records to look at, tasks to
--- bring, bytes to bring, state, name, queue (each may be empty: all).
--- Result: views; records looked at; bytes brought; score and member of the last one looked at (empty: the end).
+-- bring, bytes to bring, whether the first may have more (0, 1), state, name, queue (each may be empty: all).
+-- Result: views; records looked at; bytes brought; whether one more would have been too many bytes (0, 1); score and
+-- member of the last one looked at (empty: the end).
 local index, after_score, after = arg(), optional_number(), arg()
-local look, limit, bytes = number(), number(), number()
+local look, limit, bytes, first = number(), number(), number(), arg() == '1'
 local state, name, queue = optional(), optional(), optional()
 local shelf = is_shelf(index)
 
@@ -29,22 +30,29 @@ while after_score and low < high do
   end
 end
 
-local views, looked, brought, score = {}, 0, 0, nil
+local function weigh(rec)
+  local bytes = #rec.args + (rec.follower and #rec.follower.args or 0)
+  return bytes + (rec.result and #rec.result or 0) + (rec.error and #rec.error or 0)
+end
+
+local views, looked, brought, full, score = {}, 0, 0, false, nil
 local entries = call('ZRANGE', P .. index, low, low + look - 1, 'WITHSCORES')
 local keys = {}
 for i = 1, #entries, 2 do keys[#keys + 1] = shelf and entries[i] or key_of(entries[i]) end
-local records = load_all(keys)
-for i, key in ipairs(keys) do
-  local rec = records[i]
+for i, rec in records_of(keys) do
   local fits = rec and (not state or shown_state(rec) == state) and (not name or rec.name == name)
     and (not queue or rec.queue == queue)
   if fits then
-    if #views > 0 and brought + #rec.args > bytes then break end
-    views[#views + 1] = view(key, rec)
-    brought = brought + #rec.args
+    local weight = weigh(rec)
+    if not first and brought + weight > bytes then
+      full = true
+      break
+    end
+    views[#views + 1], first = view(keys[i], rec), false
+    brought = brought + weight
   end
   looked, after, score = looked + 1, entries[2 * i - 1], entries[2 * i]
-  if #views >= limit or brought >= bytes then break end
+  if #views >= limit then break end
 end
 local ended = looked == #keys and #keys < look
-return { views, looked, brought, ended and '' or (score or ''), ended and '' or after }
+return { views, looked, brought, full and 1 or 0, ended and '' or (score or ''), ended and '' or after }

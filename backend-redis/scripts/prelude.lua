@@ -12,6 +12,7 @@
 --   finished_counts      hash    how many are finished, as `STATE|QUEUE|NAME`
 --   corrupt              set     keys whose record or index entry cannot be used; the record is kept as it is
 --   requests, requests_at    answered lease requests: the keys they took (hash), when (zset)
+--   requests_held    hash    how many leases of a request are not settled; with the last its keys are forgotten
 --   workers, workers_leased, workers_until    records (hash), last lease (hash), expiry (zset)
 --   w:, ws:              list    at most one wake-up for waiters of a lane (`QUEUE|NAME` or `QUEUE|*`); suspects apart
 --   wakes                set     the wake lists that were ever written
@@ -24,6 +25,7 @@
 local META = KEYS[1]
 local P = string.sub(META, 1, -5)
 local CHUNK = 500
+local READ_BYTES = 1048576 -- records held in memory at once: about so many bytes of them, and at least one
 local call = redis.call
 
 local function whole(number) return string.format('%.0f', number) end
@@ -65,6 +67,11 @@ local OPTIONAL = { 'every', 'expires', 'fence', 'leased', 'attempts_max', 'crash
 -- Per state, what it cannot be without.
 local STATES = { queued = 'due', leased = 'leased', completed = 'expires', dead = 'expires', cancelled = 'expires' }
 
+local function is_follower(follower)
+  return type(follower) == 'table' and type(follower.visible) == 'number' and type(follower.name) == 'string'
+    and type(follower.queue) == 'string' and type(follower.args) == 'string'
+end
+
 local function is_sound(rec)
   for wanted, names in pairs(FIELDS) do
     for i = 1, #names do
@@ -75,8 +82,7 @@ local function is_sound(rec)
     local value = rec[OPTIONAL[i]]
     if value ~= nil and type(value) ~= 'number' then return false end
   end
-  local follower = rec.follower
-  if follower ~= nil and (type(follower) ~= 'table' or type(follower.visible) ~= 'number') then return false end
+  if rec.follower ~= nil and not is_follower(rec.follower) then return false end
   return STATES[rec.state] ~= nil and rec[STATES[rec.state]] ~= nil
 end
 
@@ -94,17 +100,32 @@ local function load(key)
   return rec, rec == nil
 end
 
--- The records of `keys`, in order: each a record, nil (absent) or false (cannot be read).
-local function load_all(keys)
-  local records = {}
-  for from = 1, #keys, CHUNK do
-    local names = {}
-    for i = from, math.min(from + CHUNK - 1, #keys) do names[#names + 1] = P .. 't:' .. keys[i] end
-    for i, raw in ipairs(call('MGET', unpack(names))) do
-      if raw then records[from + i - 1] = decode(raw) or false end
+local function read_raw(keys, from, till)
+  local names, bytes = {}, 1
+  for i = from, till do names[#names + 1] = P .. 't:' .. keys[i] end
+  local raws = call('MGET', unpack(names))
+  for _, raw in ipairs(raws) do bytes = bytes + (raw and #raw or 0) end
+  return raws, bytes
+end
+
+-- Walks the records of `keys`, in order: for each its place, and the record, nil (absent) or false (cannot be read).
+-- Many small ones are read at once, large ones one by one: a thousand of a megabyte each must not be in memory together.
+local function records_of(keys)
+  local raws, from, till, i, size = nil, 0, 0, 0, 10
+  return function()
+    i = i + 1
+    if i > #keys then return nil end
+    if i > till then
+      local bytes
+      from, till = i, math.min(i + size - 1, #keys)
+      raws, bytes = read_raw(keys, from, till)
+      size = math.max(1, math.min(CHUNK, math.floor(READ_BYTES * #raws / bytes)))
     end
+    local raw = raws[i - from + 1]
+    raws[i - from + 1] = false
+    if not raw then return i, nil end
+    return i, decode(raw) or false
   end
-  return records
 end
 
 local function save(key, rec) call('SET', P .. 't:' .. key, cmsgpack.pack(rec)) end

@@ -52,48 +52,6 @@ local function indexes_of(req)
   return asked
 end
 
-local function earlier(a, b)
-  if a.score ~= b.score then return a.score < b.score end
-  return a.member < b.member
-end
-
--- The first `limit` visible entries of several indexes together, earliest first, then in order of adding. An index with
--- `only_one` gives its first entry alone.
-local function earliest(indexes, limit, only_one)
-  local heads, found, page = {}, {}, math.min(limit, 100)
-  local function refill(head)
-    local index = P .. head.from.index
-    head.page = call('ZRANGEBYSCORE', index, '-inf', whole(now), 'WITHSCORES', 'LIMIT', head.offset, page)
-    head.offset, head.i = head.offset + page, 1
-  end
-  local function step(head)
-    if head.i > #head.page then
-      if #head.page < 2 * page then return false end
-      refill(head)
-      if #head.page == 0 then return false end
-    end
-    head.member, head.score = head.page[head.i], tonumber(head.page[head.i + 1])
-    head.i = head.i + 2
-    return true
-  end
-  for _, from in ipairs(indexes) do
-    local head = { from = from, offset = 0 }
-    refill(head)
-    if #head.page > 0 and step(head) then heads[#heads + 1] = head end
-  end
-  while #found < limit and #heads > 0 do
-    local best = 1
-    for i = 2, #heads do
-      if earlier(heads[i], heads[best]) then best = i end
-    end
-    local head = heads[best]
-    found[#found + 1] = { index = head.from.index, kind = head.from.kind, member = head.member, score = head.score }
-    if only_one then break end
-    if not step(head) then table.remove(heads, best) end
-  end
-  return found
-end
-
 local function of_kinds(indexes, first, second)
   local some = {}
   for _, entry in ipairs(indexes) do
@@ -107,4 +65,3 @@ local function keys_of(entries)
   for i, entry in ipairs(entries) do keys[i] = key_of(entry.member) end
   return keys
 end
-

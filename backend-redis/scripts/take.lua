@@ -27,15 +27,17 @@ local function crash(key, rec, crashes_max, reply)
   end
 end
 
+-- Whether an index entry is the one that its record belongs to.
+local function is_at(key, rec, entry) return index_of(rec) == entry.index and member_of(key, rec) == entry.member end
+
 -- Counts the crashes of late leases, at most 100, oldest deadline first. Answers whether there were any.
 local function sweep(req, indexes, reply)
   local late = earliest(of_kinds(indexes, 'run', 'srun'), TRIM_ITEMS_MAX)
   if #late == 0 then return false end
   local keys = keys_of(late)
-  local records = load_all(keys)
-  for i, entry in ipairs(late) do
-    local key, rec = keys[i], records[i]
-    if not rec or rec.state ~= 'leased' or index_of(rec) ~= entry.index then
+  for i, rec in records_of(keys) do
+    local key, entry = keys[i], late[i]
+    if not rec or rec.state ~= 'leased' or not is_at(key, rec, entry) then
       park(entry.index, entry.member, key)
       reply.parked[#reply.parked + 1] = key
     else
@@ -61,7 +63,7 @@ end
 local function candidates(indexes, limit, suspect)
   local found = earliest(of_kinds(indexes, 'due'), limit)
   if suspect then
-    local one = earliest(of_kinds(indexes, 'sus'), 1, true)[1]
+    local one = earliest(of_kinds(indexes, 'sus'), 1)[1]
     if one then
       found[#found + 1] = one
       table.sort(found, earlier)
@@ -73,32 +75,28 @@ end
 -- Leases what is due in one group of indexes.
 local function take_from(indexes, req, reply)
   local found = candidates(indexes, req.count - #reply.leases, req.suspects and not reply.suspect)
-  -- Few at a time: what does not fit into the reply must not have been read for nothing.
-  for from = 1, #found, 20 do
-    local some = {}
-    for i = from, math.min(from + 19, #found) do some[#some + 1] = found[i] end
-    local keys = keys_of(some)
-    local records = load_all(keys)
-    local last_fence = call('HINCRBY', META, 'fence', #some)
-    for i, entry in ipairs(some) do
-      local key, rec = keys[i], records[i]
-      if #reply.leases >= req.count then reply.full = true end
-      if #reply.leases > 0 and rec and reply.bytes + #rec.args > BATCH_BYTES_MAX then reply.full = true end
-      if reply.full then return end
-      if not rec or rec.state ~= 'queued' or index_of(rec) ~= entry.index then
-        park(entry.index, entry.member, key)
-        reply.parked[#reply.parked + 1] = key
-      else
-        unplace(key, rec)
-        rec.state, rec.fence, rec.request = 'leased', last_fence - #some + i, req.request
-        rec.leased, rec.visible, rec.worker = now, now + req.lease, req.worker
-        place(key, rec)
-        save(key, rec)
-        if entry.kind == 'sus' then reply.suspect = true end
-        reply.lists[list_of(rec)] = true
-        reply.taken[#reply.taken + 1] = key
-        emit(key, rec, reply)
-      end
+  if #found == 0 then return end
+  local keys = keys_of(found)
+  -- A fence for each, also for those that do not fit: gaps are harmless.
+  local fence = call('HINCRBY', META, 'fence', #found) - #found
+  for i, rec in records_of(keys) do
+    local key, entry = keys[i], found[i]
+    if #reply.leases >= req.count then reply.full = true end
+    if #reply.leases > 0 and rec and reply.bytes + #rec.args > BATCH_BYTES_MAX then reply.full = true end
+    if reply.full then return end
+    if not rec or rec.state ~= 'queued' or not is_at(key, rec, entry) then
+      park(entry.index, entry.member, key)
+      reply.parked[#reply.parked + 1] = key
+    else
+      unplace(key, rec)
+      rec.state, rec.fence, rec.request = 'leased', fence + i, req.request
+      rec.leased, rec.visible, rec.worker = now, now + req.lease, req.worker
+      place(key, rec)
+      save(key, rec)
+      if entry.kind == 'sus' then reply.suspect = true end
+      reply.lists[list_of(rec)] = true
+      reply.taken[#reply.taken + 1] = key
+      emit(key, rec, reply)
     end
   end
 end
@@ -106,9 +104,8 @@ end
 -- The leases that this request took before and nobody has retaken, with a fresh deadline.
 local function take_again(req, packed, reply)
   local keys = cmsgpack.unpack(packed)
-  local records = load_all(keys)
-  for i, key in ipairs(keys) do
-    local rec = records[i]
+  for i, rec in records_of(keys) do
+    local key = keys[i]
     if rec and rec.state == 'leased' and rec.request == req.request then
       renew(key, rec, now + req.lease)
       save(key, rec)
@@ -142,7 +139,9 @@ local function remember_request(req, reply)
   if #old > 0 then
     chunked('ZREM', P .. 'requests_at', old)
     chunked('HDEL', P .. 'requests', old)
+    chunked('HDEL', P .. 'requests_held', old)
   end
+  if #reply.taken > 0 then call('HSET', P .. 'requests_held', req.request, #reply.taken) end
   call('HSET', P .. 'requests', req.request, cmsgpack.pack(reply.taken))
   call('ZADD', P .. 'requests_at', whole(now), req.request)
 end

@@ -12,7 +12,7 @@ const OPERATION: &str = "audit the docket";
 /// Records or index entries one call compares.
 const CHUNK: usize = 100;
 /// The keys a docket has once.
-const SINGLE: [&str; 15] = [
+const SINGLE: [&str; 16] = [
     "armed",
     "corrupt",
     "dead",
@@ -23,6 +23,7 @@ const SINGLE: [&str; 15] = [
     "meta",
     "requests",
     "requests_at",
+    "requests_held",
     "wakes",
     "waiting",
     "workers",

@@ -56,7 +56,7 @@ impl RedisBackend {
     ///
     /// # Errors
     ///
-    /// `Config` for a URL that cannot be read. `Unavailable`, within [`Options::connect`] and a few times
+    /// `Config` for a URL that cannot be read, or an option out of bounds. `Unavailable`, within [`Options::connect`] and a few times
     /// [`Options::response`], for a server that is not there: a service that must start all the same uses
     /// [`RedisBackend::open`]. `Refused` for a wrong password, a read-only copy, or a server that may evict tasks (see
     /// [`Options::accept_eviction`]). Each names the server, its password masked.
@@ -66,7 +66,7 @@ impl RedisBackend {
     /// It only reads, so it can be dropped at any time.
     pub async fn connect(url: &str, docket: DocketName, options: Options) -> Result<Self> {
         let backend = Self::open(url, docket, options)?;
-        examine::admit(&backend.commands).await?;
+        examine::admit(&backend.commands, &backend.keys).await?;
         Ok(backend)
     }
 
@@ -74,8 +74,9 @@ impl RedisBackend {
     ///
     /// # Errors
     ///
-    /// `Config` for a URL that cannot be read.
+    /// `Config` for a URL that cannot be read, or an option out of bounds.
     pub fn open(url: &str, docket: DocketName, options: Options) -> Result<Self> {
+        options.check()?;
         let address = Address::parse(url)?;
         let server = Arc::new(Server::new(&address, options)?);
         Ok(Self::on(server, docket, address.scheme))
@@ -137,6 +138,10 @@ impl RedisBackend {
         }
     }
 
+    fn payload_bytes_max(&self) -> usize {
+        self.commands.server.options.payload_bytes_max
+    }
+
     async fn place<A>(
         &self,
         script: &'static Script,
@@ -144,7 +149,7 @@ impl RedisBackend {
         tasks: &[NewTask],
         read: fn(&str) -> Option<A>,
     ) -> Result<Vec<Result<A>>> {
-        let batch = Batch::check(operation, tasks, items::weigh_task)?;
+        let batch = Batch::check(operation, tasks, self.payload_bytes_max(), items::weigh_task)?;
         let mut call = self.call(script, batch.bytes());
         batch.accepted().for_each(|task| items::write_task(&mut call, task));
         let mut answers = match batch.accepted().next() {
@@ -193,7 +198,7 @@ impl QueueBackend for RedisBackend {
 
     async fn heartbeat(&self, beat: &Heartbeat) -> Result<Vec<Result<HeartbeatAnswer>>> {
         let operation = "renew leases";
-        let batch = Batch::check(operation, &beat.tokens, |_| Ok(0))?;
+        let batch = Batch::check(operation, &beat.tokens, self.payload_bytes_max(), |_| Ok(0))?;
         let mut call = self.call(&scripts::HEARTBEAT, 1_024);
         request::write_worker(&mut call, &beat.worker)?;
         call.micros(beat.lease);
@@ -204,7 +209,7 @@ impl QueueBackend for RedisBackend {
 
     async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply> {
         let operation = "settle tasks";
-        let batch = Batch::check(operation, acks, |ack| Ok(items::weigh_ack(ack)))?;
+        let batch = Batch::check(operation, acks, self.payload_bytes_max(), |ack| Ok(items::weigh_ack(ack)))?;
         let mut call = self.call(&scripts::ACK, batch.bytes());
         call.number(batch.accepted().count());
         batch.accepted().for_each(|ack| items::write_ack(&mut call, ack));

@@ -65,7 +65,11 @@ pub(crate) fn meaning_of(error: &RedisError) -> Meaning {
     let detail = error.detail().unwrap_or("");
     match code_of(error) {
         "NOAUTH" | "WRONGPASS" => broken(meaning(Refused, No, "wrong password or user; check both in the URL")),
-        "NOPERM" => meaning(Refused, No, "the user may not run this command; allow scripts, lists, sets and hashes"),
+        "NOPERM" => meaning(
+            Refused,
+            No,
+            "the user may not do this; allow it every command that is not dangerous, on the keys docket:{NAME}:*",
+        ),
         // Starting up, failing over, or busy with somebody's script: it passes.
         "LOADING" => meaning(Unavailable, Yes, "the server is loading its data"),
         "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" => meaning(Unavailable, Yes, "the server has no primary now"),

@@ -6,13 +6,16 @@ use docket_core::{Error, ErrorKind, Finding, Result, Retryable, Severity};
 use redis::{Value, cmd};
 
 use crate::connection::Connection;
+use crate::keys::Keys;
+use crate::scripts;
+use crate::wire::{Call, Fields};
 
 /// The oldest server whose blocking reads and scripts do what is needed here.
 const VERSION_MIN: (u32, u32) = (6, 2);
 
 /// Refuses a server that can lose tasks in normal running; logs what can lose them in a fault.
-pub(crate) async fn admit(connection: &Connection) -> Result<()> {
-    let findings = examine(connection).await?;
+pub(crate) async fn admit(connection: &Connection, keys: &Keys) -> Result<()> {
+    let findings = examine(connection, keys).await?;
     for finding in findings.iter().filter(|finding| finding.severity != Severity::Ok) {
         let accepted = finding.subject == POLICY && connection.server.options.accept_eviction;
         if finding.severity == Severity::Danger && !accepted {
@@ -36,21 +39,44 @@ fn refusal(finding: &Finding, address: &str) -> Error {
 }
 
 /// Asks the server about itself, and judges the answers.
-pub(crate) async fn examine(connection: &Connection) -> Result<Vec<Finding>> {
-    let operation = "look at the server";
-    let Some(text) = text_of(&connection.command(&cmd("INFO"), operation).await?) else {
-        return Err(Error::new(ErrorKind::Internal, operation, "INFO answered no text"));
+pub(crate) async fn examine(connection: &Connection, keys: &Keys) -> Result<Vec<Finding>> {
+    let mut facts = match connection.command(&cmd("INFO"), LOOK).await {
+        Ok(report) => Facts::read(&text_of(&report).unwrap_or_default()),
+        // A user may well do without: what the server would have said stays unknown.
+        Err(error) if error.kind() == ErrorKind::Refused => Facts::default(),
+        Err(error) => return Err(error),
     };
-    let mut facts = Facts::read(&text);
     for name in ["appendfsync", "save"] {
         // A managed server may keep its settings to itself: then this one stays unknown.
-        if let Ok(Value::Array(pair)) = connection.command(cmd("CONFIG").arg("GET").arg(name), operation).await
+        if let Ok(Value::Array(pair)) = connection.command(cmd("CONFIG").arg("GET").arg(name), LOOK).await
             && let Some(value) = pair.get(1).and_then(text_of)
         {
             facts.0.insert(name.to_owned(), value);
         }
     }
-    Ok(judge(&facts))
+    let mut findings = judge(&facts);
+    findings.push(permissions(denied(connection, keys).await?.as_deref()));
+    Ok(findings)
+}
+
+/// The commands that the scripts run and this user may not; `None` if the server cannot tell now.
+async fn denied(connection: &Connection, keys: &Keys) -> Result<Option<Vec<String>>> {
+    let call = Call::new(&scripts::ACCESS, keys.meta(), 0);
+    match connection.script(&call, LOOK).await {
+        Ok(answer) => {
+            let (mut commands, mut answer) = (Vec::new(), Fields::of(answer, LOOK)?);
+            while !answer.is_empty() {
+                commands.push(answer.text()?);
+            }
+            Ok(Some(commands))
+        }
+        Err(error) if error.kind() == ErrorKind::Refused => Err(error),
+        // Still loading, for one: not the time to say no.
+        Err(error) => {
+            tracing::debug!(error = ?error, "could not ask what the user may do");
+            Ok(None)
+        }
+    }
 }
 
 fn text_of(value: &Value) -> Option<String> {
@@ -79,6 +105,7 @@ impl Facts {
 
 const POLICY: &str = "maxmemory-policy";
 const ROLE: &str = "role";
+const LOOK: &str = "look at the server";
 
 /// One finding per subject, good ones too.
 fn judge(facts: &Facts) -> Vec<Finding> {
@@ -144,6 +171,9 @@ fn persistence(facts: &Facts) -> Finding {
 }
 
 fn writing(facts: &Facts) -> Finding {
+    if facts.0.is_empty() {
+        return finding(Severity::Warning, "disk", "unknown", "allow INFO, or make sure that the server can write");
+    }
     let failed = ["aof_last_write_status", "aof_last_bgrewrite_status", "rdb_last_bgsave_status"]
         .into_iter()
         .find(|name| facts.get(name) == "err");
@@ -161,12 +191,23 @@ fn role(facts: &Facts) -> Finding {
     }
 }
 
+fn permissions(denied: Option<&[String]>) -> Finding {
+    let subject = "permissions";
+    let advice = "a script that is refused a command stops half-way; allow it";
+    match denied {
+        Some([]) => finding(Severity::Ok, subject, "all that is needed", ""),
+        Some(commands) => finding(Severity::Danger, subject, format!("no {}", commands.join(", ")), advice),
+        None => finding(Severity::Warning, subject, "unknown", "look again once the server answers"),
+    }
+}
+
 fn cluster(facts: &Facts) -> Finding {
     if facts.get("cluster_enabled") == "1" {
         let advice = "a docket lives on one node, and a node that hands it over is not followed; use a single primary";
         return finding(Severity::Warning, "cluster", "on", advice);
     }
-    finding(Severity::Ok, "cluster", "off", "")
+    let found = if facts.0.is_empty() { "unknown" } else { "off" };
+    finding(Severity::Ok, "cluster", found, "")
 }
 
 #[cfg(test)]

@@ -33,23 +33,28 @@ impl Inspect for RedisBackend {
         let (now, mut indexes) = self.indexes().await?;
         indexes.retain(|index| may_hold(index, filter) && *index >= at.index);
         indexes.sort_unstable();
-        let (mut page, mut looked, mut bytes) = (Page { now, ..Page::default() }, 0, 0);
+        let (mut page, mut looked, mut bytes, mut full) = (Page { now, ..Page::default() }, 0, 0, false);
         let limit = limit.clamp(1, limits::BATCH_ITEMS_MAX);
         for index in indexes {
             if index != at.index {
                 at = Place { index, score: String::new(), member: String::new() };
             }
             loop {
-                if page.tasks.len() >= limit || looked >= limits::LIST_LOOK_MAX || bytes > BYTES_ENOUGH {
+                if full || page.tasks.len() >= limit || looked >= limits::LIST_LOOK_MAX {
                     page.next = Some(at.cursor()?);
                     return Ok(page);
                 }
-                let mut chunk = self.chunk(filter, &at, limit - page.tasks.len()).await?;
+                let room = limits::BATCH_BYTES_MAX.saturating_sub(bytes);
+                let mut chunk = self.chunk(filter, &at, limit, &page, room).await?;
                 page.tasks.append(&mut chunk.each(|list| read_view(&mut list.list()?))?);
-                looked += chunk.count::<usize>()?;
+                let here = chunk.count::<usize>()?;
+                looked += here;
                 bytes += chunk.count::<usize>()?;
-                (at.score, at.member) = (chunk.text()?, chunk.text()?);
-                if at.score.is_empty() {
+                full = chunk.flag()?;
+                if here > 0 || !full {
+                    (at.score, at.member) = (chunk.text()?, chunk.text()?);
+                }
+                if at.score.is_empty() && !full {
                     break;
                 }
             }
@@ -99,12 +104,9 @@ impl Inspect for RedisBackend {
     }
 
     async fn examine(&self) -> Result<Vec<Finding>> {
-        examine::examine(&self.commands).await
+        examine::examine(&self.commands, &self.keys).await
     }
 }
-
-/// Bytes of args after which a page takes no further chunk.
-const BYTES_ENOUGH: usize = limits::BATCH_BYTES_MAX - limits::PAYLOAD_BYTES_MAX;
 
 impl RedisBackend {
     /// The store's time, and the indexes that are not empty, in no order.
@@ -113,10 +115,11 @@ impl RedisBackend {
         Ok((found.timestamp()?, found.each(Fields::text)?))
     }
 
-    async fn chunk(&self, filter: &ListFilter, at: &Place, limit: usize) -> Result<Fields> {
+    async fn chunk(&self, filter: &ListFilter, at: &Place, limit: usize, page: &Page, room: usize) -> Result<Fields> {
         let mut call = self.call(&scripts::LIST, 0);
         call.text(&at.index).text(&at.score).text(&at.member);
-        call.number(LOOK_CHUNK).number(limit).number(limits::BATCH_BYTES_MAX);
+        call.number(LOOK_CHUNK).number(limit - page.tasks.len()).number(room);
+        call.number(i32::from(page.tasks.is_empty()));
         call.text(filter.state.map_or("", State::as_str));
         call.text(filter.name.as_ref().map_or("", Name::as_str));
         call.text(filter.queue.as_ref().map_or("", Queue::as_str));

@@ -20,7 +20,12 @@ pub(crate) struct Batch<'a, T> {
 impl<'a, T> Batch<'a, T> {
     /// Checks each item, and how many bytes of payload `weigh` says it has; the batch as a whole must keep within its
     /// limits too.
-    pub(crate) fn check(operation: &'static str, items: &'a [T], weigh: impl Fn(&T) -> Result<usize>) -> Result<Self> {
+    pub(crate) fn check(
+        operation: &'static str,
+        items: &'a [T],
+        payload_bytes_max: usize,
+        weigh: impl Fn(&T) -> Result<usize>,
+    ) -> Result<Self> {
         let too_large = |message| Error::new(ErrorKind::TooLarge, operation, message);
         if items.len() > limits::BATCH_ITEMS_MAX {
             let message = format!("{} items; one batch may have {}", items.len(), limits::BATCH_ITEMS_MAX);
@@ -30,10 +35,10 @@ impl<'a, T> Batch<'a, T> {
         let mut refused = Vec::with_capacity(items.len());
         for item in items {
             refused.push(match weigh(item) {
-                Ok(weight) if weight > limits::PAYLOAD_BYTES_MAX => {
-                    let message = format!("a payload of {weight} bytes; {} are allowed", limits::PAYLOAD_BYTES_MAX);
-                    Some(too_large(message))
-                }
+                Ok(weight) if weight > payload_bytes_max => Some(too_large(format!(
+                    "a payload of {weight} bytes, and payload_bytes_max is {payload_bytes_max}; raise it where the \
+                     docket is opened, or keep the data elsewhere and pass its address"
+                ))),
                 Ok(weight) => {
                     bytes += weight;
                     None
@@ -214,7 +219,7 @@ mod tests {
     #[test]
     fn one_item_beyond_a_limit_is_refused_alone() {
         let items = [1, limits::PAYLOAD_BYTES_MAX + 1, 2];
-        let batch = Batch::check("add tasks", &items, |bytes| Ok(*bytes)).unwrap();
+        let batch = Batch::check("add tasks", &items, limits::PAYLOAD_BYTES_MAX, |bytes| Ok(*bytes)).unwrap();
         assert_eq!(batch.accepted().copied().collect::<Vec<_>>(), [1, 2]);
         let answers = batch.answers(|item| Ok(Ok(*item))).unwrap();
         assert_eq!(answers[1].as_ref().unwrap_err().kind(), ErrorKind::TooLarge);
@@ -224,9 +229,10 @@ mod tests {
     #[test]
     fn a_batch_beyond_its_limits_is_refused_whole() {
         let many = vec![0; limits::BATCH_ITEMS_MAX + 1];
-        assert_eq!(Batch::check("x", &many, |_| Ok(0)).unwrap_err().kind(), ErrorKind::TooLarge);
+        assert_eq!(Batch::check("x", &many, 1, |_| Ok(0)).unwrap_err().kind(), ErrorKind::TooLarge);
         let heavy = [limits::PAYLOAD_BYTES_MAX; 9];
-        assert_eq!(Batch::check("x", &heavy, |bytes| Ok(*bytes)).unwrap_err().kind(), ErrorKind::TooLarge);
+        let error = Batch::check("x", &heavy, limits::PAYLOAD_BYTES_MAX, |bytes| Ok(*bytes)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge);
     }
 
     #[test]

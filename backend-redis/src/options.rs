@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use docket_core::{Error, Result, limits};
+
 /// Settings of a [`crate::RedisBackend`]; the default suits production.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Options {
@@ -12,10 +14,30 @@ pub struct Options {
     pub response: Duration,
     /// Start even though the server may evict tasks. For managed servers whose settings one cannot change.
     pub accept_eviction: bool,
+    /// Bytes of one task's args, and of its result, at most: 1 to [`limits::BATCH_BYTES_MAX`], so that a batch can hold
+    /// one. Default [`limits::PAYLOAD_BYTES_MAX`]. While the server works on a large one, other callers wait.
+    pub payload_bytes_max: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { connect: Duration::from_secs(2), response: Duration::from_secs(2), accept_eviction: false }
+        Self {
+            connect: Duration::from_secs(2),
+            response: Duration::from_secs(2),
+            accept_eviction: false,
+            payload_bytes_max: limits::PAYLOAD_BYTES_MAX,
+        }
+    }
+}
+
+impl Options {
+    /// Refuses what could not be kept.
+    pub(crate) fn check(&self) -> Result<()> {
+        if (1..=limits::BATCH_BYTES_MAX).contains(&self.payload_bytes_max) {
+            return Ok(());
+        }
+        let why =
+            format!("payload_bytes_max is {}; it must be 1 to {}", self.payload_bytes_max, limits::BATCH_BYTES_MAX);
+        Err(Error::config("open the docket", why))
     }
 }

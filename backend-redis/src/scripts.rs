@@ -10,6 +10,7 @@ const INDEX: &str = include_str!("../scripts/index.lua");
 const WAITERS: &str = include_str!("../scripts/waiters.lua");
 const LIFE: &str = include_str!("../scripts/life.lua");
 const REQUEST: &str = include_str!("../scripts/request.lua");
+const EARLIEST: &str = include_str!("../scripts/earliest.lua");
 const TAKE: &str = include_str!("../scripts/take.lua");
 const SHOW: &str = include_str!("../scripts/show.lua");
 
@@ -32,7 +33,7 @@ script!(
 );
 script!(
     /// Takes tasks.
-    LEASE, "lease.lua", INDEX, WAITERS, LIFE, REQUEST, TAKE
+    LEASE, "lease.lua", INDEX, WAITERS, LIFE, REQUEST, EARLIEST, TAKE
 );
 script!(
     /// Extends leases.
@@ -40,7 +41,7 @@ script!(
 );
 script!(
     /// Settles leases, then takes tasks.
-    ACK, "ack.lua", INDEX, WAITERS, LIFE, REQUEST, TAKE
+    ACK, "ack.lua", INDEX, WAITERS, LIFE, REQUEST, EARLIEST, TAKE
 );
 script!(
     /// Ends a task, or marks it.
@@ -90,6 +91,8 @@ script!(
     /// Compares records with indexes.
     AUDIT, "audit.lua", INDEX
 );
+/// Asks what the user may do. Alone, since the prelude runs commands.
+pub(crate) static ACCESS: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("../scripts/access.lua")));
 #[cfg(feature = "testing")]
 script!(
     /// Sets the docket's clock.

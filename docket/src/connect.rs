@@ -107,7 +107,7 @@ impl Connect {
         // A new backend is one arm here and one in `address`.
         let store = match backend_of(&self.url)? {
             Backend::Memory => memory(&self.url, name, self.payload_bytes_max)?,
-            Backend::Redis => redis(&self.url, name, self.admit).await?,
+            Backend::Redis => redis(&self.url, name, self.admit, self.payload_bytes_max).await?,
         };
         let client = Client::new(store).with_payload_bytes_max(self.payload_bytes_max);
         Ok(Docket::new(match self.patience {
@@ -134,10 +134,9 @@ impl IntoFuture for Connect {
 }
 
 #[cfg(feature = "memory")]
-#[expect(clippy::unnecessary_wraps, reason = "the same shape as without the feature")]
 fn memory(_url: &str, name: DocketName, payload_bytes_max: usize) -> Result<Arc<dyn Store>> {
     let options = docket_memory::Options { payload_bytes_max, ..docket_memory::Options::default() };
-    Ok(Arc::new(docket_memory::MemoryBackend::with_options(name, options)))
+    Ok(Arc::new(docket_memory::MemoryBackend::with_options(name, options)?))
 }
 
 #[cfg(not(feature = "memory"))]
@@ -146,9 +145,9 @@ fn memory(url: &str, _name: DocketName, _payload_bytes_max: usize) -> Result<Arc
 }
 
 #[cfg(feature = "redis")]
-async fn redis(url: &str, name: DocketName, admit: Admit) -> Result<Arc<dyn Store>> {
+async fn redis(url: &str, name: DocketName, admit: Admit, payload_bytes_max: usize) -> Result<Arc<dyn Store>> {
     use docket_redis::{Options, RedisBackend};
-    let options = Options { accept_eviction: admit != Admit::Safe, ..Options::default() };
+    let options = Options { accept_eviction: admit != Admit::Safe, payload_bytes_max, ..Options::default() };
     let backend = match admit {
         Admit::Safe | Admit::Evicting => RedisBackend::connect(url, name, options).await?,
         Admit::Any => RedisBackend::open(url, name, options)?,
@@ -157,7 +156,12 @@ async fn redis(url: &str, name: DocketName, admit: Admit) -> Result<Arc<dyn Stor
 }
 
 #[cfg(not(feature = "redis"))]
-fn redis(url: &str, _name: DocketName, _admit: Admit) -> std::future::Ready<Result<Arc<dyn Store>>> {
+fn redis(
+    url: &str,
+    _name: DocketName,
+    _admit: Admit,
+    _payload_bytes_max: usize,
+) -> std::future::Ready<Result<Arc<dyn Store>>> {
     std::future::ready(Err(crate::address::refuse(url, "this build lacks the feature `redis` of docket-queue")))
 }
 

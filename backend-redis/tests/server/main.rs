@@ -1,6 +1,7 @@
-//! What is particular to Redis, on a real server: the look at the start, faults of the server, the cost of a wait. What
-//! every backend must do is in `conformance-tests`.
+//! What is particular to Redis, on a real server: the look at the start, faults of the server, the cost of a wait, what
+//! one script may hold. What every backend must do is in `conformance-tests`.
 
+mod bounds;
 mod cost;
 mod faults;
 mod proxy;

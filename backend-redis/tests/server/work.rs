@@ -73,6 +73,10 @@ pub(crate) fn keys(reply: &LeaseReply) -> Vec<&str> {
 }
 
 pub(crate) fn completed(lease: &Lease) -> Ack {
-    let outcome = Outcome::Completed(None);
+    completed_with(lease, None)
+}
+
+pub(crate) fn completed_with(lease: &Lease, result: Option<Payload>) -> Ack {
+    let outcome = Outcome::Completed(result);
     Ack { token: lease.token.clone(), outcome, attempts_max: 1, retention: limits::RETENTION }
 }

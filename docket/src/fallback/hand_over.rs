@@ -240,7 +240,8 @@ mod tests {
     async fn what_the_store_refuses_runs_here_and_is_not_offered_again() {
         let local = local();
         let strict =
-            MemoryBackend::with_options(DocketName::default(), Options { payload_bytes_max: 1, ..Options::default() });
+            MemoryBackend::with_options(DocketName::default(), Options { payload_bytes_max: 1, ..Options::default() })
+                .unwrap();
         let refused = task("quick");
         take(&local, &refused).await;
         assert!(is_back(&local, &strict).await);

@@ -1,0 +1,19 @@
+-- Transition: none. Asks which commands of the scripts this user may not run; a server before Redis 7 cannot tell.
+-- Keys: meta. Args: none.
+-- Result: the commands, each once.
+-- Order matters: nothing else comes before, so that the answer does not depend on what may be run.
+local META = KEYS[1]
+local denied = {}
+if not redis.acl_check_cmd then return denied end
+local needed = {
+  'BLPOP K 1', 'DEL K', 'EXISTS K', 'GET K', 'HDEL K f', 'HGET K f', 'HGETALL K', 'HINCRBY K f 1', 'HMGET K f',
+  'HSET K f v', 'MGET K', 'PEXPIRE K 1', 'RPUSH K v', 'SADD K m', 'SET K v', 'SMEMBERS K', 'SRANDMEMBER K', 'SREM K m',
+  'TIME', 'UNLINK K', 'ZADD K 1 m', 'ZCARD K', 'ZCOUNT K 0 1', 'ZRANGE K 0 1', 'ZRANGEBYSCORE K 0 1', 'ZREM K m',
+  'ZSCORE K m', 'SISMEMBER K m',
+}
+for _, line in ipairs(needed) do
+  local words = {}
+  for word in string.gmatch(line, '%S+') do words[#words + 1] = word == 'K' and META or word end
+  if not redis.acl_check_cmd(unpack(words)) then denied[#denied + 1] = words[1] end
+end
+return denied

@@ -1,0 +1,57 @@
+-- The earliest entries of several indexes together.
+
+local PAGE_MAX = 100 -- entries read of one index at once
+
+local function earlier(a, b)
+  if a.score ~= b.score then return a.score < b.score end
+  return a.member < b.member
+end
+
+-- Sinks the head at `i` to its place in a heap, the earliest on top.
+local function sink(heads, i)
+  local head, count = heads[i], #heads
+  while 2 * i <= count do
+    local child = 2 * i
+    if child < count and earlier(heads[child + 1], heads[child]) then child = child + 1 end
+    if not earlier(heads[child], head) then break end
+    heads[i] = heads[child]
+    i = child
+  end
+  heads[i] = head
+end
+
+-- Goes on to the next visible entry of an index; answers whether there is one.
+local function step(head)
+  if head.i > #head.page then
+    if head.ended then return false end
+    head.page = call('ZRANGEBYSCORE', P .. head.index, '-inf', whole(now), 'WITHSCORES', 'LIMIT', head.offset, head.size)
+    head.offset, head.i, head.ended = head.offset + head.size, 1, #head.page < 2 * head.size
+    head.size = math.min(2 * head.size, PAGE_MAX)
+    if #head.page == 0 then return false end
+  end
+  head.member, head.score = head.page[head.i], tonumber(head.page[head.i + 1])
+  head.i = head.i + 2
+  return true
+end
+
+-- The first `limit` visible entries of `indexes`, earliest first, then in order of adding.
+local function earliest(indexes, limit)
+  local heads, found = {}, {}
+  -- A few of each of many, many of a few.
+  local size = math.max(1, math.min(limit, PAGE_MAX, math.ceil(2 * limit / math.max(#indexes, 1))))
+  for _, from in ipairs(indexes) do
+    local head = { index = from.index, kind = from.kind, page = {}, i = 1, offset = 0, size = size }
+    if step(head) then heads[#heads + 1] = head end
+  end
+  for i = math.floor(#heads / 2), 1, -1 do sink(heads, i) end
+  while #found < limit and #heads > 0 do
+    local head = heads[1]
+    found[#found + 1] = { index = head.index, kind = head.kind, member = head.member, score = head.score }
+    if not step(head) then
+      heads[1] = heads[#heads]
+      heads[#heads] = nil
+    end
+    if #heads > 0 then sink(heads, 1) end
+  end
+  return found
+end

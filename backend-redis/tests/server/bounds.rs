@@ -1,0 +1,135 @@
+//! What one script may hold and bring, however large or many the records are.
+
+use std::time::{Duration, Instant};
+
+use docket_core::{
+    Ack, ErrorKind, Inspect, ListFilter, Name, Names, NewTask, Payload, QueueBackend, Result, WorkerRecord, limits,
+};
+use docket_redis::{Options, RedisBackend};
+
+use crate::server::Server;
+use crate::work::{DOCKET, add, ask, completed, completed_with, connect, docket, key, take, task};
+
+const MIB: usize = 1 << 20;
+
+fn payload(bytes: usize) -> Payload {
+    Payload::new(vec![b'0'; bytes])
+}
+
+fn open(server: &Server, payload_bytes_max: usize) -> Result<RedisBackend> {
+    RedisBackend::open(&server.url(), docket(), Options { payload_bytes_max, ..Options::default() })
+}
+
+async fn number_of(server: &Server, field: &str) -> u64 {
+    let report: String = server.tell("INFO memory").await;
+    let line = report.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    line.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{field} is reported"))
+}
+
+#[tokio::test]
+async fn the_limit_of_a_payload_can_be_raised_as_far_as_a_batch_goes() {
+    let server = Server::start(&[]).await;
+    let large = |bytes| NewTask { args: payload(bytes), ..task("large") };
+    let refused = add(&connect(&server).await, large(MIB + 1)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::TooLarge);
+    assert!(refused.to_string().contains("payload_bytes_max is 1048576; raise it"), "{refused}");
+    let store = open(&server, limits::BATCH_BYTES_MAX).unwrap();
+    add(&store, large(limits::BATCH_BYTES_MAX)).await.unwrap();
+    let lease = take(&store).await.unwrap().leases.remove(0);
+    assert_eq!(lease.args.len(), limits::BATCH_BYTES_MAX);
+    let ack = completed_with(&lease, Some(payload(2 * MIB)));
+    assert!(store.ack(&[ack], None).await.unwrap().answers[0].is_ok());
+    for bytes in [0, limits::BATCH_BYTES_MAX + 1] {
+        let error = open(&server, bytes).unwrap_err();
+        assert!(error.kind() == ErrorKind::Config && error.to_string().contains("payload_bytes_max"), "{error}");
+    }
+}
+
+/// Completes so many tasks, each with a result of a mebibyte.
+async fn finish_large(store: &RedisBackend, count: usize, retention: Duration) {
+    for n in 0..count {
+        add(store, task(&format!("{n}"))).await.unwrap();
+        let lease = take(store).await.unwrap().leases.remove(0);
+        let ack = Ack { retention, ..completed_with(&lease, Some(payload(MIB))) };
+        store.ack(&[ack], None).await.unwrap();
+    }
+}
+
+/// What a script leaves to be collected tells how much it held.
+#[tokio::test]
+async fn a_look_at_many_large_records_holds_few_of_them() {
+    let server = Server::start(&["--appendonly", "no"]).await;
+    let store = connect(&server).await;
+    finish_large(&store, 90, Duration::from_mins(1)).await;
+    let filter = ListFilter { name: Some(Name::new("another").unwrap()), ..ListFilter::default() };
+    assert!(store.list(&filter, None, 100).await.unwrap().tasks.is_empty());
+    let held = number_of(&server, "used_memory_lua").await;
+    assert!(held < 60 * MIB as u64, "{held} bytes");
+}
+
+#[tokio::test]
+async fn a_page_brings_no_more_bytes_than_a_batch_results_included() {
+    let server = Server::start(&["--appendonly", "no"]).await;
+    let store = connect(&server).await;
+    finish_large(&store, 20, Duration::from_mins(1)).await;
+    let (mut cursor, mut found) = (None, 0);
+    loop {
+        let page = store.list(&ListFilter::default(), cursor.as_ref(), 100).await.unwrap();
+        let bytes: usize = page.tasks.iter().map(|task| task.result.as_ref().map_or(0, Payload::len)).sum();
+        assert!(bytes <= limits::BATCH_BYTES_MAX, "{bytes} bytes");
+        found += page.tasks.len();
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found, 20);
+}
+
+/// A request is remembered for minutes; the keys it took, only as long as one of them is not settled.
+#[tokio::test]
+async fn what_is_remembered_of_a_busy_worker_is_small() {
+    let server = Server::start(&["--appendonly", "no"]).await;
+    let store = connect(&server).await;
+    let long = "k".repeat(400);
+    for round in 0..20 {
+        let tasks: Vec<_> =
+            (0..100).map(|n| NewTask { key: key(&format!("{long}{round}.{n}")), ..task("x") }).collect();
+        store.add(&tasks).await.unwrap();
+        let request = docket_core::LeaseRequest { count: 100, ..ask("worker", Duration::ZERO) };
+        let leases = store.lease(&request).await.unwrap().leases;
+        assert_eq!(leases.len(), 100);
+        let (first, rest) = leases.split_at(99);
+        store.ack(&first.iter().map(completed).collect::<Vec<_>>(), None).await.unwrap();
+        let again = store.lease(&request).await.unwrap().leases;
+        assert_eq!(again.len(), 1, "what it still holds comes again");
+        store.ack(&[completed(&rest[0])], None).await.unwrap();
+        assert!(store.lease(&request).await.unwrap().leases.is_empty(), "it was answered before");
+    }
+    let mut bytes = 0;
+    for hash in ["requests", "requests_held"] {
+        let used: Option<u64> = server.tell(&format!("MEMORY USAGE docket:{{{DOCKET}}}:{hash} SAMPLES 0")).await;
+        bytes += used.unwrap_or(0);
+    }
+    assert!(bytes < 20 * 500, "{bytes} bytes for 20 requests of 100 keys");
+    assert_eq!(store.audit().await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn many_lanes_do_not_hold_up_the_server() {
+    let server = Server::start(&["--appendonly", "no"]).await;
+    let store = connect(&server).await;
+    for chunk in (0..50_000).collect::<Vec<_>>().chunks(1_000) {
+        let named = |n: &u32| NewTask { name: Name::new(format!("n{}", n % 5_000)).unwrap(), ..task(&format!("{n}")) };
+        store.add(&chunk.iter().map(named).collect::<Vec<_>>()).await.unwrap();
+    }
+    let worker = WorkerRecord { names: Vec::new(), ..ask("worker", Duration::ZERO).worker };
+    let names = Names::Any { crashes_max: 5 };
+    let request = docket_core::LeaseRequest { names, worker, count: 1_000, ..ask("worker", Duration::ZERO) };
+    let start = Instant::now();
+    let leases = store.lease(&request).await.unwrap().leases;
+    assert_eq!(leases.len(), 1_000);
+    assert!(leases.windows(2).all(|two| two[0].due_at <= two[1].due_at), "earliest first");
+    let elapsed = start.elapsed();
+    assert!(elapsed < Duration::from_millis(700), "{elapsed:?}");
+}
