@@ -28,7 +28,7 @@ impl Stage {
 
     /// On a Redis of its own.
     pub(crate) async fn redis() -> Outcome<Self> {
-        let server = RedisServer::start().await;
+        let server = RedisServer::start_with(&["--appendfsync", "everysec"]).await;
         let store = open(&server.url(), DocketName::default()).await?;
         Ok(Self::on("redis", store, Some(server)))
     }

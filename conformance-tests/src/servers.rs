@@ -49,7 +49,7 @@ static POSTGRES: OnceCell<Found> = OnceCell::const_new();
 pub async fn redis_url() -> String {
     let find = async || match elsewhere(&kind::REDIS).await {
         Some(found) => found,
-        None => Found::Redis(RedisServer::start().await),
+        None => Found::Redis(RedisServer::start_with(&["--appendfsync", "everysec"]).await),
     };
     REDIS.get_or_init(find).await.url()
 }

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Redis, free_port};
+use common::Redis;
 use docket::{Context, Docket, Failure, Policy, Queue, Registry, Task};
 use serde_json::Value;
 
@@ -346,9 +346,11 @@ fn a_server_that_evicts_is_refused_unless_told_otherwise() {
 
 #[test]
 fn a_store_that_is_away_is_exit_code_3_in_time() {
-    // One nobody listens on, and one that accepts and never answers its handshake.
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    for port in [free_port(), silent.local_addr().unwrap().port()] {
+    // One nobody listens on any more, and one that accepts and never answers its handshake.
+    let [gone, silent] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let ports = [&gone, &silent].map(|listener| listener.local_addr().unwrap().port());
+    drop(gone);
+    for port in ports {
         let shell = Shell::at(format!("redis://joe:secret@127.0.0.1:{port}"));
         for arguments in [&["add", "trace", "{}"][..], &["stats"], &["worker", "--until-finished"], &["doctor"]] {
             let started = Instant::now();

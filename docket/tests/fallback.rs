@@ -119,8 +119,8 @@ async fn until<F: Future<Output = bool>>(what: &str, mut done: impl FnMut() -> F
 
 #[tokio::test]
 async fn a_task_runs_here_under_its_own_policy_while_the_store_is_away() {
-    let mut scene = scene(Duration::from_secs(3)).await;
-    scene.redis.kill();
+    let scene = scene(Duration::from_secs(3)).await;
+    scene.redis.kill9();
     let started = Instant::now();
     let receipt = scene.docket.client().add(Stubborn { runs: 3 }).key("k").await.unwrap();
     assert_eq!((receipt.key.as_str(), receipt.answer), ("k", Answer::AddedLocally));
@@ -142,12 +142,12 @@ async fn while_the_store_answers_nothing_falls_back() {
 
 #[tokio::test]
 async fn what_has_not_started_is_handed_over_with_its_key_and_add_id() {
-    let mut scene = scene(Duration::from_secs(3)).await;
-    scene.redis.kill();
+    let scene = scene(Duration::from_secs(3)).await;
+    scene.redis.kill9();
     let id = AddId::unique();
     let add = scene.docket.client().add(Stubborn { runs: 1 }).key("k").after(Duration::from_secs(50)).add_id(id);
     assert_eq!(add.await.unwrap().answer, Answer::AddedLocally);
-    scene.redis.restart();
+    scene.redis.restart().await;
     let key = docket::Key::new("k").unwrap();
     until("the hand-over", async || scene.docket.store().get(&key).await.is_ok_and(|task| task.is_some())).await;
     let task = scene.docket.store().get(&key).await.unwrap().unwrap();
@@ -162,8 +162,8 @@ async fn what_has_not_started_is_handed_over_with_its_key_and_add_id() {
 
 #[tokio::test]
 async fn for_what_this_process_cannot_run_soon_the_caller_gets_the_error() {
-    let mut scene = scene(Duration::from_secs(3)).await;
-    scene.redis.kill();
+    let scene = scene(Duration::from_secs(3)).await;
+    scene.redis.kill9();
     let client = scene.docket.client();
     let stranger = client.add(Stranger {}).await.unwrap_err();
     let later = client.add(Stubborn { runs: 1 }).after(Duration::from_secs(61)).await.unwrap_err();
@@ -176,8 +176,8 @@ async fn for_what_this_process_cannot_run_soon_the_caller_gets_the_error() {
 
 #[tokio::test]
 async fn shutdown_ends_within_the_grace_and_names_what_is_left() {
-    let mut scene = scene(Duration::from_millis(500)).await;
-    scene.redis.kill();
+    let scene = scene(Duration::from_millis(500)).await;
+    scene.redis.kill9();
     for key in ["one", "two"] {
         let add = scene.docket.client().add(Stubborn { runs: 1 }).key(key).after(Duration::from_secs(50));
         assert_eq!(add.await.unwrap().answer, Answer::AddedLocally);

@@ -51,16 +51,16 @@ async fn forgotten_scripts_are_loaded_again() {
 
 #[tokio::test]
 async fn a_killed_server_loses_nothing_and_waiters_come_back() {
-    let mut server = Server::start(&[]).await;
+    let server = Server::start(&[]).await;
     let store = Arc::new(connect(&server).await);
     let waiting = worker(&store);
     parked(&server).await;
-    server.kill();
+    server.kill9();
     assert_eq!(add(&*store, task("away")).await.unwrap_err().kind(), ErrorKind::Unavailable);
     server.restart().await;
     add(&*store, task("back")).await.expect("the first call after the restart is served");
     assert_eq!(waiting.await.unwrap().0, ["back"]);
-    server.kill();
+    server.kill9();
     server.restart().await;
     assert_eq!(store.get(&key("back")).await.unwrap().unwrap().state, State::Running);
     assert_eq!(store.audit().await.unwrap(), Vec::<String>::new());
@@ -98,14 +98,14 @@ async fn a_silent_server_costs_an_error_in_time() {
     let server = Server::start(&[]).await;
     let store = connect(&server).await;
     add(&store, task("a")).await.unwrap();
-    server.signal("-STOP");
+    server.pause();
     for _ in 0..2 {
         let start = Instant::now();
         let error = take(&store).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
         assert!(start.elapsed() < IN_TIME, "after {:?}", start.elapsed());
     }
-    server.signal("-CONT");
+    server.resume();
     // The two calls were lost replies: one of them may have taken the task when the server came to it.
     let found = take(&store).await.expect("the server is back");
     let state = store.get(&key("a")).await.unwrap().unwrap().state;

@@ -94,8 +94,8 @@ async fn a_database_that_is_not_there_is_said() {
 
 #[tokio::test]
 async fn a_service_starts_while_the_server_is_away() {
-    let mut server = Server::start(&[]).await;
-    server.kill();
+    let server = Server::start(&[]).await;
+    server.kill9();
     let store = RedisBackend::open(&server.url(), docket(), Options::default()).expect("a good URL");
     assert_eq!(add(&store, task("a")).await.unwrap_err().kind(), ErrorKind::Unavailable);
     server.restart().await;

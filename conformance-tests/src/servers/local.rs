@@ -1,13 +1,15 @@
 //! The `redis-server` binary of this machine, on a free port, in a directory of its own.
 
+use std::ffi::OsStr;
 use std::fmt;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout};
 
 use super::free_port;
@@ -18,16 +20,19 @@ use super::kind::REDIS;
 const START_MAX: Duration = Duration::from_secs(20);
 /// Ports tried before giving up: another process may take a free one first.
 const TRIES_MAX: usize = 5;
+/// How long one look at it may take.
+const LOOK_MAX: Duration = Duration::from_millis(500);
 
 /// Owns the server and obeys one word per line. It ends, and takes the server and its directory along, at the end of its
 /// input: that is when the test process ends, however it does.
 const KEEPER: &str = r#"
 dir=$1 port=$2 pid=
+shift 2
 while read -r word; do
   case $word in
     start)
-      redis-server --port "$port" --bind 127.0.0.1 --dir "$dir" --save '' --appendonly yes --appendfsync everysec \
-        --maxmemory-policy noeviction --loglevel warning >>"$dir/log" 2>&1 &
+      redis-server --port "$port" --bind 127.0.0.1 --unixsocket "$dir/socket" --dir "$dir" --save '' --appendonly yes \
+        --appendfsync always --maxmemory-policy noeviction --loglevel warning "$@" >>"$dir/log" 2>&1 &
       pid=$! ;;
     kill) kill -KILL "$pid"; wait "$pid"; pid= ;;
     pause) kill -STOP "$pid" ;;
@@ -59,9 +64,18 @@ impl RedisServer {
     ///
     /// When there is no `redis-server` on this machine, or it does not start.
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with further settings, in the words of the server's command line, e.g. `["--requirepass", "secret"]`.
+    ///
+    /// # Panics
+    ///
+    /// As [`RedisServer::start`].
+    pub async fn start_with(settings: &[&str]) -> Self {
         assert!(is_installed(), "{}", REDIS.three_ways());
         for _ in 0..TRIES_MAX {
-            let server = Self::on(free_port());
+            let server = Self::on(free_port(), settings);
             if server.launch().await {
                 return server;
             }
@@ -69,9 +83,12 @@ impl RedisServer {
         panic!("redis-server did not start on any of {TRIES_MAX} free ports");
     }
 
-    fn on(port: u16) -> Self {
+    fn on(port: u16, settings: &[&str]) -> Self {
         let directory = tempfile::Builder::new().prefix("docket-redis-").tempdir().expect("a directory can be made");
-        let keeper = Keeper::new(KEEPER, &[directory.path().as_os_str(), port.to_string().as_ref()]);
+        let port_text = port.to_string();
+        let mut arguments: Vec<&OsStr> = vec![directory.path().as_os_str(), port_text.as_ref()];
+        arguments.extend(settings.iter().map(OsStr::new));
+        let keeper = Keeper::new(KEEPER, &arguments);
         Self { port, keeper: Mutex::new(keeper), directory }
     }
 
@@ -83,6 +100,11 @@ impl RedisServer {
     /// Its port on 127.0.0.1; the same after a restart.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Where it listens beside its port.
+    pub fn socket(&self) -> PathBuf {
+        self.directory.path().join("socket")
     }
 
     /// Kills it as a power cut of the process would (SIGKILL). Returns when it is gone.
@@ -111,9 +133,9 @@ impl RedisServer {
 
     /// Starts the process; false when the port was taken in the meantime, or it never answers.
     async fn launch(&self) -> bool {
-        let pid = self.tell("start");
+        self.tell("start");
         let answered = timeout(START_MAX, async {
-            while !answers_as(self.port, &pid).await {
+            while !self.answers().await {
                 if self.log().contains("Failed listening on port") {
                     return false;
                 }
@@ -124,9 +146,23 @@ impl RedisServer {
         answered.await.unwrap_or(false)
     }
 
-    /// Tells the keeper a word; answers the server's process id.
-    fn tell(&self, word: &str) -> String {
-        self.keeper.lock().expect("no keeper panics").tell(word)
+    /// Whether it answers, its data loaded. Asked over its socket: another that was quicker to take the port has none in
+    /// this directory, and a server that did not get its port makes none.
+    async fn answers(&self) -> bool {
+        let ask = async {
+            let mut stream = UnixStream::connect(self.socket()).await?;
+            stream.write_all(b"PING\r\nQUIT\r\n").await?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await?;
+            std::io::Result::Ok(answer)
+        };
+        let answer = timeout(LOOK_MAX, ask).await;
+        // One with a password asks for it.
+        matches!(answer, Ok(Ok(answer)) if answer.starts_with("+PONG") || answer.starts_with("-NOAUTH"))
+    }
+
+    fn tell(&self, word: &str) {
+        self.keeper.lock().expect("no keeper panics").tell(word);
     }
 
     fn log(&self) -> String {
@@ -139,35 +175,20 @@ fn is_installed() -> bool {
     version.is_ok_and(|status| status.success())
 }
 
-/// Whether the process `pid` is the Redis that answers on `port`, its data loaded. The pid tells it from another server
-/// that was quicker to take the port.
-async fn answers_as(port: u16, pid: &str) -> bool {
-    let ask = async {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-        stream.write_all(b"PING\r\nINFO server\r\nQUIT\r\n").await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        std::io::Result::Ok(answer)
-    };
-    let answer = timeout(Duration::from_millis(500), ask).await;
-    answer.is_ok_and(|answer| {
-        answer.is_ok_and(|text| text.starts_with("+PONG") && text.contains(&format!("process_id:{pid}\r")))
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpStream;
+
     use super::*;
 
     #[tokio::test]
     async fn a_server_comes_and_goes_as_told() {
         let server = RedisServer::start().await;
-        let pid = server.tell("resume");
-        assert!(answers_as(server.port(), &pid).await);
+        assert!(server.answers().await);
         server.pause();
-        assert!(!answers_as(server.port(), &pid).await, "a stopped server does not answer");
+        assert!(!server.answers().await, "a stopped server does not answer");
         server.resume();
-        assert!(answers_as(server.port(), &pid).await);
+        assert!(server.answers().await);
         server.kill9();
         assert!(TcpStream::connect(("127.0.0.1", server.port())).await.is_err(), "a dead one refuses");
         server.restart().await;
