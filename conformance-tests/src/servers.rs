@@ -90,3 +90,49 @@ fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
     listener.local_addr().expect("a bound socket has an address").port()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::Command;
+    use std::time::{Duration, Instant};
+
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    /// Set for the process that dies.
+    const DIES: &str = "DOCKET_TEST_DIES";
+    /// How long its servers may take to follow it.
+    const GONE_MAX: Duration = Duration::from_secs(20);
+
+    /// In a container or not. The process is this same test, run again.
+    #[tokio::test]
+    async fn servers_go_with_a_process_that_dies() {
+        if setting(DIES).is_some() {
+            println!("\n{}\n{}", redis_url().await, postgres_url().await);
+            std::process::abort();
+        }
+        let mut again = Command::new(env::current_exe().unwrap());
+        again.args(["--exact", "servers::tests::servers_go_with_a_process_that_dies", "--nocapture"]).env(DIES, "yes");
+        again.env_remove(kind::REDIS.url_variable).env_remove(kind::POSTGRES.url_variable);
+        let output = again.output().unwrap();
+        assert!(output.status.signal().is_some(), "{output:?}");
+        let said = String::from_utf8(output.stdout).unwrap();
+        let urls: Vec<&str> = said.lines().filter(|line| line.contains("://")).collect();
+        assert_eq!(urls.len(), 2, "{said}");
+        for url in urls {
+            until_refused(url).await;
+        }
+    }
+
+    async fn until_refused(url: &str) {
+        let address = url.split(['/', '@']).rfind(|part| part.contains(':')).unwrap();
+        let end = Instant::now() + GONE_MAX;
+        while !TcpStream::connect(address).await.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused) {
+            assert!(Instant::now() < end, "{url} is still there");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}

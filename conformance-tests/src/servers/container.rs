@@ -20,6 +20,9 @@ const PULL_MAX: Duration = Duration::from_mins(1);
 const START_MAX: Duration = Duration::from_secs(30);
 /// Seconds after which a server ends by itself, should nobody be left to remove its container.
 const LIFE_MAX_SECONDS: &str = "1800";
+/// Where an engine on this machine may publish its ports, when the library takes this machine for a container of that
+/// engine, and names a host that it could be reached at from there.
+const LOOPBACK: &str = "127.0.0.1";
 /// On every container of ours, so that what is left of them can be looked for.
 const LABEL: &str = "docket.test";
 
@@ -49,10 +52,11 @@ impl Server {
         // Order matters: there is no moment at which a container is there and its keeper is not.
         let keeper = Keeper::new(KEEPER, &[OsStr::new(&name)]);
         let container = request(kind, image).with_container_name(name).start().await?;
-        let (host, port) = (container.get_host().await?.to_string(), container.get_host_port_ipv4(kind.port).await?);
-        let served = timeout(START_MAX, serves(kind, &host, port)).await;
-        served.map_err(|_| TestcontainersError::other(format!("no answer within {START_MAX:?}")))?;
-        Ok(Self { url: (kind.url)(&host, port), _container: container, _keeper: keeper })
+        let host = container.get_host().await?.to_string();
+        let port = container.get_host_port_ipv4(kind.port).await?;
+        let served = timeout(START_MAX, serves(kind, [&host, LOOPBACK], port)).await;
+        let host = served.map_err(|_| TestcontainersError::other(format!("no answer within {START_MAX:?}")))?;
+        Ok(Self { url: (kind.url)(host, port), _container: container, _keeper: keeper })
     }
 
     /// Runs the default image; none where no engine answers or the image cannot be had.
@@ -74,13 +78,13 @@ fn request(kind: &Kind, image: &str) -> ContainerRequest<GenericImage> {
     kind.environment.iter().fold(request, |request, (name, value)| request.with_env_var(*name, *value))
 }
 
-/// Waits until the server answers.
-async fn serves(kind: &Kind, host: &str, port: u16) {
+/// Waits until the server answers; says at which of its hosts.
+async fn serves<'a>(kind: &Kind, hosts: [&'a str; 2], port: u16) -> &'a str {
     loop {
-        if let Ok(stream) = TcpStream::connect((host, port)).await
-            && kind.answers(stream).await
-        {
-            return;
+        for host in hosts {
+            if kind.answers(TcpStream::connect((host, port))).await {
+                return host;
+            }
         }
         sleep(Duration::from_millis(20)).await;
     }

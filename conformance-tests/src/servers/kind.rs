@@ -1,6 +1,13 @@
 //! What differs between the stores that have a server, when one is looked for.
 
+use std::io::Result;
+use std::time::Duration;
+
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::timeout;
+
+/// How long one look at a server may take.
+const LOOK_MAX: Duration = Duration::from_millis(500);
 
 /// A kind of server.
 #[derive(Debug)]
@@ -36,6 +43,8 @@ pub(super) const REDIS: Kind = Kind {
     port: 6379,
     command: &[
         "redis-server",
+        "--protected-mode",
+        "no",
         "--save",
         "",
         "--appendonly",
@@ -70,11 +79,18 @@ pub(super) const POSTGRES: Kind = Kind {
 
 impl Kind {
     /// Whether who is at the other end of a new connection serves.
-    pub(super) async fn answers(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> bool {
-        let mut answer = vec![0; self.answer.len()];
-        stream.write_all(self.ask).await.is_ok()
-            && stream.read_exact(&mut answer).await.is_ok()
-            && answer == self.answer
+    pub(super) async fn answers<S>(&self, connect: impl Future<Output = Result<S>>) -> bool
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let ask = async {
+            let mut stream = connect.await?;
+            stream.write_all(self.ask).await?;
+            let mut answer = vec![0; self.answer.len()];
+            stream.read_exact(&mut answer).await?;
+            Result::Ok(answer == self.answer)
+        };
+        matches!(timeout(LOOK_MAX, ask).await, Ok(Ok(true)))
     }
 
     /// What to say when nothing is there.
