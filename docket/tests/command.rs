@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use common::Redis;
-use docket::{Context, Docket, Failure, Policy, Queue, Registry, Task};
+use docket::{Context, Docket, Failure, NewTask, Payload, Policy, Queue, Registry, Task, limits};
 use serde_json::Value;
 
 /// The command on one store, as a shell would call it.
@@ -158,6 +158,7 @@ fn a_worker_runs_the_smoke_tasks_and_ends_when_all_is_done() {
     assert_eq!(shell.show("never")["state"], "dead");
     let failed = shell.show("f");
     assert_eq!((&failed["state"], &failed["error"]), (&"dead".into(), &"no luck".into()));
+    assert_eq!((&failed["attempt"], &failed["crashes"]), (&3.into(), &0.into()), "the dead keep their counts");
     assert!(failed["worker"].is_string() && failed["fence"].is_u64());
 }
 
@@ -240,6 +241,63 @@ fn requeue_gives_dead_tasks_another_life() {
     assert_eq!(both.stdout, "two\n", "one bad key does not spoil the others");
     assert_eq!(both.code, 1, "{both:?}");
     assert!(both.stderr.contains("one is ready, not dead"), "{both:?}");
+    for keys in [["one", "nobody"], ["nobody", "one"]] {
+        let said = shell.run(&["requeue", keys[0], keys[1]]);
+        assert_eq!(said.code, 1, "one that is not there is the lesser failure: {said:?}");
+        assert!(said.stderr.contains("no task nobody") && said.stderr.contains("one is ready"), "{said:?}");
+    }
+}
+
+#[test]
+fn requeue_does_not_ask_a_store_that_is_away_once_per_key() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let shell = Shell::at(format!("redis://127.0.0.1:{}", silent.local_addr().unwrap().port()));
+    let started = Instant::now();
+    assert_eq!(shell.run(&[&["requeue"], &["k"; 20][..]].concat()).code, 3);
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_worker_with_nothing_to_do_finds_out_at_once() {
+    let redis = Redis::start(&[]);
+    let started = Instant::now();
+    Shell::on(&redis).ok(&["worker", "--until-finished", "--queues", "a, b"]);
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let redis = Redis::start(&[]);
+    let shell = Shell::on(&redis);
+    shell.ok(&["add", "trace", "{}"]);
+    for arguments in [&["ls"][..], &["ls", "--json"], &["stats"], &["doctor"], &["--help"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let running = shell.command(arguments).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+        let said = Said::from(running.wait_with_output().unwrap());
+        assert_eq!((said.code, said.stderr.as_str()), (0, ""), "{arguments:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ls_reads_page_after_page() {
+    let redis = Redis::start(&[]);
+    let docket = Docket::connect(redis.url()).await.unwrap();
+    let name = docket::Name::new("trace").unwrap();
+    let tasks: Vec<_> = (0..2_300).map(|_| NewTask::new(name.clone(), Payload::new(b"{}".to_vec()))).collect();
+    for batch in tasks.chunks(limits::BATCH_ITEMS_MAX) {
+        docket.client().add_all(batch).await.unwrap();
+    }
+    let shell = Shell::on(&redis);
+    let keys = |limit| {
+        let said = shell.ok(&["ls", "--json", "--limit", limit]);
+        let tasks: Vec<Value> = serde_json::from_str(&said.stdout).unwrap();
+        let keys: std::collections::HashSet<_> = tasks.iter().map(|task| task["key"].to_string()).collect();
+        assert_eq!(keys.len(), tasks.len(), "none is listed twice");
+        (keys.len(), said.stderr.contains("raise --limit"))
+    };
+    assert_eq!(keys("1500"), (1_500, true));
+    assert_eq!(keys("5000"), (2_300, false));
 }
 
 #[test]
@@ -449,7 +507,7 @@ async fn add_puts_a_task_where_its_live_worker_expects_it() {
     let redis = Redis::start(&[]);
     let shell = Shell::on(&redis);
     let unknown = shell.ok(&["add", "export", "--key", "early", "--in", "1h"]);
-    assert!(unknown.stderr.contains("no live worker says"), "{unknown:?}");
+    assert!(unknown.stderr.contains("no live worker handles export in queue default"), "{unknown:?}");
     assert_eq!(shell.show("early")["queue"], "default");
     let mut registry = Registry::new();
     registry.register::<Export>().unwrap();
@@ -460,6 +518,8 @@ async fn add_puts_a_task_where_its_live_worker_expects_it() {
     while docket.store().workers().await.unwrap().is_empty() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    let elsewhere = shell.ok(&["add", "export", "--queue", "nobodys", "--in", "1h"]);
+    assert!(elsewhere.stderr.contains("no live worker handles export in queue nobodys"), "{elsewhere:?}");
     let known = shell.ok(&["add", "export", "--key", "media"]);
     assert!(known.stderr.is_empty(), "{known:?}");
     shell.wait_for("media", "completed");

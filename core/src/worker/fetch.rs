@@ -103,7 +103,8 @@ fn request(worker: &Inner, count: usize, call: u64) -> LeaseRequest {
         count,
         suspects: worker.held.suspects(),
         lease: worker.timing.lease,
-        wait: worker.settings.check_interval,
+        // The first answer is awaited: it is the first sign of life, and tells a worker without work that there is none.
+        wait: if call == 0 { Duration::ZERO } else { worker.settings.check_interval },
         order: if fair { LeaseOrder::Earliest } else { LeaseOrder::Precedence },
     }
 }

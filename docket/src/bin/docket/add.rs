@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket::{AddAnswer, AddId, Client, Existing, Key, NewTask, Overrides, Queue};
+use docket::{AddAnswer, AddId, Docket, Existing, Key, NewTask, Overrides, WorkerRecord};
 use tokio::time::timeout;
 
 use crate::args::{AddArgs, Place};
@@ -31,7 +31,7 @@ async fn send(place: &Place, args: AddArgs, key: Key) -> Outcome {
     let run_at = args.run_at();
     let queue = match args.queue {
         Some(queue) => queue,
-        None => queue_of(docket.client(), &args.name).await?,
+        None => docket.client().queue_of(&args.name).await?.unwrap_or_default(),
     };
     let task = NewTask {
         key,
@@ -47,6 +47,7 @@ async fn send(place: &Place, args: AddArgs, key: Key) -> Outcome {
     let answer = answers.into_iter().next().ok_or_else(|| End::failed("the store gave no answer for the only task"))?;
     output::line(task.key.as_str())?;
     match answer? {
+        AddAnswer::Added => remark_if_unserved(&docket, &task).await,
         AddAnswer::Exists(Existing::In(state)) => {
             output::remark(&format!("the key exists already and is {state}; nothing was added"));
         }
@@ -58,10 +59,17 @@ async fn send(place: &Place, args: AddArgs, key: Key) -> Outcome {
     Ok(())
 }
 
-/// Where live workers expect the name; the default queue if none says so.
-async fn queue_of(client: &Client, name: &docket::Name) -> Result<Queue, End> {
-    Ok(client.queue_of(name).await?.unwrap_or_else(|| {
-        output::remark(&format!("no live worker says in which queue it expects {name}; adding it to default"));
-        Queue::default()
-    }))
+/// Says so if the task will wait, because no live worker takes its name from its queue.
+async fn remark_if_unserved(docket: &Docket, task: &NewTask) {
+    let NewTask { name, queue, .. } = task;
+    // Safe to lose: the task is added, and nothing depends on the remark.
+    let Ok(workers) = docket.store().workers().await else { return };
+    let serves = |record: &WorkerRecord| {
+        // A worker that publishes no names takes any.
+        record.queues.contains(queue)
+            && (record.names.is_empty() || record.names.iter().any(|(known, _)| known == name))
+    };
+    if !workers.iter().any(|worker| serves(&worker.record)) {
+        output::remark(&format!("no live worker handles {name} in queue {queue}; the task waits until one does"));
+    }
 }

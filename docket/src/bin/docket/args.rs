@@ -39,13 +39,22 @@ impl std::fmt::Debug for Place {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Verb {
     /// See it work: an export and some scans on audio it makes itself, everything in one process
+    ///
+    /// Needs no store, and uses none: --url and --docket change nothing here.
     Demo,
-    /// Run a worker, which knows trace, fail and sleep
+    /// Run a worker for smoke tests, which knows three tasks: trace, fail and sleep
+    ///
+    /// Their args: trace {"message": "…"} · fail {"message": "…"} (three attempts, then dead) · sleep {"seconds": 1.5}.
+    /// The tasks of a service are run by the workers that the service starts itself. Settings are read from the
+    /// environment. A first SIGINT or SIGTERM lets running tasks end within the grace period, a second leaves at once.
     Worker(WorkerArgs),
     /// Add a task and print its key
+    ///
+    /// With the store away it ends with 3 within 10 seconds.
     Add(AddArgs),
     /// Show one task
     Show {
+        /// The task's key
         key: Key,
         #[command(flatten)]
         format: Format,
@@ -57,9 +66,16 @@ pub(crate) enum Verb {
     /// List the live workers
     Workers(Format),
     /// Cancel a task: at once if it is not running, else its run is told
-    Cancel { key: Key },
+    Cancel {
+        /// The task's key
+        key: Key,
+    },
     /// Give dead tasks another life
+    ///
+    /// Prints the keys of those that live again. Exit code 1 if any could not be requeued, 4 if those that could not
+    /// are merely not there.
     Requeue {
+        /// The tasks' keys
         #[arg(required = true, value_name = "KEY")]
         keys: Vec<Key>,
     },
@@ -75,10 +91,10 @@ pub(crate) enum Verb {
 
 #[derive(ClapArgs, Debug)]
 pub(crate) struct WorkerArgs {
-    /// Queues to serve, in order of precedence [default: those of its tasks]
-    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    /// Queues to serve, in order of precedence [default: as the environment says, or those of its tasks]
+    #[arg(long, value_delimiter = ',', value_name = "A,B", value_parser = queue)]
     pub(crate) queues: Vec<Queue>,
-    /// Tasks to run at once [default: 10]
+    /// Tasks to run at once [default: as the environment says, or 10]
     #[arg(long, value_name = "N")]
     pub(crate) concurrency: Option<usize>,
     /// End when nothing is ready, running or due within a minute
@@ -144,6 +160,11 @@ fn states() -> impl TypedValueParser<Value = State> {
         .try_map(|text| State::ALL.into_iter().find(|state| state.as_str() == text).ok_or("no such state"))
 }
 
+/// As the environment variable, it may have spaces after its commas.
+fn queue(text: &str) -> docket::Result<Queue> {
+    Queue::new(text.trim())
+}
+
 /// Checked, and sent as it was written: no number loses a digit on the way.
 fn json(text: &str) -> Result<Payload, String> {
     match serde_json::from_str::<serde::de::IgnoredAny>(text) {
@@ -184,6 +205,7 @@ mod tests {
             ("docket add a,b", "letters, digits"),
             ("docket ls --state lost", "scheduled, ready, running, completed, dead, cancelled"),
             ("docket requeue", "KEY"),
+            ("docket worker --queues a,,b", "no queue name"),
         ] {
             let error = parse(line).unwrap_err();
             assert!(error.contains(said), "{line}: {error}");

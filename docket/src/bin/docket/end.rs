@@ -44,6 +44,18 @@ impl End {
         Self { code: UNREACHABLE, message: message.into() }
     }
 
+    /// Whether the store did not answer: then the next call will not be answered either.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        self.code == UNREACHABLE
+    }
+
+    /// The end of two: a task that is not there is the lesser failure. The other's message is said here.
+    pub(crate) fn and(self, later: Self) -> Self {
+        let (lesser, greater) = if later.code == NOT_FOUND { (later, self) } else { (self, later) };
+        lesser.report();
+        greater
+    }
+
     /// Says it, and is the exit code.
     #[expect(clippy::print_stderr, reason = "the last word of the command")]
     pub(crate) fn report(self) -> ExitCode {
@@ -54,6 +66,11 @@ impl End {
     }
 }
 
+/// Text of a library, which may have lines of its own.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 impl From<Error> for End {
     fn from(error: Error) -> Self {
         let code = match error.kind() {
@@ -62,13 +79,18 @@ impl From<Error> for End {
             ErrorKind::Invalid | ErrorKind::Config | ErrorKind::TooLarge => USAGE,
             _ => FAILED,
         };
-        let mut causes = vec![error.to_string()];
+        let mut message = one_line(&error.to_string());
         let mut source = error.source();
         while let Some(cause) = source {
-            causes.push(cause.to_string());
+            let text = one_line(&cause.to_string());
+            // Drivers often repeat their cause in their own words.
+            if !message.ends_with(&text) {
+                message.push_str(": ");
+                message.push_str(&text);
+            }
             source = cause.source();
         }
-        Self { code, message: causes.join(": ") }
+        Self { code, message }
     }
 }
 
@@ -105,5 +127,12 @@ mod tests {
     fn the_whole_chain_of_causes_is_said() {
         let error = Error::new(ErrorKind::Unavailable, "connect", "away").with_source("connection refused");
         assert_eq!(End::from(error).message, "could not connect: away: connection refused");
+    }
+
+    #[test]
+    fn a_cause_is_said_once_and_on_one_line() {
+        let cause = std::io::Error::other(std::io::Error::other("unexpected `84`\nunexpected `72`\n"));
+        let error = Error::new(ErrorKind::Unavailable, "connect", "away").with_source(cause);
+        assert_eq!(End::from(error).message, "could not connect: away: unexpected `84` unexpected `72`");
     }
 }

@@ -28,21 +28,24 @@ pub(crate) async fn cancel(place: &Place, key: &Key) -> Outcome {
     Ok(())
 }
 
-/// Requeues each task, and prints the keys of those that live again. The worst end of one is the end of all.
+/// Requeues each task, and prints the keys of those that live again. One that cannot be requeued does not keep the
+/// others; a store that is away does.
 pub(crate) async fn requeue(place: &Place, keys: &[Key]) -> Outcome {
     let docket = place.open_shared("requeue", Accept::Any).await?;
-    let mut end = Ok(());
+    let mut failed: Option<End> = None;
     for key in keys {
         match requeue_one(&docket, key).await {
             Ok(()) => output::line(key.as_str())?,
-            Err(worse) => {
-                if let Err(earlier) = std::mem::replace(&mut end, Err(worse)) {
-                    earlier.report();
-                }
+            Err(end) if end.is_unreachable() => return Err(end),
+            Err(end) => {
+                failed = Some(match failed {
+                    Some(earlier) => earlier.and(end),
+                    None => end,
+                });
             }
         }
     }
-    end
+    failed.map_or(Ok(()), Err)
 }
 
 async fn requeue_one(docket: &Docket, key: &Key) -> Outcome {

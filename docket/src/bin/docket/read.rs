@@ -1,6 +1,6 @@
 //! `docket show`, `docket ls`, `docket stats`, `docket workers`.
 
-use docket::{Key, LaneCounts, ListFilter, State, display_duration, limits};
+use docket::{Key, LaneCounts, ListFilter, State, limits};
 use serde_json::{Value, json};
 
 use crate::args::{Format, ListArgs, Place};
@@ -76,7 +76,7 @@ fn total(lanes: &mut [LaneCounts], state: State) -> u64 {
 }
 
 fn lane_row(lane: &LaneCounts) -> [String; 9] {
-    let oldest = lane.oldest_ready.map(display_duration).unwrap_or_default();
+    let oldest = lane.oldest_ready.map(shapes::age).unwrap_or_default();
     [
         lane.queue.to_string(),
         lane.name.to_string(),

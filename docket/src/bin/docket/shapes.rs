@@ -73,7 +73,7 @@ pub(crate) fn worker_row(view: &WorkerView) -> [String; 7] {
     let record = &view.record;
     let queues: Vec<&str> = record.queues.iter().map(docket::Queue::as_str).collect();
     let names: Vec<&str> = record.names.iter().map(|(name, _)| name.as_str()).collect();
-    let leased_ago = view.leased_ago.map(|ago| display_duration(Duration::from_millis(millis(ago))));
+    let leased_ago = view.leased_ago.map(age);
     [
         record.id.to_string(),
         queues.join(","),
@@ -89,6 +89,12 @@ pub(crate) fn worker_row(view: &WorkerView) -> [String; 7] {
 fn payload(payload: &Payload) -> Value {
     serde_json::from_slice(payload.as_bytes())
         .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(payload.as_bytes()).into_owned()))
+}
+
+/// An age as a person reads it: nobody looks at microseconds.
+pub(crate) fn age(age: Duration) -> String {
+    let unit = if age < Duration::from_secs(10) { 1 } else { 1_000 };
+    display_duration(Duration::from_millis(millis(age) / unit * unit))
 }
 
 fn millis(duration: Duration) -> u64 {
