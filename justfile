@@ -4,7 +4,7 @@ default:
     @just --list
 
 # Everything the gate asks for.
-ci: fmt lint docs deny test
+ci: fmt lint docs deny test containers
 
 # Formatting.
 fmt:
@@ -25,6 +25,10 @@ deny:
 # All tests; installs and starts what they need.
 test:
     scripts/test
+
+# The suite on servers in containers; brings the engine and the images along.
+containers:
+    scripts/test-containers
 
 # The main job on the embedded default.
 demo:
