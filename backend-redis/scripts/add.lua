@@ -3,7 +3,7 @@
 -- attempts_max, crashes_max (the last three may be empty).
 -- Result: one text per task: added, exists:STATE, exists:cancelling, corrupt.
 -- Twice: a record knows the add id and gives the first answer again; nothing changes.
-begin()
+begin_adding()
 local answers = {}
 while at < #ARGV do
   local item = read_item()

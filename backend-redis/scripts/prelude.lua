@@ -45,9 +45,18 @@ local function clock()
 end
 local now, frozen, behind = clock()
 
--- Invariant: the first write of every script that writes. The server refuses this command when it is out of memory,
--- read-only or cannot persist, and then nothing at all has been written; ZREM alone would have been let through.
-local function begin() call('HSET', META, 'seen', whole(now)) end
+-- Invariant: one of these two is the first write of every script that makes a transition. The server judges a script by
+-- its first write alone: one that is refused has written nothing, one that is let through is let through to its end.
+--
+-- Where the server is read-only or cannot persist, it refuses both. Where it is out of memory, it refuses this one: a
+-- full docket takes no new tasks.
+local function begin_adding() call('HSET', META, 'seen', whole(now)) end
+
+-- This one begins with a deletion, which is let through: a full docket is worked off, else it would be full for ever.
+local function begin()
+  call('HDEL', META, 'none')
+  begin_adding()
+end
 
 -- Runs a variadic command over `list` in chunks: unpack() of an unbounded list overflows the stack.
 local function chunked(command, key, list)

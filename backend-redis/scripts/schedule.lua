@@ -2,7 +2,7 @@
 -- Keys: meta. Args: as add.lua.
 -- Result: one text per task: placed, moved, follows, corrupt.
 -- Twice: a record knows the add id and gives the first answer again; nothing changes.
-begin()
+begin_adding()
 local answers = {}
 while at < #ARGV do
   local item = read_item()

@@ -77,7 +77,11 @@ pub(crate) fn meaning_of(error: &RedisError) -> Meaning {
         "UNBLOCKED" => meaning(Unavailable, Yes, "the wait was broken off by the server"),
         // The primary has moved: a new connection may find it.
         "READONLY" => broken(meaning(Refused, Yes, "the server is a read-only copy; point the URL at the primary")),
-        "OOM" => meaning(Refused, Yes, "the server is out of memory; raise maxmemory or take work off it"),
+        "OOM" => meaning(
+            Refused,
+            Yes,
+            "the server is out of memory and takes no new tasks; raise maxmemory, or let workers work off what it has",
+        ),
         "MISCONF" => meaning(Refused, Yes, "the server cannot persist and refuses writes; look at its disk and log"),
         "NOREPLICAS" => meaning(Refused, Yes, "the server wants more copies than it has (min-replicas-to-write)"),
         "MOVED" | "ASK" | "CROSSSLOT" => meaning(Unsupported, No, "a cluster is not supported; use a single primary"),

@@ -5,8 +5,8 @@
 //!
 //! # Guarantees
 //!
-//! * What a script does, it does whole: the first write of each is one that the server refuses when it is out of
-//!   memory, read-only or cannot persist.
+//! * What a script does, it does whole: a server that is read-only or cannot persist refuses its first write.
+//! * A server that is out of memory takes no new tasks, and those it has are worked off.
 //! * Every call has a deadline, over connecting, the handshake and the answer together.
 //! * A password reaches no log, no error and no `Debug`.
 //!

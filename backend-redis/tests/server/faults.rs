@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use docket_core::{AckAnswer, Control, ErrorKind, Inspect, QueueBackend, State};
+use docket_core::{Ack, AckAnswer, Control, ErrorKind, Heartbeat, HeartbeatAnswer, Inspect, QueueBackend, State};
 use docket_redis::{Options, RedisBackend};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -168,8 +168,9 @@ async fn a_fail_over_to_a_copy_is_an_error_that_passes() {
     assert_eq!(waiting.await.unwrap().0, ["taken"]);
 }
 
+/// It once refused everything, and so nothing could ever make room again.
 #[tokio::test]
-async fn a_full_server_refuses_whole_calls_and_says_so() {
+async fn a_full_server_takes_no_new_tasks_and_works_off_those_it_has() {
     let server = Server::start(&["--maxmemory-policy", "noeviction"]).await;
     let store = connect(&server).await;
     add(&store, task("before")).await.unwrap();
@@ -177,9 +178,37 @@ async fn a_full_server_refuses_whole_calls_and_says_so() {
     let error = add(&store, task("refused")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert!(error.is_retryable() && error.to_string().contains("memory"), "{error:?}");
-    assert_eq!(take(&store).await.unwrap_err().kind(), ErrorKind::Refused);
     assert_eq!(store.audit().await.unwrap(), Vec::<String>::new(), "nothing half done");
+    let reply = take(&store).await.expect("work goes on");
+    assert_eq!(keys(&reply), ["before"]);
+    let request = ask("worker", Duration::ZERO);
+    let beat = Heartbeat {
+        worker: request.worker,
+        tokens: vec![reply.leases[0].token.clone()],
+        lease: Duration::from_secs(10),
+    };
+    assert_eq!(store.heartbeat(&beat).await.unwrap()[0].as_ref().unwrap(), &HeartbeatAnswer::Held);
+    let at_once = Ack { retention: Duration::ZERO, ..completed(&reply.leases[0]) };
+    let settled = store.ack(&[at_once], None).await.unwrap();
+    assert_eq!(settled.answers[0].as_ref().unwrap(), &AckAnswer::Settled);
+    assert!(take(&store).await.unwrap().leases.is_empty());
+    assert!(store.get(&key("before")).await.unwrap().is_none(), "trimmed, which makes room");
     server.tell::<()>("CONFIG SET maxmemory 0").await;
+    add(&store, task("refused")).await.expect("there is room again");
+    assert_eq!(store.audit().await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_server_without_the_copies_it_wants_refuses_whole_calls_and_says_so() {
+    let server = Server::start(&["--min-replicas-to-write", "0"]).await;
+    let store = connect(&server).await;
+    add(&store, task("before")).await.unwrap();
+    server.tell::<()>("CONFIG SET min-replicas-to-write 1").await;
+    for error in [add(&store, task("refused")).await.unwrap_err(), take(&store).await.unwrap_err()] {
+        assert!(error.kind() == ErrorKind::Refused && error.is_retryable(), "{error:?}");
+    }
+    server.tell::<()>("CONFIG SET min-replicas-to-write 0").await;
+    assert_eq!(store.audit().await.unwrap(), Vec::<String>::new(), "nothing half done");
     assert_eq!(keys(&take(&store).await.unwrap()), ["before"]);
 }
 
@@ -205,4 +234,26 @@ async fn a_record_that_cannot_be_read_is_set_aside_and_holds_up_nobody() {
     assert!(!defects.contains("sound"), "{defects}");
     store.clear().await.unwrap();
     add(&store, task("broken")).await.expect("a clear takes it away");
+}
+
+/// Setting aside an entry of a shelf once made the shelf a lane: counting failed, and a clear left the other records.
+#[tokio::test]
+async fn a_finished_record_that_is_gone_holds_up_nobody() {
+    let server = Server::start(&[]).await;
+    let store = connect(&server).await;
+    for name in ["gone", "kept"] {
+        add(&store, task(name)).await.unwrap();
+    }
+    let leases = take(&store).await.unwrap().leases;
+    let at_once = Ack { retention: Duration::ZERO, ..completed(&leases[0]) };
+    server.tell::<()>(&format!("DEL docket:{{{DOCKET}}}:t:gone")).await;
+    let shelf = format!("docket:{{{DOCKET}}}:finished");
+    assert_eq!(store.ack(&[at_once, completed(&leases[1])], None).await.unwrap().answers.len(), 2);
+    server.tell::<()>(&format!("ZADD {shelf} 1 gone")).await;
+    assert!(take(&store).await.unwrap().leases.is_empty(), "this call trims");
+    let counts = store.counts().await.expect("the shelf is no lane");
+    assert_eq!((counts.len(), counts[0].completed), (1, 1));
+    store.clear().await.unwrap();
+    assert_eq!(server.tell::<i64>(&format!("EXISTS docket:{{{DOCKET}}}:t:kept")).await, 0);
+    assert_eq!(store.audit().await.unwrap(), Vec::<String>::new());
 }

@@ -7,7 +7,7 @@ use docket_redis::{Options, RedisBackend};
 use tokio::net::TcpListener;
 
 use crate::server::Server;
-use crate::work::{add, connect, docket, key, keys, take, task};
+use crate::work::{add, ask, connect, docket, key, keys, take, task};
 
 /// The name look-up, the handshake and the answer together.
 const IN_TIME: Duration = Duration::from_secs(5);
@@ -64,6 +64,49 @@ async fn a_wrong_password_is_said_and_not_shown() {
     let right = RedisBackend::connect(&format!("redis://:right-secret@{at}"), docket(), Options::default()).await;
     assert!(!format!("{right:?}").contains("right-secret"), "{right:?}");
     right.expect("the right password is taken");
+}
+
+/// What hosts give: everything but what is dangerous, on the keys of one docket.
+#[tokio::test]
+async fn a_user_with_the_keys_of_one_docket_is_enough() {
+    let server = Server::start(&[]).await;
+    server.tell::<()>("ACL SETUSER joe on >secret ~docket:{test}:* +@all -@dangerous -@admin").await;
+    let url = server.url().replace("redis://", "redis://joe:secret@");
+    let store = RedisBackend::connect(&url, docket(), Options::default()).await.expect("it may do all it needs");
+    add(&store, task("a")).await.unwrap();
+    let asked = ask("worker", Duration::from_millis(300));
+    assert_eq!(keys(&store.lease(&asked).await.unwrap()), ["a"]);
+    assert!(store.lease(&ask("worker", Duration::from_millis(300))).await.unwrap().leases.is_empty());
+    let findings = store.examine().await.unwrap();
+    assert!(findings.iter().any(|finding| finding.subject == "persistence" && finding.severity == Severity::Warning));
+    assert_eq!(store.audit().await.unwrap(), Vec::<String>::new());
+    let elsewhere = DocketName::new("elsewhere").unwrap();
+    let other = RedisBackend::open(&url, elsewhere, Options::default()).unwrap();
+    let error = add(&other, task("a")).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Refused && error.to_string().contains("docket:{NAME}:*"), "{error:?}");
+}
+
+/// A script that is refused a command in its middle would stop half-way.
+#[tokio::test]
+async fn a_user_who_may_not_run_a_command_of_the_scripts_is_refused_at_the_start() {
+    let server = Server::start(&[]).await;
+    server.tell::<()>("ACL SETUSER joe on >secret ~* +@all -zadd").await;
+    let error = refused(&server.url().replace("redis://", "redis://joe:secret@")).await;
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert!(error.to_string().contains("ZADD") && !error.is_retryable(), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_server_without_a_free_connection_says_so() {
+    let server = Server::start(&["--maxclients", "1"]).await;
+    let mut clients = Vec::new();
+    // The test's own connection may still be closing.
+    for _ in 0..20 {
+        clients.push(tokio::net::TcpStream::connect(("127.0.0.1", server.port())).await.unwrap());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let error = refused(&server.url()).await;
+    assert!(error.kind() == ErrorKind::Unavailable && error.is_retryable(), "{error:?}");
 }
 
 #[tokio::test]
