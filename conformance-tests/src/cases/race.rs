@@ -8,6 +8,8 @@ use std::time::Duration;
 use docket_core::{
     AckAnswer, AddAnswer, CancelAnswer, CancelId, HeartbeatAnswer, RequeueAnswer, ScheduleAnswer, State, Store, limits,
 };
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 use crate::stage::{
     Ask, Edit, LEASE, SECOND, Stage, ask, completed, completions, key, keys, payload, retry, settle, task,
@@ -17,6 +19,8 @@ use crate::stage::{
 const CALLERS: usize = 8;
 /// Repetitions of a race between two.
 const ROUNDS: usize = 25;
+/// Enough for a call to be made.
+const HEAD_START: Duration = Duration::from_millis(1);
 
 /// Runs one call per handle, each on a task of its own.
 async fn at_once<T, F>(stage: &Stage, callers: usize, call: impl Fn(usize, Arc<dyn Store>) -> F) -> Vec<T>
@@ -30,6 +34,15 @@ where
         answers.push(call.await.expect("a caller does not panic"));
     }
     answers
+}
+
+/// Starts the other side of a race between two. Every other round it may go first: in a fast store it never would.
+async fn rival<T: Send + 'static>(round: usize, call: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    let rival = tokio::spawn(call);
+    if round % 2 == 1 {
+        sleep(HEAD_START).await;
+    }
+    rival
 }
 
 /// A worker that leases and completes until nothing is left; the keys it ran.
@@ -199,7 +212,7 @@ pub(crate) async fn a_cancel_against_a_retry(stage: Stage) {
         let lease = stage.running(name.as_str()).await;
         let (canceller, ack) = (stage.fork(), settle(&lease, retry(Duration::ZERO)));
         let id = lease.token.key.clone();
-        let cancel = tokio::spawn(async move { canceller.cancel(&id, CancelId::unique()).await });
+        let cancel = rival(round, async move { canceller.cancel(&id, CancelId::unique()).await }).await;
         assert_eq!(stage.ack_one(&ack).await, AckAnswer::Settled);
         let answer = cancel.await.expect("a caller does not panic").expect("a cancel is answered");
         assert!(matches!(answer, CancelAnswer::Cancelled | CancelAnswer::Cancelling), "{answer:?}");
@@ -212,7 +225,7 @@ pub(crate) async fn a_cancel_against_a_completion(stage: Stage) {
         let name = format!("a{round}");
         let lease = stage.running(name.as_str()).await;
         let (canceller, id) = (stage.fork(), lease.token.key.clone());
-        let cancel = tokio::spawn(async move { canceller.cancel(&id, CancelId::unique()).await });
+        let cancel = rival(round, async move { canceller.cancel(&id, CancelId::unique()).await }).await;
         stage.complete(&lease).await;
         let answer = cancel.await.expect("a caller does not panic").expect("a cancel is answered");
         assert!(matches!(answer, CancelAnswer::Cancelling | CancelAnswer::Finished(State::Completed)), "{answer:?}");
@@ -226,7 +239,7 @@ pub(crate) async fn a_schedule_against_a_completion(stage: Stage) {
         let name = format!("a{round}");
         let lease = stage.running(name.as_str()).await;
         let (scheduler, next) = (stage.fork(), task(&name).args("next"));
-        let schedule = tokio::spawn(async move { scheduler.schedule(&[next]).await });
+        let schedule = rival(round, async move { scheduler.schedule(&[next]).await }).await;
         stage.complete(&lease).await;
         let answers = schedule.await.expect("a caller does not panic").expect("a schedule is answered");
         let answer = answers[0].as_ref().expect("the task is taken");
@@ -242,7 +255,7 @@ pub(crate) async fn a_late_heartbeat_against_a_new_lease(stage: Stage) {
     for round in 0..ROUNDS {
         let lease = stage.running(format!("a{round}").as_str()).await;
         stage.advance(LEASE).await;
-        let rival = tokio::spawn(lease_one(2, stage.fork()));
+        let rival = rival(round, lease_one(2, stage.fork())).await;
         let held = stage.heartbeat(&lease).await;
         let taken = rival.await.expect("a caller does not panic");
         assert_eq!(taken.is_some(), held == HeartbeatAnswer::Lost, "{held:?}, {taken:?}");
@@ -254,7 +267,7 @@ pub(crate) async fn a_late_ack_against_a_new_lease(stage: Stage) {
     for round in 0..ROUNDS {
         let lease = stage.running(format!("a{round}").as_str()).await;
         stage.advance(LEASE).await;
-        let rival = tokio::spawn(lease_one(2, stage.fork()));
+        let rival = rival(round, lease_one(2, stage.fork())).await;
         let answer = stage.ack(&lease, completed()).await;
         let taken = rival.await.expect("a caller does not panic");
         assert_eq!(taken.is_some(), answer == AckAnswer::Stale, "{answer:?}, {taken:?}");
