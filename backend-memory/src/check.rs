@@ -97,7 +97,7 @@ mod tests {
     async fn the_limit_of_a_payload_can_be_raised_as_far_as_a_batch_goes() {
         let large = NewTask { args: Payload::new(vec![b'0'; 2 << 20]), ..task() };
         let usual = MemoryBackend::new(DocketName::default());
-        let refused = usual.add(&[large.clone()]).await.unwrap().remove(0).unwrap_err();
+        let refused = usual.add(std::slice::from_ref(&large)).await.unwrap().remove(0).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::TooLarge);
         assert!(refused.to_string().contains("payload_bytes_max is 1048576; raise it"), "{refused}");
         let with = |payload_bytes_max| {

@@ -48,10 +48,10 @@ async fn the_limit_of_a_payload_can_be_raised_as_far_as_a_batch_goes() {
 /// Completes so many tasks, each with a result of a mebibyte.
 async fn finish_large(store: &RedisBackend, count: usize, retention: Duration) {
     for n in 0..count {
-        add(store, task(&format!("{n}"))).await.unwrap();
-        let lease = take(store).await.unwrap().leases.remove(0);
+        add(store, task(&format!("{n}"))).await.expect("added");
+        let lease = take(store).await.expect("answered").leases.remove(0);
         let ack = Ack { retention, ..completed_with(&lease, Some(payload(MIB))) };
-        store.ack(&[ack], None).await.unwrap();
+        store.ack(&[ack], None).await.expect("answered");
     }
 }
 
