@@ -67,3 +67,12 @@ pub use docket_core::{TaskView, WorkerRecord, WorkerView};
 
 // The store behind all of it, its errors, and durations as people write them.
 pub use docket_core::{Capabilities, Error, ErrorKind, QueueBackend, Result, Store, display_duration, parse_duration};
+
+/// The snippets of the README and of the guide, compiled with the documentation's tests.
+#[cfg(doctest)]
+mod snippets {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../docs/guide.md")]
+    struct Guide;
+}
