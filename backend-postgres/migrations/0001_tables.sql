@@ -1,0 +1,138 @@
+-- The tables of one schema. `docket.` stands for the schema that the options name.
+--
+-- Every number of microseconds is a bigint and never a float. Keys, names and queues compare byte by byte ("C"), so that
+-- an order is the same on every server.
+
+-- Work that is to be done: the part of a record that a schedule replaces.
+CREATE TYPE docket.work AS (
+  name text, queue text, args bytea, visible_at bigint, every bigint, attempts_max bigint, crashes_max bigint
+);
+
+-- What a worker asks for. `names` is null when it takes any, and `any_max` is the crash limit then. `last`: an empty
+-- answer is an answer; `force`: also when somebody else's call held what might have been taken.
+CREATE TYPE docket.ask AS (
+  request uuid, worker text, record text, ttl bigint, suspects boolean, earliest boolean, lease bigint, count bigint,
+  queues text[], names text[], crashes_maxs bigint[], any_max bigint, last boolean, force boolean, waiter uuid,
+  block bigint
+);
+
+-- What a look for tasks brings: the leases by column, in order; then what came with them.
+CREATE TYPE docket.reply AS (
+  keys text[], fences bigint[], names text[], queues text[], args bytea[], attempts bigint[], crashes bigint[],
+  deadlines bigint[], leased_ats bigint[], due_ats bigint[], everys bigint[], attempts_maxs bigint[],
+  crashes_maxs bigint[], next_visible bigint, oldest_ready bigint, crashed bigint, limited text[], dead_trimmed bigint,
+  answered boolean, due bigint, channel text
+);
+
+-- Sequences and not rows: they never go back and make nobody wait. They may skip numbers, which is allowed. One of each
+-- for all dockets of the schema: what grows for all grows for each.
+CREATE SEQUENCE docket.fence;
+CREATE SEQUENCE docket.seq;
+
+-- One row per docket; nothing that happens to a task changes it.
+CREATE TABLE docket.meta (
+  id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name text COLLATE "C" NOT NULL UNIQUE,
+  layout bigint,
+  environment text,
+  -- The clock override of tests.
+  clock bigint
+);
+
+CREATE TABLE docket.task (
+  docket int NOT NULL,
+  key text COLLATE "C" NOT NULL,
+  state text COLLATE "C" NOT NULL CHECK (state IN ('queued', 'leased', 'completed', 'dead', 'cancelled')),
+  queue text COLLATE "C" NOT NULL,
+  name text COLLATE "C" NOT NULL,
+  -- Whether two or more workers died under it.
+  suspect boolean NOT NULL DEFAULT false,
+  -- The one number that drives everything; once finished, when it finished.
+  visible_at bigint NOT NULL,
+  -- Its place in the line, to which a release brings it back.
+  due_at bigint NOT NULL,
+  seq bigint NOT NULL,
+  added_at bigint NOT NULL,
+  attempts bigint NOT NULL DEFAULT 0,
+  crashes bigint NOT NULL DEFAULT 0,
+  failures bigint NOT NULL DEFAULT 0,
+  crashed_in_a_row bigint NOT NULL DEFAULT 0,
+  every bigint,
+  attempts_max bigint,
+  crashes_max bigint,
+  cancelling boolean NOT NULL DEFAULT false,
+  -- The latest lease. It outlives the lease, for whoever asks who ran it.
+  fence bigint,
+  request uuid,
+  worker text,
+  leased_at bigint,
+  -- Once finished: when it is trimmed.
+  expires_at bigint,
+  settled_fence bigint,
+  settled_request uuid,
+  -- The fence of the death requeued last; 0: it never had one.
+  requeued bigint,
+  -- The latest calls, and the answer that each got.
+  call_ids uuid[] NOT NULL,
+  call_answers text[] NOT NULL,
+  follower docket.work,
+  -- Bytes: an error may hold what no text can.
+  error bytea,
+  args bytea NOT NULL,
+  result bytea,
+  PRIMARY KEY (docket, key)
+) WITH (
+  -- Each task leaves about four dead rows in its life. The default of a fifth of the table is reached too late in a large
+  -- one, and a pause after every few pages makes a vacuum of it slower than the work that it cleans up after.
+  autovacuum_vacuum_scale_factor = 0.02,
+  autovacuum_vacuum_threshold = 1000,
+  autovacuum_analyze_scale_factor = 0.05,
+  autovacuum_vacuum_cost_delay = 0
+);
+
+-- What may be leased, and what is: one lane after another, each in order. A row is in one of these two at most.
+CREATE INDEX task_queued ON docket.task (docket, queue, name, suspect, visible_at, seq) WHERE state = 'queued';
+CREATE INDEX task_leased ON docket.task (docket, queue, name, suspect, visible_at, seq) WHERE state = 'leased';
+-- What is trimmed, oldest first. A finished perpetual is in neither: it is kept until it is requeued.
+CREATE INDEX task_finished ON docket.task (docket, expires_at, seq)
+  WHERE state IN ('completed', 'cancelled') AND every IS NULL;
+CREATE INDEX task_dead ON docket.task (docket, expires_at, seq) WHERE state = 'dead' AND every IS NULL;
+
+-- How many finished tasks are to be trimmed one day: in slots, so that two calls seldom wait for each other.
+CREATE TABLE docket.tally (
+  docket int NOT NULL,
+  slot int NOT NULL,
+  finished bigint NOT NULL,
+  dead bigint NOT NULL,
+  PRIMARY KEY (docket, slot)
+) WITH (fillfactor = 30, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0);
+
+-- Answered lease requests, with what each took.
+CREATE TABLE docket.request (
+  docket int NOT NULL,
+  request uuid NOT NULL,
+  answered_at bigint NOT NULL,
+  keys text[] NOT NULL,
+  PRIMARY KEY (docket, request)
+) WITH (
+  -- Filled and emptied from one end: dead rows at that end would be read by every call that forgets old ones.
+  autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0
+);
+CREATE INDEX request_age ON docket.request (docket, answered_at);
+
+CREATE TABLE docket.worker (
+  docket int NOT NULL,
+  id text COLLATE "C" NOT NULL,
+  record text NOT NULL,
+  until bigint NOT NULL,
+  leased_at bigint,
+  PRIMARY KEY (docket, id)
+) WITH (fillfactor = 30, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0);
+
+-- Who waits until when, by the server's own time. Not logged: after a crash of the server nobody waits.
+CREATE UNLOGGED TABLE docket.waiter (
+  docket int NOT NULL,
+  id uuid NOT NULL,
+  until bigint NOT NULL,
+  PRIMARY KEY (docket, id)
+) WITH (fillfactor = 30, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0);

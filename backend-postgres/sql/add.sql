@@ -1,0 +1,69 @@
+-- Transition: absent or finished -> Queued.
+-- Tables: meta, task, tally, waiter.
+-- Arguments: per task, by column: key, add id, name, queue, args, kind of time (now, in, at), its microseconds, every,
+-- attempts_max, crashes_max (the last three may be null).
+-- Result: one text per task: added, exists:STATE, exists:cancelling; or what the same id was answered by a schedule.
+-- Twice: a record knows the add id and gives the first answer again; nothing changes.
+CREATE OR REPLACE FUNCTION docket.add(
+  docket_name text, keys text[], ids uuid[], names text[], queues text[], payloads bytea[], kinds text[], times bigint[],
+  everys bigint[], attempts_maxs bigint[], crashes_maxs bigint[]
+) RETURNS text[] LANGUAGE plpgsql {ENTRY} AS $$
+DECLARE
+  d int;
+  moment bigint;
+  seqs bigint[];
+  item record;
+  rec docket.task;
+  given docket.work;
+  answer text;
+  answers text[] := array_fill(''::text, ARRAY[cardinality(keys)]);
+  lanes text[] := '{}';
+  visibles bigint[] := '{}';
+  finished bigint := 0;
+  dead bigint := 0;
+BEGIN
+  SELECT e.id, docket.now_of(e.clock) INTO d, moment FROM docket.enter(docket_name) e;
+  -- In the order given, while the keys are locked in theirs: two batches cannot wait for each other.
+  seqs := ARRAY(SELECT nextval('docket.seq') FROM unnest(keys));
+  FOR item IN
+    SELECT * FROM unnest(keys, ids, names, queues, payloads, kinds, times, everys, attempts_maxs, crashes_maxs)
+      WITH ORDINALITY AS i(key, id, name, queue, args, kind, micros, every, attempts_max, crashes_max, n)
+    ORDER BY i.key COLLATE "C", i.n
+  LOOP
+    given := ROW(
+      item.name, item.queue, item.args, docket.resolve(item.kind, item.micros, moment, moment), item.every,
+      item.attempts_max, item.crashes_max
+    );
+    LOOP
+      rec := docket.lock(d, item.key);
+      EXIT WHEN rec.key IS NOT NULL;
+      answer := 'added';
+      EXIT WHEN docket.create(d, item.key, given, seqs[item.n], moment, item.id, answer);
+    END LOOP;
+    IF rec.key IS NOT NULL THEN
+      answer := docket.answered(rec.call_ids, rec.call_answers, item.id);
+      IF answer IS NOT NULL THEN
+        answers[item.n] := answer;
+        CONTINUE;
+      END IF;
+      -- Only a requeue brings a cancelled perpetual back; a seed does not.
+      IF rec.state IN ('queued', 'leased') OR (rec.every IS NOT NULL AND item.every IS NOT NULL) THEN
+        answer := docket.existing(rec, moment);
+        answers[item.n] := answer;
+        PERFORM docket.store(docket.remember(rec, item.id, answer), false);
+        CONTINUE;
+      END IF;
+      answer := 'added';
+      finished := finished - docket.finished_by(rec);
+      dead := dead - docket.dead_by(rec);
+      PERFORM docket.replace(rec, given, seqs[item.n], moment, item.id, answer);
+    END IF;
+    answers[item.n] := answer;
+    lanes := lanes || (item.queue || '|' || item.name);
+    visibles := visibles || given.visible_at;
+  END LOOP;
+  PERFORM docket.tally(d, finished, dead);
+  PERFORM docket.announce(d, moment, lanes, visibles);
+  RETURN answers;
+END
+$$;

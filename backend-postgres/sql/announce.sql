@@ -1,0 +1,30 @@
+-- Transition: none. Tells those who wait that something of a lane becomes visible, as a hint.
+-- Tables: waiter.
+-- Arguments: lanes (QUEUE|NAME) and, for each, when. A notification is QUEUE|NAME|MICROSECONDS until then.
+-- Twice: they look once more.
+--
+-- Nobody waiting, nobody is told: a notification makes all commits of the database stand in line. Somebody who notes that
+-- it waits and commits while a call is about to commit would be missed by it and miss it, so the one lock is held shared
+-- here and alone there. Order matters: both take it as their last, so that neither waits for anything while it holds it.
+CREATE OR REPLACE FUNCTION docket.channel(d int) RETURNS text LANGUAGE sql STABLE AS $$
+  SELECT 'docket_' || 'docket.waiter'::regclass::oid || '_' || d
+$$;
+
+CREATE OR REPLACE FUNCTION docket.wait_lock(d int) RETURNS bigint LANGUAGE sql STABLE AS $$
+  SELECT hashtextextended(docket.channel(d), 0)
+$$;
+
+CREATE OR REPLACE FUNCTION docket.announce(d int, moment bigint, lanes text[], visibles bigint[])
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF cardinality(lanes) = 0 THEN
+    RETURN;
+  END IF;
+  PERFORM pg_advisory_xact_lock_shared(docket.wait_lock(d));
+  IF EXISTS (SELECT FROM docket.waiter w WHERE w.docket = d AND w.until > docket.server_now()) THEN
+    PERFORM pg_notify(docket.channel(d), l.lane || '|' || greatest(min(l.visible_at) - moment, 0))
+      FROM unnest(lanes, visibles) AS l(lane, visible_at)
+      GROUP BY l.lane;
+  END IF;
+END
+$$;

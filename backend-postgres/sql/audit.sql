@@ -1,0 +1,34 @@
+-- Transition: none. Looks for what cannot be true.
+-- Tables: meta, task, tally.
+-- Result: a line per defect. Records and their indexes are one in Postgres; what is left to differ is what we count and
+-- what we derive.
+CREATE OR REPLACE FUNCTION docket.audit(docket_name text) RETURNS SETOF text LANGUAGE plpgsql STABLE {ENTRY} AS $$
+DECLARE
+  d int;
+BEGIN
+  SELECT m.id INTO d FROM docket.meta m WHERE m.name = docket_name;
+  RETURN QUERY
+    SELECT format('the record %s (%s) %s', t.key, t.state, c.wrong)
+    FROM docket.task t CROSS JOIN LATERAL (VALUES
+      (t.suspect <> (t.crashes >= {SUSPECT_CRASHES}), 'stands in the wrong line'),
+      (t.state = 'leased' AND (t.fence IS NULL OR t.request IS NULL OR t.leased_at IS NULL), 'is leased by nobody'),
+      (t.state <> 'leased' AND t.cancelling, 'waits for a run to notice a cancel, and has no run'),
+      (t.state <> 'leased' AND (t.follower).name IS NOT NULL, 'has a follower, and nothing to follow'),
+      (t.state NOT IN ('queued', 'leased') AND t.expires_at IS NULL, 'does not know how long it is kept'),
+      (cardinality(t.call_ids) <> cardinality(t.call_answers), 'does not know its calls')
+    ) AS c(holds, wrong)
+    WHERE t.docket = d AND c.holds
+    ORDER BY t.key;
+  RETURN QUERY
+    SELECT format('%s finished and %s dead tasks are counted as %s and %s', r.finished, r.dead, c.finished, c.dead)
+    FROM (
+      SELECT count(*) FILTER (WHERE t.state IN ('completed', 'cancelled')) AS finished,
+        count(*) FILTER (WHERE t.state = 'dead') AS dead
+      FROM docket.task t WHERE t.docket = d AND t.every IS NULL
+    ) r, (
+      SELECT coalesce(sum(t.finished), 0) AS finished, coalesce(sum(t.dead), 0) AS dead
+      FROM docket.tally t WHERE t.docket = d
+    ) c
+    WHERE (r.finished, r.dead) <> (c.finished, c.dead);
+END
+$$;

@@ -1,0 +1,36 @@
+-- Transition: none. What a record remembers of calls, and how it shows itself to them.
+-- answered: the answer that a call got before, if the record still knows it. remember: notes one more, and forgets the
+-- oldest. shown: the state as people see it; a lease that ran out is ready again. existing: what an add or a requeue found.
+CREATE OR REPLACE FUNCTION docket.answered(ids uuid[], answers text[], id uuid) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT answers[array_position(ids, id)]
+$$;
+
+CREATE OR REPLACE FUNCTION docket.remember(rec docket.task, id uuid, answer text)
+RETURNS docket.task LANGUAGE plpgsql AS $$
+BEGIN
+  rec.call_ids := rec.call_ids || id;
+  rec.call_answers := rec.call_answers || answer;
+  IF cardinality(rec.call_ids) > {CALL_IDS_MAX} THEN
+    rec.call_ids := rec.call_ids[2:];
+    rec.call_answers := rec.call_answers[2:];
+  END IF;
+  RETURN rec;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION docket.shown(state text, visible_at bigint, moment bigint)
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE
+    WHEN state NOT IN ('queued', 'leased') THEN state
+    WHEN visible_at <= moment THEN 'ready'
+    WHEN state = 'queued' THEN 'scheduled'
+    ELSE 'running'
+  END
+$$;
+
+CREATE OR REPLACE FUNCTION docket.existing(rec docket.task, moment bigint) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT 'exists:' || CASE
+    WHEN rec.state = 'leased' AND rec.cancelling THEN 'cancelling'
+    ELSE docket.shown(rec.state, rec.visible_at, moment)
+  END
+$$;

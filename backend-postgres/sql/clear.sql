@@ -1,0 +1,33 @@
+-- Transition: any -> absent, a chunk of the docket at a time. Its number, clock, layout and environment stay.
+-- Tables: meta, task, tally, request, worker, waiter.
+-- Arguments: how many tasks a chunk has.
+-- Result: how many tasks went; none: that was the end.
+-- Twice: goes on where it was.
+CREATE OR REPLACE FUNCTION docket.clear(docket_name text, chunk bigint) RETURNS bigint LANGUAGE plpgsql {ENTRY} AS $$
+DECLARE
+  d int;
+  gone record;
+BEGIN
+  SELECT e.id INTO d FROM docket.enter(docket_name) e;
+  WITH deleted AS (
+    DELETE FROM docket.task t WHERE t.docket = d AND t.key IN (
+      SELECT c.key FROM docket.task c WHERE c.docket = d ORDER BY c.key LIMIT chunk FOR UPDATE
+    ) RETURNING t.state, t.every
+  )
+  SELECT count(*) AS tasks,
+    count(*) FILTER (WHERE state IN ('completed', 'cancelled') AND every IS NULL) AS finished,
+    count(*) FILTER (WHERE state = 'dead' AND every IS NULL) AS dead
+  INTO gone FROM deleted;
+  PERFORM docket.tally(d, -gone.finished, -gone.dead);
+  IF gone.tasks = 0 THEN
+    DELETE FROM docket.request r WHERE r.docket = d;
+    DELETE FROM docket.worker w WHERE w.docket = d;
+    DELETE FROM docket.waiter w WHERE w.docket = d;
+    PERFORM FROM docket.tally t WHERE t.docket = d ORDER BY t.slot FOR UPDATE;
+    DELETE FROM docket.tally t WHERE t.docket = d AND NOT EXISTS (
+      SELECT FROM docket.tally s WHERE s.docket = d HAVING sum(s.finished) <> 0 OR sum(s.dead) <> 0
+    );
+  END IF;
+  RETURN gone.tasks;
+END
+$$;

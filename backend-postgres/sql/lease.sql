@@ -1,0 +1,20 @@
+-- Transition: Queued and due -> Leased; Leased and late -> one crash, then Queued, Cancelled, Dead or the next
+-- occurrence.
+-- Tables: meta, task, request, worker, tally, waiter.
+-- Arguments: one lease request. Result, and what happens twice: see take.sql.
+CREATE OR REPLACE FUNCTION docket.lease(docket_name text, ask docket.ask)
+RETURNS docket.reply LANGUAGE plpgsql {ENTRY} AS $$
+DECLARE
+  entered record;
+  trimmed record;
+  reply docket.reply;
+BEGIN
+  SELECT e.id, e.clock, docket.now_of(e.clock) AS moment INTO entered FROM docket.enter(docket_name) e;
+  SELECT * INTO trimmed FROM docket.trim(entered.id, entered.moment, 0, 0, 0);
+  reply := docket.take(
+    entered.id, entered.clock, entered.moment, ask, -trimmed.finished, -trimmed.dead, '{}', '{}'
+  );
+  reply.dead_trimmed := trimmed.dead;
+  RETURN reply;
+END
+$$;

@@ -1,0 +1,118 @@
+-- The steps of a life, as docs/transitions.md names them: promote, finish, back, next, crash. They change a record in
+-- memory only; `store` writes it.
+--
+-- Whoever reads a record for them empties its args, result and error first: an empty one means unchanged, so that what is
+-- large is neither read nor written again.
+
+CREATE OR REPLACE FUNCTION docket.take_over(rec docket.task, given docket.work) RETURNS docket.task LANGUAGE plpgsql AS $$
+BEGIN
+  rec.name := given.name;
+  rec.queue := given.queue;
+  rec.args := given.args;
+  rec.every := given.every;
+  rec.attempts_max := given.attempts_max;
+  rec.crashes_max := given.crashes_max;
+  rec.state := 'queued';
+  rec.visible_at := given.visible_at;
+  rec.due_at := given.visible_at;
+  rec.attempts := 0;
+  rec.crashes := 0;
+  rec.failures := 0;
+  rec.crashed_in_a_row := 0;
+  rec.cancelling := false;
+  rec.follower := NULL;
+  RETURN rec;
+END
+$$;
+
+-- However a lease ends, what was scheduled meanwhile takes the key's place.
+CREATE OR REPLACE FUNCTION docket.promote(rec docket.task, moment bigint) RETURNS docket.task LANGUAGE plpgsql AS $$
+BEGIN
+  IF (rec.follower).name IS NOT NULL THEN
+    rec := docket.take_over(rec, rec.follower);
+    rec.seq := nextval('docket.seq');
+    rec.added_at := moment;
+  END IF;
+  RETURN rec;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION docket.finish(rec docket.task, final text, retention bigint, moment bigint)
+RETURNS docket.task LANGUAGE plpgsql AS $$
+BEGIN
+  rec.state := final;
+  rec.visible_at := moment;
+  rec.expires_at := moment + CASE final WHEN 'dead' THEN {DEAD_RETENTION} ELSE retention END;
+  rec.cancelling := false;
+  RETURN docket.promote(rec, moment);
+END
+$$;
+
+CREATE OR REPLACE FUNCTION docket.back(rec docket.task, visible bigint, moment bigint)
+RETURNS docket.task LANGUAGE plpgsql AS $$
+BEGIN
+  rec.state := 'queued';
+  rec.visible_at := visible;
+  rec.due_at := visible;
+  rec.cancelling := false;
+  RETURN docket.promote(rec, moment);
+END
+$$;
+
+-- The next occurrence of a perpetual; `failure` is what went wrong in this one, if anything.
+CREATE OR REPLACE FUNCTION docket.next(rec docket.task, visible bigint, failure bytea, moment bigint)
+RETURNS docket.task LANGUAGE plpgsql AS $$
+BEGIN
+  rec.attempts := 0;
+  rec.crashes := 0;
+  rec.error := failure;
+  rec.failures := CASE WHEN failure IS NULL THEN 0 ELSE rec.failures + 1 END;
+  RETURN docket.back(rec, visible, moment);
+END
+$$;
+
+-- A lease that ran out: one crash, and what follows from it. `limited` says that it was the last one allowed.
+CREATE OR REPLACE FUNCTION docket.crash(INOUT rec docket.task, crashes_max bigint, moment bigint, OUT limited boolean)
+LANGUAGE plpgsql AS $$
+DECLARE
+  wait numeric;
+BEGIN
+  limited := false;
+  rec.crashes := rec.crashes + 1;
+  IF rec.cancelling THEN
+    rec := docket.finish(rec, 'cancelled', {RETENTION}, moment);
+  ELSIF rec.crashes < coalesce(rec.crashes_max, crashes_max) THEN
+    -- due_at stays: its place in the line. So does visible_at: a lost lease comes first.
+    rec.state := 'queued';
+    rec := docket.promote(rec, moment);
+  ELSIF rec.every IS NOT NULL THEN
+    limited := true;
+    rec.crashed_in_a_row := rec.crashed_in_a_row + 1;
+    wait := rec.every * 2::numeric ^ least(rec.crashed_in_a_row, 60);
+    wait := least(wait, greatest({CRASH_WAIT_MAX}, rec.every));
+    rec := docket.next(rec, moment + wait::bigint, '{CRASH_LIMIT}', moment);
+  ELSE
+    limited := true;
+    rec.error := '{CRASH_LIMIT}';
+    rec := docket.finish(rec, 'dead', {RETENTION}, moment);
+  END IF;
+END
+$$;
+
+-- Writes a record. `settles` says that its result is what the run returned, be it nothing; a new life, which a new seq
+-- shows, has none.
+CREATE OR REPLACE FUNCTION docket.store(rec docket.task, settles boolean) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE docket.task t SET
+    state = rec.state, queue = rec.queue, name = rec.name, suspect = rec.crashes >= {SUSPECT_CRASHES},
+    visible_at = rec.visible_at, due_at = rec.due_at, seq = rec.seq, added_at = rec.added_at,
+    attempts = rec.attempts, crashes = rec.crashes, failures = rec.failures,
+    crashed_in_a_row = rec.crashed_in_a_row, every = rec.every, attempts_max = rec.attempts_max,
+    crashes_max = rec.crashes_max, cancelling = rec.cancelling, fence = rec.fence, expires_at = rec.expires_at,
+    settled_fence = rec.settled_fence, settled_request = rec.settled_request, requeued = rec.requeued,
+    call_ids = rec.call_ids, call_answers = rec.call_answers, follower = rec.follower,
+    error = coalesce(rec.error, t.error), args = coalesce(rec.args, t.args),
+    result = CASE WHEN t.seq <> rec.seq THEN NULL WHEN settles THEN rec.result ELSE t.result END
+  WHERE t.docket = rec.docket AND t.key = rec.key;
+END
+$$;

@@ -1,0 +1,63 @@
+-- Transition: none. Reads records as Inspect shows them: some by key, or a page in the order of keys.
+-- Tables: meta, task.
+-- view: one line per key that is there. page: after which key, records to look at, tasks to bring, bytes to bring, state,
+-- name, queue (each may be null: all). Its first line carries the docket's time and the last key looked at (null: the
+-- end) and is no task.
+CREATE OR REPLACE FUNCTION docket.view(d int, moment bigint, asked text[])
+RETURNS TABLE (
+  key text, name text, queue text, state text, args bytea, attempts bigint, crashes bigint, fence bigint,
+  visible_at bigint, added_at bigint, worker text, error bytea, result bytea, every bigint, failures bigint,
+  cancelling boolean, follower_args bytea, follower_visible_at bigint
+) LANGUAGE sql STABLE AS $$
+  SELECT t.key, t.name, t.queue, docket.shown(t.state, t.visible_at, moment), t.args, t.attempts, t.crashes, t.fence,
+    t.visible_at, t.added_at, t.worker, t.error, t.result, t.every, t.failures, t.cancelling,
+    (t.follower).args, (t.follower).visible_at
+  FROM docket.task t WHERE t.docket = d AND t.key = ANY (asked) ORDER BY t.key
+$$;
+
+CREATE OR REPLACE FUNCTION docket.page(
+  docket_name text, after text, look bigint, limit_max bigint, bytes_max bigint, asked_state text, asked_name text,
+  asked_queue text, OUT id int, OUT moment bigint, OUT last text, OUT keys text[]
+) LANGUAGE plpgsql STABLE {ENTRY} AS $$
+DECLARE
+  candidate record;
+  looked bigint := 0;
+  bytes bigint := 0;
+BEGIN
+  SELECT m.id, docket.now_of(m.clock) INTO id, moment FROM docket.meta m WHERE m.name = docket_name;
+  keys := '{}';
+  moment := coalesce(moment, docket.server_now());
+  FOR candidate IN
+    SELECT t.key, t.name, t.queue, docket.shown(t.state, t.visible_at, moment) AS state,
+      octet_length(t.args) + coalesce(octet_length(t.result), 0) + coalesce(octet_length(t.error), 0)
+        + coalesce(octet_length((t.follower).args), 0) AS bytes
+    FROM docket.task t WHERE t.docket = page.id AND t.key > coalesce(after, '') ORDER BY t.key
+    LIMIT look + 1
+  LOOP
+    IF looked >= look OR cardinality(keys) >= limit_max THEN
+      RETURN;
+    END IF;
+    IF candidate.state = coalesce(asked_state, candidate.state) AND candidate.name = coalesce(asked_name, candidate.name)
+      AND candidate.queue = coalesce(asked_queue, candidate.queue) THEN
+      IF cardinality(keys) > 0 AND bytes + candidate.bytes > bytes_max THEN
+        RETURN;
+      END IF;
+      keys := keys || candidate.key;
+      bytes := bytes + candidate.bytes;
+    END IF;
+    looked := looked + 1;
+    last := candidate.key;
+  END LOOP;
+  last := NULL;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION docket.get(docket_name text, task_key text)
+RETURNS TABLE (
+  key text, name text, queue text, state text, args bytea, attempts bigint, crashes bigint, fence bigint,
+  visible_at bigint, added_at bigint, worker text, error bytea, result bytea, every bigint, failures bigint,
+  cancelling boolean, follower_args bytea, follower_visible_at bigint
+) LANGUAGE sql STABLE {ENTRY} AS $$
+  SELECT v.* FROM docket.meta m, docket.view(m.id, docket.now_of(m.clock), ARRAY[task_key]) v
+  WHERE m.name = docket_name
+$$;

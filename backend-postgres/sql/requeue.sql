@@ -1,0 +1,44 @@
+-- Transition: Dead, or a finished perpetual, of the same fence -> Queued, due now, with the docket's next fence.
+-- Tables: meta, task, tally, waiter.
+-- Arguments: key, fence (0: it never had one).
+-- Result: requeued, exists:STATE, exists:cancelling, notfound.
+-- Twice: a record knows the fence requeued last and answers requeued again; a later life is never hit.
+CREATE OR REPLACE FUNCTION docket.requeue(docket_name text, task_key text, death bigint)
+RETURNS text LANGUAGE plpgsql {ENTRY} AS $$
+DECLARE
+  d int;
+  clock bigint;
+  moment bigint;
+  rec docket.task;
+BEGIN
+  SELECT e.id, e.clock INTO d, clock FROM docket.enter(docket_name) e;
+  rec := docket.lock(d, task_key);
+  moment := docket.now_of(clock);
+  IF rec.key IS NULL THEN
+    RETURN 'notfound';
+  END IF;
+  IF rec.requeued = death THEN
+    RETURN 'requeued';
+  END IF;
+  IF rec.state IN ('queued', 'leased') OR (rec.state <> 'dead' AND rec.every IS NULL)
+    OR coalesce(rec.fence, 0) <> death THEN
+    RETURN docket.existing(rec, moment);
+  END IF;
+  PERFORM docket.tally(d, -docket.finished_by(rec), -docket.dead_by(rec));
+  rec.state := 'queued';
+  rec.visible_at := moment;
+  rec.due_at := moment;
+  rec.seq := nextval('docket.seq');
+  rec.added_at := moment;
+  rec.requeued := death;
+  -- So that a death without another lease has a fence of its own.
+  rec.fence := nextval('docket.fence');
+  rec.attempts := 0;
+  rec.crashes := 0;
+  rec.failures := 0;
+  rec.crashed_in_a_row := 0;
+  PERFORM docket.store(rec, false);
+  PERFORM docket.announce(d, moment, ARRAY[rec.queue || '|' || rec.name], ARRAY[moment]);
+  RETURN 'requeued';
+END
+$$;

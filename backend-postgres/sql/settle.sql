@@ -1,0 +1,60 @@
+-- Transition: Leased -> what the outcome says, for one current token. Changes the record in memory; ack writes it.
+-- Arguments: outcome, kind of time, its microseconds, the text (result, error or args; may be null), attempts_max,
+-- retention.
+CREATE OR REPLACE FUNCTION docket.settle(
+  rec docket.task, moment bigint, outcome text, kind text, micros bigint, content bytea, attempts_max bigint,
+  retention bigint
+) RETURNS docket.task LANGUAGE plpgsql AS $$
+BEGIN
+  IF rec.cancelling AND outcome <> 'completed' THEN
+    outcome := 'cancelled';
+  END IF;
+  rec.settled_fence := rec.fence;
+  rec.settled_request := rec.request;
+  CASE outcome
+    WHEN 'completed' THEN
+      rec.result := content;
+      rec.crashed_in_a_row := 0;
+      IF rec.every IS NOT NULL AND NOT rec.cancelling THEN
+        RETURN docket.next(rec, moment + rec.every, NULL, moment);
+      END IF;
+      RETURN docket.finish(rec, 'completed', retention, moment);
+    WHEN 'retry' THEN
+      rec.attempts := rec.attempts + 1;
+      IF rec.attempts < coalesce(rec.attempts_max, attempts_max) THEN
+        rec.error := content;
+        RETURN docket.back(rec, moment + micros, moment);
+      END IF;
+      RETURN docket.fail(rec, content, moment);
+    WHEN 'dead' THEN
+      rec.attempts := rec.attempts + 1;
+      RETURN docket.fail(rec, content, moment);
+    WHEN 'snooze' THEN
+      RETURN docket.back(rec, moment + micros, moment);
+    WHEN 'release' THEN
+      rec.state := 'queued';
+      rec.visible_at := rec.due_at;
+      RETURN docket.promote(rec, moment);
+    WHEN 'repeat' THEN
+      rec.crashed_in_a_row := 0;
+      rec.args := content;
+      RETURN docket.next(rec, docket.resolve(kind, micros, rec.leased_at, moment), NULL, moment);
+    WHEN 'cancelled' THEN
+      rec.crashed_in_a_row := 0;
+      RETURN docket.finish(rec, 'cancelled', retention, moment);
+  END CASE;
+END
+$$;
+
+-- Failed for good: dead, or, a perpetual, on to its next occurrence.
+CREATE OR REPLACE FUNCTION docket.fail(rec docket.task, failure bytea, moment bigint)
+RETURNS docket.task LANGUAGE plpgsql AS $$
+BEGIN
+  rec.crashed_in_a_row := 0;
+  IF rec.every IS NOT NULL THEN
+    RETURN docket.next(rec, moment + rec.every, failure, moment);
+  END IF;
+  rec.error := failure;
+  RETURN docket.finish(rec, 'dead', 0, moment);
+END
+$$;

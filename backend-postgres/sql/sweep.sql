@@ -1,0 +1,62 @@
+-- Transition: Leased and late -> one crash, then Queued, Cancelled, Dead or the next occurrence.
+-- Tables: task.
+-- Arguments: the request, and the lanes it looks into.
+-- Result: how many crashed, the keys that reached their limit, what came back into which lane and when, how many are
+-- finished or dead by it, and whether another call held one: it is renewing it, settling it, or sweeping it.
+-- Twice: a crash is counted once, since the lease is over with it.
+CREATE OR REPLACE FUNCTION docket.sweep(
+  d int, moment bigint, ask docket.ask, lane_queues text[], lane_names text[],
+  OUT crashed bigint, OUT limited text[], OUT lanes text[], OUT visibles bigint[], OUT finished bigint, OUT dead bigint,
+  OUT skipped boolean
+) LANGUAGE plpgsql AS $$
+DECLARE
+  late text[];
+  rec docket.task;
+  outcome record;
+BEGIN
+  crashed := 0;
+  limited := '{}';
+  lanes := '{}';
+  visibles := '{}';
+  finished := 0;
+  dead := 0;
+  late := ARRAY(
+    SELECT h.key FROM unnest(lane_queues, lane_names) AS l(queue, name)
+    CROSS JOIN (VALUES (false), (true)) AS s(suspect)
+    CROSS JOIN LATERAL (
+      SELECT t.key, t.visible_at, t.seq FROM docket.task t
+      WHERE t.docket = d AND t.state = 'leased' AND t.queue = l.queue AND t.name = l.name AND t.suspect = s.suspect
+        AND t.visible_at <= moment
+      ORDER BY t.visible_at, t.seq LIMIT {TRIM_ITEMS_MAX}
+    ) h
+    ORDER BY h.visible_at, h.seq LIMIT {TRIM_ITEMS_MAX}
+  );
+  IF cardinality(late) > 0 THEN
+    FOR rec IN
+      SELECT * FROM docket.task t
+      WHERE t.docket = d AND t.key = ANY (late) AND t.state = 'leased' AND t.visible_at <= moment
+      ORDER BY t.visible_at, t.seq FOR UPDATE SKIP LOCKED
+    LOOP
+      rec.args := NULL;
+      rec.result := NULL;
+      rec.error := NULL;
+      SELECT * INTO outcome FROM docket.crash(
+        rec, coalesce(ask.crashes_maxs[array_position(ask.names, rec.name)], ask.any_max), moment
+      );
+      rec := outcome.rec;
+      crashed := crashed + 1;
+      IF outcome.limited THEN
+        limited := limited || rec.key;
+      END IF;
+      PERFORM docket.store(rec, false);
+      finished := finished + docket.finished_by(rec);
+      dead := dead + docket.dead_by(rec);
+      IF rec.state = 'queued' THEN
+        lanes := lanes || (rec.queue || '|' || rec.name);
+        visibles := visibles || rec.visible_at;
+      END IF;
+    END LOOP;
+  END IF;
+  skipped := crashed < cardinality(late);
+END
+$$;

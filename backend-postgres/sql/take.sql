@@ -1,0 +1,166 @@
+-- Transition: as of lease. One look for tasks, for lease and ack.
+-- Tables: task, request, worker, tally, waiter.
+-- Arguments: the request; what the call has done before: to the tally, and into which lanes what came back and when.
+-- Result: see docket.reply. Not answered: this was a look inside a wait that took nothing, and its waiter is noted; or
+-- another call held what might have been taken, and the caller asks again in a moment.
+-- Twice: the request is remembered with the keys it took: those of its leases that nobody has retaken come again with a
+-- fresh deadline, and nothing new is taken.
+CREATE OR REPLACE FUNCTION docket.take(
+  d int, clock bigint, moment bigint, ask docket.ask, finished bigint, dead bigint, lanes text[], visibles bigint[]
+) RETURNS docket.reply LANGUAGE plpgsql AS $$
+DECLARE
+  reply docket.reply;
+  before text[];
+  is_known boolean;
+  lane_queues text[];
+  lane_names text[];
+  lane_ranks int[];
+  swept record;
+  picked record;
+  group_rank int;
+  taken text[] := '{}';
+  bytes bigint := 0;
+  suspect boolean := false;
+  skipped boolean := false;
+  head bigint;
+BEGIN
+  reply.crashed := 0;
+  reply.limited := '{}';
+  reply.dead_trimmed := 0;
+  -- The same request twice at once: the second waits, and then is a repetition.
+  PERFORM pg_advisory_xact_lock(hashtextextended(ask.request::text, d));
+  SELECT array_agg(l.queue), array_agg(l.name), array_agg(l.rank) INTO lane_queues, lane_names, lane_ranks
+    FROM docket.lanes(d, ask.queues, ask.names) l;
+  SELECT r.keys INTO before FROM docket.request r WHERE r.docket = d AND r.request = ask.request;
+  is_known := FOUND;
+  IF is_known THEN
+    SELECT coalesce(array_agg(t.key), '{}'), coalesce(bool_or(t.suspect), false) INTO taken, suspect
+    FROM (
+      SELECT t.key, t.suspect FROM docket.task t
+      WHERE t.docket = d AND t.key = ANY (before) AND t.state = 'leased' AND t.request = ask.request
+      ORDER BY t.key FOR UPDATE
+    ) t;
+    UPDATE docket.task t SET visible_at = moment + ask.lease WHERE t.docket = d AND t.key = ANY (taken);
+  ELSE
+    SELECT * INTO swept FROM docket.sweep(d, moment, ask, lane_queues, lane_names);
+    reply.crashed := swept.crashed;
+    reply.limited := swept.limited;
+    skipped := swept.skipped;
+    lanes := lanes || swept.lanes;
+    visibles := visibles || swept.visibles;
+    finished := finished + swept.finished;
+    dead := dead + swept.dead;
+    IF swept.crashed > 0 THEN
+      -- A follower may have come up in another lane.
+      SELECT array_agg(l.queue), array_agg(l.name), array_agg(l.rank) INTO lane_queues, lane_names, lane_ranks
+        FROM docket.lanes(d, ask.queues, ask.names) l;
+    END IF;
+    FOR group_rank IN
+      SELECT DISTINCT CASE WHEN ask.earliest THEN 0 ELSE r END FROM unnest(lane_ranks) r ORDER BY 1
+    LOOP
+      EXIT WHEN cardinality(taken) >= ask.count;
+      SELECT * INTO picked FROM docket.choose(
+        d, moment, ask,
+        ARRAY(SELECT l.q FROM unnest(lane_queues, lane_ranks) AS l(q, r) WHERE ask.earliest OR l.r = group_rank),
+        ARRAY(SELECT l.n FROM unnest(lane_names, lane_ranks) AS l(n, r) WHERE ask.earliest OR l.r = group_rank),
+        ask.count - cardinality(taken), bytes, ask.suspects AND NOT suspect
+      );
+      taken := taken || picked.chosen;
+      bytes := picked.bytes;
+      suspect := suspect OR picked.has_suspect;
+      skipped := skipped OR picked.skipped;
+      EXIT WHEN picked.is_full;
+    END LOOP;
+    UPDATE docket.task t SET
+      state = 'leased', fence = l.fence, request = ask.request, worker = ask.worker, leased_at = moment,
+      visible_at = moment + ask.lease
+    FROM (SELECT k.key, nextval('docket.fence') AS fence FROM (SELECT unnest(taken) AS key) k) l
+    WHERE t.docket = d AND t.key = l.key;
+  END IF;
+  reply.answered := is_known OR cardinality(taken) > 0 OR (ask.last AND (ask.force OR NOT skipped));
+  IF reply.answered AND NOT is_known THEN
+    PERFORM docket.remember_request(d, moment, ask.request, taken);
+  END IF;
+  head := docket.head(d, lane_queues, lane_names, ask.suspects AND NOT suspect);
+  reply.next_visible := CASE WHEN head IS NOT NULL THEN greatest(head - moment, 0) END;
+  reply.oldest_ready := CASE WHEN head <= moment THEN moment - head END;
+  reply := docket.bring(d, taken, reply);
+  PERFORM docket.tally(d, finished, dead);
+  PERFORM docket.write_worker(d, moment, ask.worker, ask.record, ask.ttl, true);
+  IF NOT reply.answered AND ask.waiter IS NOT NULL THEN
+    -- A clock that was set stands still; what others hold is looked at again all the same.
+    reply.due := CASE WHEN clock IS NULL OR skipped THEN reply.next_visible END;
+    reply.channel := docket.channel(d);
+    PERFORM docket.wait_until(d, ask.waiter, ask.block);
+  END IF;
+  -- Order matters: who holds the lock of announce alone may share it, not the other way round.
+  PERFORM docket.announce(d, moment, lanes, visibles);
+  RETURN reply;
+END
+$$;
+
+-- When the next task that a request could lease becomes visible.
+CREATE OR REPLACE FUNCTION docket.head(d int, lane_queues text[], lane_names text[], suspects boolean)
+RETURNS bigint LANGUAGE sql VOLATILE AS $$
+  SELECT min(h.visible_at) FROM unnest(lane_queues, lane_names) AS l(queue, name)
+  CROSS JOIN LATERAL (
+    (SELECT t.visible_at FROM docket.task t
+      WHERE t.docket = d AND t.state = 'queued' AND t.queue = l.queue AND t.name = l.name AND NOT t.suspect
+      ORDER BY t.visible_at, t.seq LIMIT 1)
+    UNION ALL
+    (SELECT t.visible_at FROM docket.task t
+      WHERE t.docket = d AND t.state = 'leased' AND t.queue = l.queue AND t.name = l.name AND NOT t.suspect
+      ORDER BY t.visible_at, t.seq LIMIT 1)
+    UNION ALL
+    (SELECT t.visible_at FROM docket.task t
+      WHERE suspects AND t.docket = d AND t.state = 'queued' AND t.queue = l.queue AND t.name = l.name AND t.suspect
+      ORDER BY t.visible_at, t.seq LIMIT 1)
+    UNION ALL
+    (SELECT t.visible_at FROM docket.task t
+      WHERE suspects AND t.docket = d AND t.state = 'leased' AND t.queue = l.queue AND t.name = l.name AND t.suspect
+      ORDER BY t.visible_at, t.seq LIMIT 1)
+  ) h
+$$;
+
+-- The leases of these keys, by column, in their order.
+CREATE OR REPLACE FUNCTION docket.bring(d int, taken text[], reply docket.reply) RETURNS docket.reply LANGUAGE plpgsql AS $$
+BEGIN
+  SELECT array_agg(t.key ORDER BY t.fence), array_agg(t.fence ORDER BY t.fence), array_agg(t.name ORDER BY t.fence),
+    array_agg(t.queue ORDER BY t.fence), array_agg(t.args ORDER BY t.fence), array_agg(t.attempts ORDER BY t.fence),
+    array_agg(t.crashes ORDER BY t.fence), array_agg(t.visible_at ORDER BY t.fence),
+    array_agg(t.leased_at ORDER BY t.fence), array_agg(t.due_at ORDER BY t.fence),
+    array_agg(t.every ORDER BY t.fence), array_agg(t.attempts_max ORDER BY t.fence),
+    array_agg(t.crashes_max ORDER BY t.fence)
+  INTO reply.keys, reply.fences, reply.names, reply.queues, reply.args, reply.attempts, reply.crashes, reply.deadlines,
+    reply.leased_ats, reply.due_ats, reply.everys, reply.attempts_maxs, reply.crashes_maxs
+  FROM docket.task t WHERE t.docket = d AND t.key = ANY (taken);
+  RETURN reply;
+END
+$$;
+
+-- Remembers an answered request, those that took nothing as well, and forgets some that are old enough.
+CREATE OR REPLACE FUNCTION docket.remember_request(d int, moment bigint, id uuid, taken text[])
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  DELETE FROM docket.request r WHERE r.docket = d AND r.request IN (
+    SELECT old.request FROM docket.request old
+    WHERE old.docket = d AND old.answered_at <= moment - {REQUEST_MEMORY}
+    ORDER BY old.answered_at LIMIT {TRIM_ITEMS_MAX} FOR UPDATE SKIP LOCKED
+  );
+  INSERT INTO docket.request (docket, request, answered_at, keys) VALUES (d, id, moment, taken);
+END
+$$;
+
+-- Notes who waits for how long, and forgets who waits no more. See announce for the lock.
+CREATE OR REPLACE FUNCTION docket.wait_until(d int, waiter uuid, block bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  DELETE FROM docket.waiter w WHERE w.docket = d AND w.id IN (
+    SELECT gone.id FROM docket.waiter gone
+    WHERE gone.docket = d AND gone.until < docket.server_now() AND gone.id <> waiter
+    LIMIT {TRIM_ITEMS_MAX} FOR UPDATE SKIP LOCKED
+  );
+  INSERT INTO docket.waiter AS w (docket, id, until) VALUES (d, waiter, docket.server_now() + block)
+    ON CONFLICT ON CONSTRAINT waiter_pkey DO UPDATE SET until = excluded.until;
+  PERFORM pg_advisory_xact_lock(docket.wait_lock(d));
+END
+$$;

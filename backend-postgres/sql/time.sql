@@ -1,0 +1,31 @@
+-- Transition: none. The docket and its time.
+-- Tables: meta.
+-- enter: the docket's number and its clock override, made when it is first heard of. now_of: its time. resolve: the moment
+-- that a caller means by now, in or at; never earlier than now, never later than the furthest future.
+-- Twice: the same docket; a time that has gone on.
+CREATE OR REPLACE FUNCTION docket.server_now() RETURNS bigint LANGUAGE sql VOLATILE AS $$
+  -- A numeric since Postgres 14: no float comes near it.
+  SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+$$;
+
+CREATE OR REPLACE FUNCTION docket.now_of(clock bigint) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+  SELECT coalesce(clock, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+$$;
+
+CREATE OR REPLACE FUNCTION docket.resolve(kind text, micros bigint, base bigint, moment bigint)
+RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+  SELECT least(
+    greatest(CASE kind WHEN 'in' THEN base + micros WHEN 'at' THEN micros ELSE moment END, moment),
+    moment + {DELAY_MAX}
+  )
+$$;
+
+CREATE OR REPLACE FUNCTION docket.enter(docket_name text, OUT id int, OUT clock bigint) LANGUAGE plpgsql AS $$
+BEGIN
+  SELECT m.id, m.clock INTO id, clock FROM docket.meta m WHERE m.name = docket_name;
+  IF NOT FOUND THEN
+    INSERT INTO docket.meta (name) VALUES (docket_name) ON CONFLICT DO NOTHING;
+    SELECT m.id, m.clock INTO STRICT id, clock FROM docket.meta m WHERE m.name = docket_name;
+  END IF;
+END
+$$;

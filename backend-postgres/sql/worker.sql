@@ -1,0 +1,30 @@
+-- Transition: none. Writes a worker's record; zero ttl takes it away, and those that have expired go with it.
+-- Tables: worker.
+-- Arguments: worker id, its record, how long that stays, whether this is a lease call: its sign of life.
+-- Twice: the record stays a little longer.
+-- Order matters: after the locks on tasks, in every function, so that two calls of one worker cannot wait for each other.
+CREATE OR REPLACE FUNCTION docket.write_worker(
+  d int, moment bigint, worker_id text, worker_record text, ttl bigint, leasing boolean
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  DELETE FROM docket.worker w WHERE w.docket = d AND w.id IN (
+    SELECT gone.id FROM docket.worker gone
+    WHERE gone.docket = d AND gone.until <= moment AND gone.id <> worker_id
+    LIMIT {TRIM_ITEMS_MAX} FOR UPDATE SKIP LOCKED
+  );
+  IF ttl <= 0 THEN
+    DELETE FROM docket.worker w WHERE w.docket = d AND w.id = worker_id;
+    RETURN;
+  END IF;
+  INSERT INTO docket.worker AS w (docket, id, record, until, leased_at)
+    VALUES (d, worker_id, worker_record, moment + ttl, CASE WHEN leasing THEN moment END)
+    ON CONFLICT ON CONSTRAINT worker_pkey DO UPDATE SET
+      record = excluded.record,
+      until = excluded.until,
+      leased_at = CASE
+        WHEN leasing THEN moment
+        -- One that had expired is another now.
+        WHEN w.until > moment THEN w.leased_at
+      END;
+END
+$$;

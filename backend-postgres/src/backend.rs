@@ -1,0 +1,266 @@
+//! The five verbs: each look is one statement, and a wait is listening between two looks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use docket_core::{
+    Ack, AckReply, AddAnswer, Capabilities, DocketName, Heartbeat, HeartbeatAnswer, LeaseReply, LeaseRequest, NewTask,
+    QueueBackend, Result, ScheduleAnswer, Store, Swept, micros,
+};
+use sqlx::PgPool;
+use sqlx::postgres::PgArguments;
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use crate::connection::{Connection, Server};
+use crate::items::{self, Batch};
+use crate::request::{self, Columns, Look, Looked, push};
+use crate::statements::{Statement, Statements};
+use crate::url::Address;
+use crate::wait::{Ear, Listener};
+use crate::{Options, examine};
+
+/// The longest wait of one lease call; one that asks for more is answered after this.
+const WAIT_MAX: Duration = Duration::from_hours(1);
+/// How much longer than it waits a waiter is noted, so that its last look comes before its end.
+const NOTED_LONGER: Duration = Duration::from_secs(5);
+/// The pauses between looks while another call holds what might be taken: from the first, doubling, to the last.
+const HELD_PAUSE_MIN: Duration = Duration::from_millis(2);
+/// See [`HELD_PAUSE_MIN`].
+const HELD_PAUSE_MAX: Duration = Duration::from_millis(200);
+/// How long such looks go on in a call that does not wait.
+const HELD_MAX: Duration = Duration::from_millis(60);
+
+/// A docket in a Postgres database.
+///
+/// Connections are opened on first use, on the runtime that uses them first, and made again when they break. A handle has
+/// a few for statements and one that listens while a call waits; [`QueueBackend::fork`] makes a handle with connections of
+/// its own.
+///
+/// ```no_run
+/// # async fn f() -> docket_core::Result<()> {
+/// use docket_core::DocketName;
+/// use docket_postgres::{Options, PostgresBackend};
+///
+/// let store = PostgresBackend::connect("postgres://localhost/app", DocketName::default(), Options::default()).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct PostgresBackend {
+    pub(crate) commands: Connection,
+    docket: DocketName,
+    scheme: &'static str,
+    listener: Listener,
+}
+
+impl PostgresBackend {
+    /// Reads the URL, connects, looks at the server, and makes the schema or brings it up to date.
+    ///
+    /// # Errors
+    ///
+    /// `Config` for a URL or an option that cannot be. `Unavailable`, within [`Options::connect`] and
+    /// [`Options::response`], for a server that is not there: a service that must start all the same uses
+    /// [`PostgresBackend::open`]. `Refused` for a wrong password, a read-only copy, or a server that is too old. `Conflict`
+    /// for a schema that is newer than this build. Each names the server, its password masked.
+    ///
+    /// # Cancel safety
+    ///
+    /// The schema is made in one transaction, so it can be dropped at any time.
+    pub async fn connect(url: &str, docket: DocketName, options: Options) -> Result<Self> {
+        let backend = Self::open(url, docket, options)?;
+        examine::admit(&backend.commands).await?;
+        backend.commands.make_ready().await?;
+        Ok(backend)
+    }
+
+    /// Reads the URL and nothing more: the server is first spoken to by the first call, which also sees to the schema; the
+    /// server is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// `Config` for a URL or an option that cannot be.
+    pub fn open(url: &str, docket: DocketName, options: Options) -> Result<Self> {
+        let address = Address::parse(url)?;
+        let server = Server::new(&address, None, options)?;
+        Ok(Self::on(Arc::new(server), docket, address.scheme))
+    }
+
+    /// A docket on a pool that the service has already. Its forks share the pool, so a service that empties it starves the
+    /// worker; only listening has a connection of its own. Like [`PostgresBackend::open`], it speaks to nobody yet.
+    ///
+    /// # Errors
+    ///
+    /// `Config` for an option that cannot be.
+    pub fn on_pool(pool: PgPool, docket: DocketName, options: Options) -> Result<Self> {
+        let address = Address::of(&pool.connect_options());
+        let server = Server::new(&address, Some(pool), options)?;
+        Ok(Self::on(Arc::new(server), docket, address.scheme))
+    }
+
+    fn on(server: Arc<Server>, docket: DocketName, scheme: &'static str) -> Self {
+        let listener = Listener::new(server.clone());
+        Self { commands: Connection::new(server), docket, scheme, listener }
+    }
+
+    pub(crate) fn statements(&self) -> &Statements {
+        &self.commands.server.statements
+    }
+
+    /// The arguments of a call: the docket first.
+    pub(crate) fn arguments(&self) -> Result<PgArguments> {
+        let mut arguments = PgArguments::default();
+        push(&mut arguments, self.docket.as_str())?;
+        Ok(arguments)
+    }
+
+    /// One look for tasks.
+    async fn look(&self, request: &LeaseRequest, look: Look) -> Result<Looked> {
+        let mut arguments = self.arguments()?;
+        request::write(&mut arguments, Some(request), look)?;
+        let row = self.commands.row(&self.statements().lease, arguments, "lease tasks").await?;
+        request::read(&row, request)
+    }
+
+    /// Looks until there is an answer, be it empty.
+    async fn look_at_once(&self, request: &LeaseRequest, swept: &mut Swept) -> Result<LeaseReply> {
+        let (end, mut pause) = (Instant::now() + HELD_MAX, HELD_PAUSE_MIN);
+        loop {
+            let look = if Instant::now() < end { Look::Last } else { Look::Final };
+            let looked = self.look(request, look).await?;
+            absorb(swept, &looked.reply.swept);
+            if looked.answered {
+                return Ok(LeaseReply { swept: std::mem::take(swept), ..looked.reply });
+            }
+            sleep(pause).await;
+            pause *= 2;
+        }
+    }
+
+    /// Looks, waits for a wake-up, and looks again, until there is an answer.
+    async fn wait(&self, request: &LeaseRequest) -> Result<LeaseReply> {
+        let end = Instant::now() + request.wait.min(WAIT_MAX);
+        let (waiter, mut swept) = (Uuid::now_v7(), Swept::default());
+        let (mut ear, mut pause) = (None::<Ear>, HELD_PAUSE_MIN);
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left < Duration::from_millis(1) {
+                return self.look_at_once(request, &mut swept).await;
+            }
+            let look = Look::Waiting { waiter, block: left + NOTED_LONGER };
+            if let Some(ear) = &mut ear {
+                ear.forget();
+            }
+            let looked = self.look(request, look).await?;
+            absorb(&mut swept, &looked.reply.swept);
+            if looked.answered {
+                return Ok(LeaseReply { swept, ..looked.reply });
+            }
+            let (Some(ear), Some(channel)) = (&mut ear, &looked.channel) else {
+                // From here on it is told of what comes; what came before it was noted, the next look finds.
+                ear = looked.channel.map(|channel| self.listener.listen(&channel));
+                if let Some(ear) = &mut ear {
+                    ear.open(end).await;
+                }
+                continue;
+            };
+            if looked.due == Some(Duration::ZERO) {
+                sleep(pause.min(left)).await;
+                pause = (pause * 2).min(HELD_PAUSE_MAX);
+                continue;
+            }
+            pause = HELD_PAUSE_MIN;
+            let due = looked.due.map_or(end, |due| end.min(Instant::now() + due));
+            ear.wait(request, due, || self.listener.listen(channel)).await;
+        }
+    }
+
+    async fn place<A>(
+        &self,
+        statement: &Statement,
+        operation: &'static str,
+        tasks: &[NewTask],
+        read: fn(&str) -> Option<A>,
+    ) -> Result<Vec<Result<A>>> {
+        let batch = Batch::check(operation, tasks, self.commands.server.options.payload_bytes_max, items::weigh_task)?;
+        let accepted = batch.accepted();
+        if accepted.is_empty() {
+            return batch.answers(operation, Vec::new(), read);
+        }
+        let mut arguments = self.arguments()?;
+        items::write_tasks(&mut arguments, &accepted)?;
+        let row = self.commands.row(statement, arguments, operation).await?;
+        batch.answers(operation, Columns::of(&row, operation).only()?, read)
+    }
+}
+
+/// What the looks of one call did on the way is told in its one answer.
+fn absorb(all: &mut Swept, look: &Swept) {
+    all.crashed += look.crashed;
+    all.limited.extend_from_slice(&look.limited);
+    all.dead_trimmed += look.dead_trimmed;
+}
+
+#[async_trait]
+impl QueueBackend for PostgresBackend {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            scheme: self.scheme,
+            docket: self.docket.clone(),
+            durable: true,
+            shared: true,
+            transactional_add: false,
+        }
+    }
+
+    fn fork(&self) -> Arc<dyn Store> {
+        Arc::new(Self::on(self.commands.server.clone(), self.docket.clone(), self.scheme))
+    }
+
+    async fn add(&self, tasks: &[NewTask]) -> Result<Vec<Result<AddAnswer>>> {
+        self.place(&self.statements().add, "add tasks", tasks, items::add_answer).await
+    }
+
+    async fn schedule(&self, tasks: &[NewTask]) -> Result<Vec<Result<ScheduleAnswer>>> {
+        self.place(&self.statements().schedule, "schedule tasks", tasks, items::schedule_answer).await
+    }
+
+    async fn lease(&self, request: &LeaseRequest) -> Result<LeaseReply> {
+        request::check(request)?;
+        if request.wait.is_zero() || request.count == 0 {
+            return self.look_at_once(request, &mut Swept::default()).await;
+        }
+        self.wait(request).await
+    }
+
+    async fn heartbeat(&self, beat: &Heartbeat) -> Result<Vec<Result<HeartbeatAnswer>>> {
+        let operation = "renew leases";
+        let batch = Batch::check(operation, &beat.tokens, 0, |_| Ok(0))?;
+        let mut arguments = self.arguments()?;
+        push(&mut arguments, beat.worker.id.as_str())?;
+        push(&mut arguments, request::write_worker(&beat.worker)?)?;
+        push(&mut arguments, micros(beat.worker.ttl))?;
+        push(&mut arguments, micros(beat.lease))?;
+        items::write_tokens(&mut arguments, &batch.accepted())?;
+        let row = self.commands.row(&self.statements().heartbeat, arguments, operation).await?;
+        batch.answers(operation, Columns::of(&row, operation).only()?, items::heartbeat_answer)
+    }
+
+    async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply> {
+        let operation = "settle tasks";
+        let batch = Batch::check(operation, acks, self.commands.server.options.payload_bytes_max, items::weigh_ack)?;
+        next.map_or(Ok(()), request::check)?;
+        let mut arguments = self.arguments()?;
+        items::write_acks(&mut arguments, &batch.accepted())?;
+        request::write(&mut arguments, next, Look::Final)?;
+        let row = self.commands.row(&self.statements().ack, arguments, operation).await?;
+        let columns = Columns::of(&row, operation);
+        let dead_trimmed = columns.count(columns.read("trimmed_by_acks")?)?;
+        Ok(AckReply {
+            answers: batch.answers(operation, columns.read("answers")?, items::ack_answer)?,
+            next: next.map(|request| request::read(&row, request)).transpose()?.map(|looked| looked.reply),
+            swept: Swept { dead_trimmed, ..Swept::default() },
+        })
+    }
+}

@@ -1,0 +1,235 @@
+//! Connections: opened late, bounded in everything, closed when they cannot be trusted.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use docket_core::{Error, ErrorKind, Result};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
+use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, PgPool, Postgres};
+use tokio::sync::{OnceCell, Semaphore};
+use tokio::time::{sleep, timeout};
+
+use crate::error::{Next, describe, meaning_of, unanswered};
+use crate::statements::{Statement, Statements};
+use crate::url::Address;
+use crate::{Options, schema};
+
+/// How often a statement is sent again that was rolled back because of another one.
+const REPEATS_MAX: u32 = 5;
+/// The pause before the first of these repetitions; it doubles.
+const REPEAT_PAUSE: Duration = Duration::from_millis(2);
+
+/// A server to open connections to, and the schema on it.
+pub(crate) struct Server {
+    pub(crate) connect: PgConnectOptions,
+    /// The URL, masked, for errors.
+    pub(crate) address: String,
+    pub(crate) options: Options,
+    pub(crate) statements: Statements,
+    /// A pool that somebody else made.
+    pool: Option<PgPool>,
+    /// Set once the schema has been looked at.
+    ready: OnceCell<()>,
+}
+
+impl Server {
+    pub(crate) fn new(address: &Address, pool: Option<PgPool>, options: Options) -> Result<Self> {
+        options.check()?;
+        let statement_timeout = options.response.as_millis().to_string();
+        let connect = address
+            .connect
+            .clone()
+            .application_name("docket")
+            .options([("statement_timeout", statement_timeout.as_str())])
+            .disable_statement_logging();
+        let statements = Statements::new(&options.schema);
+        Ok(Self { connect, address: address.to_string(), options, statements, pool, ready: OnceCell::new() })
+    }
+
+    /// Opens a connection of our own. A peer that accepts and never answers is not waited for longer.
+    pub(crate) async fn open(&self) -> Result<PgConnection, sqlx::Error> {
+        match timeout(self.options.connect, self.connect.connect()).await {
+            Ok(opened) => opened,
+            Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+        }
+    }
+
+    async fn open_any(&self) -> Result<Link, sqlx::Error> {
+        match &self.pool {
+            None => self.open().await.map(Link::Own),
+            Some(pool) => match timeout(self.options.connect, pool.acquire()).await {
+                Ok(acquired) => acquired.map(Link::Pooled),
+                Err(_) => Err(sqlx::Error::PoolTimedOut),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("address", &self.address).field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// One open connection, ours or of somebody else's pool.
+enum Link {
+    Own(PgConnection),
+    Pooled(PoolConnection<Postgres>),
+}
+
+/// The few connections of one handle.
+pub(crate) struct Connection {
+    pub(crate) server: Arc<Server>,
+    idle: Mutex<Vec<PgConnection>>,
+    permits: Semaphore,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    pub(crate) fn new(server: Arc<Server>) -> Self {
+        let permits = Semaphore::new(server.options.connections_max);
+        Self { server, idle: Mutex::default(), permits }
+    }
+
+    /// Runs one of our statements, which are safe to repeat, and answers its rows.
+    ///
+    /// A connection that had died unnoticed, or a transaction that was given up for another one, costs a repetition that
+    /// nobody sees.
+    pub(crate) async fn rows(
+        &self,
+        statement: &Statement,
+        arguments: PgArguments,
+        operation: &'static str,
+    ) -> Result<Vec<PgRow>> {
+        let tries = async {
+            self.make_ready().await?;
+            self.tries(statement, arguments, operation).await
+        };
+        self.in_time(tries, operation).await
+    }
+
+    /// Sees to the schema, the first time that it is asked on this server.
+    pub(crate) async fn make_ready(&self) -> Result<()> {
+        self.server.ready.get_or_try_init(|| schema::make_ready(&self.server)).await.map(|()| ())
+    }
+
+    /// Runs a statement that brings one row and touches nothing of ours: the schema may be missing.
+    pub(crate) async fn look(
+        &self,
+        statement: &Statement,
+        arguments: PgArguments,
+        operation: &'static str,
+    ) -> Result<PgRow> {
+        let rows = self.in_time(self.tries(statement, arguments, operation), operation).await?;
+        one_of(rows, operation)
+    }
+
+    async fn in_time<T>(&self, call: impl Future<Output = Result<T>>, operation: &'static str) -> Result<T> {
+        let deadline = self.server.options.connect + self.server.options.response;
+        timeout(deadline, call).await.unwrap_or_else(|_| Err(unanswered(operation, &self.server.address)))
+    }
+
+    /// Runs a statement that brings one row.
+    pub(crate) async fn row(
+        &self,
+        statement: &Statement,
+        arguments: PgArguments,
+        operation: &'static str,
+    ) -> Result<PgRow> {
+        one_of(self.rows(statement, arguments, operation).await?, operation)
+    }
+
+    async fn tries(&self, statement: &Statement, arguments: PgArguments, operation: &'static str) -> Result<Vec<PgRow>> {
+        let (mut pause, mut repeats, mut reconnected) = (REPEAT_PAUSE, 0, false);
+        loop {
+            let error = match self.try_once(statement.sql(), arguments.clone()).await {
+                Ok(rows) => return Ok(rows),
+                Err(error) => error,
+            };
+            match meaning_of(&error.error).next {
+                Next::Repeat if repeats < REPEATS_MAX => {
+                    sleep(pause).await;
+                    (pause, repeats) = (pause * 2, repeats + 1);
+                }
+                Next::Reconnect if error.reused && !reconnected => reconnected = true,
+                _ => return Err(describe(error.error, operation, &self.server.address)),
+            }
+        }
+    }
+
+    async fn try_once(&self, sql: AssertSqlSafe<Arc<str>>, arguments: PgArguments) -> Result<Vec<PgRow>, Failure> {
+        let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
+        let (link, reused) = self.link().await.map_err(|error| Failure { error, reused: false })?;
+        let mut held = Held { connection: self, link: Some(link) };
+        let query = sqlx::query_with(sql, arguments);
+        let answer = match held.link.as_mut().expect("it is taken out only when this is over") {
+            Link::Own(own) => timeout(self.server.options.response, query.fetch_all(own)).await,
+            Link::Pooled(pooled) => timeout(self.server.options.response, query.fetch_all(&mut **pooled)).await,
+        };
+        match answer {
+            Ok(Ok(rows)) => {
+                held.give_back();
+                Ok(rows)
+            }
+            Ok(Err(error)) => {
+                if meaning_of(&error).next != Next::Reconnect {
+                    held.give_back();
+                }
+                Err(Failure { error, reused })
+            }
+            Err(_) => Err(Failure { error: std::io::Error::from(std::io::ErrorKind::TimedOut).into(), reused: false }),
+        }
+    }
+
+    /// An idle connection, or a new one; and whether it had served before.
+    async fn link(&self) -> Result<(Link, bool), sqlx::Error> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match idle {
+            Some(connection) => Ok((Link::Own(connection), true)),
+            None => Ok((self.server.open_any().await?, false)),
+        }
+    }
+}
+
+fn one_of(mut rows: Vec<PgRow>, operation: &'static str) -> Result<PgRow> {
+    rows.pop().ok_or_else(|| Error::new(ErrorKind::Internal, operation, "the function answered nothing"))
+}
+
+/// How one try went wrong.
+struct Failure {
+    error: sqlx::Error,
+    /// The connection had served before: a new one may well work.
+    reused: bool,
+}
+
+/// A connection in use. Unless it is given back it is closed: also when the caller is dropped before its answer came,
+/// since whoever used it next would be given that answer.
+struct Held<'a> {
+    connection: &'a Connection,
+    link: Option<Link>,
+}
+
+impl Held<'_> {
+    fn give_back(mut self) {
+        if let Some(Link::Own(own)) = self.link.take_if(|link| matches!(link, Link::Own(_))) {
+            self.connection.idle.lock().unwrap_or_else(PoisonError::into_inner).push(own);
+        }
+        // One of a pool goes back by being dropped.
+        drop(self.link.take());
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if let Some(Link::Pooled(pooled)) = self.link.take() {
+            drop(pooled.detach());
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The operator's side.
+
+use async_trait::async_trait;
+use docket_core::{CancelAnswer, CancelId, Control, Error, ErrorKind, Fence, Key, RequeueAnswer, Result};
+
+use crate::request::{Columns, push};
+use crate::{PostgresBackend, items};
+
+/// The layout of the records that this build writes. Another number is another layout, and is refused.
+const LAYOUT: i64 = 1;
+/// Tasks that one statement of a clear takes away.
+const CLEAR_CHUNK: i64 = 1_000;
+
+#[async_trait]
+impl Control for PostgresBackend {
+    async fn cancel(&self, key: &Key, id: CancelId) -> Result<CancelAnswer> {
+        let operation = "cancel a task";
+        let mut arguments = self.arguments()?;
+        push(&mut arguments, key.as_str())?;
+        push(&mut arguments, *id.as_uuid())?;
+        let row = self.commands.row(&self.statements().cancel, arguments, operation).await?;
+        items::meaning(&Columns::of(&row, operation).only::<String>()?, operation, items::cancel_answer)
+    }
+
+    async fn requeue(&self, key: &Key, fence: Option<Fence>) -> Result<RequeueAnswer> {
+        let operation = "requeue a task";
+        let mut arguments = self.arguments()?;
+        push(&mut arguments, key.as_str())?;
+        // A fence that no sequence could have drawn is nobody's.
+        push(&mut arguments, fence.map_or(0, |fence| i64::try_from(fence.0).unwrap_or(i64::MAX)))?;
+        let row = self.commands.row(&self.statements().requeue, arguments, operation).await?;
+        items::meaning(&Columns::of(&row, operation).only::<String>()?, operation, items::requeue_answer)
+    }
+
+    async fn clear(&self) -> Result<u64> {
+        let operation = "clear the docket";
+        let mut all = 0;
+        loop {
+            let mut arguments = self.arguments()?;
+            push(&mut arguments, CLEAR_CHUNK)?;
+            let row = self.commands.row(&self.statements().clear, arguments, operation).await?;
+            let columns = Columns::of(&row, operation);
+            let gone: u64 = columns.count(columns.only()?)?;
+            if gone == 0 {
+                return Ok(all);
+            }
+            all += gone;
+        }
+    }
+
+    async fn join(&self, environment: Option<&str>) -> Result<()> {
+        let operation = "join the docket";
+        let ours = environment.filter(|text| !text.is_empty());
+        let mut arguments = self.arguments()?;
+        push(&mut arguments, LAYOUT)?;
+        push(&mut arguments, ours)?;
+        let row = self.commands.row(&self.statements().join, arguments, operation).await?;
+        let columns = Columns::of(&row, operation);
+        let layout: i64 = columns.read("found_layout")?;
+        let theirs: Option<String> = columns.read("found_environment")?;
+        let conflict = |message| Err(Error::new(ErrorKind::Conflict, operation, message));
+        if layout != LAYOUT {
+            return conflict(format!("its layout is {layout} and this build reads {LAYOUT}; use a build of its time"));
+        }
+        match (ours, theirs) {
+            (Some(ours), Some(theirs)) if theirs != ours => {
+                conflict(format!("it belongs to {theirs:?}, not to {ours:?}; check DOCKET_NAME and DOCKET_ENVIRONMENT"))
+            }
+            _ => Ok(()),
+        }
+    }
+}

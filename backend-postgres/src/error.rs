@@ -1,0 +1,172 @@
+//! What the server's codes mean to a caller: the one place that decides it.
+
+use std::borrow::Cow;
+
+use docket_core::{Error, ErrorKind, Retryable};
+
+/// What a failed statement means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Meaning {
+    pub(crate) kind: ErrorKind,
+    pub(crate) retryable: Retryable,
+    /// What to do before the caller hears of it.
+    pub(crate) next: Next,
+    advice: &'static str,
+}
+
+/// What to do before the caller hears of an error.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Next {
+    /// Nothing.
+    Tell,
+    /// The connection can no longer be trusted; another one may do.
+    Reconnect,
+    /// The statement was rolled back because of another one; it may go through now.
+    Repeat,
+}
+
+/// The error of trying to `operation` on the server at `address` (masked).
+pub(crate) fn describe(error: sqlx::Error, operation: impl Into<Cow<'static, str>>, address: &str) -> Error {
+    let meaning = meaning_of(&error);
+    let message = format!("{address}: {}", meaning.advice);
+    let told = Error::new(meaning.kind, operation, message).retryable(meaning.retryable);
+    match error {
+        // The driver's words about its settings may repeat a value, and the server's are told once, as the cause.
+        sqlx::Error::Configuration(_) => told,
+        error => told.with_source(error),
+    }
+}
+
+/// No answer within the deadline.
+pub(crate) fn unanswered(operation: impl Into<Cow<'static, str>>, address: &str) -> Error {
+    let message = format!("{address}: no answer in time; check that the server is reachable and not overloaded");
+    Error::new(ErrorKind::Unavailable, operation, message)
+}
+
+pub(crate) fn meaning_of(error: &sqlx::Error) -> Meaning {
+    use ErrorKind::{Config, Internal, Unavailable};
+    use Retryable::{No, Yes};
+    let meaning = |kind, retryable, next, advice| Meaning { kind, retryable, next, advice };
+    match error {
+        sqlx::Error::Database(error) => meaning_of_code(&error.code().unwrap_or_default()),
+        // Refused, reset, ended, name not found: the network or the server is away.
+        sqlx::Error::Io(_) => {
+            meaning(Unavailable, Yes, Next::Reconnect, "the server cannot be reached or has closed the connection")
+        }
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
+            meaning(Unavailable, Yes, Next::Tell, "no connection was free in time; the pool is too small or closed")
+        }
+        sqlx::Error::Tls(_) => {
+            meaning(Config, No, Next::Reconnect, "TLS failed; check sslmode, the certificate and its name")
+        }
+        sqlx::Error::Configuration(_) => {
+            meaning(Config, No, Next::Reconnect, "the connection cannot be made with these settings")
+        }
+        // An answer that cannot be read leaves the connection in the middle of it.
+        sqlx::Error::Protocol(_) => meaning(Unavailable, Yes, Next::Reconnect, "the answer could not be read"),
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::RowNotFound => {
+            meaning(Internal, No, Next::Tell, "the answer has another shape")
+        }
+        _ => meaning(Internal, No, Next::Reconnect, "the driver refused the statement"),
+    }
+}
+
+/// By SQLSTATE, as of <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+fn meaning_of_code(code: &str) -> Meaning {
+    use ErrorKind::{Config, Corrupt, Internal, Refused, Unavailable, Unsupported};
+    use Retryable::{No, Yes};
+    let meaning = |kind, retryable, advice| Meaning { kind, retryable, next: Next::Tell, advice };
+    let repeat = |advice| Meaning { kind: Unavailable, retryable: Yes, next: Next::Repeat, advice };
+    let broken = |meaning| Meaning { next: Next::Reconnect, ..meaning };
+    match code {
+        // invalid_password, invalid_authorization_specification
+        "28P01" | "28000" => broken(meaning(Refused, No, "wrong password or user; check both in the URL")),
+        // invalid_catalog_name
+        "3D000" => broken(meaning(Config, No, "the server has no such database; check the URL")),
+        // insufficient_privilege
+        "42501" => meaning(Refused, No, "the user may not do this; grant it the schema and what is in it"),
+        // undefined_table, invalid_schema_name, undefined_function, undefined_object, undefined_column
+        "42P01" | "3F000" | "42883" | "42704" | "42703" => {
+            meaning(Config, No, "the schema is missing or of another version; run the migrations")
+        }
+        // read_only_sql_transaction: the primary has moved, and a new connection may find it.
+        "25006" => broken(meaning(Refused, Yes, "the server is a read-only copy; point the URL at the primary")),
+        // disk_full
+        "53100" => meaning(Refused, Yes, "the server's disk is full; make room"),
+        // out_of_memory
+        "53200" => meaning(Refused, Yes, "the server is out of memory; take work off it"),
+        // too_many_connections
+        "53300" => broken(meaning(Unavailable, Yes, "the server has no free connection (max_connections)")),
+        // admin_shutdown, crash_shutdown, cannot_connect_now, idle_session_timeout
+        "57P01" | "57P02" | "57P03" | "57P05" => {
+            broken(meaning(Unavailable, Yes, "the server is stopping or starting"))
+        }
+        // serialization_failure, deadlock_detected
+        "40001" | "40P01" => repeat("the transaction was given up for another one"),
+        // lock_not_available
+        "55P03" => repeat("somebody else holds a lock on the task"),
+        // query_canceled
+        "57014" => meaning(Unavailable, Yes, "the statement took too long and was given up (statement_timeout)"),
+        // data_corrupted, index_corrupted
+        "XX001" | "XX002" => meaning(Corrupt, No, "the server has found its own files damaged; see its log"),
+        // feature_not_supported: of a prepared statement after the schema changed under it.
+        "0A000" => broken(meaning(Unsupported, Yes, "the server does not support this, or the schema has just changed")),
+        // duplicate_prepared_statement, invalid_sql_statement_name
+        "42P05" | "26000" => broken(meaning(Config, No, "a pooler in transaction mode mixes prepared statements up")),
+        _ => match code.get(..2).unwrap_or_default() {
+            "08" => broken(meaning(Unavailable, Yes, "the connection to the server failed")),
+            "28" => broken(meaning(Refused, No, "the server refuses this user; check pg_hba.conf")),
+            "53" => meaning(Refused, Yes, "the server lacks room for this"),
+            "57" => broken(meaning(Unavailable, Yes, "an operator or the server broke the statement off")),
+            "58" => meaning(Refused, Yes, "the server's system failed; see its log"),
+            "22" => meaning(ErrorKind::Invalid, No, "a value is none that the database can hold"),
+            _ => meaning(Internal, No, "the server refused the statement"),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_says_what_the_caller_can_do() {
+        use ErrorKind::*;
+        use Retryable::{No, Yes};
+        for (code, kind, retryable, next) in [
+            ("28P01", Refused, No, Next::Reconnect),
+            ("28000", Refused, No, Next::Reconnect),
+            ("3D000", Config, No, Next::Reconnect),
+            ("42501", Refused, No, Next::Tell),
+            ("42P01", Config, No, Next::Tell),
+            ("3F000", Config, No, Next::Tell),
+            ("25006", Refused, Yes, Next::Reconnect),
+            ("53100", Refused, Yes, Next::Tell),
+            ("53200", Refused, Yes, Next::Tell),
+            ("53300", Unavailable, Yes, Next::Reconnect),
+            ("53400", Refused, Yes, Next::Tell),
+            ("57P01", Unavailable, Yes, Next::Reconnect),
+            ("57P02", Unavailable, Yes, Next::Reconnect),
+            ("57P03", Unavailable, Yes, Next::Reconnect),
+            ("57014", Unavailable, Yes, Next::Tell),
+            ("40001", Unavailable, Yes, Next::Repeat),
+            ("40P01", Unavailable, Yes, Next::Repeat),
+            ("08006", Unavailable, Yes, Next::Reconnect),
+            ("58030", Refused, Yes, Next::Tell),
+            ("22021", Invalid, No, Next::Tell),
+            ("XX001", Corrupt, No, Next::Tell),
+            ("XX000", Internal, No, Next::Tell),
+            ("", Internal, No, Next::Tell),
+        ] {
+            let meaning = meaning_of_code(code);
+            assert_eq!((meaning.kind, meaning.retryable, meaning.next), (kind, retryable, next), "{code}");
+        }
+        let reset = sqlx::Error::Io(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
+        assert_eq!(meaning_of(&reset).kind, Unavailable);
+    }
+
+    #[test]
+    fn a_missing_table_says_what_to_run() {
+        assert!(meaning_of_code("42P01").advice.contains("run the migrations"));
+    }
+}

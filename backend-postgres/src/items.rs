@@ -1,0 +1,294 @@
+//! The items of a batch: checked one by one, written as columns, answered in words.
+
+use std::borrow::Cow;
+
+use docket_core::{
+    Ack, AckAnswer, AddAnswer, CancelAnswer, Error, ErrorKind, Existing, HeartbeatAnswer, NewTask, Outcome, Payload,
+    RequeueAnswer, Result, RunAt, ScheduleAnswer, State, Token, limits, micros,
+};
+use sqlx::postgres::PgArguments;
+
+use crate::request::push;
+
+/// A batch, and what was found of each item: one that cannot be taken is refused alone.
+#[derive(Debug)]
+pub(crate) struct Batch<'a, T> {
+    items: &'a [T],
+    refused: Vec<Option<Error>>,
+}
+
+impl<'a, T> Batch<'a, T> {
+    /// Checks each item, and how many bytes of payload `weigh` says it has; the batch as a whole must keep within its
+    /// limits too.
+    pub(crate) fn check(
+        operation: &'static str,
+        items: &'a [T],
+        payload_bytes_max: usize,
+        weigh: impl Fn(&T) -> Result<usize>,
+    ) -> Result<Self> {
+        let too_large = |message| Error::new(ErrorKind::TooLarge, operation, message);
+        if items.len() > limits::BATCH_ITEMS_MAX {
+            let message = format!("{} items; one batch may have {}", items.len(), limits::BATCH_ITEMS_MAX);
+            return Err(too_large(message));
+        }
+        let mut bytes = 0;
+        let mut refused = Vec::with_capacity(items.len());
+        for item in items {
+            refused.push(match weigh(item) {
+                Ok(weight) if weight > payload_bytes_max => Some(too_large(format!(
+                    "a payload of {weight} bytes, and payload_bytes_max is {payload_bytes_max}; raise it where the docket is \
+                     opened, or keep the data elsewhere and pass its address"
+                ))),
+                Ok(weight) => {
+                    bytes += weight;
+                    None
+                }
+                Err(error) => Some(error),
+            });
+        }
+        if bytes > limits::BATCH_BYTES_MAX {
+            let message = format!("{bytes} bytes of payload; one batch may have {}", limits::BATCH_BYTES_MAX);
+            return Err(too_large(message));
+        }
+        Ok(Self { items, refused })
+    }
+
+    /// The items to send.
+    pub(crate) fn accepted(&self) -> Vec<&'a T> {
+        self.items.iter().zip(&self.refused).filter(|(_, refused)| refused.is_none()).map(|(item, _)| item).collect()
+    }
+
+    /// One answer per item, in order: of those sent, what `read` makes of their words.
+    pub(crate) fn answers<A>(
+        self,
+        operation: &'static str,
+        words: Vec<String>,
+        read: fn(&str) -> Option<A>,
+    ) -> Result<Vec<Result<A>>> {
+        let mut words = words.into_iter();
+        let mut answers = Vec::with_capacity(self.items.len());
+        for refused in self.refused {
+            answers.push(match refused {
+                Some(error) => Err(error),
+                None => {
+                    let word = words.next().ok_or_else(|| {
+                        Error::new(ErrorKind::Internal, operation, "the function answered fewer items than it was sent")
+                    })?;
+                    meaning(&word, operation, read)
+                }
+            });
+        }
+        Ok(answers)
+    }
+}
+
+/// The columns of add.sql and schedule.sql.
+pub(crate) fn write_tasks(arguments: &mut PgArguments, tasks: &[&NewTask]) -> Result<()> {
+    let limit = |count: Option<u32>| count.map(i64::from);
+    push(arguments, tasks.iter().map(|task| task.key.as_str()).collect::<Vec<_>>())?;
+    push(arguments, tasks.iter().map(|task| *task.add_id.as_uuid()).collect::<Vec<_>>())?;
+    push(arguments, tasks.iter().map(|task| task.name.as_str()).collect::<Vec<_>>())?;
+    push(arguments, tasks.iter().map(|task| task.queue.as_str()).collect::<Vec<_>>())?;
+    push(arguments, tasks.iter().map(|task| task.args.as_bytes()).collect::<Vec<_>>())?;
+    push(arguments, tasks.iter().map(|task| run_at(task.run_at).0).collect::<Vec<_>>())?;
+    push(arguments, tasks.iter().map(|task| run_at(task.run_at).1).collect::<Vec<_>>())?;
+    push(arguments, tasks.iter().map(|task| task.every.map(micros)).collect::<Vec<_>>())?;
+    push(arguments, tasks.iter().map(|task| limit(task.overrides.attempts_max)).collect::<Vec<_>>())?;
+    push(arguments, tasks.iter().map(|task| limit(task.overrides.crashes_max)).collect::<Vec<_>>())
+}
+
+/// A time, as the functions read it: its kind, and its microseconds.
+fn run_at(run_at: RunAt) -> (&'static str, i64) {
+    match run_at {
+        RunAt::Now => ("now", 0),
+        RunAt::In(delay) => ("in", micros(delay)),
+        RunAt::At(moment) => ("at", moment.as_micros()),
+    }
+}
+
+/// Keys, fences and requests.
+pub(crate) fn write_tokens(arguments: &mut PgArguments, tokens: &[&Token]) -> Result<()> {
+    // A fence that no sequence could have drawn is nobody's.
+    let fence = |token: &Token| i64::try_from(token.fence.0).unwrap_or(i64::MAX);
+    push(arguments, tokens.iter().map(|token| token.key.as_str()).collect::<Vec<_>>())?;
+    push(arguments, tokens.iter().map(|token| fence(token)).collect::<Vec<_>>())?;
+    push(arguments, tokens.iter().map(|token| *token.lease.as_uuid()).collect::<Vec<_>>())
+}
+
+/// The columns of ack.sql.
+pub(crate) fn write_acks(arguments: &mut PgArguments, acks: &[&Ack]) -> Result<()> {
+    write_tokens(arguments, &acks.iter().map(|ack| &ack.token).collect::<Vec<_>>())?;
+    let settled: Vec<Settled<'_>> = acks.iter().map(|ack| Settled::of(&ack.outcome)).collect();
+    push(arguments, settled.iter().map(|settled| settled.word).collect::<Vec<_>>())?;
+    push(arguments, settled.iter().map(|settled| run_at(settled.at).0).collect::<Vec<_>>())?;
+    push(arguments, settled.iter().map(|settled| run_at(settled.at).1).collect::<Vec<_>>())?;
+    push(arguments, settled.iter().map(|settled| settled.content.as_deref()).collect::<Vec<_>>())?;
+    push(arguments, acks.iter().map(|ack| i64::from(ack.attempts_max)).collect::<Vec<_>>())?;
+    push(arguments, acks.iter().map(|ack| micros(ack.retention)).collect::<Vec<_>>())
+}
+
+/// An outcome, as settle.sql reads it.
+struct Settled<'a> {
+    word: &'static str,
+    at: RunAt,
+    content: Option<Cow<'a, [u8]>>,
+}
+
+impl<'a> Settled<'a> {
+    fn of(outcome: &'a Outcome) -> Self {
+        let bytes = |payload: &'a Option<Payload>| payload.as_ref().map(|payload| payload.as_bytes().into());
+        let (word, at, content) = match outcome {
+            Outcome::Completed(result) => ("completed", RunAt::Now, bytes(result)),
+            Outcome::Retry { after, error } => ("retry", RunAt::In(*after), Some(cut(error))),
+            Outcome::Snooze { after } => ("snooze", RunAt::In(*after), None),
+            Outcome::Release => ("release", RunAt::Now, None),
+            Outcome::Dead { error } => ("dead", RunAt::Now, Some(cut(error))),
+            Outcome::Repeat { at, args } => ("repeat", *at, bytes(args)),
+            // `Cancelled`: an outcome of a later version was refused before it came here.
+            _ => ("cancelled", RunAt::Now, None),
+        };
+        Self { word, at, content }
+    }
+}
+
+fn cut(error: &str) -> Cow<'_, [u8]> {
+    match limits::cut_error(error) {
+        Cow::Borrowed(error) => error.as_bytes().into(),
+        Cow::Owned(error) => error.into_bytes().into(),
+    }
+}
+
+/// Refuses a task that no store may take; else the bytes of its args.
+pub(crate) fn weigh_task(task: &NewTask) -> Result<usize> {
+    task.check()?;
+    Ok(task.args.len())
+}
+
+/// Refuses an outcome that this build does not know; else the bytes of payload that it carries.
+pub(crate) fn weigh_ack(ack: &Ack) -> Result<usize> {
+    match &ack.outcome {
+        Outcome::Completed(payload) | Outcome::Repeat { args: payload, .. } => {
+            Ok(payload.as_ref().map_or(0, Payload::len))
+        }
+        Outcome::Retry { .. }
+        | Outcome::Snooze { .. }
+        | Outcome::Release
+        | Outcome::Dead { .. }
+        | Outcome::Cancelled => Ok(0),
+        newer => {
+            let message = format!("this backend does not know {newer:?}");
+            Err(Error::new(ErrorKind::Unsupported, "settle a task", message))
+        }
+    }
+}
+
+/// What one word means.
+pub(crate) fn meaning<A>(word: &str, operation: &'static str, read: fn(&str) -> Option<A>) -> Result<A> {
+    read(word).ok_or_else(|| match word {
+        "added" | "placed" | "moved" | "follows" => {
+            Error::invalid(operation, "its add id was used by another kind of call; each call has an id of its own")
+        }
+        _ => Error::new(ErrorKind::Internal, operation, format!("the function answered {word:?}")),
+    })
+}
+
+pub(crate) fn add_answer(word: &str) -> Option<AddAnswer> {
+    match word {
+        "added" | "placed" => Some(AddAnswer::Added),
+        _ => existing(word).map(AddAnswer::Exists),
+    }
+}
+
+pub(crate) fn schedule_answer(word: &str) -> Option<ScheduleAnswer> {
+    match word {
+        "placed" | "added" => Some(ScheduleAnswer::Placed),
+        "moved" => Some(ScheduleAnswer::Moved),
+        "follows" => Some(ScheduleAnswer::Follows),
+        _ => None,
+    }
+}
+
+pub(crate) fn heartbeat_answer(word: &str) -> Option<HeartbeatAnswer> {
+    match word {
+        "held" => Some(HeartbeatAnswer::Held),
+        "lost" => Some(HeartbeatAnswer::Lost),
+        "cancelled" => Some(HeartbeatAnswer::Cancelled),
+        _ => None,
+    }
+}
+
+pub(crate) fn ack_answer(word: &str) -> Option<AckAnswer> {
+    match word {
+        "settled" => Some(AckAnswer::Settled),
+        "stale" => Some(AckAnswer::Stale),
+        _ => None,
+    }
+}
+
+pub(crate) fn cancel_answer(word: &str) -> Option<CancelAnswer> {
+    match word {
+        "cancelled" => Some(CancelAnswer::Cancelled),
+        "cancelling" => Some(CancelAnswer::Cancelling),
+        "notfound" => Some(CancelAnswer::NotFound),
+        _ => state(word.strip_prefix("finished:")?).map(CancelAnswer::Finished),
+    }
+}
+
+pub(crate) fn requeue_answer(word: &str) -> Option<RequeueAnswer> {
+    match word {
+        "requeued" => Some(RequeueAnswer::Requeued),
+        "notfound" => Some(RequeueAnswer::NotFound),
+        _ => existing(word).map(RequeueAnswer::Exists),
+    }
+}
+
+fn existing(word: &str) -> Option<Existing> {
+    match word.strip_prefix("exists:")? {
+        "cancelling" => Some(Existing::Cancelling),
+        word => state(word).map(Existing::In),
+    }
+}
+
+pub(crate) fn state(word: &str) -> Option<State> {
+    State::ALL.into_iter().find(|state| state.as_str() == word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_item_beyond_a_limit_is_refused_alone() {
+        let items = [1, 11, 2];
+        let batch = Batch::check("add tasks", &items, 10, |bytes| Ok(*bytes)).unwrap();
+        assert_eq!(batch.accepted(), [&1, &2]);
+        let answers = batch.answers("add tasks", vec!["settled".into(), "stale".into()], ack_answer).unwrap();
+        assert_eq!(answers[1].as_ref().unwrap_err().kind(), ErrorKind::TooLarge);
+        assert_eq!(answers[0].as_ref().unwrap(), &AckAnswer::Settled);
+        assert_eq!(answers[2].as_ref().unwrap(), &AckAnswer::Stale);
+    }
+
+    #[test]
+    fn a_batch_beyond_its_limits_is_refused_whole() {
+        let many = vec![0; limits::BATCH_ITEMS_MAX + 1];
+        assert_eq!(Batch::check("x", &many, 1, |_| Ok(0)).unwrap_err().kind(), ErrorKind::TooLarge);
+        let heavy = [limits::PAYLOAD_BYTES_MAX; 9];
+        let batch = Batch::check("x", &heavy, limits::PAYLOAD_BYTES_MAX, |bytes| Ok(*bytes));
+        assert_eq!(batch.unwrap_err().kind(), ErrorKind::TooLarge);
+    }
+
+    #[test]
+    fn every_state_is_read_back() {
+        for state in State::ALL {
+            assert_eq!(add_answer(&format!("exists:{state}")), Some(AddAnswer::Exists(Existing::In(state))));
+            assert_eq!(cancel_answer(&format!("finished:{state}")), Some(CancelAnswer::Finished(state)));
+        }
+        assert_eq!(requeue_answer("exists:cancelling"), Some(RequeueAnswer::Exists(Existing::Cancelling)));
+    }
+
+    #[test]
+    fn a_word_nobody_knows_is_an_error_and_never_a_guess() {
+        assert_eq!(meaning("maybe", "x", ack_answer).unwrap_err().kind(), ErrorKind::Internal);
+        assert_eq!(meaning("moved", "x", add_answer).unwrap_err().kind(), ErrorKind::Invalid);
+    }
+}

@@ -1,0 +1,88 @@
+//! What can be set.
+
+use std::time::Duration;
+
+use docket_core::{Error, Result, limits};
+
+/// Settings of a [`crate::PostgresBackend`]; the default suits production.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// The schema that holds the tables: a lower-case letter or `_`, then letters, digits and `_`, 1 to 48 bytes. Default
+    /// `docket`.
+    pub schema: String,
+    /// How long connecting may take: name look-up, TCP, TLS and the login together. Default 2 s.
+    pub connect: Duration,
+    /// How long an answer may take, the sending of a full batch (8 MiB) included. A call's deadline is `connect` and
+    /// `response` together. Default 2 s; raise it where the network is slow.
+    pub response: Duration,
+    /// Connections of one handle, at most, beside the one that listens. Default 4.
+    pub connections_max: usize,
+    /// Bytes of one task's args, and of its result, at most: 1 to [`limits::BATCH_BYTES_MAX`], so that a batch can hold
+    /// one. Default [`limits::PAYLOAD_BYTES_MAX`].
+    pub payload_bytes_max: usize,
+    /// Who brings the schema up to date. Default [`Migrate::First`].
+    pub migrate: Migrate,
+}
+
+/// Who brings the schema up to date.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Migrate {
+    /// The first process that finds it missing or old. Others wait meanwhile.
+    First,
+    /// Somebody else: a schema that is missing or old is refused.
+    Never,
+}
+
+/// Bytes of a schema's name: below Postgres' own bound, which would cut it silently.
+const SCHEMA_BYTES_MAX: usize = 48;
+/// More connections than this are no longer a small pool of one worker.
+const CONNECTIONS_MAX: usize = 64;
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            schema: "docket".to_owned(),
+            connect: Duration::from_secs(2),
+            response: Duration::from_secs(2),
+            connections_max: 4,
+            payload_bytes_max: limits::PAYLOAD_BYTES_MAX,
+            migrate: Migrate::First,
+        }
+    }
+}
+
+impl Options {
+    /// Refuses what cannot work.
+    pub(crate) fn check(&self) -> Result<()> {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        let starts = self.schema.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
+        let why = if !starts || self.schema.len() > SCHEMA_BYTES_MAX || !self.schema.chars().all(plain) {
+            format!("schema is {:?}; it must be lower-case letters, digits and _, 1 to {SCHEMA_BYTES_MAX}", self.schema)
+        } else if self.schema.starts_with("pg_") {
+            format!("schema is {:?}; Postgres keeps pg_… for itself", self.schema)
+        } else if !(1..=CONNECTIONS_MAX).contains(&self.connections_max) {
+            format!("connections_max is {}; it must be 1 to {CONNECTIONS_MAX}", self.connections_max)
+        } else if !(1..=limits::BATCH_BYTES_MAX).contains(&self.payload_bytes_max) {
+            format!("payload_bytes_max is {}; it must be 1 to {}", self.payload_bytes_max, limits::BATCH_BYTES_MAX)
+        } else {
+            return Ok(());
+        };
+        Err(Error::config("open the docket", why))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_that_is_no_plain_name_is_refused() {
+        let with = |schema: &str| Options { schema: schema.to_owned(), ..Options::default() }.check();
+        for schema in ["docket", "docket_2", "_x"] {
+            assert!(with(schema).is_ok(), "{schema}");
+        }
+        for schema in ["", "2x", "Docket", "a-b", "a\"b", "a;drop", "pg_x", &"x".repeat(49)] {
+            assert!(with(schema).unwrap_err().to_string().contains("schema"), "{schema}");
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! A lease request as arguments, and its reply as values.
+
+use std::time::Duration;
+use std::vec::IntoIter;
+
+use docket_core::{
+    Error, ErrorKind, Fence, Lease, LeaseOrder, LeaseReply, LeaseRequest, Names, Overrides, Payload, Queue, Result,
+    Suspects, Swept, Timestamp, Token, WorkerRecord, limits, micros,
+};
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::{Arguments, Decode, Encode, Postgres, Row, Type};
+use uuid::Uuid;
+
+/// Whether this look is the answer, or may be followed by a wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Look {
+    /// An empty answer is an answer, unless somebody else's call held what might have been taken.
+    Last,
+    /// An empty answer is an answer.
+    Final,
+    /// If it takes nothing, this waiter is noted for so long.
+    Waiting { waiter: Uuid, block: Duration },
+}
+
+/// What one look brought.
+#[derive(Debug)]
+pub(crate) struct Looked {
+    pub(crate) reply: LeaseReply,
+    /// Whether this is an answer.
+    pub(crate) answered: bool,
+    /// How long until the waiter must look again by itself.
+    pub(crate) due: Option<Duration>,
+    /// Where its wake-ups come.
+    pub(crate) channel: Option<String>,
+}
+
+/// Adds one argument.
+pub(crate) fn push<'a, T>(arguments: &mut PgArguments, value: T) -> Result<()>
+where
+    T: Encode<'a, Postgres> + Type<Postgres>,
+{
+    arguments.add(value).map_err(|error| {
+        Error::new(ErrorKind::Internal, "prepare a statement", "an argument cannot be written").with_source(error)
+    })
+}
+
+/// Refuses what crosses a limit.
+pub(crate) fn check(request: &LeaseRequest) -> Result<()> {
+    let names = match &request.names {
+        Names::Known(names) => names.len(),
+        Names::Any { .. } => 0,
+    };
+    for (what, count) in [("names", names), ("queues", request.queues.len())] {
+        if count > limits::LEASE_NAMES_MAX {
+            let message = format!("{count} {what}; one request may list {}", limits::LEASE_NAMES_MAX);
+            return Err(Error::new(ErrorKind::TooLarge, "lease tasks", message));
+        }
+    }
+    Ok(())
+}
+
+/// The sixteen fields of `docket.ask`; all empty if nothing is asked.
+pub(crate) fn write(arguments: &mut PgArguments, request: Option<&LeaseRequest>, look: Look) -> Result<()> {
+    let worker = request.map(|request| &request.worker);
+    push(arguments, request.map(|request| *request.request.as_uuid()))?;
+    push(arguments, worker.map(|worker| worker.id.as_str()))?;
+    push(arguments, worker.map(write_worker).transpose()?)?;
+    push(arguments, worker.map(|worker| micros(worker.ttl)))?;
+    push(arguments, request.map(|request| request.suspects == Suspects::One))?;
+    push(arguments, request.map(|request| request.order == LeaseOrder::Earliest))?;
+    push(arguments, request.map(|request| micros(request.lease)))?;
+    push(arguments, request.map(|request| whole(request.count.min(limits::BATCH_ITEMS_MAX))))?;
+    push(arguments, request.map(|request| request.queues.iter().map(Queue::as_str).collect::<Vec<_>>()))?;
+    let (names, any_max) = match request.map(|request| &request.names) {
+        Some(Names::Known(names)) => (Some(names), None),
+        Some(Names::Any { crashes_max }) => (None, Some(i64::from(*crashes_max))),
+        None => (None, None),
+    };
+    push(arguments, names.map(|names| names.iter().map(|known| known.name.as_str()).collect::<Vec<_>>()))?;
+    push(arguments, names.map(|names| names.iter().map(|known| i64::from(known.crashes_max)).collect::<Vec<_>>()))?;
+    push(arguments, any_max)?;
+    push(arguments, matches!(look, Look::Last | Look::Final))?;
+    push(arguments, matches!(look, Look::Final))?;
+    let (waiter, block) = match look {
+        Look::Waiting { waiter, block } => (Some(waiter), micros(block)),
+        Look::Last | Look::Final => (None, 0),
+    };
+    push(arguments, waiter)?;
+    push(arguments, block)
+}
+
+/// A worker's record, as it is kept.
+pub(crate) fn write_worker(record: &WorkerRecord) -> Result<String> {
+    serde_json::to_string(record).map_err(|error| {
+        Error::new(ErrorKind::Internal, "write the worker's record", "it cannot be put into JSON").with_source(error)
+    })
+}
+
+/// A count, as the functions take it.
+pub(crate) fn whole(count: usize) -> i64 {
+    // Nothing that is counted here comes near the bound.
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Reads columns by name; an answer of another shape is an error that shows no value.
+#[derive(Debug)]
+pub(crate) struct Columns<'r> {
+    row: &'r PgRow,
+    operation: &'static str,
+}
+
+impl<'r> Columns<'r> {
+    pub(crate) fn of(row: &'r PgRow, operation: &'static str) -> Self {
+        Self { row, operation }
+    }
+
+    pub(crate) fn read<T: Decode<'r, Postgres> + Type<Postgres>>(&self, column: &str) -> Result<T> {
+        self.row.try_get(column).map_err(|error| self.misshapen(column, error))
+    }
+
+    /// The one value of the row.
+    pub(crate) fn only<T: Decode<'r, Postgres> + Type<Postgres>>(&self) -> Result<T> {
+        self.row.try_get(0).map_err(|error| self.misshapen("1", error))
+    }
+
+    pub(crate) fn timestamp(&self, column: &str) -> Result<Timestamp> {
+        self.read(column).map(Timestamp::from_micros)
+    }
+
+    pub(crate) fn optional_duration(&self, column: &str) -> Result<Option<Duration>> {
+        self.read::<Option<i64>>(column)?.map(|micros| Ok(Duration::from_micros(self.count(micros)?))).transpose()
+    }
+
+    /// A number of the size that the caller keeps it in.
+    pub(crate) fn count<T: TryFrom<i64>>(&self, number: i64) -> Result<T> {
+        T::try_from(number).map_err(|_| self.corrupt(format!("{number} is out of bounds")))
+    }
+
+    /// A text that is one of the identities, which check themselves.
+    pub(crate) fn parsed<T: TryFrom<String, Error = Error>>(&self, text: String) -> Result<T> {
+        T::try_from(text).map_err(|error| self.corrupt(error))
+    }
+
+    fn column<'c, T>(&'c self, column: &str) -> Result<Column<'c, T>>
+    where
+        Vec<T>: Decode<'r, Postgres> + Type<Postgres>,
+    {
+        Ok(Column { columns: self, values: self.read::<Vec<T>>(column)?.into_iter() })
+    }
+
+    /// What the store holds is not what a backend of this build would have written.
+    fn corrupt(&self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        Error::new(ErrorKind::Corrupt, self.operation, "the store holds a value that cannot be used").with_source(cause)
+    }
+
+    fn misshapen(&self, column: &str, error: sqlx::Error) -> Error {
+        let message = format!("the column {column} of the answer has another shape");
+        Error::new(ErrorKind::Internal, self.operation, message).with_source(error)
+    }
+}
+
+/// The columns of `docket.reply`.
+pub(crate) fn read(row: &PgRow, request: &LeaseRequest) -> Result<Looked> {
+    let columns = Columns::of(row, "lease tasks");
+    let limited = columns.read::<Vec<String>>("limited")?;
+    let swept = Swept {
+        crashed: columns.count(columns.read("crashed")?)?,
+        limited: limited.into_iter().map(|key| columns.parsed(key)).collect::<Result<_>>()?,
+        dead_trimmed: columns.count(columns.read("dead_trimmed")?)?,
+    };
+    let reply = LeaseReply {
+        leases: read_leases(&columns, request)?,
+        next_visible: columns.optional_duration("next_visible")?,
+        oldest_ready: columns.optional_duration("oldest_ready")?,
+        swept,
+    };
+    Ok(Looked {
+        reply,
+        answered: columns.read("answered")?,
+        due: columns.optional_duration("due")?,
+        channel: columns.read("channel")?,
+    })
+}
+
+/// One column of the leases, read in step with the others.
+struct Column<'c, T> {
+    columns: &'c Columns<'c>,
+    values: IntoIter<T>,
+}
+
+impl<T> Column<'_, T> {
+    fn next(&mut self) -> Result<T> {
+        self.values.next().ok_or_else(|| self.columns.corrupt("a column of the leases is too short"))
+    }
+}
+
+fn read_leases(columns: &Columns<'_>, request: &LeaseRequest) -> Result<Vec<Lease>> {
+    let Some(keys) = columns.read::<Option<Vec<String>>>("keys")? else { return Ok(Vec::new()) };
+    let (mut names, mut queues) = (columns.column::<String>("names")?, columns.column::<String>("queues")?);
+    let (mut fences, mut args) = (columns.column::<i64>("fences")?, columns.column::<Vec<u8>>("args")?);
+    let (mut attempts, mut crashes) = (columns.column::<i64>("attempts")?, columns.column::<i64>("crashes")?);
+    let (mut deadlines, mut leased_ats) = (columns.column::<i64>("deadlines")?, columns.column::<i64>("leased_ats")?);
+    let (mut due_ats, mut everys) = (columns.column::<i64>("due_ats")?, columns.column::<Option<i64>>("everys")?);
+    let mut attempts_maxs = columns.column::<Option<i64>>("attempts_maxs")?;
+    let mut crashes_maxs = columns.column::<Option<i64>>("crashes_maxs")?;
+    let limit = |found: Option<i64>| found.map(|count| columns.count(count)).transpose();
+    let lease = |key| {
+        let fence = Fence(columns.count(fences.next()?)?);
+        Ok(Lease {
+            token: Token { key: columns.parsed(key)?, fence, lease: request.request },
+            name: columns.parsed(names.next()?)?,
+            queue: columns.parsed(queues.next()?)?,
+            args: Payload::new(args.next()?),
+            attempts: columns.count(attempts.next()?)?,
+            crashes: columns.count(crashes.next()?)?,
+            deadline: Timestamp::from_micros(deadlines.next()?),
+            leased_at: Timestamp::from_micros(leased_ats.next()?),
+            due_at: Timestamp::from_micros(due_ats.next()?),
+            every: everys.next()?.map(|micros| columns.count(micros).map(Duration::from_micros)).transpose()?,
+            overrides: Overrides {
+                attempts_max: limit(attempts_maxs.next()?)?,
+                crashes_max: limit(crashes_maxs.next()?)?,
+            },
+        })
+    };
+    keys.into_iter().map(lease).collect()
+}

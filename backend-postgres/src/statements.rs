@@ -1,0 +1,107 @@
+//! The statements of one schema: one per call, each one function of `sql/`.
+
+use std::sync::Arc;
+
+use sqlx::AssertSqlSafe;
+
+/// A statement, its schema filled in once. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Statement(Arc<str>);
+
+impl Statement {
+    /// `text` with `docket.` as the schema of this name, which was checked to be a plain identifier.
+    pub(crate) fn new(text: &str, schema: &str) -> Self {
+        Self(in_schema(text, schema).into())
+    }
+
+    pub(crate) fn sql(&self) -> AssertSqlSafe<Arc<str>> {
+        AssertSqlSafe(self.0.clone())
+    }
+}
+
+/// Puts the name of the schema where a text says `docket.`.
+pub(crate) fn in_schema(text: &str, schema: &str) -> String {
+    let mut written = String::with_capacity(text.len() + 1_024);
+    let mut rest = text;
+    while let Some(at) = rest.find("docket.") {
+        let (before, after) = rest.split_at(at);
+        let is_word = before.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        written.push_str(before);
+        written.push_str(if is_word { "docket." } else { "" });
+        if !is_word {
+            written.push_str(&format!("\"{schema}\"."));
+        }
+        rest = &after["docket.".len()..];
+    }
+    written + rest
+}
+
+/// Every statement.
+#[derive(Debug)]
+pub(crate) struct Statements {
+    pub(crate) add: Statement,
+    pub(crate) schedule: Statement,
+    pub(crate) lease: Statement,
+    pub(crate) heartbeat: Statement,
+    pub(crate) ack: Statement,
+    pub(crate) cancel: Statement,
+    pub(crate) requeue: Statement,
+    pub(crate) clear: Statement,
+    pub(crate) join: Statement,
+    pub(crate) get: Statement,
+    pub(crate) list: Statement,
+    pub(crate) counts: Statement,
+    pub(crate) workers: Statement,
+    pub(crate) audit: Statement,
+    #[cfg(feature = "testing")]
+    pub(crate) set_clock: Statement,
+}
+
+/// A lease request as one value; its sixteen parameters begin at the number given.
+macro_rules! ask {
+    ($($n:literal)*) => { concat!("ROW(", ask!(@ $($n)*), ")::docket.ask") };
+    (@ $first:literal $($n:literal)*) => { concat!("$", $first $(, ",$", $n)*) };
+}
+
+impl Statements {
+    pub(crate) fn new(schema: &str) -> Self {
+        let statement = |text| Statement::new(text, schema);
+        Self {
+            add: statement("SELECT docket.add($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)"),
+            schedule: statement("SELECT docket.schedule($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)"),
+            lease: statement(concat!(
+                "SELECT * FROM docket.lease($1,", ask!(2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17), ")"
+            )),
+            heartbeat: statement("SELECT docket.heartbeat($1,$2,$3,$4,$5,$6,$7,$8)"),
+            ack: statement(concat!(
+                "SELECT a.answers, a.dead_trimmed AS trimmed_by_acks, (a.reply).* FROM docket.ack($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,",
+                ask!(11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26), ") a"
+            )),
+            cancel: statement("SELECT docket.cancel($1,$2,$3)"),
+            requeue: statement("SELECT docket.requeue($1,$2,$3)"),
+            clear: statement("SELECT docket.clear($1,$2)"),
+            join: statement("SELECT * FROM docket.join($1,$2,$3)"),
+            get: statement("SELECT * FROM docket.get($1,$2)"),
+            list: statement(
+                "SELECT p.moment, p.last, v.* FROM docket.page($1,$2,$3,$4,$5,$6,$7,$8) p \
+                 LEFT JOIN LATERAL docket.view(p.id, p.moment, p.keys) v ON true ORDER BY v.key",
+            ),
+            counts: statement("SELECT * FROM docket.counts($1)"),
+            workers: statement("SELECT * FROM docket.workers($1)"),
+            audit: statement("SELECT * FROM docket.audit($1)"),
+            #[cfg(feature = "testing")]
+            set_clock: statement("SELECT docket.set_clock($1,$2)"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_is_put_where_it_belongs_and_nowhere_else() {
+        let text = "SELECT docket.add(x), 'docket.seq' FROM mydocket.add WHERE docket = 1";
+        assert_eq!(in_schema(text, "s"), "SELECT \"s\".add(x), '\"s\".seq' FROM mydocket.add WHERE docket = 1");
+    }
+}

@@ -1,0 +1,135 @@
+//! Reading the address. Nothing that leaves this file carries a password.
+
+use std::fmt;
+use std::str::FromStr;
+
+use docket_core::{Error, Result};
+use sqlx::ConnectOptions;
+use sqlx::postgres::PgConnectOptions;
+use url::Url;
+
+const WHAT_TO_DO: &str = "use postgres://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE[?sslmode=verify-full], or \
+                          postgres://USER@%2Fpath%2Fof%2Fthe%2Fsocket/DATABASE";
+
+/// The parameters whose values may be shown.
+const SHOWN: [&str; 5] = ["sslmode", "ssl-mode", "host", "port", "dbname"];
+
+/// Where the server is and how to log in.
+pub(crate) struct Address {
+    /// What the driver needs, secrets included.
+    pub(crate) connect: PgConnectOptions,
+    /// The scheme as it was written.
+    pub(crate) scheme: &'static str,
+    masked: String,
+}
+
+impl Address {
+    /// Reads `text`; `ErrorKind::Config` says what is wrong with it and what it should look like.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        let masked = mask(text);
+        let refuse =
+            |why: String| Error::config(format!("read the store URL {masked}"), format!("{why}; {WHAT_TO_DO}"));
+        let url = Url::parse(text).map_err(|e| refuse(e.to_string()))?;
+        let scheme = match url.scheme() {
+            "postgres" => "postgres",
+            "postgresql" => "postgresql",
+            other => return Err(refuse(format!("{other} is no scheme of this backend"))),
+        };
+        if url.fragment().is_some() {
+            return Err(refuse("a fragment (#…) is not understood".to_owned()));
+        }
+        let connect = PgConnectOptions::from_str(text)
+            // Its words may repeat a value, which may be a secret.
+            .map_err(|_| refuse("a part of it is not what it must be".to_owned()))?
+            .disable_statement_logging();
+        Ok(Self { connect, scheme, masked })
+    }
+
+    /// An address that somebody else has read.
+    pub(crate) fn of(connect: &PgConnectOptions) -> Self {
+        let host = connect.get_socket().map_or(connect.get_host().to_owned(), |path| path.display().to_string());
+        let database = connect.get_database().unwrap_or(connect.get_username());
+        let masked = format!("postgres://{}@{host}:{}/{database}", connect.get_username(), connect.get_port());
+        Self { connect: connect.clone(), scheme: "postgres", masked }
+    }
+}
+
+impl fmt::Display for Address {
+    /// The URL with its password masked.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.masked)
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Address").field(&self.masked).finish()
+    }
+}
+
+/// `text` without its password, also when it is no URL at all.
+fn mask(text: &str) -> String {
+    let Some(mut url) = Url::parse(text).ok().filter(|url| !url.cannot_be_a_base()) else {
+        // Whatever stands between the scheme and the last @ may be a secret.
+        let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+        let separator = if scheme.is_empty() { "" } else { "://" };
+        let host = rest.rsplit_once('@').map_or("", |(_, host)| host);
+        return format!("{scheme}{separator}***@{}", host.split(['?', '#']).next().unwrap_or(""));
+    };
+    if url.password().is_some() && url.set_password(Some("***")).is_err() {
+        return format!("{}://***", url.scheme());
+    }
+    if url.query().is_some() {
+        let shown = |name: &str, value: &str| if SHOWN.contains(&name) { value.to_owned() } else { "***".to_owned() };
+        let pairs: Vec<_> = url.query_pairs().map(|(name, value)| (name.to_string(), shown(&name, &value))).collect();
+        url.query_pairs_mut().clear().extend_pairs(pairs);
+    }
+    url.set_fragment(None);
+    url.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use docket_core::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn every_form_is_read() {
+        for text in [
+            "postgres://localhost/app",
+            "postgresql://joe:secret@example.com:6432/app?sslmode=verify-full&sslrootcert=/secret.pem",
+            "postgres://joe@%2Frun%2Fpostgresql/app?password=secret",
+        ] {
+            let address = Address::parse(text).unwrap();
+            assert!(text.starts_with(&format!("{}://", address.scheme)));
+            assert!(!format!("{address} {address:?}").contains("secret"), "{address}");
+        }
+        let socket = Address::parse("postgres://joe@%2Frun%2Fpostgresql/app").unwrap();
+        assert_eq!(socket.connect.get_socket().unwrap().to_str(), Some("/run/postgresql"));
+    }
+
+    #[test]
+    fn a_bad_url_is_refused_with_advice_and_without_its_password() {
+        for text in [
+            "redis://user:secret@localhost",
+            "postgres://user:secret@localhost:notaport/app",
+            "postgres://user:secret@localhost/app?sslmode=secret",
+            "postgres://user:secret@localhost/app#insecure",
+            "user:secret@localhost",
+            "postgres//user:secret@localhost",
+        ] {
+            let error = Address::parse(text).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config, "{text}");
+            let said = format!("{error} {error:?}");
+            assert!(!said.contains("user:secret"), "{said}");
+            assert!(said.contains("use postgres://"), "{said}");
+        }
+    }
+
+    #[test]
+    fn user_and_host_stay_readable() {
+        let address = Address::parse("postgres://joe:secret@example.com/app?sslmode=require").unwrap();
+        assert_eq!(address.to_string(), "postgres://joe:***@example.com/app?sslmode=require");
+    }
+}
