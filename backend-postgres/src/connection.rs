@@ -117,7 +117,7 @@ impl Connection {
 
     /// Sees to the schema, the first time that it is asked on this server.
     pub(crate) async fn make_ready(&self) -> Result<()> {
-        self.server.ready.get_or_try_init(|| schema::make_ready(&self.server)).await.map(|()| ())
+        self.server.ready.get_or_try_init(|| schema::make_ready(&self.server)).await.copied()
     }
 
     /// Runs a statement that brings one row and touches nothing of ours: the schema may be missing.
@@ -146,7 +146,12 @@ impl Connection {
         one_of(self.rows(statement, arguments, operation).await?, operation)
     }
 
-    async fn tries(&self, statement: &Statement, arguments: PgArguments, operation: &'static str) -> Result<Vec<PgRow>> {
+    async fn tries(
+        &self,
+        statement: &Statement,
+        arguments: PgArguments,
+        operation: &'static str,
+    ) -> Result<Vec<PgRow>> {
         let (mut pause, mut repeats, mut reconnected) = (REPEAT_PAUSE, 0, false);
         loop {
             let error = match self.try_once(statement.sql(), arguments.clone()).await {

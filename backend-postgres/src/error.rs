@@ -110,7 +110,9 @@ fn meaning_of_code(code: &str) -> Meaning {
         // data_corrupted, index_corrupted
         "XX001" | "XX002" => meaning(Corrupt, No, "the server has found its own files damaged; see its log"),
         // feature_not_supported: of a prepared statement after the schema changed under it.
-        "0A000" => broken(meaning(Unsupported, Yes, "the server does not support this, or the schema has just changed")),
+        "0A000" => {
+            broken(meaning(Unsupported, Yes, "the server does not support this, or the schema has just changed"))
+        }
         // duplicate_prepared_statement, invalid_sql_statement_name
         "42P05" | "26000" => broken(meaning(Config, No, "a pooler in transaction mode mixes prepared statements up")),
         _ => match code.get(..2).unwrap_or_default() {

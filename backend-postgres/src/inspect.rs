@@ -132,11 +132,9 @@ fn read_view(columns: &Columns<'_>) -> Result<TaskView> {
         every: every.map(|micros| columns.count(micros).map(Duration::from_micros)).transpose()?,
         failures: count("failures")?,
         cancelling: columns.read("cancelling")?,
-        follower: follower
-            .map(|(args, at)| FollowerView { args, visible_at: docket_core::Timestamp::from_micros(at) }),
+        follower: follower.map(|(args, at)| FollowerView { args, visible_at: docket_core::Timestamp::from_micros(at) }),
     })
 }
-
 
 #[cfg(test)]
 mod tests {

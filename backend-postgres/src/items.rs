@@ -68,14 +68,14 @@ impl<'a, T> Batch<'a, T> {
         let mut words = words.into_iter();
         let mut answers = Vec::with_capacity(self.items.len());
         for refused in self.refused {
-            answers.push(match refused {
-                Some(error) => Err(error),
-                None => {
-                    let word = words.next().ok_or_else(|| {
-                        Error::new(ErrorKind::Internal, operation, "the function answered fewer items than it was sent")
-                    })?;
-                    meaning(&word, operation, read)
+            let answer = refused.map_or_else(|| Ok(words.next()), Err);
+            answers.push(match answer {
+                Ok(Some(word)) => meaning(&word, operation, read),
+                Ok(None) => {
+                    let message = "the function answered fewer items than it was sent";
+                    return Err(Error::new(ErrorKind::Internal, operation, message));
                 }
+                Err(error) => Err(error),
             });
         }
         Ok(answers)

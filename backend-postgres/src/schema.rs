@@ -107,9 +107,12 @@ fn ours() -> i64 {
 
 /// The version of a schema; 0 if there is none.
 async fn version(connection: &mut PgConnection, schema: &str) -> Result<i64, sqlx::Error> {
-    let table = format!("{schema}.migration");
-    let known = sqlx::query("SELECT to_regclass($1) IS NOT NULL").bind(table).fetch_one(&mut *connection).await?;
-    if !known.try_get::<bool, _>(0)? {
+    // From the catalog itself: to_regclass() may answer from a cache that has not heard of what another process just did.
+    let known = sqlx::query(
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         WHERE n.nspname = $1 AND c.relname = 'migration')",
+    );
+    if !known.bind(schema).fetch_one(&mut *connection).await?.try_get::<bool, _>(0)? {
         return Ok(0);
     }
     let latest = in_schema("SELECT coalesce(max(version), 0) FROM docket.migration", schema);
@@ -140,17 +143,16 @@ async fn migrate(connection: &mut PgConnection, server: &Server) -> Result<()> {
 
 /// The statements that lead from version `found` to ours.
 fn script(found: i64, schema: &str) -> String {
-    let mut text = format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\";\n");
-    text += "CREATE TABLE IF NOT EXISTS docket.migration (version bigint PRIMARY KEY, at timestamptz NOT NULL DEFAULT now());\n";
-    for (step, version) in STEPS.iter().zip(1_i64..).filter(|(_, version)| *version > found) {
-        text += step;
-        text += &format!("\nINSERT INTO docket.migration (version) VALUES ({version});\n");
-    }
-    for function in FUNCTIONS {
-        text += function;
-    }
+    let steps = STEPS.iter().zip(1_i64..).filter(|(_, version)| *version > found);
+    let steps =
+        steps.map(|(step, version)| format!("{step}\nINSERT INTO docket.migration (version) VALUES ({version});\n"));
+    let text = FRAME.replace("{SCHEMA}", schema) + &steps.collect::<String>() + &FUNCTIONS.concat();
     in_schema(&fill_in(text), schema)
 }
+
+/// What comes before the first step.
+const FRAME: &str = "CREATE SCHEMA IF NOT EXISTS \"{SCHEMA}\";\nCREATE TABLE IF NOT EXISTS docket.migration \
+                     (version bigint PRIMARY KEY, at timestamptz NOT NULL DEFAULT now());\n";
 
 /// Limits come from `docket_core::limits`, so that they cannot differ.
 fn fill_in(text: String) -> String {
@@ -181,7 +183,8 @@ mod tests {
     #[test]
     fn nothing_is_left_to_fill_in() {
         let text = script(0, "elsewhere");
-        let left = text.match_indices('{').filter(|(at, _)| text[at + 1..].starts_with(|c: char| c.is_ascii_uppercase()));
+        let left =
+            text.match_indices('{').filter(|(at, _)| text[at + 1..].starts_with(|c: char| c.is_ascii_uppercase()));
         assert_eq!(left.count(), 0);
         assert!(!text.contains(" docket.") && text.contains("\"elsewhere\".task"));
     }

@@ -19,21 +19,20 @@ impl Statement {
     }
 }
 
-/// Puts the name of the schema where a text says `docket.`.
+/// Puts the name of the schema where a text says `docket.`, be it in code or in a literal that is cast to a name.
 pub(crate) fn in_schema(text: &str, schema: &str) -> String {
-    let mut written = String::with_capacity(text.len() + 1_024);
-    let mut rest = text;
-    while let Some(at) = rest.find("docket.") {
-        let (before, after) = rest.split_at(at);
-        let is_word = before.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-        written.push_str(before);
-        written.push_str(if is_word { "docket." } else { "" });
-        if !is_word {
-            written.push_str(&format!("\"{schema}\"."));
+    let mut parts = text.split("docket.");
+    let mut written = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let is_word = written.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        if is_word {
+            written.push_str("docket.");
+        } else {
+            written.extend(["\"", schema, "\"."]);
         }
-        rest = &after["docket.".len()..];
+        written.push_str(part);
     }
-    written + rest
+    written
 }
 
 /// Every statement.
@@ -70,12 +69,15 @@ impl Statements {
             add: statement("SELECT docket.add($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)"),
             schedule: statement("SELECT docket.schedule($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)"),
             lease: statement(concat!(
-                "SELECT * FROM docket.lease($1,", ask!(2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17), ")"
+                "SELECT * FROM docket.lease($1,",
+                ask!(2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17),
+                ")"
             )),
             heartbeat: statement("SELECT docket.heartbeat($1,$2,$3,$4,$5,$6,$7,$8)"),
             ack: statement(concat!(
                 "SELECT a.answers, a.dead_trimmed AS trimmed_by_acks, (a.reply).* FROM docket.ack($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,",
-                ask!(11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26), ") a"
+                ask!(11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26),
+                ") a"
             )),
             cancel: statement("SELECT docket.cancel($1,$2,$3)"),
             requeue: statement("SELECT docket.requeue($1,$2,$3)"),

@@ -67,7 +67,8 @@ impl Listener {
         let open = open.entry(channel.to_owned()).or_insert_with(|| {
             let wakes = broadcast::Sender::new(BACKLOG);
             let (connected, watching) = watch::channel(false);
-            let line = Line { server: self.server.clone(), channel: channel.to_owned(), wakes: wakes.clone(), connected };
+            let line =
+                Line { server: self.server.clone(), channel: channel.to_owned(), wakes: wakes.clone(), connected };
             Open { wakes, connected: watching, task: tokio::spawn(line.serve()) }
         });
         Ear { wakes: open.wakes.subscribe(), connected: open.connected.clone() }
