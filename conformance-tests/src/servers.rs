@@ -107,11 +107,14 @@ mod tests {
     /// How long its servers may take to follow it.
     const GONE_MAX: Duration = Duration::from_secs(20);
 
-    /// In a container or not. The process is this same test, run again.
+    /// In a container or not; stopped or not: a hang-up once ended the keepers of those that were. The process is this
+    /// same test, run again.
     #[tokio::test]
     async fn servers_go_with_a_process_that_dies() {
         if setting(DIES).is_some() {
-            println!("\n{}\n{}", redis_url().await, postgres_url().await);
+            let paused = RedisServer::start().await;
+            paused.pause();
+            println!("\n{}\n{}\n{}", redis_url().await, postgres_url().await, paused.url());
             std::process::abort();
         }
         let mut again = Command::new(env::current_exe().unwrap());
@@ -121,7 +124,7 @@ mod tests {
         assert!(output.status.signal().is_some(), "{output:?}");
         let said = String::from_utf8(output.stdout).unwrap();
         let urls: Vec<&str> = said.lines().filter(|line| line.contains("://")).collect();
-        assert_eq!(urls.len(), 2, "{said}");
+        assert_eq!(urls.len(), 3, "{said}");
         for url in urls {
             until_refused(url).await;
         }

@@ -27,8 +27,10 @@ impl Keeper {
 
     fn shell(script: &str, arguments: &[&OsStr]) -> Command {
         let mut shell = Command::new("sh");
-        // Signals to the test's process group must not reach it: it has to tidy up.
-        shell.args(["-c", script, "keeper"]).args(arguments).process_group(0);
+        // Signals to the test's process group must not reach it: it has to tidy up. A group of its own gets one more: a
+        // hang-up, when its parent dies while a process in it is stopped.
+        let script = format!("trap '' HUP\n{script}");
+        shell.args(["-c", &script, "keeper"]).args(arguments).process_group(0);
         shell
     }
 

@@ -27,7 +27,8 @@ const VERSIONS: &str = "/usr/lib/postgresql";
 /// input: that is when the test process ends, however it does.
 ///
 /// Sorted by the rules of a language, as servers in use are: what is sorted by bytes must say so. Its processes are in
-/// sessions of their own, so each is told by its number; the first of them last, lest it replace the others.
+/// sessions of their own, so each is told by its number, and waited for: the memory that they share keeps the next server
+/// from starting. The first of them is stopped before, lest it replace the others.
 const KEEPER: &str = r#"
 dir=$1 port=$2 bin=$3 fsync=$4 pid=
 cd "$dir"
@@ -37,7 +38,14 @@ serve() {
   exec "$bin/postgres" -D data -p "$port" -k "$dir" -c listen_addresses=127.0.0.1 -c max_connections=300 -c fsync="$fsync"
 }
 children() { cat "/proc/$pid/task/$pid/children"; }
-end() { kill -STOP "$pid"; kill -KILL $(children); kill -KILL "$pid"; wait "$pid"; }
+runs() { grep -qs '^State:.[^XZ]' "/proc/$1/status"; }
+end() {
+  kill -STOP "$pid"
+  all=$(children)
+  kill -KILL $all "$pid"
+  wait "$pid"
+  for child in $all; do while runs "$child"; do sleep 0.01; done; done
+}
 while read -r word; do
   case $word in
     start) serve >>log 2>&1 & pid=$! ;;
