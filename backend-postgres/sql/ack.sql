@@ -21,7 +21,7 @@ DECLARE
   dead bigint := 0;
 BEGIN
   SELECT e.id, e.clock INTO d, clock FROM docket.enter(docket_name) e;
-  PERFORM FROM docket.task t WHERE t.docket = d AND t.key = ANY (keys) ORDER BY t.key FOR UPDATE;
+  PERFORM docket.lock_all(d, keys);
   moment := docket.now_of(clock);
   answers := '{}';
   FOR i IN 1 .. cardinality(keys) LOOP

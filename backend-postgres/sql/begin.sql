@@ -30,6 +30,15 @@ BEGIN
 END
 $$;
 
+-- Locks some records in the order of their keys: two batches cannot wait for each other. Row by row, as everything here
+-- that has a list of keys: a join of the list with the table could be planned the other way round.
+CREATE OR REPLACE FUNCTION docket.lock_all(d int, keys text[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM FROM (SELECT u COLLATE "C" AS key FROM unnest(keys) u GROUP BY 1 ORDER BY 1) k
+    CROSS JOIN LATERAL (SELECT FROM docket.task t WHERE t.docket = d AND t.key = k.key FOR UPDATE) locked;
+END
+$$;
+
 -- Reads and locks a record for its next step, without what is large.
 CREATE OR REPLACE FUNCTION docket.lock(d int, task_key text) RETURNS docket.task LANGUAGE plpgsql AS $$
 DECLARE

@@ -10,9 +10,9 @@ DECLARE
 BEGIN
   SELECT e.id INTO d FROM docket.enter(docket_name) e;
   WITH deleted AS (
-    DELETE FROM docket.task t WHERE t.docket = d AND t.key IN (
-      SELECT c.key FROM docket.task c WHERE c.docket = d ORDER BY c.key LIMIT chunk FOR UPDATE
-    ) RETURNING t.state, t.every
+    DELETE FROM docket.task t WHERE t.ctid = ANY (ARRAY(
+      SELECT c.ctid FROM docket.task c WHERE c.docket = d ORDER BY c.key LIMIT chunk FOR UPDATE
+    )) RETURNING t.state, t.every
   )
   SELECT count(*) AS tasks,
     count(*) FILTER (WHERE state IN ('completed', 'cancelled') AND every IS NULL) AS finished,

@@ -11,21 +11,18 @@ DECLARE
   d int;
   clock bigint;
   moment bigint;
-  answers text[];
+  is_cancelling boolean;
+  answers text[] := '{}';
 BEGIN
   SELECT e.id, e.clock INTO d, clock FROM docket.enter(docket_name) e;
-  PERFORM FROM docket.task t WHERE t.docket = d AND t.key = ANY (keys) ORDER BY t.key FOR UPDATE;
+  PERFORM docket.lock_all(d, keys);
   moment := docket.now_of(clock);
-  answers := ARRAY(
-    SELECT CASE WHEN t.key IS NULL THEN 'lost' WHEN t.cancelling THEN 'cancelled' ELSE 'held' END
-    FROM unnest(keys, fences, requests) WITH ORDINALITY AS b(key, fence, request, n)
-    LEFT JOIN docket.task t
-      ON t.docket = d AND t.key = b.key AND t.state = 'leased' AND t.fence = b.fence AND t.request = b.request
-    ORDER BY b.n
-  );
-  UPDATE docket.task t SET visible_at = moment + lease
-  FROM (SELECT DISTINCT u.key, u.fence, u.request FROM unnest(keys, fences, requests) AS u(key, fence, request)) b
-  WHERE t.docket = d AND t.key = b.key AND t.state = 'leased' AND t.fence = b.fence AND t.request = b.request;
+  FOR i IN 1 .. cardinality(keys) LOOP
+    UPDATE docket.task t SET visible_at = moment + lease
+      WHERE t.docket = d AND t.key = keys[i] AND t.state = 'leased' AND t.fence = fences[i] AND t.request = requests[i]
+      RETURNING t.cancelling INTO is_cancelling;
+    answers := answers || CASE WHEN NOT FOUND THEN 'lost' WHEN is_cancelling THEN 'cancelled' ELSE 'held' END;
+  END LOOP;
   PERFORM docket.write_worker(d, moment, worker_id, worker_record, ttl, false);
   RETURN answers;
 END

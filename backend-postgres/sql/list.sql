@@ -12,7 +12,8 @@ RETURNS TABLE (
   SELECT t.key, t.name, t.queue, docket.shown(t.state, t.visible_at, moment), t.args, t.attempts, t.crashes, t.fence,
     t.visible_at, t.added_at, t.worker, t.error, t.result, t.every, t.failures, t.cancelling,
     (t.follower).args, (t.follower).visible_at
-  FROM docket.task t WHERE t.docket = d AND t.key = ANY (asked) ORDER BY t.key
+  FROM unnest(asked) AS k(key)
+  CROSS JOIN LATERAL (SELECT * FROM docket.task s WHERE s.docket = d AND s.key = k.key OFFSET 0) t
 $$;
 
 CREATE OR REPLACE FUNCTION docket.page(

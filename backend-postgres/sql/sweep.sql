@@ -11,6 +11,7 @@ CREATE OR REPLACE FUNCTION docket.sweep(
 ) LANGUAGE plpgsql AS $$
 DECLARE
   late text[];
+  late_key text;
   rec docket.task;
   outcome record;
 BEGIN
@@ -31,32 +32,30 @@ BEGIN
     ) h
     ORDER BY h.visible_at, h.seq LIMIT {TRIM_ITEMS_MAX}
   );
-  IF cardinality(late) > 0 THEN
-    FOR rec IN
-      SELECT * FROM docket.task t
-      WHERE t.docket = d AND t.key = ANY (late) AND t.state = 'leased' AND t.visible_at <= moment
-      ORDER BY t.visible_at, t.seq FOR UPDATE SKIP LOCKED
-    LOOP
-      rec.args := NULL;
-      rec.result := NULL;
-      rec.error := NULL;
-      SELECT * INTO outcome FROM docket.crash(
-        rec, coalesce(ask.crashes_maxs[array_position(ask.names, rec.name)], ask.any_max), moment
-      );
-      rec := outcome.rec;
-      crashed := crashed + 1;
-      IF outcome.limited THEN
-        limited := limited || rec.key;
-      END IF;
-      PERFORM docket.store(rec, false);
-      finished := finished + docket.finished_by(rec);
-      dead := dead + docket.dead_by(rec);
-      IF rec.state = 'queued' THEN
-        lanes := lanes || (rec.queue || '|' || rec.name);
-        visibles := visibles || rec.visible_at;
-      END IF;
-    END LOOP;
-  END IF;
+  FOREACH late_key IN ARRAY late LOOP
+    SELECT * INTO rec FROM docket.task t
+      WHERE t.docket = d AND t.key = late_key AND t.state = 'leased' AND t.visible_at <= moment
+      FOR UPDATE SKIP LOCKED;
+    CONTINUE WHEN NOT FOUND;
+    rec.args := NULL;
+    rec.result := NULL;
+    rec.error := NULL;
+    SELECT * INTO outcome FROM docket.crash(
+      rec, coalesce(ask.crashes_maxs[array_position(ask.names, rec.name)], ask.any_max), moment
+    );
+    rec := outcome.rec;
+    crashed := crashed + 1;
+    IF outcome.limited THEN
+      limited := limited || rec.key;
+    END IF;
+    PERFORM docket.store(rec, false);
+    finished := finished + docket.finished_by(rec);
+    dead := dead + docket.dead_by(rec);
+    IF rec.state = 'queued' THEN
+      lanes := lanes || (rec.queue || '|' || rec.name);
+      visibles := visibles || rec.visible_at;
+    END IF;
+  END LOOP;
   skipped := crashed < cardinality(late);
 END
 $$;

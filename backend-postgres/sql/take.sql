@@ -12,6 +12,8 @@ DECLARE
   reply docket.reply;
   before text[];
   is_known boolean;
+  again text;
+  is_suspect boolean;
   lane_queues text[];
   lane_names text[];
   lane_ranks int[];
@@ -34,13 +36,16 @@ BEGIN
   SELECT r.keys INTO before FROM docket.request r WHERE r.docket = d AND r.request = ask.request;
   is_known := FOUND;
   IF is_known THEN
-    SELECT coalesce(array_agg(t.key), '{}'), coalesce(bool_or(t.suspect), false) INTO taken, suspect
-    FROM (
-      SELECT t.key, t.suspect FROM docket.task t
-      WHERE t.docket = d AND t.key = ANY (before) AND t.state = 'leased' AND t.request = ask.request
-      ORDER BY t.key FOR UPDATE
-    ) t;
-    UPDATE docket.task t SET visible_at = moment + ask.lease WHERE t.docket = d AND t.key = ANY (taken);
+    PERFORM docket.lock_all(d, before);
+    FOREACH again IN ARRAY before LOOP
+      UPDATE docket.task t SET visible_at = moment + ask.lease
+        WHERE t.docket = d AND t.key = again AND t.state = 'leased' AND t.request = ask.request
+        RETURNING t.suspect INTO is_suspect;
+      IF FOUND THEN
+        taken := taken || again;
+        suspect := suspect OR is_suspect;
+      END IF;
+    END LOOP;
   ELSE
     SELECT * INTO swept FROM docket.sweep(d, moment, ask, lane_queues, lane_names);
     reply.crashed := swept.crashed;
@@ -59,7 +64,7 @@ BEGIN
       SELECT DISTINCT CASE WHEN ask.earliest THEN 0 ELSE r END FROM unnest(lane_ranks) r ORDER BY 1
     LOOP
       EXIT WHEN cardinality(taken) >= ask.count;
-      SELECT * INTO picked FROM docket.choose(
+      SELECT * INTO picked FROM docket.lease_from(
         d, moment, ask,
         ARRAY(SELECT l.q FROM unnest(lane_queues, lane_ranks) AS l(q, r) WHERE ask.earliest OR l.r = group_rank),
         ARRAY(SELECT l.n FROM unnest(lane_names, lane_ranks) AS l(n, r) WHERE ask.earliest OR l.r = group_rank),
@@ -71,11 +76,6 @@ BEGIN
       skipped := skipped OR picked.skipped;
       EXIT WHEN picked.is_full;
     END LOOP;
-    UPDATE docket.task t SET
-      state = 'leased', fence = l.fence, request = ask.request, worker = ask.worker, leased_at = moment,
-      visible_at = moment + ask.lease
-    FROM (SELECT k.key, nextval('docket.fence') AS fence FROM (SELECT unnest(taken) AS key) k) l
-    WHERE t.docket = d AND t.key = l.key;
   END IF;
   reply.answered := is_known OR cardinality(taken) > 0 OR (ask.last AND (ask.force OR NOT skipped));
   IF reply.answered AND NOT is_known THEN
@@ -125,15 +125,16 @@ $$;
 -- The leases of these keys, by column, in their order.
 CREATE OR REPLACE FUNCTION docket.bring(d int, taken text[], reply docket.reply) RETURNS docket.reply LANGUAGE plpgsql AS $$
 BEGIN
-  SELECT array_agg(t.key ORDER BY t.fence), array_agg(t.fence ORDER BY t.fence), array_agg(t.name ORDER BY t.fence),
-    array_agg(t.queue ORDER BY t.fence), array_agg(t.args ORDER BY t.fence), array_agg(t.attempts ORDER BY t.fence),
-    array_agg(t.crashes ORDER BY t.fence), array_agg(t.visible_at ORDER BY t.fence),
-    array_agg(t.leased_at ORDER BY t.fence), array_agg(t.due_at ORDER BY t.fence),
-    array_agg(t.every ORDER BY t.fence), array_agg(t.attempts_max ORDER BY t.fence),
-    array_agg(t.crashes_max ORDER BY t.fence)
+  SELECT array_agg(t.key), array_agg(t.fence), array_agg(t.name), array_agg(t.queue), array_agg(t.args),
+    array_agg(t.attempts), array_agg(t.crashes), array_agg(t.visible_at), array_agg(t.leased_at), array_agg(t.due_at),
+    array_agg(t.every), array_agg(t.attempts_max), array_agg(t.crashes_max)
   INTO reply.keys, reply.fences, reply.names, reply.queues, reply.args, reply.attempts, reply.crashes, reply.deadlines,
     reply.leased_ats, reply.due_ats, reply.everys, reply.attempts_maxs, reply.crashes_maxs
-  FROM docket.task t WHERE t.docket = d AND t.key = ANY (taken);
+  FROM (
+    SELECT t.* FROM unnest(taken) WITH ORDINALITY AS k(key, n)
+    CROSS JOIN LATERAL (SELECT * FROM docket.task s WHERE s.docket = d AND s.key = k.key OFFSET 0) t
+    ORDER BY k.n
+  ) t;
   RETURN reply;
 END
 $$;
@@ -142,11 +143,11 @@ $$;
 CREATE OR REPLACE FUNCTION docket.remember_request(d int, moment bigint, id uuid, taken text[])
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-  DELETE FROM docket.request r WHERE r.docket = d AND r.request IN (
-    SELECT old.request FROM docket.request old
+  DELETE FROM docket.request r WHERE r.ctid = ANY (ARRAY(
+    SELECT old.ctid FROM docket.request old
     WHERE old.docket = d AND old.answered_at <= moment - {REQUEST_MEMORY}
     ORDER BY old.answered_at LIMIT {TRIM_ITEMS_MAX} FOR UPDATE SKIP LOCKED
-  );
+  ));
   INSERT INTO docket.request (docket, request, answered_at, keys) VALUES (d, id, moment, taken);
 END
 $$;
@@ -154,11 +155,11 @@ $$;
 -- Notes who waits for how long, and forgets who waits no more. See announce for the lock.
 CREATE OR REPLACE FUNCTION docket.wait_until(d int, waiter uuid, block bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-  DELETE FROM docket.waiter w WHERE w.docket = d AND w.id IN (
-    SELECT gone.id FROM docket.waiter gone
+  DELETE FROM docket.waiter w WHERE w.ctid = ANY (ARRAY(
+    SELECT gone.ctid FROM docket.waiter gone
     WHERE gone.docket = d AND gone.until < docket.server_now() AND gone.id <> waiter
     LIMIT {TRIM_ITEMS_MAX} FOR UPDATE SKIP LOCKED
-  );
+  ));
   INSERT INTO docket.waiter AS w (docket, id, until) VALUES (d, waiter, docket.server_now() + block)
     ON CONFLICT ON CONSTRAINT waiter_pkey DO UPDATE SET until = excluded.until;
   PERFORM pg_advisory_xact_lock(docket.wait_lock(d));

@@ -10,38 +10,38 @@ DECLARE
   room bigint := {TRIM_ITEMS_MAX} + settled;
   kept_finished bigint;
   kept_dead bigint;
-  gone text[];
+  gone tid[];
 BEGIN
   SELECT coalesce(sum(t.finished), 0) + more_finished, coalesce(sum(t.dead), 0) + more_dead INTO kept_finished, kept_dead
     FROM docket.tally t WHERE t.docket = d;
   gone := ARRAY(
-    SELECT t.key FROM docket.task t
+    SELECT t.ctid FROM docket.task t
     WHERE t.docket = d AND t.state IN ('completed', 'cancelled') AND t.every IS NULL AND t.expires_at <= moment
     ORDER BY t.expires_at, t.seq LIMIT room FOR UPDATE SKIP LOCKED
   );
   IF least(kept_finished - {FINISHED_MAX}, room) > cardinality(gone) THEN
     gone := ARRAY(
-      SELECT t.key FROM docket.task t
+      SELECT t.ctid FROM docket.task t
       WHERE t.docket = d AND t.state IN ('completed', 'cancelled') AND t.every IS NULL
       ORDER BY t.expires_at, t.seq LIMIT least(kept_finished - {FINISHED_MAX}, room) FOR UPDATE SKIP LOCKED
     );
   END IF;
   finished := cardinality(gone);
   room := room - finished;
-  DELETE FROM docket.task t WHERE t.docket = d AND t.key = ANY (gone);
+  DELETE FROM docket.task t WHERE t.ctid = ANY (gone);
   gone := ARRAY(
-    SELECT t.key FROM docket.task t
+    SELECT t.ctid FROM docket.task t
     WHERE t.docket = d AND t.state = 'dead' AND t.every IS NULL AND t.expires_at <= moment
     ORDER BY t.expires_at, t.seq LIMIT room FOR UPDATE SKIP LOCKED
   );
   IF least(kept_dead - {DEAD_MAX}, room) > cardinality(gone) THEN
     gone := ARRAY(
-      SELECT t.key FROM docket.task t
+      SELECT t.ctid FROM docket.task t
       WHERE t.docket = d AND t.state = 'dead' AND t.every IS NULL
       ORDER BY t.expires_at, t.seq LIMIT least(kept_dead - {DEAD_MAX}, room) FOR UPDATE SKIP LOCKED
     );
   END IF;
   dead := cardinality(gone);
-  DELETE FROM docket.task t WHERE t.docket = d AND t.key = ANY (gone);
+  DELETE FROM docket.task t WHERE t.ctid = ANY (gone);
 END
 $$;

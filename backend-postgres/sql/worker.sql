@@ -7,11 +7,11 @@ CREATE OR REPLACE FUNCTION docket.write_worker(
   d int, moment bigint, worker_id text, worker_record text, ttl bigint, leasing boolean
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-  DELETE FROM docket.worker w WHERE w.docket = d AND w.id IN (
-    SELECT gone.id FROM docket.worker gone
+  DELETE FROM docket.worker w WHERE w.ctid = ANY (ARRAY(
+    SELECT gone.ctid FROM docket.worker gone
     WHERE gone.docket = d AND gone.until <= moment AND gone.id <> worker_id
     LIMIT {TRIM_ITEMS_MAX} FOR UPDATE SKIP LOCKED
-  );
+  ));
   IF ttl <= 0 THEN
     DELETE FROM docket.worker w WHERE w.docket = d AND w.id = worker_id;
     RETURN;

@@ -31,7 +31,7 @@ const FUNCTIONS: [&str; 27] = [
     include_str!("../sql/trim.sql"),
     include_str!("../sql/lanes.sql"),
     include_str!("../sql/sweep.sql"),
-    include_str!("../sql/choose.sql"),
+    include_str!("../sql/lease_from.sql"),
     include_str!("../sql/take.sql"),
     include_str!("../sql/lease.sql"),
     include_str!("../sql/heartbeat.sql"),

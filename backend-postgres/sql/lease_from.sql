@@ -1,11 +1,11 @@
--- Transition: none. Chooses and locks what is due in some lanes together: earliest first, then in order of adding.
+-- Transition: Queued and due -> Leased. Takes what is due in some lanes together: earliest first, then in order of adding.
 -- Tables: task.
 -- Arguments: the request, the lanes, how many, the bytes there are already, whether a suspect may be among them.
 -- Result: keys in order, their bytes, whether a suspect is among them, whether more would have been too many bytes, and
 -- whether another call held one that might have been chosen.
--- A page of candidates is found without a lock and then locked, passing by what others hold; a page of which nothing is
--- left makes room for the next.
-CREATE OR REPLACE FUNCTION docket.choose(
+-- Twice: it takes the next ones; the request is remembered by take.
+-- A page of candidates is found without a lock; each is then locked by its key, passing by what others hold.
+CREATE OR REPLACE FUNCTION docket.lease_from(
   d int, moment bigint, ask docket.ask, lane_queues text[], lane_names text[], count bigint, bytes_before bigint,
   suspect_may_come boolean,
   OUT chosen text[], OUT bytes bigint, OUT has_suspect boolean, OUT is_full boolean, OUT skipped boolean
@@ -14,7 +14,7 @@ DECLARE
   want bigint;
   page record;
   candidate record;
-  seen bigint;
+  candidate_key text;
   after_at bigint := -1;
   after_seq bigint := -1;
 BEGIN
@@ -51,13 +51,14 @@ BEGIN
       ORDER BY visible_at, seq LIMIT want
     ) c;
     EXIT WHEN page.keys IS NULL;
-    seen := 0;
-    FOR candidate IN
-      SELECT t.key, t.queue, t.name, t.suspect, octet_length(t.args) AS bytes FROM docket.task t
-      WHERE t.docket = d AND t.key = ANY (page.keys) AND t.state = 'queued' AND t.visible_at <= moment
-      ORDER BY t.visible_at, t.seq FOR UPDATE SKIP LOCKED
-    LOOP
-      seen := seen + 1;
+    FOREACH candidate_key IN ARRAY page.keys LOOP
+      SELECT t.queue, t.name, t.suspect, octet_length(t.args) AS bytes INTO candidate FROM docket.task t
+        WHERE t.docket = d AND t.key = candidate_key AND t.state = 'queued' AND t.visible_at <= moment
+        FOR UPDATE SKIP LOCKED;
+      IF NOT FOUND THEN
+        skipped := true;
+        CONTINUE;
+      END IF;
       -- It may have been moved to another lane before it was locked.
       CONTINUE WHEN NOT candidate.queue = ANY (ask.queues)
         OR (ask.names IS NOT NULL AND NOT candidate.name = ANY (ask.names));
@@ -66,11 +67,14 @@ BEGIN
         is_full := true;
         RETURN;
       END IF;
-      chosen := chosen || candidate.key;
+      UPDATE docket.task t SET
+        state = 'leased', fence = nextval('docket.fence'), request = ask.request, worker = ask.worker, leased_at = moment,
+        visible_at = moment + ask.lease
+      WHERE t.docket = d AND t.key = candidate_key;
+      chosen := chosen || candidate_key;
       bytes := bytes + candidate.bytes;
       has_suspect := has_suspect OR candidate.suspect;
     END LOOP;
-    skipped := skipped OR seen < cardinality(page.keys);
     after_at := page.last_at;
     after_seq := page.last_seq;
   END LOOP;
