@@ -45,6 +45,11 @@ pub(crate) fn meaning_of(error: &RedisError) -> Meaning {
     let meaning = |kind, retryable, advice| Meaning { kind, retryable, drop_connection: false, advice };
     let broken = |meaning| Meaning { drop_connection: true, ..meaning };
     match error.kind() {
+        // Retrying does not make a certificate good.
+        redis::ErrorKind::Io if error.to_string().contains("certificate") => {
+            let advice = "its certificate is not trusted; for a private CA set SSL_CERT_FILE to its certificate";
+            return broken(meaning(Refused, No, advice));
+        }
         // Refused, reset, timed out, name not found: the network or the server is away.
         redis::ErrorKind::Io => {
             return broken(meaning(Unavailable, Yes, "the server cannot be reached or did not answer in time"));
@@ -141,6 +146,10 @@ mod tests {
             let meaning = meaning_of(&reply(line));
             assert_eq!((meaning.kind, meaning.retryable, meaning.drop_connection), (kind, retryable, drops), "{line}");
         }
+        let untrusted = "invalid peer certificate: UnknownIssuer";
+        let untrusted = RedisError::from(std::io::Error::new(std::io::ErrorKind::InvalidData, untrusted));
+        let meaning = meaning_of(&untrusted);
+        assert_eq!((meaning.kind, meaning.retryable), (Refused, No));
         let reset = RedisError::from(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
         assert_eq!(meaning_of(&reset).kind, Unavailable);
     }

@@ -93,6 +93,27 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         self.retryable
     }
+
+    /// The error and its causes on one line, for people. A cause that its consequence has already told is left out:
+    /// drivers often repeat theirs.
+    pub fn chain(&self) -> String {
+        let mut told = one_line(&self.to_string());
+        let mut source = self.source();
+        while let Some(cause) = source {
+            let text = one_line(&cause.to_string());
+            if !told.ends_with(&text) {
+                told.push_str(": ");
+                told.push_str(&text);
+            }
+            source = cause.source();
+        }
+        told
+    }
+}
+
+/// Text of a library, which may have lines of its own.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Whether trying again can help. A word, so that a call site reads.
@@ -112,13 +133,7 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self} ({:?}{})", self.kind, if self.retryable { ", retryable" } else { "" })?;
-        let mut source = self.source();
-        while let Some(cause) = source {
-            write!(f, ": {cause}")?;
-            source = cause.source();
-        }
-        Ok(())
+        write!(f, "{} ({:?}{})", self.chain(), self.kind, if self.retryable { ", retryable" } else { "" })
     }
 }
 
@@ -138,5 +153,13 @@ mod tests {
         assert_eq!(error.to_string(), "could not add 1 task: no answer within 2s");
         assert_eq!(error.source().unwrap().to_string(), "broken pipe");
         assert!(error.is_retryable());
+    }
+
+    #[test]
+    fn a_cause_is_told_once_and_on_one_line() {
+        let refused = std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "connection\n  refused");
+        let error = Error::new(ErrorKind::Unavailable, "lease tasks", "connection refused").with_source(refused);
+        assert_eq!(error.chain(), "could not lease tasks: connection refused");
+        assert_eq!(format!("{error:?}"), "could not lease tasks: connection refused (Unavailable, retryable)");
     }
 }

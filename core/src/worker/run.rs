@@ -35,7 +35,7 @@ pub(super) async fn run(
         None => settle::release(lease.token.clone()),
     };
     drop(permit);
-    span.in_scope(|| log(&ack.outcome));
+    span.in_scope(|| log(&ack.outcome, worker.held.reason(lease.token.fence)));
     worker.held.settling(lease.token.fence);
     // The channel is open as long as a run is: the settling loop ends after the last one.
     if acks.send(Settlement { ack }).await.is_err() {
@@ -130,12 +130,15 @@ fn panic_message(panic: JoinError) -> String {
     format!("panicked: {}", text.as_deref().unwrap_or("(no message)"))
 }
 
-fn log(outcome: &Outcome) {
+fn log(outcome: &Outcome, reason: Option<Reason>) {
     match outcome {
         Outcome::Completed(_) | Outcome::Repeat { .. } => tracing::debug!("task completed"),
         Outcome::Retry { after, error } => tracing::warn!(?after, error, "task failed; an attempt is counted"),
         Outcome::Dead { error } => tracing::error!(error, "task failed for good"),
         Outcome::Snooze { after } => tracing::debug!(?after, "task snoozed"),
+        Outcome::Release if reason == Some(Reason::Lost) => {
+            tracing::warn!("run stopped without a lease; the task runs again once its deadline has passed");
+        }
         Outcome::Release => tracing::info!("task given back, uncounted"),
         Outcome::Cancelled => tracing::info!("task cancelled"),
     }

@@ -1,6 +1,5 @@
 //! How a verb ends: an exit code and what to say on stderr.
 
-use std::error::Error as _;
 use std::io;
 use std::process::ExitCode;
 
@@ -66,11 +65,6 @@ impl End {
     }
 }
 
-/// Text of a library, which may have lines of its own.
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 impl From<Error> for End {
     fn from(error: Error) -> Self {
         let code = match error.kind() {
@@ -79,18 +73,7 @@ impl From<Error> for End {
             ErrorKind::Invalid | ErrorKind::Config | ErrorKind::TooLarge => USAGE,
             _ => FAILED,
         };
-        let mut message = one_line(&error.to_string());
-        let mut source = error.source();
-        while let Some(cause) = source {
-            let text = one_line(&cause.to_string());
-            // Drivers often repeat their cause in their own words.
-            if !message.ends_with(&text) {
-                message.push_str(": ");
-                message.push_str(&text);
-            }
-            source = cause.source();
-        }
-        Self { code, message }
+        Self { code, message: error.chain() }
     }
 }
 
@@ -127,12 +110,5 @@ mod tests {
     fn the_whole_chain_of_causes_is_said() {
         let error = Error::new(ErrorKind::Unavailable, "connect", "away").with_source("connection refused");
         assert_eq!(End::from(error).message, "could not connect: away: connection refused");
-    }
-
-    #[test]
-    fn a_cause_is_said_once_and_on_one_line() {
-        let cause = std::io::Error::other(std::io::Error::other("unexpected `84`\nunexpected `72`\n"));
-        let error = Error::new(ErrorKind::Unavailable, "connect", "away").with_source(cause);
-        assert_eq!(End::from(error).message, "could not connect: away: unexpected `84` unexpected `72`");
     }
 }
