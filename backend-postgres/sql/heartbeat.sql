@@ -11,17 +11,20 @@ DECLARE
   d int;
   clock bigint;
   moment bigint;
-  is_cancelling boolean;
+  rec docket.task;
   answers text[] := '{}';
 BEGIN
   SELECT e.id, e.clock INTO d, clock FROM docket.enter(docket_name) e;
   PERFORM docket.lock_all(d, keys);
   moment := docket.now_of(clock);
   FOR i IN 1 .. cardinality(keys) LOOP
-    UPDATE docket.task t SET visible_at = moment + lease
-      WHERE t.docket = d AND t.key = keys[i] AND t.state = 'leased' AND t.fence = fences[i] AND t.request = requests[i]
-      RETURNING t.cancelling INTO is_cancelling;
-    answers := answers || CASE WHEN NOT FOUND THEN 'lost' WHEN is_cancelling THEN 'cancelled' ELSE 'held' END;
+    rec := docket.lock(d, keys[i]);
+    IF rec.state = 'leased' AND rec.fence = fences[i] AND rec.request = requests[i] THEN
+      UPDATE docket.task t SET visible_at = moment + lease WHERE t.docket = d AND t.key = keys[i];
+      answers := answers || CASE WHEN rec.cancelling THEN 'cancelled' ELSE 'held' END;
+    ELSE
+      answers := answers || 'lost'::text;
+    END IF;
   END LOOP;
   PERFORM docket.write_worker(d, moment, worker_id, worker_record, ttl, false);
   RETURN answers;

@@ -52,14 +52,13 @@ BEGIN
     ) c;
     EXIT WHEN page.keys IS NULL;
     FOREACH candidate_key IN ARRAY page.keys LOOP
-      SELECT t.queue, t.name, t.suspect, octet_length(t.args) AS bytes INTO candidate FROM docket.task t
-        WHERE t.docket = d AND t.key = candidate_key AND t.state = 'queued' AND t.visible_at <= moment
-        FOR UPDATE SKIP LOCKED;
-      IF NOT FOUND THEN
+      SELECT t.state, t.visible_at, t.queue, t.name, t.suspect, octet_length(t.args) AS bytes INTO candidate
+        FROM docket.task t WHERE t.docket = d AND t.key = candidate_key FOR UPDATE SKIP LOCKED;
+      IF NOT FOUND OR candidate.state <> 'queued' OR candidate.visible_at > moment THEN
         skipped := true;
         CONTINUE;
       END IF;
-      -- It may have been moved to another lane before it was locked.
+      -- It may have been moved to another lane in between.
       CONTINUE WHEN NOT candidate.queue = ANY (ask.queues)
         OR (ask.names IS NOT NULL AND NOT candidate.name = ANY (ask.names));
       CONTINUE WHEN candidate.suspect AND (has_suspect OR NOT suspect_may_come);

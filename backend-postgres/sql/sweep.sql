@@ -33,10 +33,8 @@ BEGIN
     ORDER BY h.visible_at, h.seq LIMIT {TRIM_ITEMS_MAX}
   );
   FOREACH late_key IN ARRAY late LOOP
-    SELECT * INTO rec FROM docket.task t
-      WHERE t.docket = d AND t.key = late_key AND t.state = 'leased' AND t.visible_at <= moment
-      FOR UPDATE SKIP LOCKED;
-    CONTINUE WHEN NOT FOUND;
+    SELECT * INTO rec FROM docket.task t WHERE t.docket = d AND t.key = late_key FOR UPDATE SKIP LOCKED;
+    CONTINUE WHEN NOT FOUND OR rec.state <> 'leased' OR rec.visible_at > moment;
     rec.args := NULL;
     rec.result := NULL;
     rec.error := NULL;

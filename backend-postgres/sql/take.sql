@@ -13,7 +13,7 @@ DECLARE
   before text[];
   is_known boolean;
   again text;
-  is_suspect boolean;
+  rec docket.task;
   lane_queues text[];
   lane_names text[];
   lane_ranks int[];
@@ -38,13 +38,11 @@ BEGIN
   IF is_known THEN
     PERFORM docket.lock_all(d, before);
     FOREACH again IN ARRAY before LOOP
-      UPDATE docket.task t SET visible_at = moment + ask.lease
-        WHERE t.docket = d AND t.key = again AND t.state = 'leased' AND t.request = ask.request
-        RETURNING t.suspect INTO is_suspect;
-      IF FOUND THEN
-        taken := taken || again;
-        suspect := suspect OR is_suspect;
-      END IF;
+      rec := docket.lock(d, again);
+      CONTINUE WHEN rec.state IS DISTINCT FROM 'leased' OR rec.request <> ask.request;
+      UPDATE docket.task t SET visible_at = moment + ask.lease WHERE t.docket = d AND t.key = again;
+      taken := taken || again;
+      suspect := suspect OR rec.suspect;
     END LOOP;
   ELSE
     SELECT * INTO swept FROM docket.sweep(d, moment, ask, lane_queues, lane_names);
@@ -101,8 +99,9 @@ $$;
 
 -- When the next task that a request could lease becomes visible.
 CREATE OR REPLACE FUNCTION docket.head(d int, lane_queues text[], lane_names text[], suspects boolean)
-RETURNS bigint LANGUAGE sql VOLATILE AS $$
-  SELECT min(h.visible_at) FROM unnest(lane_queues, lane_names) AS l(queue, name)
+RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN (SELECT min(h.visible_at) FROM unnest(lane_queues, lane_names) AS l(queue, name)
   CROSS JOIN LATERAL (
     (SELECT t.visible_at FROM docket.task t
       WHERE t.docket = d AND t.state = 'queued' AND t.queue = l.queue AND t.name = l.name AND NOT t.suspect
@@ -119,7 +118,8 @@ RETURNS bigint LANGUAGE sql VOLATILE AS $$
     (SELECT t.visible_at FROM docket.task t
       WHERE suspects AND t.docket = d AND t.state = 'leased' AND t.queue = l.queue AND t.name = l.name AND t.suspect
       ORDER BY t.visible_at, t.seq LIMIT 1)
-  ) h
+  ) h);
+END
 $$;
 
 -- The leases of these keys, by column, in their order.
