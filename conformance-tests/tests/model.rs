@@ -9,7 +9,8 @@ use conformance_tests::teeth::Fault;
 use conformance_tests::{Factory, servers};
 use docket_core::{DocketName, TestStore};
 use docket_memory::MemoryBackend;
-use docket_redis::{Options, RedisBackend};
+use docket_postgres::PostgresBackend;
+use docket_redis::RedisBackend;
 
 /// Where the seeds of failing sequences are kept.
 const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/model.txt");
@@ -34,7 +35,18 @@ struct Redis;
 impl Factory for Redis {
     async fn fresh(&self, docket: DocketName) -> Arc<dyn TestStore> {
         let url = servers::redis_url().await;
-        let backend = RedisBackend::connect(&url, docket, Options::default()).await;
+        let backend = RedisBackend::connect(&url, docket, docket_redis::Options::default()).await;
+        Arc::new(backend.expect("the test server answers"))
+    }
+}
+
+struct Postgres;
+
+#[async_trait]
+impl Factory for Postgres {
+    async fn fresh(&self, docket: DocketName) -> Arc<dyn TestStore> {
+        let url = servers::postgres_url().await;
+        let backend = PostgresBackend::connect(&url, docket, docket_postgres::Options::default()).await;
         Arc::new(backend.expect("the test server answers"))
     }
 }
@@ -47,6 +59,11 @@ fn memory_answers_as_the_model() {
 #[test]
 fn redis_answers_as_the_model() {
     compare(Plan::from_env(700, KEPT), &Redis);
+}
+
+#[test]
+fn postgres_answers_as_the_model() {
+    compare(Plan::from_env(400, KEPT), &Postgres);
 }
 
 #[expect(clippy::print_stdout, reason = "a seed that nobody sees cannot be played again")]

@@ -34,6 +34,14 @@ macro_rules! on_every_backend {
                 })*
             })*
         }
+        mod postgres {
+            $(mod $task {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    crate::$task::$case(crate::postgres_store().await).await;
+                })*
+            })*
+        }
         const TASKS: &[&str] = &[$($name),*];
     };
 }
@@ -70,8 +78,17 @@ fn memory_store() -> Arc<dyn TestStore> {
 }
 
 async fn redis_store() -> Arc<dyn TestStore> {
-    let url = conformance_tests::servers::redis_url().await;
-    let name = DocketName::new(format!("tasks.{}", uuid::Uuid::now_v7().simple())).unwrap();
-    let options = docket_redis::Options::default();
-    Arc::new(docket_redis::RedisBackend::connect(&url, name, options).await.expect("the test server answers"))
+    let (url, options) = (conformance_tests::servers::redis_url().await, docket_redis::Options::default());
+    let backend = docket_redis::RedisBackend::connect(&url, docket(), options).await;
+    Arc::new(backend.expect("the test server answers"))
+}
+
+async fn postgres_store() -> Arc<dyn TestStore> {
+    let (url, options) = (conformance_tests::servers::postgres_url().await, docket_postgres::Options::default());
+    let backend = docket_postgres::PostgresBackend::connect(&url, docket(), options).await;
+    Arc::new(backend.expect("the test server answers"))
+}
+
+fn docket() -> DocketName {
+    DocketName::new(format!("tasks.{}", uuid::Uuid::now_v7().simple())).unwrap()
 }

@@ -24,6 +24,12 @@ macro_rules! on_every_backend {
                 super::cases::$case(super::redis_store(stringify!($case)).await).await;
             })*
         }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                super::cases::$case(super::postgres_store(stringify!($case)).await).await;
+            })*
+        }
     };
 }
 
@@ -57,9 +63,18 @@ fn memory_store() -> Arc<dyn Store> {
 }
 
 async fn redis_store(case: &str) -> Arc<dyn Store> {
-    let url = conformance_tests::servers::redis_url().await;
+    let (url, options) = (conformance_tests::servers::redis_url().await, docket_redis::Options::default());
+    let backend = docket_redis::RedisBackend::connect(&url, docket(case), options).await;
+    Arc::new(backend.expect("the test server answers"))
+}
+
+async fn postgres_store(case: &str) -> Arc<dyn Store> {
+    let (url, options) = (conformance_tests::servers::postgres_url().await, docket_postgres::Options::default());
+    let backend = docket_postgres::PostgresBackend::connect(&url, docket(case), options).await;
+    Arc::new(backend.expect("the test server answers"))
+}
+
+fn docket(case: &str) -> DocketName {
     let name = DocketName::new(format!("{}.{}", &case[..case.len().min(20)], uuid::Uuid::now_v7().simple()));
-    let name = name.expect("a case name and a number are a docket name");
-    let options = docket_redis::Options::default();
-    Arc::new(docket_redis::RedisBackend::connect(&url, name, options).await.expect("the test server answers"))
+    name.expect("a case name and a number are a docket name")
 }
