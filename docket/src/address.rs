@@ -3,13 +3,15 @@
 use docket_core::{Error, Result};
 
 /// What every mistake in a URL is answered with.
-const WHAT_TO_DO: &str = "use memory:// (one process, not durable), or redis://, rediss://, valkey://, valkeys:// or \
-                          unix:// for a Redis or Valkey server, e.g. redis://USER:PASSWORD@HOST:6379/0";
+const WHAT_TO_DO: &str = "use memory:// (one process, not durable), redis://, rediss://, valkey://, valkeys:// or \
+                          unix:// for a Redis or Valkey server, e.g. redis://USER:PASSWORD@HOST:6379/0, or \
+                          postgres://USER:PASSWORD@HOST:5432/DATABASE";
 
 /// The backends there are, whether this build has them or not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Backend {
     Memory,
+    Postgres,
     Redis,
 }
 
@@ -21,7 +23,7 @@ pub(crate) fn backend_of(url: &str) -> Result<Backend> {
     match scheme {
         "memory" => Ok(Backend::Memory),
         "redis" | "rediss" | "valkey" | "valkeys" | "unix" | "redis+unix" | "valkey+unix" => Ok(Backend::Redis),
-        "postgres" | "postgresql" => Err(refuse(url, "the Postgres backend is not built yet")),
+        "postgres" | "postgresql" => Ok(Backend::Postgres),
         "redis+sentinel" | "rediss+sentinel" | "redis+cluster" | "rediss+cluster" => {
             Err(refuse(url, "Sentinel and Cluster are not built yet; give the address of the primary"))
         }
@@ -58,6 +60,9 @@ mod tests {
     #[test]
     fn every_scheme_has_its_backend() {
         assert_eq!(backend_of("memory://").unwrap(), Backend::Memory);
+        for scheme in ["postgres", "postgresql"] {
+            assert_eq!(backend_of(&format!("{scheme}://somewhere")).unwrap(), Backend::Postgres, "{scheme}");
+        }
         for scheme in ["redis", "rediss", "valkey", "valkeys", "unix", "redis+unix", "valkey+unix"] {
             assert_eq!(backend_of(&format!("{scheme}://somewhere")).unwrap(), Backend::Redis, "{scheme}");
         }
@@ -66,7 +71,6 @@ mod tests {
     #[test]
     fn what_cannot_be_served_is_refused_with_the_reason_and_advice() {
         for (url, reason) in [
-            ("postgres://host/db", "Postgres backend is not built yet"),
             ("redis+sentinel://host", "not built yet"),
             ("amqp://host", "no backend has this scheme"),
             ("localhost:6379", "it has no scheme"),

@@ -107,6 +107,7 @@ impl Connect {
         // A new backend is one arm here and one in `address`.
         let store = match backend_of(&self.url)? {
             Backend::Memory => memory(&self.url, name, self.payload_bytes_max)?,
+            Backend::Postgres => postgres(&self.url, name, self.admit, self.payload_bytes_max).await?,
             Backend::Redis => redis(&self.url, name, self.admit, self.payload_bytes_max).await?,
         };
         let client = Client::new(store).with_payload_bytes_max(self.payload_bytes_max);
@@ -142,6 +143,28 @@ fn memory(_url: &str, name: DocketName, payload_bytes_max: usize) -> Result<Arc<
 #[cfg(not(feature = "memory"))]
 fn memory(url: &str, _name: DocketName, _payload_bytes_max: usize) -> Result<Arc<dyn Store>> {
     Err(crate::address::refuse(url, "this build lacks the feature `memory` of docket-queue"))
+}
+
+#[cfg(feature = "postgres")]
+async fn postgres(url: &str, name: DocketName, admit: Admit, payload_bytes_max: usize) -> Result<Arc<dyn Store>> {
+    use docket_postgres::{Options, PostgresBackend};
+    let options = Options { payload_bytes_max, ..Options::default() };
+    let backend = match admit {
+        // A Postgres evicts nothing.
+        Admit::Safe | Admit::Evicting => PostgresBackend::connect(url, name, options).await?,
+        Admit::Any => PostgresBackend::open(url, name, options)?,
+    };
+    Ok(Arc::new(backend))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn postgres(
+    url: &str,
+    _name: DocketName,
+    _admit: Admit,
+    _payload_bytes_max: usize,
+) -> std::future::Ready<Result<Arc<dyn Store>>> {
+    std::future::ready(Err(crate::address::refuse(url, "this build lacks the feature `postgres` of docket-queue")))
 }
 
 #[cfg(feature = "redis")]

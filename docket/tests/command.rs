@@ -162,6 +162,22 @@ fn a_worker_runs_the_smoke_tasks_and_ends_when_all_is_done() {
     assert!(failed["worker"].is_string() && failed["fence"].is_u64());
 }
 
+#[tokio::test]
+async fn the_same_command_works_on_postgres() {
+    let shell = Shell::at(conformance_tests::servers::postgres_url().await);
+    let docket = format!("command-{}", std::process::id());
+    let on = |arguments: &[&'static str]| [arguments, &["--docket", docket.as_str()]].concat();
+    assert_eq!(shell.ok(&on(&["add", "trace", r#"{"message":"hi"}"#, "--key", "t"])).stdout, "t\n");
+    shell.ok(&on(&["add", "fail", "{}", "--key", "f"]));
+    shell.ok(&on(&["worker", "--until-finished"]));
+    let (traced, failed) = (shell.json(&on(&["show", "t"])), shell.json(&on(&["show", "f"])));
+    assert_eq!((&traced["state"], &traced["result"]), (&"completed".into(), &"hi".into()));
+    assert_eq!((&failed["state"], &failed["attempt"]), (&"dead".into(), &3.into()));
+    assert_eq!(shell.ok(&on(&["requeue", "f"])).stdout, "f\n");
+    assert_eq!(shell.ok(&on(&["cancel", "f"])).stdout, "cancelled\n");
+    assert_eq!(shell.ok(&on(&["clear", "--yes"])).stdout, "2\n");
+}
+
 #[test]
 fn tasks_can_be_put_off_and_listed_and_counted() {
     let redis = Redis::start(&[]);
@@ -443,7 +459,7 @@ fn usage_errors_are_exit_code_2_and_name_what_is_wrong() {
         (&["ls", "--state", "lost"], "--state"),
         (&["worker", "--concurrency", "0"], "concurrency is 0"),
         (&["stats", "--docket", "a{b}"], "docket name"),
-        (&["stats", "--url", "postgres://joe:secret@host/db"], "not built yet"),
+        (&["stats", "--url", "redis+sentinel://joe:secret@host"], "not built yet"),
         (&["stats", "--url", "localhost"], "no scheme"),
         (&["unknown"], "unknown"),
     ] {

@@ -14,6 +14,7 @@ pub(crate) fn register(registry: &mut Registry) -> docket::Result<()> {
 /// Logs a message and returns it.
 #[derive(Serialize, Deserialize)]
 struct Trace {
+    #[serde(default)]
     message: String,
 }
 
@@ -31,6 +32,7 @@ impl Task for Trace {
 /// Fails with a message: three attempts within a few seconds, then it is dead.
 #[derive(Serialize, Deserialize)]
 struct Fail {
+    #[serde(default)]
     message: String,
 }
 
