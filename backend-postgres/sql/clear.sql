@@ -23,6 +23,10 @@ BEGIN
     DELETE FROM docket.request r WHERE r.docket = d;
     DELETE FROM docket.worker w WHERE w.docket = d;
     DELETE FROM docket.waiter w WHERE w.docket = d;
+    IF FOUND THEN
+      -- They note themselves again.
+      PERFORM pg_notify(docket.channel(d), '*');
+    END IF;
     PERFORM FROM docket.tally t WHERE t.docket = d ORDER BY t.slot FOR UPDATE;
     DELETE FROM docket.tally t WHERE t.docket = d AND NOT EXISTS (
       SELECT FROM docket.tally s WHERE s.docket = d HAVING sum(s.finished) <> 0 OR sum(s.dead) <> 0

@@ -18,7 +18,7 @@ use crate::items::{self, Batch};
 use crate::request::{self, Columns, Look, Looked, push};
 use crate::statements::{Statement, Statements};
 use crate::url::Address;
-use crate::wait::{Ear, Listener};
+use crate::wait::{Ear, Listener, Noted};
 use crate::{Options, examine};
 
 /// The longest wait of one lease call; one that asks for more is answered after this.
@@ -142,29 +142,29 @@ impl PostgresBackend {
     async fn wait(&self, request: &LeaseRequest) -> Result<LeaseReply> {
         let end = Instant::now() + request.wait.min(WAIT_MAX);
         let (waiter, mut swept) = (Uuid::now_v7(), Swept::default());
-        let (mut ear, mut pause) = (None::<Ear>, HELD_PAUSE_MIN);
+        let (mut ear, mut noted, mut pause) = (None::<Ear>, Noted::No, HELD_PAUSE_MIN);
         loop {
             let left = end.saturating_duration_since(Instant::now());
             if left < Duration::from_millis(1) {
                 return self.look_at_once(request, &mut swept).await;
             }
-            let look = Look::Waiting { waiter, block: left + NOTED_LONGER };
             if let Some(ear) = &mut ear {
                 ear.forget();
             }
-            let looked = self.look(request, look).await?;
+            let looked = self.look(request, Look::Waiting { waiter, block: left + NOTED_LONGER }).await?;
             absorb(&mut swept, &looked.reply.swept);
             if looked.answered {
                 return Ok(LeaseReply { swept, ..looked.reply });
             }
-            let (Some(ear), Some(channel)) = (&mut ear, &looked.channel) else {
-                // From here on it is told of what comes; what came before it was noted, the next look finds.
-                ear = looked.channel.map(|channel| self.listener.listen(&channel));
-                if let Some(ear) = &mut ear {
-                    ear.open(end).await;
-                }
+            let channel = looked.channel.unwrap_or_default();
+            if ear.is_none() {
+                ear.insert(self.listener.listen(&channel)).open(end).await;
+            }
+            // Order matters: it is noted and listens; what came before that, and told nobody, the next look finds.
+            if noted == Noted::No {
+                noted = Noted::Yes;
                 continue;
-            };
+            }
             if looked.due == Some(Duration::ZERO) {
                 sleep(pause.min(left)).await;
                 pause = (pause * 2).min(HELD_PAUSE_MAX);
@@ -172,7 +172,8 @@ impl PostgresBackend {
             }
             pause = HELD_PAUSE_MIN;
             let due = looked.due.map_or(end, |due| end.min(Instant::now() + due));
-            ear.wait(request, due, || self.listener.listen(channel)).await;
+            let ear = ear.get_or_insert_with(|| self.listener.listen(&channel));
+            noted = ear.wait(request, due, || self.listener.listen(&channel)).await;
         }
     }
 

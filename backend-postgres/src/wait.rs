@@ -89,8 +89,8 @@ impl Line {
         loop {
             match self.connect().await {
                 Ok(mut listener) => {
-                    self.connected.send_replace(true);
                     self.tell(Wake::Any);
+                    self.connected.send_replace(true);
                     let end = self.hear(&mut listener).await;
                     self.connected.send_replace(false);
                     if end == End::NobodyWaits {
@@ -163,6 +163,15 @@ fn read(payload: &str) -> Wake {
     }
 }
 
+/// Whether the store has a waiter on its list for certain, so that it is told of what comes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Noted {
+    /// It is, since before its latest look.
+    Yes,
+    /// It must be noted, and look once more after that. A server that crashed has forgotten everybody.
+    No,
+}
+
 /// One waiter's end of a [`Listener`].
 #[derive(Debug)]
 pub(crate) struct Ear {
@@ -188,10 +197,11 @@ impl Ear {
     }
 
     /// Waits until `due`, or until something that `request` may lease becomes visible; then it must look.
-    pub(crate) async fn wait(&mut self, request: &LeaseRequest, mut due: Instant, again: impl Fn() -> Self) {
+    pub(crate) async fn wait(&mut self, request: &LeaseRequest, mut due: Instant, again: impl Fn() -> Self) -> Noted {
         loop {
             match timeout_at(due, self.wakes.recv()).await {
-                Err(_) | Ok(Ok(Wake::Any) | Err(RecvError::Lagged(_))) => return,
+                Err(_) | Ok(Err(RecvError::Lagged(_))) => return Noted::Yes,
+                Ok(Ok(Wake::Any)) => return Noted::No,
                 Ok(Ok(Wake::Lane { queue, name, after })) if wants(request, &queue, &name) => {
                     due = due.min(Instant::now() + after);
                 }
@@ -199,7 +209,7 @@ impl Ear {
                 // Its task has ended with its runtime, or between two waiters.
                 Ok(Err(RecvError::Closed)) => {
                     *self = again();
-                    return;
+                    return Noted::No;
                 }
             }
         }

@@ -1,0 +1,7 @@
+//! What only a Postgres server can do to its clients.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod faults;
+mod start;
+mod work;

@@ -1,0 +1,84 @@
+//! A docket, its tasks and its worker, in short.
+
+use std::time::Duration;
+
+use docket_core::{
+    Ack, AddAnswer, DocketName, Key, KnownName, Lease, LeaseOrder, LeaseReply, LeaseRequest, Name, Names, NewTask,
+    Outcome, Payload, Queue, QueueBackend, RequestId, Result, Suspects, WorkerId, WorkerRecord,
+};
+use docket_postgres::{Options, PostgresBackend};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+
+pub(crate) const NAME: &str = "work";
+
+pub(crate) fn docket() -> DocketName {
+    DocketName::new("tests").unwrap()
+}
+
+/// Settings with a schema of this test alone.
+pub(crate) fn options(schema: &str) -> Options {
+    Options { schema: schema.to_owned(), ..Options::default() }
+}
+
+pub(crate) async fn connect(url: &str) -> PostgresBackend {
+    PostgresBackend::connect(url, docket(), Options::default()).await.unwrap()
+}
+
+pub(crate) fn key(text: &str) -> Key {
+    Key::new(text).unwrap()
+}
+
+pub(crate) fn task(text: &str) -> NewTask {
+    NewTask { key: key(text), ..NewTask::new(Name::new(NAME).unwrap(), Payload::new("{}")) }
+}
+
+pub(crate) async fn add(store: &(impl QueueBackend + ?Sized), task: NewTask) -> Result<AddAnswer> {
+    store.add(&[task]).await?.remove(0)
+}
+
+pub(crate) fn ask(worker: &str, wait: Duration) -> LeaseRequest {
+    let queue = Queue::default();
+    LeaseRequest {
+        request: RequestId::unique(),
+        worker: WorkerRecord {
+            id: WorkerId::new(worker).unwrap(),
+            queues: vec![queue.clone()],
+            names: vec![(Name::new(NAME).unwrap(), queue.clone())],
+            concurrency: 10,
+            running: 0,
+            settled: 0,
+            ttl: Duration::from_mins(1),
+        },
+        queues: vec![queue],
+        names: Names::Known(vec![KnownName { name: Name::new(NAME).unwrap(), crashes_max: 5 }]),
+        count: 10,
+        suspects: Suspects::One,
+        lease: Duration::from_secs(10),
+        wait,
+        order: LeaseOrder::Precedence,
+    }
+}
+
+pub(crate) async fn take(store: &(impl QueueBackend + ?Sized)) -> Result<LeaseReply> {
+    store.lease(&ask("worker", Duration::ZERO)).await
+}
+
+pub(crate) fn completed(lease: &Lease) -> Ack {
+    Ack {
+        token: lease.token.clone(),
+        outcome: Outcome::Completed(None),
+        attempts_max: 3,
+        retention: Duration::from_mins(1),
+    }
+}
+
+pub(crate) fn keys(reply: &LeaseReply) -> Vec<&str> {
+    reply.leases.iter().map(|lease| lease.token.key.as_str()).collect()
+}
+
+/// Says this to the server, behind the back of the backend; the first number of its answer.
+pub(crate) async fn tell(url: &str, sql: &str) -> i64 {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    let rows = sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_all(&mut connection).await.unwrap();
+    rows.first().map_or(0, |row| row.get(0))
+}
