@@ -14,14 +14,18 @@ CREATE OR REPLACE FUNCTION docket.wait_lock(d int) RETURNS bigint LANGUAGE sql S
   SELECT hashtextextended(docket.channel(d), 0)
 $$;
 
+-- In a transaction of the caller's own the lock would be held for as long as that takes, and nobody could note that it
+-- waits: there everybody is told, at the commit, whoever waits.
 CREATE OR REPLACE FUNCTION docket.announce(d int, moment bigint, lanes text[], visibles bigint[])
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   IF cardinality(lanes) = 0 THEN
     RETURN;
   END IF;
-  PERFORM pg_advisory_xact_lock_shared(docket.wait_lock(d));
-  IF EXISTS (SELECT FROM docket.waiter w WHERE w.docket = d AND w.until > docket.server_now()) THEN
+  IF NOT docket.in_callers_transaction() THEN
+    PERFORM pg_advisory_xact_lock_shared(docket.wait_lock(d));
+  END IF;
+  IF docket.in_callers_transaction() OR EXISTS (SELECT FROM docket.waiter w WHERE w.docket = d AND w.until > docket.server_now()) THEN
     PERFORM pg_notify(docket.channel(d), l.lane || '|' || greatest(min(l.visible_at) - moment, 0))
       FROM unnest(lanes, visibles) AS l(lane, visible_at)
       GROUP BY l.lane;

@@ -20,6 +20,11 @@ RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
   )
 $$;
 
+-- Whether this call is part of a transaction that its caller began: see src/transaction.rs.
+CREATE OR REPLACE FUNCTION docket.in_callers_transaction() RETURNS boolean LANGUAGE sql STABLE AS $$
+  SELECT current_setting('docket_queue.in_transaction', true) IS NOT DISTINCT FROM 'on'
+$$;
+
 CREATE OR REPLACE FUNCTION docket.enter(docket_name text, OUT id int, OUT clock bigint) LANGUAGE plpgsql AS $$
 BEGIN
   SELECT m.id, m.clock INTO id, clock FROM docket.meta m WHERE m.name = docket_name;

@@ -211,7 +211,7 @@ impl QueueBackend for PostgresBackend {
             docket: self.docket.clone(),
             durable: true,
             shared: true,
-            transactional_add: false,
+            transactional_add: true,
         }
     }
 

@@ -178,19 +178,21 @@ impl Connection {
             Link::Own(own) => timeout(self.server.options.response, query.fetch_all(own)).await,
             Link::Pooled(pooled) => timeout(self.server.options.response, query.fetch_all(&mut **pooled)).await,
         };
-        match answer {
+        let (error, reused) = match answer {
             Ok(Ok(rows)) => {
                 held.give_back();
-                Ok(rows)
+                return Ok(rows);
             }
-            Ok(Err(error)) => {
-                if meaning_of(&error).next != Next::Reconnect {
-                    held.give_back();
-                }
-                Err(Failure { error, reused })
-            }
-            Err(_) => Err(Failure { error: std::io::Error::from(std::io::ErrorKind::TimedOut).into(), reused: false }),
+            Ok(Err(error)) => (error, reused),
+            Err(_) => (std::io::Error::from(std::io::ErrorKind::TimedOut).into(), false),
+        };
+        if meaning_of(&error).next == Next::Reconnect {
+            // Whatever became of this one became of the idle ones as well.
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        } else {
+            held.give_back();
         }
+        Err(Failure { error, reused })
     }
 
     /// An idle connection, or a new one; and whether it had served before.

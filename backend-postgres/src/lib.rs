@@ -30,8 +30,10 @@ mod schema;
 mod statements;
 #[cfg(feature = "testing")]
 mod testing;
+mod transaction;
 mod url;
 mod wait;
 
 pub use backend::PostgresBackend;
 pub use options::{Migrate, Options};
+pub use transaction::InTransaction;

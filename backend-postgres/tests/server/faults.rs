@@ -78,6 +78,9 @@ async fn killed_connections_cost_nothing_and_do_not_end_a_wait() {
     }
     let reply = store.ack(&[completed(&lease)], None).await.expect("a connection that died idle costs nothing");
     assert_eq!(reply.answers[0].as_ref().unwrap(), &AckAnswer::Settled);
+    // Several idle ones, all dead.
+    let (a, b, c) = tokio::join!(take(&*store), take(&*store), take(&*store));
+    assert!([a, b, c].iter().all(Result::is_ok));
     terminate_all(&url).await;
     add(&*store, task("second")).await.expect("nor does the next one");
     let taken = timeout(Duration::from_secs(10), waiting).await.expect("listening goes on by itself");

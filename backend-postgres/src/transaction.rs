@@ -1,0 +1,109 @@
+//! Adding tasks inside a transaction of the caller's own: they commit, or roll back, with the caller's data.
+
+use async_trait::async_trait;
+use docket_core::{Add, AddAnswer, Answer, Error, ErrorKind, NewTask, Receipt, Result, ScheduleAnswer, Store, Verb};
+use sqlx::{PgConnection, Row as _};
+use std::any::Any;
+
+use crate::PostgresBackend;
+use crate::error::describe;
+use crate::items::{self, Batch};
+use crate::statements::Statement;
+
+/// Tells the functions, until the end of the transaction, that it is the caller's and may take its time.
+const MARK: &str = "SELECT set_config('docket_queue.in_transaction', 'on', true)";
+
+/// Sends a task in the caller's transaction instead of by itself.
+///
+/// ```no_run
+/// # async fn f<T: docket_core::Task>(client: docket_core::Client, pool: sqlx::PgPool, scan: T)
+/// # -> Result<(), Box<dyn std::error::Error>> {
+/// use docket_postgres::InTransaction;
+///
+/// let mut tx = pool.begin().await?;
+/// sqlx::query("INSERT INTO tracks (id) VALUES (42)").execute(&mut *tx).await?;
+/// client.add(scan).key("scan:42").in_transaction(&mut tx).await?;
+/// tx.commit().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Guarantees
+///
+/// * Workers see the task at the commit, and those that wait are woken by it; after a rollback there is none.
+/// * However long the transaction takes, nobody waits for it but calls about the same key.
+///
+/// # Caveats
+///
+/// * `tx` must be on the database and the role that the docket's schema is for.
+/// * Delays count from this call, not from the commit.
+/// * A failed statement leaves the transaction to be rolled back, as any other of the caller's would.
+#[async_trait]
+pub trait InTransaction {
+    /// Sends it.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` if the client is not on Postgres; otherwise as the add itself, but nothing is repeated.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the transaction is in an unknown state: roll it back.
+    async fn in_transaction(self, tx: &mut PgConnection) -> Result<Receipt>;
+}
+
+#[async_trait]
+impl InTransaction for Add<'_> {
+    async fn in_transaction(self, tx: &mut PgConnection) -> Result<Receipt> {
+        let store: &dyn Store = self.client().store().as_ref();
+        let scheme = store.capabilities().scheme;
+        let store = (store as &dyn Any).downcast_ref::<PostgresBackend>().ok_or_else(|| {
+            let why = format!("the docket is on {scheme}, which has no part in a transaction on Postgres");
+            Error::new(ErrorKind::Unsupported, "add in the caller's transaction", why)
+        })?;
+        let (verb, task) = self.into_task()?;
+        let tasks = std::slice::from_ref(&task);
+        let answer = match verb {
+            Verb::Add => store.add_in(tx, tasks).await?.pop().map(|answer| answer.map(Answer::from)),
+            Verb::Schedule => store.schedule_in(tx, tasks).await?.pop().map(|answer| answer.map(Answer::from)),
+        };
+        let answer = answer.expect("there is one answer per task")?;
+        Ok(Receipt { key: task.key, answer })
+    }
+}
+
+impl PostgresBackend {
+    /// Adds tasks as [`docket_core::QueueBackend::add`] does, in the caller's transaction: see [`InTransaction`].
+    pub async fn add_in(&self, tx: &mut PgConnection, tasks: &[NewTask]) -> Result<Vec<Result<AddAnswer>>> {
+        self.place_in(tx, &self.statements().add, "add tasks in a transaction", tasks, items::add_answer).await
+    }
+
+    /// Places or moves tasks as [`docket_core::QueueBackend::schedule`] does, in the caller's transaction.
+    pub async fn schedule_in(&self, tx: &mut PgConnection, tasks: &[NewTask]) -> Result<Vec<Result<ScheduleAnswer>>> {
+        let operation = "schedule tasks in a transaction";
+        self.place_in(tx, &self.statements().schedule, operation, tasks, items::schedule_answer).await
+    }
+
+    async fn place_in<A>(
+        &self,
+        tx: &mut PgConnection,
+        statement: &Statement,
+        operation: &'static str,
+        tasks: &[NewTask],
+        read: fn(&str) -> Option<A>,
+    ) -> Result<Vec<Result<A>>> {
+        // By a connection of ours: the schema must not be made in the caller's transaction.
+        self.commands.make_ready().await?;
+        let batch = Batch::check(operation, tasks, self.commands.server.options.payload_bytes_max, items::weigh_task)?;
+        let accepted = batch.accepted();
+        if accepted.is_empty() {
+            return batch.answers(operation, Vec::new(), read);
+        }
+        let mut arguments = self.arguments()?;
+        items::write_tasks(&mut arguments, &accepted)?;
+        let told = |error| describe(error, operation, &self.commands.server.address);
+        sqlx::query(MARK).execute(&mut *tx).await.map_err(told)?;
+        let row = sqlx::query_with(statement.sql(), arguments).fetch_one(tx).await.map_err(told)?;
+        batch.answers(operation, row.try_get(0).map_err(told)?, read)
+    }
+}
