@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use conformance_tests::servers::postgres_url;
 use docket_core::{
-    Answer, Client, Context, DocketName, ErrorKind, Existing, Failure, Key, Registry, Settings, State, Store, Task,
-    Worker,
+    Answer, Client, Context, DocketName, ErrorKind, Existing, Failure, Key, Registry, Settings, State, Task, Worker,
 };
 use docket_memory::MemoryBackend;
 use docket_postgres::{InTransaction, Options, PostgresBackend};

@@ -1,5 +1,6 @@
 //! The contract between a store and everything else.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,7 +95,10 @@ pub trait QueueBackend: fmt::Debug + Send + Sync + 'static {
 }
 
 /// What a whole backend is: the five verbs, the reading side and the operator's side.
-pub trait Store: QueueBackend + Inspect + Control {}
+///
+/// It is [`Any`], so that a backend can find itself behind `dyn Store` for an ability of its own, as
+/// [`Capabilities::transactional_add`] is one.
+pub trait Store: QueueBackend + Inspect + Control + Any {}
 
 impl<T: QueueBackend + Inspect + Control> Store for T {}
 

@@ -57,6 +57,25 @@ pub enum Answer {
     Follows,
 }
 
+impl From<AddAnswer> for Answer {
+    fn from(answer: AddAnswer) -> Self {
+        match answer {
+            AddAnswer::Added => Self::Added,
+            AddAnswer::Exists(existing) => Self::Exists(existing),
+        }
+    }
+}
+
+impl From<ScheduleAnswer> for Answer {
+    fn from(answer: ScheduleAnswer) -> Self {
+        match answer {
+            ScheduleAnswer::Placed => Self::Added,
+            ScheduleAnswer::Moved => Self::Moved,
+            ScheduleAnswer::Follows => Self::Follows,
+        }
+    }
+}
+
 impl Client {
     /// A client on `store`.
     pub fn new(store: Arc<dyn Store>) -> Self {
@@ -160,9 +179,12 @@ impl Client {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Verb {
+/// What a task about to be sent is sent as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verb {
+    /// An unfinished task of the same key is left as it is.
     Add,
+    /// An unfinished task of the same key is moved, or followed.
     Schedule,
 }
 
@@ -228,19 +250,28 @@ impl<'a> Add<'a> {
         self
     }
 
+    /// What `.await` would send, and as what: for a backend that sends it another way, e.g. in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` or `TooLarge` for the first mistake made on the way.
+    pub fn into_task(self) -> Result<(Verb, NewTask)> {
+        Ok((self.verb, self.task?))
+    }
+
+    /// The client it would be sent by.
+    pub fn client(&self) -> &'a Client {
+        self.client
+    }
+
     async fn send(self) -> Result<Receipt> {
         let task = self.task?;
         let tasks = std::slice::from_ref(&task);
         let key = task.key.clone();
         let answer = match self.verb {
-            Verb::Schedule => match only(self.client.schedule_all(tasks).await?)? {
-                ScheduleAnswer::Placed => Answer::Added,
-                ScheduleAnswer::Moved => Answer::Moved,
-                ScheduleAnswer::Follows => Answer::Follows,
-            },
+            Verb::Schedule => only(self.client.schedule_all(tasks).await?)?.into(),
             Verb::Add => match self.client.add_all(tasks).await.and_then(only) {
-                Ok(AddAnswer::Added) => Answer::Added,
-                Ok(AddAnswer::Exists(existing)) => Answer::Exists(existing),
+                Ok(answer) => answer.into(),
                 Err(error) => match self.client.fallback.as_ref().filter(|_| error.is_retryable()) {
                     Some(fallback) => fallback.take(&task, &error).await.ok_or(error)?,
                     None => return Err(error),

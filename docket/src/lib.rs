@@ -1,7 +1,7 @@
 //! Durable background work for Rust services: add a task, a worker somewhere runs it at least once.
 //!
-//! One URL, `DOCKET_URL`, picks the store: Redis in production, memory where there is none. The backends are
-//! interchangeable because they pass the same tests.
+//! One URL, `DOCKET_URL`, picks the store: Redis in production, Postgres where the service has one already, memory where
+//! there is neither. The backends are interchangeable because they pass the same tests.
 //!
 //! ```no_run
 //! use docket::{Context, Docket, Failure, Registry, Settings, Task};
@@ -35,7 +35,7 @@
 //!
 //! # Features
 //!
-//! `memory` and `redis` bring the backends, `command` the `docket` command; all are on by default. A service that
+//! `memory`, `postgres` and `redis` bring the backends, `command` the `docket` command; all are on by default. A service that
 //! embeds the library takes `default-features = false, features = ["memory", "redis"]`.
 
 mod address;
@@ -55,7 +55,9 @@ pub use docket_core::{QueueOrder, Settings, Timing, Worker, limits, worker};
 
 // What it adds tasks with, and what it is answered.
 pub use docket_core::{Add, AddAnswer, Answer, CancelAnswer, Client, Existing, NewTask, Overrides, Receipt};
-pub use docket_core::{RequeueAnswer, RunAt};
+pub use docket_core::{RequeueAnswer, RunAt, Verb};
+#[cfg(feature = "postgres")]
+pub use docket_postgres::InTransaction;
 
 // What things are known by.
 pub use docket_core::WorkerId;
