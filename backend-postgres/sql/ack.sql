@@ -14,6 +14,7 @@ DECLARE
   clock bigint;
   moment bigint;
   rec docket.task;
+  is_there boolean[];
   trimmed record;
   lanes text[] := '{}';
   visibles bigint[] := '{}';
@@ -21,11 +22,14 @@ DECLARE
   dead bigint := 0;
 BEGIN
   SELECT e.id, e.clock INTO d, clock FROM docket.enter(docket_name) e;
-  PERFORM docket.lock_all(d, keys);
+  is_there := docket.lock_all(d, keys);
   moment := docket.now_of(clock);
   answers := '{}';
   FOR i IN 1 .. cardinality(keys) LOOP
-    rec := docket.lock(d, keys[i]);
+    rec := NULL;
+    IF is_there[i] THEN
+      rec := docket.lock(d, keys[i]);
+    END IF;
     IF rec.state = 'leased' AND rec.fence = fences[i] AND rec.request = requests[i] THEN
       rec := docket.settle(
         rec, moment, outcomes[i], kinds[i], times[i], contents[i], attempts_maxs[i], retentions[i]

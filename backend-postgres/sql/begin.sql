@@ -31,11 +31,18 @@ END
 $$;
 
 -- Locks some records in the order of their keys: two batches cannot wait for each other. Row by row, as everything here
--- that has a list of keys: a join of the list with the table could be planned the other way round.
-CREATE OR REPLACE FUNCTION docket.lock_all(d int, keys text[]) RETURNS void LANGUAGE plpgsql AS $$
+-- that has a list of keys: a join of the list with the table could be planned the other way round. Answers for each key
+-- whether it was there: one that comes later must not be touched, since it would be locked out of order.
+CREATE OR REPLACE FUNCTION docket.lock_all(d int, keys text[]) RETURNS boolean[] LANGUAGE plpgsql AS $$
+DECLARE
+  item record;
+  found_keys boolean[] := array_fill(false, ARRAY[cardinality(keys)]);
 BEGIN
-  PERFORM FROM (SELECT u COLLATE "C" AS key FROM unnest(keys) u GROUP BY 1 ORDER BY 1) k
-    CROSS JOIN LATERAL (SELECT FROM docket.task t WHERE t.docket = d AND t.key = k.key FOR UPDATE) locked;
+  FOR item IN SELECT * FROM unnest(keys) WITH ORDINALITY AS k(key, n) ORDER BY k.key COLLATE "C" LOOP
+    PERFORM FROM docket.task t WHERE t.docket = d AND t.key = item.key FOR UPDATE;
+    found_keys[item.n] := FOUND;
+  END LOOP;
+  RETURN found_keys;
 END
 $$;
 

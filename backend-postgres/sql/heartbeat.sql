@@ -12,13 +12,17 @@ DECLARE
   clock bigint;
   moment bigint;
   rec docket.task;
+  is_there boolean[];
   answers text[] := '{}';
 BEGIN
   SELECT e.id, e.clock INTO d, clock FROM docket.enter(docket_name) e;
-  PERFORM docket.lock_all(d, keys);
+  is_there := docket.lock_all(d, keys);
   moment := docket.now_of(clock);
   FOR i IN 1 .. cardinality(keys) LOOP
-    rec := docket.lock(d, keys[i]);
+    rec := NULL;
+    IF is_there[i] THEN
+      rec := docket.lock(d, keys[i]);
+    END IF;
     IF rec.state = 'leased' AND rec.fence = fences[i] AND rec.request = requests[i] THEN
       UPDATE docket.task t SET visible_at = moment + lease WHERE t.docket = d AND t.key = keys[i];
       answers := answers || CASE WHEN rec.cancelling THEN 'cancelled' ELSE 'held' END;

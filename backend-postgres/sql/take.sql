@@ -12,7 +12,7 @@ DECLARE
   reply docket.reply;
   before text[];
   is_known boolean;
-  again text;
+  is_there boolean[];
   rec docket.task;
   lane_queues text[];
   lane_names text[];
@@ -36,12 +36,13 @@ BEGIN
   SELECT r.keys INTO before FROM docket.request r WHERE r.docket = d AND r.request = ask.request;
   is_known := FOUND;
   IF is_known THEN
-    PERFORM docket.lock_all(d, before);
-    FOREACH again IN ARRAY before LOOP
-      rec := docket.lock(d, again);
+    is_there := docket.lock_all(d, before);
+    FOR i IN 1 .. cardinality(before) LOOP
+      CONTINUE WHEN NOT is_there[i];
+      rec := docket.lock(d, before[i]);
       CONTINUE WHEN rec.state IS DISTINCT FROM 'leased' OR rec.request <> ask.request;
-      UPDATE docket.task t SET visible_at = moment + ask.lease WHERE t.docket = d AND t.key = again;
-      taken := taken || again;
+      UPDATE docket.task t SET visible_at = moment + ask.lease WHERE t.docket = d AND t.key = before[i];
+      taken := taken || before[i];
       suspect := suspect OR rec.suspect;
     END LOOP;
   ELSE
