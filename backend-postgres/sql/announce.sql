@@ -25,7 +25,8 @@ BEGIN
   IF NOT docket.in_callers_transaction() THEN
     PERFORM pg_advisory_xact_lock_shared(docket.wait_lock(d));
   END IF;
-  IF docket.in_callers_transaction() OR EXISTS (SELECT FROM docket.waiter w WHERE w.docket = d AND w.until > docket.server_now()) THEN
+  IF docket.in_callers_transaction()
+    OR EXISTS (SELECT FROM docket.waiter w WHERE w.docket = d AND w.until > docket.server_now()) THEN
     PERFORM pg_notify(docket.channel(d), l.lane || '|' || greatest(min(l.visible_at) - moment, 0))
       FROM unnest(lanes, visibles) AS l(lane, visible_at)
       GROUP BY l.lane;

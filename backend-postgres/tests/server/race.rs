@@ -1,17 +1,19 @@
 //! Many calls on few keys: they wait for each other, and never for ever.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use conformance_tests::servers::PostgresServer;
-use docket_core::{Ack, CancelId, Control, Inspect, Lease, NewTask, QueueBackend, Store};
+use docket_core::{Ack, Inspect, Lease, LeaseRequest, NewTask, QueueBackend, Store};
 use tokio::time::Instant;
 
-use crate::work::{ask, completed, connect, key, take, task, tell};
+use crate::work::{ask, completed, connect, task, tell};
 
 /// How long the calls go on.
 const A_WHILE: Duration = Duration::from_secs(4);
 const KEYS: usize = 30;
+/// The latest tokens, for everybody to settle.
+const TOKENS_KEPT: usize = 20;
 
 /// Batches over the same keys in any order, while these finish, are trimmed and come back. An ack once locked a key that
 /// had come back after it had locked its others: out of order, and the server broke off one of every fifty.
@@ -20,7 +22,8 @@ async fn batches_over_the_same_keys_never_deadlock() {
     let server = PostgresServer::start().await;
     let store = connect(&server.url()).await;
     let end = Instant::now() + A_WHILE;
-    let calls: Vec<_> = (0..12).map(|n| tokio::spawn(call_until(end, n, store.fork()))).collect();
+    let tokens = Arc::<Mutex<Vec<Lease>>>::default();
+    let calls: Vec<_> = (0..12).map(|n| tokio::spawn(call_until(end, n, store.fork(), tokens.clone()))).collect();
     let mut made = 0;
     for call in calls {
         made += call.await.unwrap();
@@ -33,24 +36,29 @@ async fn batches_over_the_same_keys_never_deadlock() {
     assert_eq!(store.audit().await.unwrap(), Vec::<String>::new());
 }
 
-async fn call_until(end: Instant, n: usize, store: Arc<dyn Store>) -> usize {
-    let (mut made, mut held) = (0, Vec::<Lease>::new());
+/// Every token is settled by whoever comes across it, more than once: most are stale, their keys gone or back.
+async fn call_until(end: Instant, n: usize, store: Arc<dyn Store>, tokens: Arc<Mutex<Vec<Lease>>>) -> usize {
+    let request = || LeaseRequest { lease: Duration::from_millis(1), ..ask(&format!("worker-{n}"), Duration::ZERO) };
+    let mut made = 0;
     while Instant::now() < end {
         let at = made * 7 + n;
         let batch: Vec<NewTask> = [0, 11, 5, 19].map(|step| task(&((at + step) % KEYS).to_string())).to_vec();
-        match at % 4 {
-            0 => drop(store.add(&batch).await.unwrap()),
-            1 => drop(store.schedule(&batch).await.unwrap()),
-            2 => drop(store.cancel(&key(&(at % KEYS).to_string()), CancelId::unique()).await.unwrap()),
-            _ => held.append(&mut take(&*store).await.unwrap().leases),
-        }
-        if held.len() > 5 {
-            // The latest first: in no order of keys. Some are stale by now, their keys cancelled and back.
-            let gone = |lease: &Lease| Ack { retention: Duration::from_millis(1), ..completed(lease) };
-            let acks: Vec<Ack> = held.drain(..).rev().map(|lease| gone(&lease)).collect();
-            let next = ask(&format!("worker-{n}"), Duration::ZERO);
-            held = store.ack(&acks, Some(&next)).await.unwrap().next.unwrap().leases;
-        }
+        let leases = match made % 4 {
+            0 => store.add(&batch).await.map(|_| Vec::new()).unwrap(),
+            1 => store.schedule(&batch).await.map(|_| Vec::new()).unwrap(),
+            2 => store.lease(&request()).await.unwrap().leases,
+            _ => {
+                let some: Vec<Lease> = tokens.lock().unwrap().iter().rev().skip(at % 5).step_by(3).cloned().collect();
+                let gone = |lease: &Lease| Ack { retention: Duration::from_millis(1), ..completed(lease) };
+                let acks: Vec<Ack> = some.iter().map(gone).collect();
+                store.ack(&acks, Some(&request())).await.unwrap().next.unwrap().leases
+            }
+        };
+        let mut tokens = tokens.lock().unwrap();
+        tokens.extend(leases);
+        let old = tokens.len().saturating_sub(TOKENS_KEPT);
+        tokens.drain(..old);
+        drop(tokens);
         made += 1;
     }
     made
