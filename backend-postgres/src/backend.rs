@@ -10,6 +10,7 @@ use docket_core::{
 };
 use sqlx::PgPool;
 use sqlx::postgres::PgArguments;
+use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
@@ -53,6 +54,8 @@ pub struct PostgresBackend {
     docket: DocketName,
     scheme: &'static str,
     listener: Listener,
+    /// Set once a connection of our own has made the docket known.
+    pub(crate) entered: OnceCell<()>,
 }
 
 impl PostgresBackend {
@@ -101,7 +104,7 @@ impl PostgresBackend {
 
     fn on(server: Arc<Server>, docket: DocketName, scheme: &'static str) -> Self {
         let listener = Listener::new(server.clone());
-        Self { commands: Connection::new(server), docket, scheme, listener }
+        Self { commands: Connection::new(server), docket, scheme, listener, entered: OnceCell::new() }
     }
 
     pub(crate) fn statements(&self) -> &Statements {

@@ -1,7 +1,9 @@
 //! Adding tasks inside a transaction of the caller's own: they commit, or roll back, with the caller's data.
 
 use async_trait::async_trait;
-use docket_core::{Add, AddAnswer, Answer, Error, ErrorKind, NewTask, Receipt, Result, ScheduleAnswer, Store, Verb};
+use docket_core::{
+    Add, AddAnswer, Answer, Control as _, Error, ErrorKind, NewTask, Receipt, Result, ScheduleAnswer, Store, Verb,
+};
 use sqlx::{PgConnection, Row as _};
 use std::any::Any;
 
@@ -92,8 +94,9 @@ impl PostgresBackend {
         tasks: &[NewTask],
         read: fn(&str) -> Option<A>,
     ) -> Result<Vec<Result<A>>> {
-        // By a connection of ours: the schema must not be made in the caller's transaction.
-        self.commands.make_ready().await?;
+        // By a connection of ours: neither the schema nor the docket may be new in the caller's transaction, or everybody
+        // else would wait for it.
+        self.entered.get_or_try_init(|| self.join(None)).await?;
         let batch = Batch::check(operation, tasks, self.commands.server.options.payload_bytes_max, items::weigh_task)?;
         let accepted = batch.accepted();
         if accepted.is_empty() {

@@ -93,6 +93,16 @@ async fn a_task_is_there_at_the_commit_and_not_before() {
     assert_eq!((service.state("k").await, service.rows().await), (Some(State::Ready), 1));
 }
 
+/// The docket itself is new, too: were it made in the transaction, nobody could enter it before the commit.
+#[tokio::test]
+async fn the_first_task_of_a_docket_holds_up_nobody() {
+    let service = Service::new().await;
+    let tx = service.half_done("k").await;
+    let other = service.client.add(Note {}).key("other");
+    assert_eq!(other.await.unwrap().answer, Answer::Added);
+    tx.commit().await.unwrap();
+}
+
 #[tokio::test]
 async fn after_a_rollback_there_is_none() {
     let service = Service::new().await;
