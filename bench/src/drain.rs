@@ -9,7 +9,7 @@ use crate::jobs::Note;
 use crate::stage::Stage;
 
 pub(crate) async fn figure(tasks: usize, concurrency: usize) -> Outcome {
-    for stage in [Stage::memory(), Stage::redis().await?] {
+    for stage in Stage::each().await? {
         let args = Payload::new(serde_json::to_vec(&Note::usual())?);
         let all: Vec<NewTask> = (0..tasks)
             .map(|n| {

@@ -12,7 +12,7 @@ use crate::stage::{Stage, percentile};
 const PAUSE: Duration = Duration::from_millis(5);
 
 pub(crate) async fn figure(adds: usize) -> Outcome {
-    for stage in [Stage::memory(), Stage::redis().await?] {
+    for stage in Stage::each().await? {
         let worker = stage.worker(Settings::default())?;
         let stop = worker.stop();
         let running = tokio::spawn(worker.run());

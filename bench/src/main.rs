@@ -1,7 +1,7 @@
 //! The figures that Docket's documents name, each printed by a command here.
 //!
 //! Every run makes what it needs: a Redis of its own with its log on disk (`appendonly yes`, `appendfsync everysec`), a
-//! docket of its own, workers with default settings. Only ratios within one run travel to another machine.
+//! Postgres of its own that syncs every commit, a docket of its own, workers with default settings. Only ratios within one run travel to another machine.
 #![expect(clippy::print_stdout, reason = "figures are what this program is for")]
 
 mod drain;
@@ -25,7 +25,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Figure {
-    /// Tasks per second through one worker, on memory and on Redis.
+    /// Tasks per second through one worker, on each store.
     Drain {
         /// How many tasks.
         #[arg(long, default_value_t = 10_000)]

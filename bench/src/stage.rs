@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use conformance_tests::servers::RedisServer;
+use conformance_tests::servers::{PostgresServer, RedisServer};
 use docket_core::{Client, DocketName, Registry, Settings, Store, Worker};
 use docket_memory::MemoryBackend;
+use docket_postgres::PostgresBackend;
 use docket_redis::{Options, RedisBackend};
 use redis::aio::MultiplexedConnection;
 
@@ -17,29 +18,55 @@ pub(crate) struct Stage {
     pub(crate) name: &'static str,
     pub(crate) client: Client,
     pub(crate) starts: Arc<Starts>,
-    server: Option<RedisServer>,
+    server: Server,
+}
+
+/// What keeps the store alive.
+enum Server {
+    None,
+    Redis(RedisServer),
+    Postgres {
+        #[expect(dead_code, reason = "it ends when it is dropped")]
+        server: PostgresServer,
+    },
 }
 
 impl Stage {
+    /// One on each store, one after the other.
+    pub(crate) async fn each() -> Outcome<[Self; 3]> {
+        Ok([Self::memory(), Self::redis().await?, Self::postgres().await?])
+    }
+
     /// In this process.
-    pub(crate) fn memory() -> Self {
-        Self::on("memory", Arc::new(MemoryBackend::new(DocketName::default())), None)
+    fn memory() -> Self {
+        Self::on("memory", Arc::new(MemoryBackend::new(DocketName::default())), Server::None)
     }
 
     /// On a Redis of its own.
     pub(crate) async fn redis() -> Outcome<Self> {
         let server = RedisServer::start_with(&["--appendfsync", "everysec"]).await;
         let store = open(&server.url(), DocketName::default()).await?;
-        Ok(Self::on("redis", store, Some(server)))
+        Ok(Self::on("redis", store, Server::Redis(server)))
     }
 
-    fn on(name: &'static str, store: Arc<dyn Store>, server: Option<RedisServer>) -> Self {
+    /// On a Postgres of its own, which waits for its disk at every commit.
+    async fn postgres() -> Outcome<Self> {
+        let server = PostgresServer::start().await;
+        let options = docket_postgres::Options::default();
+        let store = PostgresBackend::connect(&server.url(), DocketName::default(), options).await?;
+        Ok(Self::on("postgres", Arc::new(store), Server::Postgres { server }))
+    }
+
+    fn on(name: &'static str, store: Arc<dyn Store>, server: Server) -> Self {
         Self { name, client: Client::new(store), starts: Arc::default(), server }
     }
 
-    /// Where other processes find the store.
+    /// Where other processes find the Redis.
     pub(crate) fn url(&self) -> Outcome<String> {
-        Ok(self.server.as_ref().ok_or("this store lives in one process")?.url())
+        match &self.server {
+            Server::Redis(server) => Ok(server.url()),
+            Server::None | Server::Postgres { .. } => Err("this figure is taken on Redis".into()),
+        }
     }
 
     /// A connection to the server that has nothing to do with the backend's.
