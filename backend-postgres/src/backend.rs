@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use docket_core::{
     Ack, AckReply, AddAnswer, Capabilities, DocketName, Heartbeat, HeartbeatAnswer, LeaseReply, LeaseRequest, NewTask,
-    QueueBackend, Result, ScheduleAnswer, Store, Swept, micros,
+    QueueBackend, Result, ScheduleAnswer, Store, Swept, micros, words,
 };
 use sqlx::PgPool;
 use sqlx::postgres::PgArguments;
@@ -223,11 +223,11 @@ impl QueueBackend for PostgresBackend {
     }
 
     async fn add(&self, tasks: &[NewTask]) -> Result<Vec<Result<AddAnswer>>> {
-        self.place(&self.statements().add, "add tasks", tasks, items::add_answer).await
+        self.place(&self.statements().add, "add tasks", tasks, words::add_answer).await
     }
 
     async fn schedule(&self, tasks: &[NewTask]) -> Result<Vec<Result<ScheduleAnswer>>> {
-        self.place(&self.statements().schedule, "schedule tasks", tasks, items::schedule_answer).await
+        self.place(&self.statements().schedule, "schedule tasks", tasks, words::schedule_answer).await
     }
 
     async fn lease(&self, request: &LeaseRequest) -> Result<LeaseReply> {
@@ -248,7 +248,7 @@ impl QueueBackend for PostgresBackend {
         push(&mut arguments, micros(beat.lease))?;
         items::write_tokens(&mut arguments, &batch.accepted())?;
         let row = self.commands.row(&self.statements().heartbeat, arguments, operation).await?;
-        batch.answers(operation, Columns::of(&row, operation).only()?, items::heartbeat_answer)
+        batch.answers(operation, Columns::of(&row, operation).only()?, words::heartbeat_answer)
     }
 
     async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply> {
@@ -262,7 +262,7 @@ impl QueueBackend for PostgresBackend {
         let columns = Columns::of(&row, operation);
         let dead_trimmed = columns.count(columns.read("trimmed_by_acks")?)?;
         Ok(AckReply {
-            answers: batch.answers(operation, columns.read("answers")?, items::ack_answer)?,
+            answers: batch.answers(operation, columns.read("answers")?, words::ack_answer)?,
             next: next.map(|request| request::read(&row, request)).transpose()?.map(|looked| looked.reply),
             swept: Swept { dead_trimmed, ..Swept::default() },
         })

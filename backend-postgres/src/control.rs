@@ -1,10 +1,10 @@
 //! The operator's side.
 
 use async_trait::async_trait;
-use docket_core::{CancelAnswer, CancelId, Control, Error, ErrorKind, Fence, Key, RequeueAnswer, Result};
+use docket_core::{CancelAnswer, CancelId, Control, Error, ErrorKind, Fence, Key, RequeueAnswer, Result, words};
 
+use crate::PostgresBackend;
 use crate::request::{Columns, push};
-use crate::{PostgresBackend, items};
 
 /// The layout of the records that this build writes. Another number is another layout, and is refused.
 const LAYOUT: i64 = 1;
@@ -19,7 +19,7 @@ impl Control for PostgresBackend {
         push(&mut arguments, key.as_str())?;
         push(&mut arguments, *id.as_uuid())?;
         let row = self.commands.row(&self.statements().cancel, arguments, operation).await?;
-        items::meaning(&Columns::of(&row, operation).only::<String>()?, operation, items::cancel_answer)
+        words::meaning(&Columns::of(&row, operation).only::<String>()?, operation, words::cancel_answer)
     }
 
     async fn requeue(&self, key: &Key, fence: Option<Fence>) -> Result<RequeueAnswer> {
@@ -29,7 +29,7 @@ impl Control for PostgresBackend {
         // A fence that no sequence could have drawn is nobody's.
         push(&mut arguments, fence.map_or(0, |fence| i64::try_from(fence.0).unwrap_or(i64::MAX)))?;
         let row = self.commands.row(&self.statements().requeue, arguments, operation).await?;
-        items::meaning(&Columns::of(&row, operation).only::<String>()?, operation, items::requeue_answer)
+        words::meaning(&Columns::of(&row, operation).only::<String>()?, operation, words::requeue_answer)
     }
 
     async fn clear(&self) -> Result<u64> {

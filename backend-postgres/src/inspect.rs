@@ -5,11 +5,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use docket_core::{
     Cursor, Error, ErrorKind, Fence, Finding, FollowerView, Inspect, Key, LaneCounts, ListFilter, Name, Page, Payload,
-    Queue, Result, State, TaskView, WorkerId, WorkerRecord, WorkerView, limits,
+    Queue, Result, State, TaskView, WorkerId, WorkerRecord, WorkerView, limits, words,
 };
 
 use crate::request::{Columns, push, whole};
-use crate::{PostgresBackend, examine, items};
+use crate::{PostgresBackend, examine};
 
 #[async_trait]
 impl Inspect for PostgresBackend {
@@ -118,7 +118,7 @@ fn read_view(columns: &Columns<'_>) -> Result<TaskView> {
         key: columns.parsed(columns.read("key")?)?,
         name: columns.parsed(columns.read("name")?)?,
         queue: columns.parsed(columns.read("queue")?)?,
-        state: items::state(state)
+        state: words::state(state)
             .ok_or_else(|| Error::new(ErrorKind::Internal, "look at a task", format!("{state:?} is no state")))?,
         args: Payload::new(columns.read::<Vec<u8>>("args")?),
         attempts: count("attempts")?,

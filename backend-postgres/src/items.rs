@@ -2,10 +2,7 @@
 
 use std::borrow::Cow;
 
-use docket_core::{
-    Ack, AckAnswer, AddAnswer, CancelAnswer, Error, ErrorKind, Existing, HeartbeatAnswer, NewTask, Outcome, Payload,
-    RequeueAnswer, Result, RunAt, ScheduleAnswer, State, Token, limits, micros,
-};
+use docket_core::{Ack, Error, ErrorKind, NewTask, Outcome, Payload, Result, RunAt, Token, limits, micros, words};
 use sqlx::postgres::PgArguments;
 
 use crate::request::push;
@@ -70,7 +67,7 @@ impl<'a, T> Batch<'a, T> {
         for refused in self.refused {
             let answer = refused.map_or_else(|| Ok(words.next()), Err);
             answers.push(match answer {
-                Ok(Some(word)) => meaning(&word, operation, read),
+                Ok(Some(word)) => words::meaning(&word, operation, read),
                 Ok(None) => {
                     let message = "the function answered fewer items than it was sent";
                     return Err(Error::new(ErrorKind::Internal, operation, message));
@@ -182,79 +179,10 @@ pub(crate) fn weigh_ack(ack: &Ack) -> Result<usize> {
     }
 }
 
-/// What one word means.
-pub(crate) fn meaning<A>(word: &str, operation: &'static str, read: fn(&str) -> Option<A>) -> Result<A> {
-    read(word).ok_or_else(|| match word {
-        "added" | "placed" | "moved" | "follows" => {
-            Error::invalid(operation, "its add id was used by another kind of call; each call has an id of its own")
-        }
-        _ => Error::new(ErrorKind::Internal, operation, format!("the function answered {word:?}")),
-    })
-}
-
-pub(crate) fn add_answer(word: &str) -> Option<AddAnswer> {
-    match word {
-        "added" | "placed" => Some(AddAnswer::Added),
-        _ => existing(word).map(AddAnswer::Exists),
-    }
-}
-
-pub(crate) fn schedule_answer(word: &str) -> Option<ScheduleAnswer> {
-    match word {
-        "placed" | "added" => Some(ScheduleAnswer::Placed),
-        "moved" => Some(ScheduleAnswer::Moved),
-        "follows" => Some(ScheduleAnswer::Follows),
-        _ => None,
-    }
-}
-
-pub(crate) fn heartbeat_answer(word: &str) -> Option<HeartbeatAnswer> {
-    match word {
-        "held" => Some(HeartbeatAnswer::Held),
-        "lost" => Some(HeartbeatAnswer::Lost),
-        "cancelled" => Some(HeartbeatAnswer::Cancelled),
-        _ => None,
-    }
-}
-
-pub(crate) fn ack_answer(word: &str) -> Option<AckAnswer> {
-    match word {
-        "settled" => Some(AckAnswer::Settled),
-        "stale" => Some(AckAnswer::Stale),
-        _ => None,
-    }
-}
-
-pub(crate) fn cancel_answer(word: &str) -> Option<CancelAnswer> {
-    match word {
-        "cancelled" => Some(CancelAnswer::Cancelled),
-        "cancelling" => Some(CancelAnswer::Cancelling),
-        "notfound" => Some(CancelAnswer::NotFound),
-        _ => state(word.strip_prefix("finished:")?).map(CancelAnswer::Finished),
-    }
-}
-
-pub(crate) fn requeue_answer(word: &str) -> Option<RequeueAnswer> {
-    match word {
-        "requeued" => Some(RequeueAnswer::Requeued),
-        "notfound" => Some(RequeueAnswer::NotFound),
-        _ => existing(word).map(RequeueAnswer::Exists),
-    }
-}
-
-fn existing(word: &str) -> Option<Existing> {
-    match word.strip_prefix("exists:")? {
-        "cancelling" => Some(Existing::Cancelling),
-        word => state(word).map(Existing::In),
-    }
-}
-
-pub(crate) fn state(word: &str) -> Option<State> {
-    State::ALL.into_iter().find(|state| state.as_str() == word)
-}
-
 #[cfg(test)]
 mod tests {
+    use docket_core::AckAnswer;
+
     use super::*;
 
     #[test]
@@ -262,7 +190,7 @@ mod tests {
         let items = [1, 11, 2];
         let batch = Batch::check("add tasks", &items, 10, |bytes| Ok(*bytes)).unwrap();
         assert_eq!(batch.accepted(), [&1, &2]);
-        let answers = batch.answers("add tasks", vec!["settled".into(), "stale".into()], ack_answer).unwrap();
+        let answers = batch.answers("add tasks", vec!["settled".into(), "stale".into()], words::ack_answer).unwrap();
         assert_eq!(answers[1].as_ref().unwrap_err().kind(), ErrorKind::TooLarge);
         assert_eq!(answers[0].as_ref().unwrap(), &AckAnswer::Settled);
         assert_eq!(answers[2].as_ref().unwrap(), &AckAnswer::Stale);
@@ -275,20 +203,5 @@ mod tests {
         let heavy = [limits::PAYLOAD_BYTES_MAX; 9];
         let batch = Batch::check("x", &heavy, limits::PAYLOAD_BYTES_MAX, |bytes| Ok(*bytes));
         assert_eq!(batch.unwrap_err().kind(), ErrorKind::TooLarge);
-    }
-
-    #[test]
-    fn every_state_is_read_back() {
-        for state in State::ALL {
-            assert_eq!(add_answer(&format!("exists:{state}")), Some(AddAnswer::Exists(Existing::In(state))));
-            assert_eq!(cancel_answer(&format!("finished:{state}")), Some(CancelAnswer::Finished(state)));
-        }
-        assert_eq!(requeue_answer("exists:cancelling"), Some(RequeueAnswer::Exists(Existing::Cancelling)));
-    }
-
-    #[test]
-    fn a_word_nobody_knows_is_an_error_and_never_a_guess() {
-        assert_eq!(meaning("maybe", "x", ack_answer).unwrap_err().kind(), ErrorKind::Internal);
-        assert_eq!(meaning("moved", "x", add_answer).unwrap_err().kind(), ErrorKind::Invalid);
     }
 }

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use docket_core::{
     Add, AddAnswer, Answer, Control as _, Error, ErrorKind, NewTask, Receipt, Result, ScheduleAnswer, Store, Verb,
+    words,
 };
 use sqlx::{PgConnection, Row as _};
 use std::any::Any;
@@ -77,13 +78,13 @@ impl InTransaction for Add<'_> {
 impl PostgresBackend {
     /// Adds tasks as [`docket_core::QueueBackend::add`] does, in the caller's transaction: see [`InTransaction`].
     pub async fn add_in(&self, tx: &mut PgConnection, tasks: &[NewTask]) -> Result<Vec<Result<AddAnswer>>> {
-        self.place_in(tx, &self.statements().add, "add tasks in a transaction", tasks, items::add_answer).await
+        self.place_in(tx, &self.statements().add, "add tasks in a transaction", tasks, words::add_answer).await
     }
 
     /// Places or moves tasks as [`docket_core::QueueBackend::schedule`] does, in the caller's transaction.
     pub async fn schedule_in(&self, tx: &mut PgConnection, tasks: &[NewTask]) -> Result<Vec<Result<ScheduleAnswer>>> {
         let operation = "schedule tasks in a transaction";
-        self.place_in(tx, &self.statements().schedule, operation, tasks, items::schedule_answer).await
+        self.place_in(tx, &self.statements().schedule, operation, tasks, words::schedule_answer).await
     }
 
     async fn place_in<A>(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use docket_core::{
     Ack, AckReply, AddAnswer, Capabilities, DocketName, Heartbeat, HeartbeatAnswer, LeaseReply, LeaseRequest, NewTask,
-    QueueBackend, Result, ScheduleAnswer, Store, Swept,
+    QueueBackend, Result, ScheduleAnswer, Store, Swept, words,
 };
 use redis::Script;
 use tokio::time::Instant;
@@ -177,11 +177,11 @@ impl QueueBackend for RedisBackend {
     }
 
     async fn add(&self, tasks: &[NewTask]) -> Result<Vec<Result<AddAnswer>>> {
-        self.place(&scripts::ADD, "add tasks", tasks, items::add_answer).await
+        self.place(&scripts::ADD, "add tasks", tasks, words::add_answer).await
     }
 
     async fn schedule(&self, tasks: &[NewTask]) -> Result<Vec<Result<ScheduleAnswer>>> {
-        self.place(&scripts::SCHEDULE, "schedule tasks", tasks, items::schedule_answer).await
+        self.place(&scripts::SCHEDULE, "schedule tasks", tasks, words::schedule_answer).await
     }
 
     async fn lease(&self, request: &LeaseRequest) -> Result<LeaseReply> {
@@ -204,7 +204,7 @@ impl QueueBackend for RedisBackend {
         call.micros(beat.lease);
         batch.accepted().for_each(|token| items::write_token(&mut call, token));
         let mut answers = self.run(&call, operation).await?;
-        batch.answers(|_| items::read_answer(&mut answers, operation, items::heartbeat_answer))
+        batch.answers(|_| items::read_answer(&mut answers, operation, words::heartbeat_answer))
     }
 
     async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply> {
@@ -220,7 +220,7 @@ impl QueueBackend for RedisBackend {
         }
         let mut fields = self.run(&call, operation).await?;
         let mut answers = fields.list()?;
-        let answers = batch.answers(|_| items::read_answer(&mut answers, operation, items::ack_answer))?;
+        let answers = batch.answers(|_| items::read_answer(&mut answers, operation, words::ack_answer))?;
         let swept = Swept { dead_trimmed: fields.count()?, ..Swept::default() };
         let next = match next {
             Some(request) => {

@@ -1,10 +1,10 @@
 //! The operator's side.
 
 use async_trait::async_trait;
-use docket_core::{CancelAnswer, CancelId, Control, Error, ErrorKind, Fence, Key, RequeueAnswer, Result};
+use docket_core::{CancelAnswer, CancelId, Control, Error, ErrorKind, Fence, Key, RequeueAnswer, Result, words};
 
 use crate::wire::word;
-use crate::{RedisBackend, items, scripts};
+use crate::{RedisBackend, scripts};
 
 /// The layout of the keys and records that this build writes. Another number is another layout, and is refused.
 const LAYOUT: i64 = 1;
@@ -16,7 +16,7 @@ impl Control for RedisBackend {
         let mut call = self.call(&scripts::CANCEL, 0);
         call.text(key.as_str()).id(id.as_uuid());
         let answer = word(self.commands.script(&call, operation).await?, operation)?;
-        items::meaning(&answer, operation, items::cancel_answer)
+        words::meaning(&answer, operation, words::cancel_answer)
     }
 
     async fn requeue(&self, key: &Key, fence: Option<Fence>) -> Result<RequeueAnswer> {
@@ -24,7 +24,7 @@ impl Control for RedisBackend {
         let mut call = self.call(&scripts::REQUEUE, 0);
         call.text(key.as_str()).number(fence.map_or(0, |fence| fence.0));
         let answer = word(self.commands.script(&call, operation).await?, operation)?;
-        items::meaning(&answer, operation, items::requeue_answer)
+        words::meaning(&answer, operation, words::requeue_answer)
     }
 
     async fn clear(&self) -> Result<u64> {

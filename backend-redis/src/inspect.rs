@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use docket_core::{
     Cursor, Error, Finding, FollowerView, Inspect, Key, LaneCounts, ListFilter, Name, Page, Queue, Result, State,
-    TaskView, WorkerRecord, WorkerView, limits,
+    TaskView, WorkerRecord, WorkerView, limits, words,
 };
 use redis::Value;
 
 use crate::wire::Fields;
-use crate::{RedisBackend, audit, examine, items, scripts};
+use crate::{RedisBackend, audit, examine, scripts};
 
 /// Records one script call looks at: other callers wait meanwhile.
 const LOOK_CHUNK: usize = 100;
@@ -24,7 +24,7 @@ impl Inspect for RedisBackend {
         match self.commands.script(&call, operation).await? {
             Value::Nil => Ok(None),
             view @ Value::Array(_) => read_view(&mut Fields::of(view, operation)?).map(Some),
-            _ => items::meaning("corrupt", operation, |_| None),
+            _ => words::meaning("corrupt", operation, |_| None),
         }
     }
 
@@ -78,7 +78,7 @@ impl Inspect for RedisBackend {
             let mut line = list.list()?;
             Ok((line.text()?, line.text()?, line.count::<u64>()?))
         })? {
-            let state = items::state(&word).ok_or_else(|| unreadable("count tasks", &word))?;
+            let state = words::state(&word).ok_or_else(|| unreadable("count tasks", &word))?;
             *lane_counts(&mut lanes, &lane)?.of(state) += count;
         }
         Ok(lanes.into_values().collect())
@@ -187,7 +187,7 @@ fn read_view(fields: &mut Fields) -> Result<TaskView> {
         queue: fields.parsed()?,
         state: {
             let word = fields.text()?;
-            items::state(&word).ok_or_else(|| unreadable("look at a task", &word))?
+            words::state(&word).ok_or_else(|| unreadable("look at a task", &word))?
         },
         args: fields.payload()?,
         attempts: fields.count()?,

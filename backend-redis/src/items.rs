@@ -2,10 +2,7 @@
 
 use std::borrow::Cow;
 
-use docket_core::{
-    Ack, AckAnswer, AddAnswer, CancelAnswer, Error, ErrorKind, Existing, HeartbeatAnswer, NewTask, Outcome, Payload,
-    RequeueAnswer, Result, RunAt, ScheduleAnswer, State, Token, limits, micros,
-};
+use docket_core::{Ack, Error, ErrorKind, NewTask, Outcome, Payload, Result, RunAt, Token, limits, micros, words};
 
 use crate::wire::{Call, Fields};
 
@@ -136,80 +133,7 @@ pub(crate) fn read_answer<A>(
     operation: &'static str,
     read: fn(&str) -> Option<A>,
 ) -> Result<Result<A>> {
-    Ok(meaning(&answers.text()?, operation, read))
-}
-
-/// What one word means.
-pub(crate) fn meaning<A>(word: &str, operation: &'static str, read: fn(&str) -> Option<A>) -> Result<A> {
-    if word == "corrupt" {
-        return Err(Error::new(
-            ErrorKind::Corrupt,
-            operation,
-            "the record of this key cannot be read; it was left as it is",
-        ));
-    }
-    read(word).ok_or_else(|| Error::new(ErrorKind::Internal, operation, format!("the script answered {word:?}")))
-}
-
-pub(crate) fn add_answer(word: &str) -> Option<AddAnswer> {
-    match word {
-        "added" => Some(AddAnswer::Added),
-        _ => existing(word).map(AddAnswer::Exists),
-    }
-}
-
-pub(crate) fn schedule_answer(word: &str) -> Option<ScheduleAnswer> {
-    match word {
-        "placed" => Some(ScheduleAnswer::Placed),
-        "moved" => Some(ScheduleAnswer::Moved),
-        "follows" => Some(ScheduleAnswer::Follows),
-        _ => None,
-    }
-}
-
-pub(crate) fn heartbeat_answer(word: &str) -> Option<HeartbeatAnswer> {
-    match word {
-        "held" => Some(HeartbeatAnswer::Held),
-        "lost" => Some(HeartbeatAnswer::Lost),
-        "cancelled" => Some(HeartbeatAnswer::Cancelled),
-        _ => None,
-    }
-}
-
-pub(crate) fn ack_answer(word: &str) -> Option<AckAnswer> {
-    match word {
-        "settled" => Some(AckAnswer::Settled),
-        "stale" => Some(AckAnswer::Stale),
-        _ => None,
-    }
-}
-
-pub(crate) fn cancel_answer(word: &str) -> Option<CancelAnswer> {
-    match word {
-        "cancelled" => Some(CancelAnswer::Cancelled),
-        "cancelling" => Some(CancelAnswer::Cancelling),
-        "notfound" => Some(CancelAnswer::NotFound),
-        _ => state(word.strip_prefix("finished:")?).map(CancelAnswer::Finished),
-    }
-}
-
-pub(crate) fn requeue_answer(word: &str) -> Option<RequeueAnswer> {
-    match word {
-        "requeued" => Some(RequeueAnswer::Requeued),
-        "notfound" => Some(RequeueAnswer::NotFound),
-        _ => existing(word).map(RequeueAnswer::Exists),
-    }
-}
-
-fn existing(word: &str) -> Option<Existing> {
-    match word.strip_prefix("exists:")? {
-        "cancelling" => Some(Existing::Cancelling),
-        word => state(word).map(Existing::In),
-    }
-}
-
-pub(crate) fn state(word: &str) -> Option<State> {
-    State::ALL.into_iter().find(|state| state.as_str() == word)
+    Ok(words::meaning(&answers.text()?, operation, read))
 }
 
 #[cfg(test)]
@@ -233,20 +157,5 @@ mod tests {
         let heavy = [limits::PAYLOAD_BYTES_MAX; 9];
         let error = Batch::check("x", &heavy, limits::PAYLOAD_BYTES_MAX, |bytes| Ok(*bytes)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge);
-    }
-
-    #[test]
-    fn every_state_is_read_back() {
-        for state in State::ALL {
-            assert_eq!(add_answer(&format!("exists:{state}")), Some(AddAnswer::Exists(Existing::In(state))));
-            assert_eq!(cancel_answer(&format!("finished:{state}")), Some(CancelAnswer::Finished(state)));
-        }
-        assert_eq!(requeue_answer("exists:cancelling"), Some(RequeueAnswer::Exists(Existing::Cancelling)));
-    }
-
-    #[test]
-    fn a_word_nobody_knows_is_an_error_and_never_a_guess() {
-        assert_eq!(meaning("maybe", "x", ack_answer).unwrap_err().kind(), ErrorKind::Internal);
-        assert_eq!(meaning("corrupt", "x", ack_answer).unwrap_err().kind(), ErrorKind::Corrupt);
     }
 }

@@ -28,6 +28,7 @@ pub mod telemetry;
 #[cfg(feature = "testing")]
 mod testing;
 mod time;
+pub mod words;
 pub mod worker;
 
 pub use backend::*;

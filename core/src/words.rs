@@ -1,0 +1,114 @@
+//! The answers of a store that speaks in words, as its scripts and functions do: one vocabulary for all of them.
+
+use crate::{
+    AckAnswer, AddAnswer, CancelAnswer, Error, ErrorKind, Existing, HeartbeatAnswer, RequeueAnswer, Result,
+    ScheduleAnswer, State,
+};
+
+/// What one word means: a backend whose store answers in words reads them all through this.
+///
+/// # Errors
+///
+/// `Corrupt` for the word `corrupt`, which a store gives for a record that it cannot read; `Invalid` for an add id that was
+/// used by another kind of call; `Internal` for a word nobody knows.
+pub fn meaning<A>(word: &str, operation: &'static str, read: fn(&str) -> Option<A>) -> Result<A> {
+    read(word).ok_or_else(|| match word {
+        "corrupt" => {
+            let message = "the record of this key cannot be read; it was left as it is";
+            Error::new(ErrorKind::Corrupt, operation, message)
+        }
+        "added" | "placed" | "moved" | "follows" => {
+            Error::invalid(operation, "its add id was used by another kind of call; each call has an id of its own")
+        }
+        _ => Error::new(ErrorKind::Internal, operation, format!("the store answered {word:?}")),
+    })
+}
+
+/// `added`, `exists:STATE` or `exists:cancelling`.
+pub fn add_answer(word: &str) -> Option<AddAnswer> {
+    match word {
+        "added" | "placed" => Some(AddAnswer::Added),
+        _ => existing(word).map(AddAnswer::Exists),
+    }
+}
+
+/// `placed`, `moved` or `follows`.
+pub fn schedule_answer(word: &str) -> Option<ScheduleAnswer> {
+    match word {
+        "placed" | "added" => Some(ScheduleAnswer::Placed),
+        "moved" => Some(ScheduleAnswer::Moved),
+        "follows" => Some(ScheduleAnswer::Follows),
+        _ => None,
+    }
+}
+
+/// `held`, `lost` or `cancelled`.
+pub fn heartbeat_answer(word: &str) -> Option<HeartbeatAnswer> {
+    match word {
+        "held" => Some(HeartbeatAnswer::Held),
+        "lost" => Some(HeartbeatAnswer::Lost),
+        "cancelled" => Some(HeartbeatAnswer::Cancelled),
+        _ => None,
+    }
+}
+
+/// `settled` or `stale`.
+pub fn ack_answer(word: &str) -> Option<AckAnswer> {
+    match word {
+        "settled" => Some(AckAnswer::Settled),
+        "stale" => Some(AckAnswer::Stale),
+        _ => None,
+    }
+}
+
+/// `cancelled`, `cancelling`, `notfound` or `finished:STATE`.
+pub fn cancel_answer(word: &str) -> Option<CancelAnswer> {
+    match word {
+        "cancelled" => Some(CancelAnswer::Cancelled),
+        "cancelling" => Some(CancelAnswer::Cancelling),
+        "notfound" => Some(CancelAnswer::NotFound),
+        _ => state(word.strip_prefix("finished:")?).map(CancelAnswer::Finished),
+    }
+}
+
+/// `requeued`, `notfound`, `exists:STATE` or `exists:cancelling`.
+pub fn requeue_answer(word: &str) -> Option<RequeueAnswer> {
+    match word {
+        "requeued" => Some(RequeueAnswer::Requeued),
+        "notfound" => Some(RequeueAnswer::NotFound),
+        _ => existing(word).map(RequeueAnswer::Exists),
+    }
+}
+
+fn existing(word: &str) -> Option<Existing> {
+    match word.strip_prefix("exists:")? {
+        "cancelling" => Some(Existing::Cancelling),
+        word => state(word).map(Existing::In),
+    }
+}
+
+/// A state by its word.
+pub fn state(word: &str) -> Option<State> {
+    State::ALL.into_iter().find(|state| state.as_str() == word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_is_read_back() {
+        for state in State::ALL {
+            assert_eq!(add_answer(&format!("exists:{state}")), Some(AddAnswer::Exists(Existing::In(state))));
+            assert_eq!(cancel_answer(&format!("finished:{state}")), Some(CancelAnswer::Finished(state)));
+        }
+        assert_eq!(requeue_answer("exists:cancelling"), Some(RequeueAnswer::Exists(Existing::Cancelling)));
+    }
+
+    #[test]
+    fn a_word_nobody_knows_is_an_error_and_never_a_guess() {
+        assert_eq!(meaning("maybe", "x", ack_answer).unwrap_err().kind(), ErrorKind::Internal);
+        assert_eq!(meaning("corrupt", "x", ack_answer).unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(meaning("moved", "x", add_answer).unwrap_err().kind(), ErrorKind::Invalid);
+    }
+}
