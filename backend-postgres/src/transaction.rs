@@ -1,12 +1,13 @@
 //! Adding tasks inside a transaction of the caller's own: they commit, or roll back, with the caller's data.
 
+use std::any::Any;
+
 use async_trait::async_trait;
 use docket_core::{
     Add, AddAnswer, Answer, Control as _, Error, ErrorKind, NewTask, Receipt, Result, ScheduleAnswer, Store, Verb,
     words,
 };
 use sqlx::{PgConnection, Row as _};
-use std::any::Any;
 
 use crate::PostgresBackend;
 use crate::error::describe;
@@ -34,12 +35,16 @@ const MARK: &str = "SELECT set_config('docket_queue.in_transaction', 'on', true)
 /// # Guarantees
 ///
 /// * Workers see the task at the commit, and those that wait are woken by it; after a rollback there is none.
-/// * However long the transaction takes, nobody waits for it but calls about the same key.
+/// * A transaction that adds a new key, or one that has finished, holds up no worker, however long it takes; only calls
+///   about the same key wait for it, and another caller's transaction that also brings a finished key back may.
 ///
 /// # Caveats
 ///
 /// * `tx` must be on the database and the role that the docket's schema is for.
 /// * Delays count from this call, not from the commit.
+/// * If the key is taken by an unfinished task, its record is locked until the transaction ends. A worker that runs it
+///   cannot renew or settle it meanwhile, nor what goes in the same batch: keep such a transaction well below
+///   [`crate::Options::response`], or the worker's leases may pass.
 /// * A failed statement leaves the transaction to be rolled back, as any other of the caller's would.
 #[async_trait]
 pub trait InTransaction {
