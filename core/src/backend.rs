@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::worker::Companion;
 use crate::{Control, DocketName, Inspect, Key, Lease, Name, NewTask, Payload, Queue, RequestId, Result, RunAt, State};
 use crate::{Token, WorkerId};
 
@@ -48,6 +49,11 @@ pub trait QueueBackend: fmt::Debug + Send + Sync + 'static {
     /// A handle on the same docket with connections of its own, opened when first used and bound to the runtime that
     /// first uses it. A worker leases, renews and settles over handles of its own, so that none can starve another.
     fn fork(&self) -> Arc<dyn Store>;
+
+    /// A loop that every worker of this store must keep going beside its own, as for an outbox; most stores have none.
+    fn companion(&self) -> Option<Arc<dyn Companion>> {
+        None
+    }
 
     /// Adds tasks.
     ///

@@ -55,6 +55,8 @@ pub enum Answer {
     Moved,
     /// The key is running; this one takes its place when it ends.
     Follows,
+    /// It is in the outbox of the caller's transaction: once that has committed, a worker brings it to the store.
+    InOutbox,
 }
 
 impl From<AddAnswer> for Answer {

@@ -15,7 +15,7 @@ const SOON: Duration = Duration::from_mins(1);
 pub(super) async fn finished(worker: &Inner) {
     loop {
         tokio::time::sleep(LOOK).await;
-        if worker.held.len() > 0 || !worker.health.has_fetched() {
+        if worker.held.len() > 0 || !worker.health.has_fetched() || !worker.health.companion_is_idle() {
             continue;
         }
         match any_left(worker).await {

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::{Error, LeaseReply, Name, Queue, Settings, Timing, display_duration, repeat};
+use super::Alarm;
+use crate::{Error, LeaseReply, Name, Queue, Settings, Timing, repeat};
 
 /// The supervised loops.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -12,19 +13,14 @@ pub(super) enum Loop {
     Settle,
     Heartbeat,
     Watchdog,
+    /// The store's own, if it has one.
+    Companion,
 }
 
 impl Loop {
-    pub(super) const ALL: [Self; 4] = [Self::Fetch, Self::Settle, Self::Heartbeat, Self::Watchdog];
-
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Fetch => "fetch",
-            Self::Settle => "settle",
-            Self::Heartbeat => "heartbeat",
-            Self::Watchdog => "watchdog",
-        }
-    }
+    pub(super) const COUNT: usize = 5;
+    pub(super) const ALL: [Self; Self::COUNT] =
+        [Self::Fetch, Self::Settle, Self::Heartbeat, Self::Watchdog, Self::Companion];
 }
 
 /// The longest the watchdog may go without a look: it asks the store two questions now and then, each bounded.
@@ -40,16 +36,18 @@ pub struct Health {
     /// The longest a worker with leases may go without a renewal.
     beat_max: Duration,
     oldest_ready_alarm: Duration,
+    /// What the store's companion is called, if it has one.
+    companion: Option<&'static str>,
     facts: Mutex<Facts>,
 }
 
 #[derive(Debug)]
 struct Facts {
-    progress: [Instant; 4],
+    progress: [Instant; Loop::COUNT],
     /// When a loop was last heard of: progress, an error, or its restart by the watchdog. A loop that keeps failing is
     /// not alive, but restarting it would not help: the store is away, and it goes on trying.
-    heard_of: [Instant; 4],
-    failure: [Option<String>; 4],
+    heard_of: [Instant; Loop::COUNT],
+    failure: [Option<String>; Loop::COUNT],
     /// Since when the settling loop owes the store an outcome.
     unsettled_since: Option<Instant>,
     full_since: Option<Instant>,
@@ -58,60 +56,10 @@ struct Facts {
     /// Ready work of this worker's names that an answered lease call left behind, and since when it was that old.
     oldest_ready: Option<(Duration, Instant)>,
     unserved: Vec<(Queue, Name, Duration)>,
-}
-
-/// Something a person must look at.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum Alarm {
-    /// A loop made no progress for this long: the worker is not alive.
-    Stalled {
-        /// Which.
-        name: &'static str,
-        /// For how long.
-        silent: Duration,
-        /// The latest error, if one was seen.
-        error: Option<String>,
-    },
-    /// The handlers' runtime does not run what it is given: leases are no longer renewed.
-    Wedged(Duration),
-    /// Ready work of this worker's names is this old.
-    OldestReady(Duration),
-    /// Ready work is this old, and no live worker handles its name.
-    Unserved(Queue, Name, Duration),
-}
-
-impl Alarm {
-    /// Whether the worker itself is not alive; otherwise the work is late, and it may be somebody else's fault.
-    pub fn is_unready(&self) -> bool {
-        matches!(self, Self::Stalled { .. } | Self::Wedged(_))
-    }
-}
-
-impl std::fmt::Display for Alarm {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Stalled { name, silent, error } => {
-                write!(f, "the {name} loop made no progress for {}", display_duration(whole(*silent)))?;
-                error.as_ref().map_or(Ok(()), |error| write!(f, ": {error}"))
-            }
-            Self::Wedged(silent) => {
-                write!(f, "the handlers' runtime has run nothing for {}", display_duration(whole(*silent)))
-            }
-            Self::OldestReady(age) => {
-                write!(f, "the oldest ready task has waited {}", display_duration(whole(*age)))
-            }
-            Self::Unserved(queue, name, age) => write!(
-                f,
-                "no live worker handles {name} in queue {queue}; its oldest ready task has waited {}",
-                display_duration(whole(*age))
-            ),
-        }
-    }
-}
-
-fn whole(duration: Duration) -> Duration {
-    Duration::from_secs(duration.as_secs())
+    /// What the companion has yet to bring in, and since when it was that old.
+    companion_waits: Option<(Duration, Instant)>,
+    /// It has looked, and nothing waited.
+    companion_is_idle: bool,
 }
 
 /// A worker's health, from outside. Cheap to clone.
@@ -128,25 +76,33 @@ impl HealthHandle {
     pub fn alarms(&self) -> Vec<Alarm> {
         self.0.alarms()
     }
+
+    /// How long the oldest task has waited that the store's companion has yet to bring in: of an outbox, its oldest row.
+    pub fn oldest_waiting(&self) -> Option<Duration> {
+        self.0.oldest_waiting()
+    }
 }
 
 impl Health {
-    pub(super) fn new(settings: &Settings, timing: Timing) -> Self {
+    pub(super) fn new(settings: &Settings, timing: Timing, companion: Option<&'static str>) -> Self {
         let now = Instant::now();
         Self {
             fetch_max: settings.check_interval + repeat::CALL_MAX,
             beat_max: timing.lease,
             oldest_ready_alarm: settings.oldest_ready_alarm,
+            companion,
             facts: Mutex::new(Facts {
-                progress: [now; 4],
-                heard_of: [now; 4],
-                failure: [const { None }; 4],
+                progress: [now; Loop::COUNT],
+                heard_of: [now; Loop::COUNT],
+                failure: [const { None }; Loop::COUNT],
                 unsettled_since: None,
                 full_since: None,
                 fetched: false,
                 wedged_for: None,
                 oldest_ready: None,
                 unserved: Vec::new(),
+                companion_waits: None,
+                companion_is_idle: companion.is_none(),
             }),
         }
     }
@@ -195,7 +151,7 @@ impl Health {
         match which {
             Loop::Heartbeat => facts.wedged_for = None,
             Loop::Settle => facts.unsettled_since = None,
-            Loop::Fetch | Loop::Watchdog => {}
+            Loop::Fetch | Loop::Watchdog | Loop::Companion => {}
         }
     }
 
@@ -229,10 +185,36 @@ impl Health {
         self.facts().unserved = unserved;
     }
 
+    pub(super) fn companion_waits(&self, oldest: Option<Duration>) {
+        let mut facts = self.facts();
+        facts.companion_is_idle = oldest.is_none();
+        facts.companion_waits = oldest.map(|age| (age, Instant::now()));
+    }
+
+    /// Whether nothing is left to bring in, as far as is known.
+    pub(super) fn companion_is_idle(&self) -> bool {
+        self.facts().companion_is_idle
+    }
+
+    pub(super) fn oldest_waiting(&self) -> Option<Duration> {
+        self.facts().companion_waits.map(|(age, seen)| age + seen.elapsed())
+    }
+
+    /// What `which` is called in logs and alarms.
+    pub(super) fn name(&self, which: Loop) -> &'static str {
+        match which {
+            Loop::Fetch => "fetch",
+            Loop::Settle => "settle",
+            Loop::Heartbeat => "heartbeat",
+            Loop::Watchdog => "watchdog",
+            Loop::Companion => self.companion.unwrap_or("companion"),
+        }
+    }
+
     /// How long `which` may make no progress.
     fn bound(&self, which: Loop) -> Duration {
         match which {
-            Loop::Fetch => self.fetch_max,
+            Loop::Fetch | Loop::Companion => self.fetch_max,
             Loop::Heartbeat => self.beat_max,
             Loop::Settle => repeat::CALL_MAX,
             Loop::Watchdog => WATCH_MAX,
@@ -243,9 +225,12 @@ impl Health {
     fn stalled(&self, facts: &Facts, which: Loop) -> Option<Duration> {
         let silent = match which {
             Loop::Fetch if facts.full_since.is_some() => return None,
+            Loop::Companion if self.companion.is_none() => return None,
             // It waits for work, and is watched by what it leaves undone.
             Loop::Settle => facts.unsettled_since?.elapsed(),
-            Loop::Fetch | Loop::Heartbeat | Loop::Watchdog => facts.progress[which as usize].elapsed(),
+            Loop::Fetch | Loop::Heartbeat | Loop::Watchdog | Loop::Companion => {
+                facts.progress[which as usize].elapsed()
+            }
         };
         (silent > self.bound(which)).then_some(silent)
     }
@@ -270,7 +255,7 @@ impl Health {
         let stalled = Loop::ALL.into_iter().filter_map(|which| Some((which, self.stalled(&facts, which)?)));
         let mut alarms: Vec<Alarm> = stalled
             .map(|(which, silent)| Alarm::Stalled {
-                name: which.as_str(),
+                name: self.name(which),
                 silent,
                 error: facts.failure[which as usize].clone(),
             })
@@ -283,6 +268,11 @@ impl Health {
         }
         let unserved = facts.unserved.iter().cloned();
         alarms.extend(unserved.map(|(queue, name, age)| Alarm::Unserved(queue, name, age)));
+        if let (Some(name), Some((age, seen))) = (self.companion, facts.companion_waits)
+            && age + seen.elapsed() > self.oldest_ready_alarm
+        {
+            alarms.push(Alarm::Waiting(name, age + seen.elapsed()));
+        }
         alarms
     }
 }

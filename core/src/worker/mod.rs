@@ -6,8 +6,11 @@
 //! * `run` — one task: its timeout, its cancellation, its panic, its outcome.
 //! * `settle` — acks in groups, repeated until answered.
 //! * `heartbeat` — a thread with a runtime and connections of its own, so that handlers cannot starve it.
+//! * `companion` — what the store itself asks its workers to keep going, if it does.
 //! * `watchdog` — compares what must happen with what did, turns readiness red, restarts a loop that stands still.
 
+mod alarm;
+mod companion;
 mod fetch;
 mod finished;
 mod health;
@@ -32,7 +35,9 @@ use crate::handler::Shared;
 use crate::{Client, Error, Heartbeat, KnownName, Names, Registry, Result, Settings, Store, Timing};
 use crate::{WorkerId, WorkerRecord};
 
-pub use health::{Alarm, Health, HealthHandle};
+pub use alarm::Alarm;
+pub use companion::{Companion, Pulse};
+pub use health::{Health, HealthHandle};
 pub use stop::Stop;
 
 use held::Held;
@@ -73,6 +78,7 @@ struct Inner {
     settling: Arc<dyn Store>,
     /// Heartbeats, and nothing else, go over this one; first used on the heartbeat thread's runtime.
     beating: Arc<dyn Store>,
+    companion: Option<Arc<dyn Companion>>,
     permits: Arc<Semaphore>,
     held: Held,
     runs: TaskTracker,
@@ -138,6 +144,8 @@ impl Builder {
         let queues = queues_to_serve(&self.settings, &self.registry);
         let id = WorkerId::new(format!("{}:{}", std::process::id(), Uuid::now_v7().simple()))?;
         let client = self.client.unwrap_or_else(|| Client::new(self.store.clone()));
+        let companion = self.store.companion();
+        let name = companion.as_ref().map(|companion| companion.name());
         Ok(Worker {
             inner: Arc::new(Inner {
                 id,
@@ -152,7 +160,8 @@ impl Builder {
                 permits: Arc::new(Semaphore::new(self.settings.concurrency)),
                 held: Held::default(),
                 runs: TaskTracker::new(),
-                health: Arc::new(Health::new(&self.settings, timing)),
+                health: Arc::new(Health::new(&self.settings, timing, name)),
+                companion,
                 restarts: Restarts::default(),
                 stop: Stop::new(),
                 settled: AtomicU64::new(0),

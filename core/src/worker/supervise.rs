@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, timeout};
 
+use super::companion::{Companion, Pulse};
 use super::health::Loop;
 use super::held::Reason;
 use super::settle::{self, Inbox};
@@ -29,7 +30,7 @@ type Body = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
 /// Requests to restart a loop, by the watchdog.
 #[derive(Debug, Default)]
-pub(super) struct Restarts([Notify; 4]);
+pub(super) struct Restarts([Notify; Loop::COUNT]);
 
 impl Restarts {
     pub(super) fn request(&self, which: Loop) {
@@ -90,11 +91,19 @@ pub(super) async fn run(worker: Arc<Inner>, until: Until) -> Result<()> {
         move || Box::pin(fetch::fetch(worker.clone(), acks.clone()))
     }));
 
+    let mut accompanying = worker.companion.clone().map(|companion| {
+        let worker = worker.clone();
+        Child::spawn(supervise(worker.clone(), Loop::Companion, move || {
+            Box::pin(accompany(worker.clone(), companion.clone()))
+        }))
+    });
+
     let end = tokio::select! {
         end = fetching.end() => end,
         end = settling.end() => end,
         end = beating.end() => end,
         end = watching.end() => end,
+        end = end_of(&mut accompanying) => end,
         () = finished::finished(&worker), if until == Until::Finished => Ok(()),
     };
     worker.stop.stop();
@@ -103,6 +112,18 @@ pub(super) async fn run(worker: Arc<Inner>, until: Until) -> Result<()> {
         () = worker.stop.leaving() => {}
     }
     end
+}
+
+async fn accompany(worker: Arc<Inner>, companion: Arc<dyn Companion>) -> Result<()> {
+    let pulse = Pulse::new(worker.health.clone(), worker.stop.clone(), worker.settings.check_interval);
+    companion.run(&pulse).await
+}
+
+async fn end_of(child: &mut Option<Child>) -> Result<()> {
+    match child {
+        Some(child) => child.end().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Waits for the runs, then for their acks, each within its bound.
@@ -155,10 +176,10 @@ async fn supervise(worker: Arc<Inner>, which: Loop, mut body: impl FnMut() -> Bo
         worker.health.failed(which, &error);
         restarts = if started.elapsed() >= HEALTHY { 1 } else { restarts + 1 };
         if restarts > RESTARTS_MAX {
-            tracing::error!(worker = %worker.id, name = which.as_str(), error = ?error, "loop failed again and again; the worker ends");
+            tracing::error!(worker = %worker.id, name = worker.health.name(which), error = ?error, "loop failed again and again; the worker ends");
             return Err(error);
         }
-        tracing::error!(worker = %worker.id, name = which.as_str(), error = ?error, restarts, "loop failed; restarting it");
+        tracing::error!(worker = %worker.id, name = worker.health.name(which), error = ?error, restarts, "loop failed; restarting it");
         tokio::time::sleep(WAITS.bound(restarts)).await;
     }
 }

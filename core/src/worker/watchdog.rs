@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::Inner;
-use super::health::{Alarm, Loop};
+use super::health::Loop;
+use super::{Alarm, Inner};
 use crate::repeat::bounded;
 use crate::{Name, Queue, Result, WorkerRecord};
 
@@ -37,7 +37,7 @@ pub(super) async fn watch(worker: Arc<Inner>) -> Result<()> {
         }
         report(&worker, &mut raised);
         for (which, silent) in worker.health.take_stalled() {
-            tracing::error!(worker = %worker.id, name = which.as_str(), ?silent, "loop stands still; restarting it");
+            tracing::error!(worker = %worker.id, name = worker.health.name(which), ?silent, "loop stands still; restarting it");
             worker.restarts.request(which);
         }
     }
@@ -65,6 +65,7 @@ fn subject(alarm: &Alarm) -> String {
         Alarm::Wedged(_) => "the handlers' runtime".to_owned(),
         Alarm::OldestReady(_) => "the oldest ready task".to_owned(),
         Alarm::Unserved(queue, name, _) => format!("{name} in queue {queue} without a worker"),
+        Alarm::Waiting(name, _) => format!("the oldest task in the {name}"),
     }
 }
 

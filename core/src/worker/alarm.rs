@@ -1,0 +1,65 @@
+//! What a person must look at.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::{Name, Queue, display_duration};
+
+/// Something a person must look at.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Alarm {
+    /// A loop made no progress for this long: the worker is not alive.
+    Stalled {
+        /// Which.
+        name: &'static str,
+        /// For how long.
+        silent: Duration,
+        /// The latest error, if one was seen.
+        error: Option<String>,
+    },
+    /// The handlers' runtime does not run what it is given: leases are no longer renewed.
+    Wedged(Duration),
+    /// Ready work of this worker's names is this old.
+    OldestReady(Duration),
+    /// Ready work is this old, and no live worker handles its name.
+    Unserved(Queue, Name, Duration),
+    /// What the store's companion of this name has yet to bring in is this old.
+    Waiting(&'static str, Duration),
+}
+
+impl Alarm {
+    /// Whether the worker itself is not alive; otherwise the work is late, and it may be somebody else's fault.
+    pub fn is_unready(&self) -> bool {
+        matches!(self, Self::Stalled { .. } | Self::Wedged(_))
+    }
+}
+
+impl fmt::Display for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stalled { name, silent, error } => {
+                write!(f, "the {name} loop made no progress for {}", display_duration(whole(*silent)))?;
+                error.as_ref().map_or(Ok(()), |error| write!(f, ": {error}"))
+            }
+            Self::Wedged(silent) => {
+                write!(f, "the handlers' runtime has run nothing for {}", display_duration(whole(*silent)))
+            }
+            Self::OldestReady(age) => {
+                write!(f, "the oldest ready task has waited {}", display_duration(whole(*age)))
+            }
+            Self::Unserved(queue, name, age) => write!(
+                f,
+                "no live worker handles {name} in queue {queue}; its oldest ready task has waited {}",
+                display_duration(whole(*age))
+            ),
+            Self::Waiting(name, age) => {
+                write!(f, "the oldest task in the {name} has waited {}", display_duration(whole(*age)))
+            }
+        }
+    }
+}
+
+fn whole(duration: Duration) -> Duration {
+    Duration::from_secs(duration.as_secs())
+}

@@ -1,0 +1,73 @@
+//! A loop that a store asks its workers to keep going beside their own, e.g. to bring in tasks from elsewhere.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::Stop;
+use super::health::{Health, Loop};
+use crate::{Error, Result};
+
+/// A loop that a worker supervises like its own: logged and restarted when it ends, panics or stands still, part of the
+/// worker's readiness, and the end of the worker when restarts do not help. [`crate::QueueBackend::companion`] names it.
+#[async_trait]
+pub trait Companion: fmt::Debug + Send + Sync + 'static {
+    /// What it is called in logs and alarms, e.g. `outbox`.
+    fn name(&self) -> &'static str;
+
+    /// Runs until [`Pulse::stopping`].
+    ///
+    /// It reports an answer, an error, or what it finds waiting through `pulse`, and goes on after every error that may
+    /// pass: a returned error costs a restart, and ten in a row the worker. Without progress for the check interval and ten
+    /// seconds the worker is not ready; without any sign at all for as long, the loop is restarted.
+    ///
+    /// # Cancel safety
+    ///
+    /// It is dropped when the worker ends, and when it is restarted.
+    async fn run(&self, pulse: &Pulse) -> Result<()>;
+}
+
+/// What a [`Companion`] tells its worker, and learns from it.
+#[derive(Debug)]
+pub struct Pulse {
+    health: Arc<Health>,
+    stop: Stop,
+    check_interval: Duration,
+}
+
+impl Pulse {
+    pub(super) fn new(health: Arc<Health>, stop: Stop, check_interval: Duration) -> Self {
+        Self { health, stop, check_interval }
+    }
+
+    /// The longest wait without a wake-up.
+    pub fn check_interval(&self) -> Duration {
+        self.check_interval
+    }
+
+    /// What it exists for was done, or was found to be nothing.
+    pub fn progressed(&self) {
+        self.health.progressed(Loop::Companion);
+    }
+
+    /// It failed, and will try again.
+    pub fn failed(&self, error: &Error) {
+        self.health.failed(Loop::Companion, error);
+    }
+
+    /// How old the oldest of what waits to be brought in is; none, if nothing waits.
+    pub fn waiting(&self, oldest: Option<Duration>) {
+        self.health.companion_waits(oldest);
+    }
+
+    /// Ends when the worker stops.
+    ///
+    /// # Cancel safety
+    ///
+    /// Can be dropped at any time.
+    pub async fn stopping(&self) {
+        self.stop.stopping().await;
+    }
+}
