@@ -144,9 +144,17 @@ impl Client {
         repeat("add tasks", self.patience, || bounded("add tasks", Duration::ZERO, self.store.add(tasks))).await
     }
 
-    async fn schedule_all(&self, tasks: &[NewTask]) -> Result<Vec<Result<ScheduleAnswer>>> {
-        let what = "schedule tasks";
-        repeat(what, self.patience, || bounded(what, Duration::ZERO, self.store.schedule(tasks))).await
+    /// As [`Client::add_all`], repeated as well when the one task cannot be taken just now.
+    async fn add_one(&self, task: &[NewTask]) -> Result<AddAnswer> {
+        let what = "add a task";
+        let call = async || only(bounded(what, Duration::ZERO, self.store.add(task)).await?);
+        repeat(what, self.patience, call).await
+    }
+
+    async fn schedule_one(&self, task: &[NewTask]) -> Result<ScheduleAnswer> {
+        let what = "schedule a task";
+        let call = async || only(bounded(what, Duration::ZERO, self.store.schedule(task)).await?);
+        repeat(what, self.patience, call).await
     }
 
     /// The queue that the live workers of `name` expect it in, if they agree: for an adder without its code.
@@ -271,8 +279,8 @@ impl<'a> Add<'a> {
         let tasks = std::slice::from_ref(&task);
         let key = task.key.clone();
         let answer = match self.verb {
-            Verb::Schedule => only(self.client.schedule_all(tasks).await?)?.into(),
-            Verb::Add => match self.client.add_all(tasks).await.and_then(only) {
+            Verb::Schedule => self.client.schedule_one(tasks).await?.into(),
+            Verb::Add => match self.client.add_one(tasks).await {
                 Ok(answer) => answer.into(),
                 Err(error) => match self.client.fallback.as_ref().filter(|_| error.is_retryable()) {
                     Some(fallback) => fallback.take(&task, &error).await.ok_or(error)?,

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Client, Lease, Policy};
+use crate::{Ack, Client, Lease, Outcome, Payload, Policy, RunAt, Store, registry};
 
 /// A type of background work: its fields are the args, its name is how stores know it, `run` does it.
 ///
@@ -105,16 +105,16 @@ impl<E: std::error::Error> From<E> for Failure {
 /// What a run knows of itself.
 #[derive(Clone)]
 pub struct Context {
-    lease: Arc<Lease>,
-    cancellation: CancellationToken,
-    shared: Shared,
-    client: Client,
+    pub(crate) lease: Arc<Lease>,
+    pub(crate) policy: Policy,
+    pub(crate) cancellation: CancellationToken,
+    pub(crate) shared: Shared,
+    pub(crate) client: Client,
+    /// The one that the lease is from; the client's may be another.
+    pub(crate) store: Arc<dyn Store>,
 }
 
 impl Context {
-    pub(crate) fn new(lease: Arc<Lease>, cancellation: CancellationToken, shared: Shared, client: Client) -> Self {
-        Self { lease, cancellation, shared, client }
-    }
 
     /// The task's key.
     pub fn key(&self) -> &crate::Key {
@@ -149,6 +149,29 @@ impl Context {
         })
     }
 
+    /// The store that the lease is from.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The ack that the worker sends if the run returns `result`: for a backend that can settle it in a transaction of the
+    /// handler's own.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for a result that does not encode as JSON or is too large.
+    pub fn completion(&self, result: &impl Serialize) -> crate::Result<Ack> {
+        let result = registry::encode_result(result)
+            .map_err(|why| crate::Error::invalid("complete a run", format!("its result {why}")))?;
+        let outcome = completed(result, &self.policy, &self.lease);
+        Ok(Ack {
+            token: self.lease.token.clone(),
+            outcome,
+            attempts_max: self.policy.attempts_max,
+            retention: self.policy.retention,
+        })
+    }
+
     /// A client on the same docket, to add further tasks with.
     pub fn client(&self) -> &Client {
         &self.client
@@ -158,6 +181,15 @@ impl Context {
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context").field("lease", &self.lease).finish_non_exhaustive()
+    }
+}
+
+/// The outcome of a run that returned.
+pub(crate) fn completed(result: Option<Payload>, policy: &Policy, lease: &Lease) -> Outcome {
+    match lease.every {
+        // The code's interval comes before the record's: a deploy that changes it takes effect at the next run.
+        Some(every) => Outcome::Repeat { at: RunAt::In(policy.every.unwrap_or(every)), args: None },
+        None => Outcome::Completed(result),
     }
 }
 

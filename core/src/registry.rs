@@ -118,14 +118,14 @@ async fn run<T: Task>(args: Payload, ctx: Context) -> Result<Option<Payload>, Fa
         .map_err(|e| Failure::Fatal(format!("the args do not decode as {}: {e}", T::NAME)))?;
     drop(args);
     let output = task.run(ctx).await?;
-    let output = serde_json::to_vec(&output)
-        .map_err(|e| Failure::Fatal(format!("the run succeeded, but its result does not encode as JSON: {e}")))?;
+    encode_result(&output).map_err(|why| Failure::Fatal(format!("the run succeeded, but its result {why}")))
+}
+
+/// What is kept of a run's result, or why it cannot be.
+pub(crate) fn encode_result<T: serde::Serialize>(output: &T) -> Result<Option<Payload>, String> {
+    let output = serde_json::to_vec(output).map_err(|e| format!("does not encode as JSON: {e}"))?;
     if output.len() > limits::PAYLOAD_BYTES_MAX {
-        return Err(Failure::Fatal(format!(
-            "the run succeeded, but its result has {} bytes; the limit is {}",
-            output.len(),
-            limits::PAYLOAD_BYTES_MAX
-        )));
+        return Err(format!("has {} bytes; the limit is {}", output.len(), limits::PAYLOAD_BYTES_MAX));
     }
     // A task that returns nothing keeps nothing.
     Ok((output != b"null").then(|| Payload::new(output)))

@@ -13,7 +13,8 @@ use super::Inner;
 use super::held::Reason;
 use super::settle::{self, Settlement};
 use crate::registry::Entry;
-use crate::{Ack, Context, Failure, Lease, Outcome, Payload, Policy, RunAt, display_duration, limits};
+use crate::handler::completed;
+use crate::{Ack, Context, Failure, Lease, Outcome, Payload, Policy, display_duration, limits};
 
 type Output = Result<Option<Payload>, Failure>;
 
@@ -46,7 +47,14 @@ pub(super) async fn run(
 
 async fn run_known(worker: &Inner, entry: &Entry, lease: &Arc<Lease>, cancellation: CancellationToken) -> Ack {
     let fence = lease.token.fence;
-    let ctx = Context::new(lease.clone(), cancellation.clone(), worker.shared.clone(), worker.client.clone());
+    let ctx = Context {
+        lease: lease.clone(),
+        policy: entry.policy.clone(),
+        cancellation: cancellation.clone(),
+        shared: worker.shared.clone(),
+        client: worker.client.clone(),
+        store: worker.settling.clone(),
+    };
     // A task of its own: a panic ends it and nothing else, and it can be dropped if it does not listen.
     let run = (entry.run)(lease.args.clone(), ctx);
     let mut handle = tokio::spawn(run.in_current_span());
@@ -108,14 +116,6 @@ fn outcome(
         (None, Some(Failure::Cancelled) | None) => {
             retry(policy.backoff.wait(lease.attempts + 1), "stopped itself without being asked to")
         }
-    }
-}
-
-fn completed(result: Option<Payload>, policy: &Policy, lease: &Lease) -> Outcome {
-    match lease.every {
-        // The code's interval comes before the record's: a deploy that changes it takes effect at the next run.
-        Some(every) => Outcome::Repeat { at: RunAt::In(policy.every.unwrap_or(every)), args: None },
-        None => Outcome::Completed(result),
     }
 }
 

@@ -1,18 +1,22 @@
 //! Acks in groups: what piles up while one call is under way goes out with the next.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
 
 use super::health::Loop;
 use super::{Inner, fetch};
 use crate::repeat::{bounded, repeat};
-use crate::{Ack, AckAnswer, AckReply, ErrorKind, Outcome, Result, Retryable, Token, limits};
+use crate::{Ack, AckAnswer, AckReply, ErrorKind, Fence, Outcome, Result, Retryable, Token, limits};
 
 /// Outcomes waiting to be settled. A full channel holds up runs that have ended, not the heartbeat.
 pub(super) const WAITING_MAX: usize = 1_000;
+/// The pause before an outcome is tried again that the store could not take just now; what ends meanwhile goes with it.
+const PUT_OFF: Duration = Duration::from_millis(50);
 
 /// One outcome on its way to the store.
 #[derive(Debug)]
@@ -31,20 +35,22 @@ pub(super) fn release(token: Token) -> Ack {
 pub(super) struct Inbox {
     waiting: mpsc::Receiver<Settlement>,
     batch: Vec<Ack>,
+    /// Those of the batch that the store could not take just now, and since when.
+    put_off: HashMap<Fence, Instant>,
 }
 
 impl Inbox {
     pub(super) fn new(waiting: mpsc::Receiver<Settlement>) -> Self {
-        Self { waiting, batch: Vec::new() }
+        Self { waiting, batch: Vec::new(), put_off: HashMap::new() }
     }
 }
 
 /// Settles until every run has ended and the channel is closed.
 pub(super) async fn settle(worker: Arc<Inner>, inbox: Arc<tokio::sync::Mutex<Inbox>>) -> Result<()> {
     let mut inbox = inbox.lock().await;
-    let Inbox { waiting, batch } = &mut *inbox;
+    let Inbox { waiting, batch, put_off } = &mut *inbox;
     loop {
-        if batch.is_empty() && !fill(waiting, batch).await {
+        if !fill(waiting, batch).await {
             return Ok(());
         }
         worker.health.unsettled();
@@ -52,8 +58,8 @@ pub(super) async fn settle(worker: Arc<Inner>, inbox: Arc<tokio::sync::Mutex<Inb
             Ok(reply) => {
                 worker.health.progressed(Loop::Settle);
                 fetch::log_swept(&worker, &reply.swept);
-                let again =
-                    batch.drain(..).zip(reply.answers).filter_map(|(ack, answer)| answered(&worker, ack, answer));
+                let answers = batch.drain(..).zip(reply.answers);
+                let again = answers.filter_map(|(ack, answer)| answered(&worker, put_off, ack, answer));
                 *batch = again.collect();
             }
             Err(error) => {
@@ -62,6 +68,7 @@ pub(super) async fn settle(worker: Arc<Inner>, inbox: Arc<tokio::sync::Mutex<Inb
                     "outcomes not settled; whether they arrived is unknown, and the tasks may run again"
                 );
                 batch.drain(..).for_each(|ack| worker.held.settled(ack.token.fence));
+                put_off.clear();
                 worker.health.owes_nothing();
             }
         }
@@ -76,11 +83,20 @@ async fn ack(worker: &Inner, batch: &[Ack]) -> Result<AckReply> {
         .map_err(|error| error.retryable(Retryable::Yes))
 }
 
-/// Waits for one outcome and takes those that are there beside it, within the limits of a batch.
+/// Waits for one outcome, or a moment if some were put off, and takes those that are there beside it, within the limits of
+/// a batch.
 async fn fill(waiting: &mut mpsc::Receiver<Settlement>, batch: &mut Vec<Ack>) -> bool {
-    let Some(first) = waiting.recv().await else { return false };
-    let mut bytes = weight(&first.ack);
-    batch.push(first.ack);
+    if batch.is_empty() {
+        let Some(first) = waiting.recv().await else { return false };
+        batch.push(first.ack);
+    } else if batch.len() < limits::BATCH_ITEMS_MAX {
+        match timeout(PUT_OFF, waiting.recv()).await {
+            Ok(Some(next)) => batch.push(next.ack),
+            Ok(None) => sleep(PUT_OFF).await,
+            Err(_) => {}
+        }
+    }
+    let mut bytes: usize = batch.iter().map(weight).sum();
     while batch.len() < limits::BATCH_ITEMS_MAX
         && bytes + limits::PAYLOAD_BYTES_MAX <= limits::BATCH_BYTES_MAX
         && let Ok(next) = waiting.try_recv()
@@ -98,9 +114,16 @@ fn weight(ack: &Ack) -> usize {
     }
 }
 
-/// Takes in one answer; an ack that the store refuses as it is becomes one it can take.
-fn answered(worker: &Inner, ack: Ack, answer: Result<AckAnswer>) -> Option<Ack> {
+/// Takes in one answer; an ack that the store cannot take just now stays, and one that it refuses as it is becomes one it
+/// can take.
+fn answered(
+    worker: &Inner,
+    put_off: &mut HashMap<Fence, Instant>,
+    ack: Ack,
+    answer: Result<AckAnswer>,
+) -> Option<Ack> {
     let fence = ack.token.fence;
+    let since = put_off.remove(&fence);
     match answer {
         Ok(AckAnswer::Settled) => {
             worker.settled.fetch_add(1, Ordering::Relaxed);
@@ -110,6 +133,13 @@ fn answered(worker: &Inner, ack: Ack, answer: Result<AckAnswer>) -> Option<Ack> 
         }
         Err(error) if error.kind() == ErrorKind::TooLarge && !matches!(ack.outcome, Outcome::Dead { .. }) => {
             return Some(Ack { outcome: Outcome::Dead { error: format!("the run ended, but {error}") }, ..ack });
+        }
+        Err(error) if error.is_retryable() && since.is_none_or(|since| since.elapsed() < limits::REPEAT_MAX) => {
+            if since.is_none() {
+                tracing::warn!(key = %ack.token.key, %fence, error = ?error, "outcome put off by the store; trying again");
+            }
+            put_off.insert(fence, since.unwrap_or_else(Instant::now));
+            return Some(ack);
         }
         Err(error) => {
             tracing::error!(key = %ack.token.key, %fence, error = ?error, "outcome refused by the store");
