@@ -2,6 +2,7 @@
 
 mod job;
 mod memory;
+mod postgres;
 
 use std::fmt;
 
@@ -14,6 +15,7 @@ use crate::{AudioFile, AudioStorage};
 
 pub use job::{Job, JobAnswer, JobState, JobUpdate};
 pub use memory::MemoryCatalogue;
+pub use postgres::PostgresCatalogue;
 
 /// Tracks, copyright scans and export jobs.
 ///

@@ -40,7 +40,8 @@ mod testing;
 
 pub use audio::{AudioFile, AudioStorage};
 pub use catalogue::{
-    Catalogue, Job, JobAnswer, JobState, JobUpdate, Match, MemoryCatalogue, Scan, ScanAnswer, ScanState, Track,
+    Catalogue, Job, JobAnswer, JobState, JobUpdate, Match, MemoryCatalogue, PostgresCatalogue, Scan, ScanAnswer,
+    ScanState, Track,
 };
 pub use clients::moderation::{Moderation, ScanError, Verdict};
 pub use clients::secret::Secret;

@@ -1,0 +1,99 @@
+//! A catalogue with nothing in it, and the service's side of it: how rows come to be.
+
+use std::sync::Arc;
+
+use conformance_tests::servers;
+use docket_core::Timestamp;
+use docket_tasks::{AudioFile, AudioStorage, Catalogue, Job, MemoryCatalogue, PostgresCatalogue, Track};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
+use uuid::Uuid;
+
+pub(crate) const ARTIST: &str = "did:plc:ada";
+
+pub(crate) struct Place {
+    pub(crate) catalogue: Arc<dyn Catalogue>,
+    kind: Kind,
+}
+
+enum Kind {
+    Memory(Arc<MemoryCatalogue>),
+    Postgres(PgPool),
+}
+
+pub(crate) fn memory() -> Place {
+    let memory = Arc::new(MemoryCatalogue::default());
+    Place { catalogue: memory.clone(), kind: Kind::Memory(memory) }
+}
+
+/// In a database of its own.
+pub(crate) async fn postgres() -> Place {
+    let server = servers::postgres_url().await;
+    let name = format!("catalogue_{}", Uuid::now_v7().simple());
+    let mut connection = PgConnection::connect(&server).await.unwrap();
+    sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await.unwrap();
+    let mut url = url::Url::parse(&server).unwrap();
+    url.set_path(&name);
+    let pool = PgPool::connect(url.as_str()).await.unwrap();
+    let catalogue = PostgresCatalogue::new(pool.clone());
+    catalogue.create_tables().await.unwrap();
+    Place { catalogue: Arc::new(catalogue), kind: Kind::Postgres(pool) }
+}
+
+/// A public track of the artist's.
+pub(crate) fn track(id: i64, file_id: &str) -> Track {
+    Track {
+        id,
+        title: format!("Track {id}"),
+        artist_did: ARTIST.to_owned(),
+        artist_handle: "ada.bsky.social".to_owned(),
+        artist_name: "Ada".to_owned(),
+        audio: Some(AudioFile::new(file_id, "mp3")),
+        original: None,
+        storage: AudioStorage::Public,
+        audio_url: Some(format!("https://audio.plyr.fm/audio/{file_id}.mp3")),
+        created_at: Timestamp::from_micros(1_767_225_600_000_007 - id * 1_000),
+    }
+}
+
+impl Place {
+    /// Puts a track in, or in place of the one with its id.
+    pub(crate) async fn put_track(&self, track: Track) {
+        match &self.kind {
+            Kind::Memory(memory) => memory.put_track(track),
+            Kind::Postgres(pool) => insert_track(pool, &track).await,
+        }
+    }
+
+    pub(crate) async fn put_job(&self, job: Job) {
+        match &self.kind {
+            Kind::Memory(memory) => memory.put_job(job),
+            Kind::Postgres(pool) => {
+                let insert = "INSERT INTO jobs (id, type, owner_did) VALUES ($1, 'export', $2)";
+                sqlx::query(insert).bind(job.id).bind(job.owner_did).execute(pool).await.unwrap();
+            }
+        }
+    }
+}
+
+async fn insert_track(pool: &PgPool, track: &Track) {
+    let artist = "INSERT INTO artists (did, handle, display_name) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+    let artist = sqlx::query(artist).bind(&track.artist_did).bind(&track.artist_handle).bind(&track.artist_name);
+    artist.execute(pool).await.unwrap();
+    let (audio, original) = (track.audio.as_ref(), track.original.as_ref());
+    let insert = "INSERT INTO tracks (id, title, artist_did, file_id, file_type, original_file_id, original_file_type, \
+                  r2_url, audio_storage, created_at) \
+                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, to_timestamp($10 / 1000000.0)) \
+                  ON CONFLICT (id) DO UPDATE SET file_id = excluded.file_id, file_type = excluded.file_type";
+    let insert = sqlx::query(insert)
+        .bind(i32::try_from(track.id).unwrap())
+        .bind(&track.title)
+        .bind(&track.artist_did)
+        .bind(audio.map(|file| &file.file_id))
+        .bind(audio.map(|file| &file.file_type))
+        .bind(original.map(|file| &file.file_id))
+        .bind(original.map(|file| &file.file_type))
+        .bind(&track.audio_url)
+        .bind(if track.storage == AudioStorage::Pds { "pds" } else { "r2" })
+        .bind(track.created_at.as_micros());
+    insert.execute(pool).await.unwrap();
+}
