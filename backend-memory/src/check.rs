@@ -1,6 +1,6 @@
 //! The limits of [`docket_core::limits`], checked before the lock is taken: an item alone, a batch as a whole.
 
-use docket_core::{Ack, Error, ErrorKind, LeaseRequest, Names, NewTask, Outcome, Result, limits};
+use docket_core::{Ack, Error, ErrorKind, LeaseRequest, Names, NewTask, Outcome, Parcel, Result, limits};
 
 /// Refuses a batch of too many items, or of too many bytes in items that would pass alone.
 pub(crate) fn batch(
@@ -16,6 +16,12 @@ pub(crate) fn batch(
 pub(crate) fn task(operation: &'static str, task: &NewTask, bytes_max: usize) -> Result<()> {
     task.check()?;
     payload(operation, "args", task.args.len(), bytes_max)
+}
+
+/// Refuses a parcel that no store may take, or whose args are too large.
+pub(crate) fn parcel(operation: &'static str, parcel: &Parcel, bytes_max: usize) -> Result<()> {
+    parcel.check()?;
+    payload(operation, "args", parcel.args.len(), bytes_max)
 }
 
 /// Refuses an outcome that cannot be kept. Its lease stays as it is.

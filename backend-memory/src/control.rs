@@ -9,11 +9,11 @@ use crate::table::Table;
 #[async_trait]
 impl Control for MemoryBackend {
     async fn cancel(&self, key: &Key, id: CancelId) -> Result<CancelAnswer> {
-        Ok(self.shared().write(|table, now| table.cancel(key, id, now)))
+        self.shared().write(|table, now| table.cancel(key, id, now))
     }
 
     async fn requeue(&self, key: &Key, fence: Option<Fence>) -> Result<RequeueAnswer> {
-        Ok(self.shared().write(|table, now| table.requeue(key, fence, now)))
+        self.shared().write(|table, now| table.requeue(key, fence, now))
     }
 
     async fn clear(&self) -> Result<u64> {

@@ -37,6 +37,7 @@ mod control;
 mod examine;
 mod inspect;
 mod options;
+mod relocate;
 mod table;
 #[cfg(feature = "testing")]
 mod testing;

@@ -26,6 +26,7 @@ mod inspect;
 mod items;
 mod keys;
 mod options;
+mod relocate;
 mod request;
 mod scripts;
 #[cfg(feature = "testing")]

@@ -15,9 +15,11 @@ use docket_core::{
 use crate::runner::Factory;
 
 mod draft;
+mod mover;
 mod waiter;
 
 pub(crate) use draft::{Ask, Draft, Edit, ask, key, task};
+pub(crate) use mover::{elsewhere, place};
 pub(crate) use waiter::{LONG_WAIT, Waiter};
 
 /// The lease length of every case that does not say otherwise.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::worker::Companion;
 use crate::{Control, DocketName, Inspect, Key, Lease, Name, NewTask, Payload, Queue, RequestId, Result, RunAt, State};
-use crate::{Token, WorkerId};
+use crate::{Relocate, Token, WorkerId};
 
 /// Where tasks live: five verbs, all batched, each item with its own result, so that one bad item never spoils a batch.
 ///
@@ -100,13 +100,13 @@ pub trait QueueBackend: fmt::Debug + Send + Sync + 'static {
     async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply>;
 }
 
-/// What a whole backend is: the five verbs, the reading side and the operator's side.
+/// What a whole backend is: the five verbs, the reading side, the operator's side, and moving elsewhere.
 ///
 /// It is [`Any`], so that a backend can find itself behind `dyn Store` for an ability of its own, as
 /// [`Capabilities::transactional_add`] is one.
-pub trait Store: QueueBackend + Inspect + Control + Any {}
+pub trait Store: QueueBackend + Inspect + Control + Relocate + Any {}
 
-impl<T: QueueBackend + Inspect + Control> Store for T {}
+impl<T: QueueBackend + Inspect + Control + Relocate> Store for T {}
 
 /// What a backend can do: facts, not settings.
 #[derive(Clone, PartialEq, Eq, Debug)]

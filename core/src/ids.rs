@@ -156,6 +156,11 @@ macro_rules! call_id {
     };
 }
 
+text_id!(
+    /// Where the tasks of a docket move to, as people name it: the store without its password, and the docket.
+    Destination, "destination", limits::DESTINATION_BYTES_MAX, |c| !c.is_control(), "any text without control characters"
+);
+
 call_id!(
     /// One `add` or `schedule` of one task; a repetition carries the same id.
     AddId
@@ -167,6 +172,10 @@ call_id!(
 call_id!(
     /// One `cancel`; a repetition never hits a later life of the key.
     CancelId
+);
+call_id!(
+    /// One taking out of tasks for a move; with the key it names one parcel.
+    ParcelId
 );
 
 /// A number drawn for each lease from one counter per docket that never goes back: it outlives trimming and second

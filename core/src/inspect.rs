@@ -75,6 +75,8 @@ pub struct LaneCounts {
     pub ready: u64,
     /// Leased, deadline not passed.
     pub running: u64,
+    /// Taken out, to be moved to another store.
+    pub moving: u64,
     /// Finished well and still kept.
     pub completed: u64,
     /// Dead and still kept.
@@ -94,6 +96,7 @@ impl LaneCounts {
             scheduled: 0,
             ready: 0,
             running: 0,
+            moving: 0,
             completed: 0,
             dead: 0,
             cancelled: 0,
@@ -107,6 +110,7 @@ impl LaneCounts {
             State::Scheduled => &mut self.scheduled,
             State::Ready => &mut self.ready,
             State::Running => &mut self.running,
+            State::Moving => &mut self.moving,
             State::Completed => &mut self.completed,
             State::Dead => &mut self.dead,
             State::Cancelled => &mut self.cancelled,

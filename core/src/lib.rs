@@ -3,9 +3,10 @@
 //! A service adds a task; a worker somewhere runs it at least once, even when a worker, the store or the network fails
 //! in between. This crate names no store and no URL scheme. Three parties meet here:
 //!
-//! * a **backend** implements [`QueueBackend`], [`Inspect`] and [`Control`], and proves it with `conformance-tests`;
+//! * a **backend** implements [`QueueBackend`], [`Inspect`], [`Control`] and [`Relocate`], and proves it with `conformance-tests`;
 //! * a **service** declares a [`Task`], adds it through a [`Client`], and runs it with a [`Worker`];
-//! * an **operator** reads through [`Inspect`] and steps in through [`Control`].
+//! * an **operator** reads through [`Inspect`], steps in through [`Control`], and moves a docket elsewhere through
+//!   [`Relocate`].
 //!
 //! The one rule behind all of it: an unfinished task has one `visible_at`. Leasing takes tasks whose `visible_at` has
 //! passed and moves it to the lease's deadline; every other operation only sets that number. There is therefore no
@@ -21,6 +22,7 @@ mod inspect;
 pub mod limits;
 mod policy;
 mod registry;
+mod relocate;
 mod repeat;
 mod settings;
 mod task;
@@ -40,6 +42,7 @@ pub use ids::*;
 pub use inspect::*;
 pub use policy::*;
 pub use registry::*;
+pub use relocate::*;
 pub use settings::*;
 pub use task::*;
 #[cfg(feature = "testing")]

@@ -9,6 +9,8 @@ pub const KEY_BYTES_MAX: usize = 512;
 pub const NAME_BYTES_MAX: usize = 128;
 /// Bytes of a docket name.
 pub const DOCKET_NAME_BYTES_MAX: usize = 64;
+/// Bytes of the name of a place to which a docket moves.
+pub const DESTINATION_BYTES_MAX: usize = 1_024;
 /// Bytes of one task's args, and of its result, unless the client says otherwise.
 pub const PAYLOAD_BYTES_MAX: usize = 1 << 20;
 /// Bytes of an error kept with a task; what is longer is cut by [`cut_error`].

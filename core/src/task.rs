@@ -44,7 +44,7 @@ impl fmt::Debug for Payload {
 
 /// Where a task is in its life, as people see it.
 ///
-/// The record itself knows only queued, leased and the three ways of being finished; scheduled, ready and running are
+/// The record itself knows only queued, leased, moving and the three ways of being finished; scheduled, ready and running are
 /// derived from them and the store's time.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -56,6 +56,8 @@ pub enum State {
     Ready,
     /// Leased, and the deadline has not passed.
     Running,
+    /// Taken out, to be moved to another store: nobody leases it here.
+    Moving,
     /// Finished well.
     Completed,
     /// Will not run again by itself: failed for good, or poisonous. Kept, shown, can be requeued.
@@ -66,8 +68,8 @@ pub enum State {
 
 impl State {
     /// Every state, in the order of a life.
-    pub const ALL: [Self; 6] =
-        [Self::Scheduled, Self::Ready, Self::Running, Self::Completed, Self::Dead, Self::Cancelled];
+    pub const ALL: [Self; 7] =
+        [Self::Scheduled, Self::Ready, Self::Running, Self::Moving, Self::Completed, Self::Dead, Self::Cancelled];
 
     /// Completed, dead or cancelled.
     pub fn is_finished(self) -> bool {
@@ -80,6 +82,7 @@ impl State {
             Self::Scheduled => "scheduled",
             Self::Ready => "ready",
             Self::Running => "running",
+            Self::Moving => "moving",
             Self::Completed => "completed",
             Self::Dead => "dead",
             Self::Cancelled => "cancelled",

@@ -1,22 +1,35 @@
 //! The answers of a store that speaks in words, as its scripts and functions do: one vocabulary for all of them.
 
 use crate::{
-    AckAnswer, AddAnswer, CancelAnswer, Error, ErrorKind, Existing, HeartbeatAnswer, RequeueAnswer, Result,
+    AckAnswer, AddAnswer, Arrival, CancelAnswer, Error, ErrorKind, Existing, HeartbeatAnswer, RequeueAnswer, Result,
     ScheduleAnswer, State,
 };
+
+/// Why a call has to wait for the end of a move.
+pub const MOVING: &str = "its task is being moved to another store; try again in a moment";
+/// Why a call came too late for a task that was moved.
+pub const ELSEWHERE: &str = "its task was moved to another store; ask there";
 
 /// What one word means: a backend whose store answers in words reads them all through this.
 ///
 /// # Errors
 ///
-/// `Corrupt` for the word `corrupt`, which a store gives for a record that it cannot read; `Invalid` for an add id that was
-/// used by another kind of call; `Internal` for a word nobody knows.
+/// `Corrupt` for the word `corrupt`, which a store gives for a record that it cannot read; `Unavailable` for `busy`, a record
+/// that somebody else's transaction holds, and for `moving`; `Conflict` for `elsewhere`, a task that was moved to another
+/// store; `Invalid` for an add id that was used by another kind of call; `Internal` for a
+/// word nobody knows.
 pub fn meaning<A>(word: &str, operation: &'static str, read: fn(&str) -> Option<A>) -> Result<A> {
     read(word).ok_or_else(|| match word {
         "corrupt" => {
             let message = "the record of this key cannot be read; it was left as it is";
             Error::new(ErrorKind::Corrupt, operation, message)
         }
+        "busy" => {
+            let message = "another transaction holds the task of this key and has not ended; try again";
+            Error::new(ErrorKind::Unavailable, operation, message)
+        }
+        "moving" => Error::new(ErrorKind::Unavailable, operation, MOVING),
+        "elsewhere" => Error::new(ErrorKind::Conflict, operation, ELSEWHERE),
         "added" | "placed" | "moved" | "follows" => {
             Error::invalid(operation, "its add id was used by another kind of call; each call has an id of its own")
         }
@@ -80,6 +93,18 @@ pub fn requeue_answer(word: &str) -> Option<RequeueAnswer> {
     }
 }
 
+/// `arrived`, `arrived:moved`, `arrived:follows`, `superseded` or `turnedaway`.
+pub fn arrival(word: &str) -> Option<Arrival> {
+    match word {
+        "arrived" => Some(Arrival::Placed),
+        "arrived:moved" => Some(Arrival::Moved),
+        "arrived:follows" => Some(Arrival::Follows),
+        "superseded" => Some(Arrival::Superseded),
+        "turnedaway" => Some(Arrival::TurnedAway),
+        _ => None,
+    }
+}
+
 fn existing(word: &str) -> Option<Existing> {
     match word.strip_prefix("exists:")? {
         "cancelling" => Some(Existing::Cancelling),
@@ -109,6 +134,9 @@ mod tests {
     fn a_word_nobody_knows_is_an_error_and_never_a_guess() {
         assert_eq!(meaning("maybe", "x", ack_answer).unwrap_err().kind(), ErrorKind::Internal);
         assert_eq!(meaning("corrupt", "x", ack_answer).unwrap_err().kind(), ErrorKind::Corrupt);
+        assert!(meaning("busy", "x", ack_answer).unwrap_err().is_retryable());
         assert_eq!(meaning("moved", "x", add_answer).unwrap_err().kind(), ErrorKind::Invalid);
+        assert!(meaning("moving", "x", schedule_answer).unwrap_err().is_retryable());
+        assert_eq!(meaning("elsewhere", "x", cancel_answer).unwrap_err().kind(), ErrorKind::Conflict);
     }
 }

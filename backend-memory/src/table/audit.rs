@@ -44,7 +44,7 @@ impl Table {
         let mut counted = Finished::default();
         for (id, lane) in &self.indexes.lanes {
             let before = entries;
-            for line in Kind::ALL.map(|kind| lane.lines(kind)).iter().flat_map(|lines| [&lines.queued, &lines.leased]) {
+            for (_, line) in Kind::ALL.map(|kind| lane.lines(kind)).iter().flat_map(|lines| lines.all()) {
                 entries += line.len();
                 self.audit_line(line, Unfinished::Yes, defects);
             }
@@ -101,6 +101,7 @@ fn contradictions(record: &Record) -> impl Iterator<Item = &'static str> {
         (leased && record.held.is_none(), "is leased by nobody"),
         (!leased && record.cancelling, "waits for a run to notice a cancel, and has no run"),
         (!leased && record.follower.is_some(), "has a follower, and nothing to follow"),
+        (record.phase == Phase::Moving && record.parcel.is_none(), "moves, and no call took it out"),
     ]
     .into_iter()
     .filter_map(|(wrong, what)| wrong.then_some(what))

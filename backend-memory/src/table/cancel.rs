@@ -1,19 +1,21 @@
-//! Queued → Cancelled; Leased in time → cancelling, no follower; Leased and late → Cancelled.
+//! Queued → Cancelled; Leased in time → cancelling, no follower; Leased and late → Cancelled; Moving: refused.
 
-use docket_core::{CancelAnswer, CancelId, Key, Timestamp, limits};
+use docket_core::{CancelAnswer, CancelId, Error, ErrorKind, Key, Result, Timestamp, limits, words};
 
 use super::Table;
 use super::record::{Answered, CallId, Phase};
 
 impl Table {
     /// Ends a task, or marks its run. Twice: the record knows the cancel id; a later life is never hit.
-    pub(crate) fn cancel(&mut self, key: &Key, id: CancelId, now: Timestamp) -> CancelAnswer {
+    pub(crate) fn cancel(&mut self, key: &Key, id: CancelId, now: Timestamp) -> Result<CancelAnswer> {
         let id = CallId::Cancel(id);
-        let Some(record) = self.records.get(key) else { return CancelAnswer::NotFound };
+        let Some(record) = self.records.get(key) else { return Ok(CancelAnswer::NotFound) };
         if let Some(Answered::Cancelled(answer)) = record.calls.answered(id) {
-            return answer;
+            return Ok(answer);
         }
         let answer = match record.phase {
+            Phase::Moving => return Err(Error::new(ErrorKind::Unavailable, "cancel a task", words::MOVING)),
+            _ if record.is_away() => return Err(Error::new(ErrorKind::Conflict, "cancel a task", words::ELSEWHERE)),
             Phase::Completed | Phase::Dead | Phase::Cancelled => CancelAnswer::Finished(record.state(now)),
             Phase::Leased if record.visible_at > now => {
                 self.change(key, now, |record, _| {
@@ -31,6 +33,6 @@ impl Table {
             }
         };
         self.remember(key, id, Answered::Cancelled(answer));
-        answer
+        Ok(answer)
     }
 }

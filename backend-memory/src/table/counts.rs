@@ -26,6 +26,7 @@ fn count(id: &LaneId, lane: &Lane, now: Timestamp) -> LaneCounts {
         counts.ready += ready + lost;
         counts.scheduled += scheduled;
         counts.running += running;
+        counts.moving += lines.moving.len() as u64;
         let oldest = lines.head_at().filter(|at| *at <= now).map(|at| now.since(at));
         counts.oldest_ready = counts.oldest_ready.max(oldest);
     }

@@ -31,11 +31,22 @@ pub(crate) struct Lines {
     pub(crate) queued: Line,
     /// By their deadline.
     pub(crate) leased: Line,
+    /// Those that were taken out, by the time at which they might have been leased.
+    pub(crate) moving: Line,
 }
 
 impl Lines {
     fn of_phase(&mut self, phase: Phase) -> &mut Line {
-        if phase == Phase::Queued { &mut self.queued } else { &mut self.leased }
+        match phase {
+            Phase::Queued => &mut self.queued,
+            Phase::Moving => &mut self.moving,
+            _ => &mut self.leased,
+        }
+    }
+
+    /// Every unfinished task, by phase.
+    pub(crate) fn all(&self) -> [(Phase, &Line); 3] {
+        [(Phase::Queued, &self.queued), (Phase::Leased, &self.leased), (Phase::Moving, &self.moving)]
     }
 
     /// When the first of them becomes visible.
@@ -71,7 +82,7 @@ impl Finished {
             Phase::Completed => &mut self.completed,
             Phase::Dead => &mut self.dead,
             Phase::Cancelled => &mut self.cancelled,
-            Phase::Queued | Phase::Leased => unreachable!("only the finished are counted here"),
+            Phase::Queued | Phase::Leased | Phase::Moving => unreachable!("only the finished are counted here"),
         }
     }
 }
@@ -92,7 +103,7 @@ impl Lane {
     }
 
     fn is_empty(&self) -> bool {
-        let empty = |lines: &Lines| lines.queued.is_empty() && lines.leased.is_empty();
+        let empty = |lines: &Lines| lines.all().iter().all(|(_, line)| line.is_empty());
         empty(&self.usual) && empty(&self.suspect) && self.finished == Finished::default()
     }
 }
@@ -178,7 +189,7 @@ impl Indexes {
         let place = (record.visible_at, record.seq);
         let line = self.lane_mut(&record.work.lane).lines_mut(kind).of_phase(record.phase);
         line.insert(place, record.key.clone());
-        if record.visible_at <= now || head(line) == Some(place) {
+        if record.phase != Phase::Moving && (record.visible_at <= now || head(line) == Some(place)) {
             self.wake(&record.work.lane, kind);
         }
     }
@@ -219,7 +230,7 @@ impl Indexes {
         } else {
             self.lanes.get(&record.work.lane).and_then(|lane| {
                 let lines = lane.lines(Kind::of(record));
-                let line = if record.phase == Phase::Queued { &lines.queued } else { &lines.leased };
+                let (_, line) = lines.all().into_iter().find(|(phase, _)| *phase == record.phase)?;
                 line.get(&(record.visible_at, record.seq))
             })
         };

@@ -19,6 +19,11 @@ impl Counters {
         Fence(self.fence)
     }
 
+    /// A fence of another docket: the next one is larger.
+    pub(crate) fn pass_fence(&mut self, fence: Fence) {
+        self.fence = self.fence.max(fence.0);
+    }
+
     fn next_seq(&mut self) -> Seq {
         self.seq += 1;
         Seq(self.seq)
@@ -50,6 +55,7 @@ impl Record {
             follower: None,
             expires_at: Timestamp::default(),
             result: None,
+            parcel: None,
             error: None,
             held: None,
             settled: None,
@@ -146,5 +152,6 @@ impl Record {
         self.seq = moment.counters.next_seq();
         self.added_at = moment.now;
         self.result = None;
+        self.parcel = None;
     }
 }

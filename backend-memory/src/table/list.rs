@@ -58,7 +58,7 @@ impl Table {
             }
             for kind in Kind::ALL {
                 let lines = lane.lines(kind);
-                for (phase, line) in [(Phase::Queued, &lines.queued), (Phase::Leased, &lines.leased)] {
+                for (phase, line) in lines.all() {
                     if !line.is_empty() && may_hold(phase, filter.state) {
                         sections.push((Section::Lane(id.clone(), kind, phase), line));
                     }
@@ -75,9 +75,11 @@ impl Table {
 /// Whether a line of this phase can hold a task in `state`.
 fn may_hold(phase: Phase, state: Option<State>) -> bool {
     match state {
-        None | Some(State::Ready) => true,
+        None => true,
+        Some(State::Ready) => phase != Phase::Moving,
         Some(State::Scheduled) => phase == Phase::Queued,
         Some(State::Running) => phase == Phase::Leased,
+        Some(State::Moving) => phase == Phase::Moving,
         Some(_) => false,
     }
 }
@@ -118,7 +120,11 @@ impl Position {
         Cursor(match &self.section {
             Section::Lane(lane, kind, phase) => {
                 let kind = if *kind == Kind::Usual { "usual" } else { "suspect" };
-                let phase = if *phase == Phase::Queued { "queued" } else { "leased" };
+                let phase = match phase {
+                    Phase::Queued => "queued",
+                    Phase::Moving => "moving",
+                    _ => "leased",
+                };
                 format!("{at}|{seq}|{kind}|{phase}|{}|{}", lane.queue, lane.name)
             }
             Section::Shelf(Shelf::Finished) => format!("{at}|{seq}|finished"),
@@ -141,7 +147,12 @@ impl Position {
             [kind, phase, queue, name] => {
                 let lane = LaneId { queue: Queue::new(queue).ok()?, name: Name::new(name).ok()? };
                 let kind = if *kind == "usual" { Kind::Usual } else { Kind::Suspect };
-                Section::Lane(lane, kind, if *phase == "queued" { Phase::Queued } else { Phase::Leased })
+                let phase = match *phase {
+                    "queued" => Phase::Queued,
+                    "moving" => Phase::Moving,
+                    _ => Phase::Leased,
+                };
+                Section::Lane(lane, kind, phase)
             }
             _ => return None,
         };

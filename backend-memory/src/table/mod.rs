@@ -6,7 +6,7 @@
 //!
 //! * [`record`]: what is known of one key. [`life`]: the steps of its life. [`indexes`]: where to find it by its time.
 //! * [`add`], [`schedule`], [`lease`] (with [`asked`], [`sweep`], [`requests`]), [`heartbeat`], [`ack`], [`cancel`],
-//!   [`requeue`], [`trim`], [`clear`]: the transitions.
+//!   [`requeue`], [`relocate`], [`trim`], [`clear`]: the transitions.
 //! * [`list`], [`counts`], [`audit`], [`workers`]: what can be read.
 
 mod ack;
@@ -23,6 +23,7 @@ mod lease;
 mod life;
 mod list;
 mod record;
+mod relocate;
 mod requests;
 mod requeue;
 mod schedule;
@@ -34,7 +35,7 @@ mod workers;
 
 use std::collections::HashMap;
 
-use docket_core::{Error, ErrorKind, Key, Result, Retryable, Timestamp};
+use docket_core::{Destination, Error, ErrorKind, Key, Result, Retryable, Timestamp};
 
 pub(crate) use asked::Asked;
 use indexes::Indexes;
@@ -42,6 +43,7 @@ pub(crate) use indexes::Wake;
 pub(crate) use lease::{Look, Turn};
 use life::{Counters, Moment};
 use record::{Record, Work};
+pub(crate) use relocate::Door;
 use requests::Requests;
 use workers::Workers;
 
@@ -55,6 +57,8 @@ pub(crate) struct Table {
     requests: Requests,
     workers: Workers,
     environment: Option<String>,
+    /// Where its tasks move to, if any do.
+    moving_to: Option<Destination>,
     tasks_max: usize,
 }
 
@@ -68,6 +72,7 @@ impl Table {
             requests: Requests::default(),
             workers: Workers::default(),
             environment: None,
+            moving_to: None,
             tasks_max,
         }
     }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use docket_core::{
-    AddId, CancelAnswer, CancelId, Existing, Fence, Key, Name, NewTask, Overrides, Payload, Queue, RequestId, RunAt,
-    ScheduleAnswer, State, Timestamp, Token, WorkerId, limits,
+    AddId, Arrival, CancelAnswer, CancelId, Existing, Fence, Key, Name, NewTask, Overrides, ParcelId, Payload, Queue,
+    RequestId, RunAt, ScheduleAnswer, State, Timestamp, Token, Verb, WorkerId, limits,
 };
 
 /// Where a record is in its life. Scheduled, ready and running are derived from it and the time.
@@ -12,6 +12,8 @@ use docket_core::{
 pub(crate) enum Phase {
     Queued,
     Leased,
+    /// Taken out, to be moved to another store.
+    Moving,
     Completed,
     Dead,
     Cancelled,
@@ -91,6 +93,8 @@ pub(crate) struct Record {
     /// Once finished: when it is trimmed.
     pub(crate) expires_at: Timestamp,
     pub(crate) result: Option<Payload>,
+    /// The call that took it out: while it moves, and once it was let go.
+    pub(crate) parcel: Option<ParcelId>,
     // What a record remembers of calls, leases and errors outlives its lives.
     pub(crate) error: Option<String>,
     pub(crate) held: Option<Held>,
@@ -120,12 +124,18 @@ impl Record {
         self.held.as_ref().map(|held| held.fence).max(self.requeued.map(|(_, drawn)| drawn))
     }
 
+    /// Whether its task lives in another store now.
+    pub(crate) fn is_away(&self) -> bool {
+        self.phase == Phase::Cancelled && self.parcel.is_some()
+    }
+
     /// The state as people see it: a lease that ran out is ready again.
     pub(crate) fn state(&self, now: Timestamp) -> State {
         match self.phase {
             Phase::Queued | Phase::Leased if self.visible_at <= now => State::Ready,
             Phase::Queued => State::Scheduled,
             Phase::Leased => State::Running,
+            Phase::Moving => State::Moving,
             Phase::Completed => State::Completed,
             Phase::Dead => State::Dead,
             Phase::Cancelled => State::Cancelled,
@@ -140,12 +150,22 @@ impl Record {
     }
 }
 
+/// How the task of a record came to be what it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Origin {
+    /// By a call here.
+    Here(Verb),
+    /// By a move from another store.
+    Arrived(Verb),
+}
+
 /// The identity of a call that a record remembers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum CallId {
     /// Of an `add` or a `schedule`.
     Add(AddId),
     Cancel(CancelId),
+    Parcel(ParcelId),
 }
 
 /// The answer that a remembered call got.
@@ -155,6 +175,7 @@ pub(crate) enum Answered {
     Exists(Existing),
     Scheduled(ScheduleAnswer),
     Cancelled(CancelAnswer),
+    Arrived(Arrival),
 }
 
 /// The last [`limits::CALL_IDS_MAX`] calls, each with the answer it got.
@@ -164,6 +185,18 @@ pub(crate) struct Calls(Vec<(CallId, Answered)>);
 impl Calls {
     pub(crate) fn answered(&self, id: CallId) -> Option<Answered> {
         self.0.iter().find(|(known, _)| *known == id).map(|(_, answer)| *answer)
+    }
+
+    /// What the latest call that placed, moved or followed a task was.
+    pub(crate) fn origin(&self) -> Origin {
+        let placed = self.0.iter().rev().find_map(|(_, answer)| match answer {
+            Answered::Added => Some(Origin::Here(Verb::Add)),
+            Answered::Scheduled(_) => Some(Origin::Here(Verb::Schedule)),
+            Answered::Arrived(Arrival::Placed) => Some(Origin::Arrived(Verb::Add)),
+            Answered::Arrived(Arrival::Moved | Arrival::Follows) => Some(Origin::Arrived(Verb::Schedule)),
+            _ => None,
+        });
+        placed.unwrap_or(Origin::Here(Verb::Add))
     }
 
     pub(crate) fn remember(&mut self, id: CallId, answer: Answered) {

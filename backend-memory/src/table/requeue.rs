@@ -1,25 +1,28 @@
 //! Dead, or a finished perpetual, of the same fence → Queued, due now.
 
-use docket_core::{Fence, Key, RequeueAnswer, Timestamp};
+use docket_core::{Error, ErrorKind, Fence, Key, RequeueAnswer, Result, Timestamp, words};
 
 use super::Table;
 use super::record::{Phase, Record};
 
 impl Table {
     /// Gives a dead task another life. Twice: the record knows the fence requeued last; a later life is never hit.
-    pub(crate) fn requeue(&mut self, key: &Key, fence: Option<Fence>, now: Timestamp) -> RequeueAnswer {
-        let Some(record) = self.records.get(key) else { return RequeueAnswer::NotFound };
+    pub(crate) fn requeue(&mut self, key: &Key, fence: Option<Fence>, now: Timestamp) -> Result<RequeueAnswer> {
+        let Some(record) = self.records.get(key) else { return Ok(RequeueAnswer::NotFound) };
         if record.requeued.is_some_and(|(death, _)| death == fence) {
-            return RequeueAnswer::Requeued;
+            return Ok(RequeueAnswer::Requeued);
+        }
+        if record.is_away() {
+            return Err(Error::new(ErrorKind::Conflict, "requeue a task", words::ELSEWHERE));
         }
         if !record.can_be_requeued() || record.fence() != fence {
-            return RequeueAnswer::Exists(record.existing(now));
+            return Ok(RequeueAnswer::Exists(record.existing(now)));
         }
         self.change(key, now, |record, moment| {
             record.requeued = Some((fence, moment.counters.next_fence()));
             record.live_again(moment);
         });
-        RequeueAnswer::Requeued
+        Ok(RequeueAnswer::Requeued)
     }
 }
 

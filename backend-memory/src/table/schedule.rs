@@ -1,6 +1,6 @@
-//! Absent or finished → Queued; Queued → Queued, moved; Leased → Leased with a follower.
+//! Absent or finished → Queued; Queued → Queued, moved; Leased → Leased with a follower; Moving: refused.
 
-use docket_core::{Error, NewTask, Result, ScheduleAnswer, Timestamp};
+use docket_core::{Error, ErrorKind, NewTask, Result, ScheduleAnswer, Timestamp, words};
 
 use super::Table;
 use super::record::{Answered, CallId, Phase, Work};
@@ -23,6 +23,9 @@ impl Table {
                 let work = Work::new(task, now);
                 self.change(&task.key, now, |record, _| record.take_over(work));
                 ScheduleAnswer::Moved
+            }
+            Some(Phase::Moving) => {
+                return Err(Error::new(ErrorKind::Unavailable, "schedule a task", words::MOVING));
             }
             None | Some(Phase::Completed | Phase::Dead | Phase::Cancelled) => {
                 self.begin_life("schedule a task", task, now)?;

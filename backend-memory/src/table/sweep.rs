@@ -19,11 +19,21 @@ impl Table {
     /// Counts the crashes of late leases in `lanes`, oldest deadline first, a bounded number a call.
     pub(super) fn sweep(&mut self, asked: &Asked, lanes: &[RankedLane], now: Timestamp, swept: &mut Swept) {
         for key in self.late(lanes, now) {
-            let limited = self.change(&key, now, |record, moment| record.crash(asked, moment));
+            let limited = self.change(&key, now, |record, moment| record.crash(asked.crashes_max(record), moment));
             swept.crashed += 1;
             if limited == Limited::Yes {
                 swept.limited.push(key);
             }
+        }
+    }
+
+    /// As [`Table::sweep`], for a worker of any name with the usual limit.
+    pub(super) fn sweep_all(&mut self, lanes: &[RankedLane], now: Timestamp) {
+        for key in self.late(lanes, now) {
+            self.change(&key, now, |record, moment| {
+                let crashes_max = record.work.overrides.crashes_max.unwrap_or(limits::CRASHES_MAX);
+                record.crash(crashes_max, moment);
+            });
         }
     }
 
@@ -59,13 +69,13 @@ enum Limited {
 
 impl Record {
     /// One lease ran out unsettled. Counted when leased again, not when lost: nobody is there to count it then.
-    fn crash(&mut self, asked: &Asked, moment: &mut Moment<'_>) -> Limited {
+    fn crash(&mut self, crashes_max: u32, moment: &mut Moment<'_>) -> Limited {
         self.crashes += 1;
         if self.cancelling {
             self.finish(Phase::Cancelled, limits::RETENTION, moment);
             return Limited::No;
         }
-        if self.crashes < asked.crashes_max(self) {
+        if self.crashes < crashes_max {
             self.lost(moment);
             return Limited::No;
         }

@@ -178,11 +178,11 @@ impl Scene {
             }
             Call::Cancel(n) => {
                 let id = CancelId::unique();
-                self.twice(|table, now| table.cancel(&key(*n), id, now));
+                self.twice(|table, now| table.cancel(&key(*n), id, now).ok());
             }
             Call::Requeue(n) => {
                 let fence = self.table.get(&key(*n), self.now).and_then(|view| view.fence);
-                self.twice(|table, now| table.requeue(&key(*n), fence, now));
+                self.twice(|table, now| table.requeue(&key(*n), fence, now).ok());
             }
             Call::Pass(secs) => self.now = self.now.plus(Duration::from_secs(*secs)),
         }

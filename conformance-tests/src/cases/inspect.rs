@@ -38,6 +38,7 @@ fn sorted(tasks: &[TaskView]) -> Vec<&str> {
 
 /// One task per state, its state as key, and a late one: it is ready.
 async fn one_in_each_state(stage: &Stage) {
+    stage.moving(task("moving")).await;
     stage.running("late").await;
     stage.advance(LEASE).await;
     for (key, end) in [("completed", completed()), ("cancelled", Outcome::Cancelled)] {
@@ -96,9 +97,9 @@ pub(crate) async fn list_pages_through_everything_once(stage: Stage) {
         }
     }
     let all = list_all(&stage, &ListFilter::default(), 1_000).await;
-    assert_eq!(all.len(), 52);
-    assert_eq!(all.iter().map(|task| &task.key).collect::<BTreeSet<_>>().len(), 52);
-    for limit in [1, 7, 52] {
+    assert_eq!(all.len(), 53);
+    assert_eq!(all.iter().map(|task| &task.key).collect::<BTreeSet<_>>().len(), 53);
+    for limit in [1, 7, 53] {
         assert_eq!(list_all(&stage, &ListFilter::default(), limit).await, all, "in pages of {limit}");
     }
 }

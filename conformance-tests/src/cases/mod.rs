@@ -22,6 +22,7 @@ mod loss;
 mod order;
 mod perpetual;
 mod race;
+mod relocate;
 mod repeat;
 mod requeue;
 mod schedule;
@@ -213,6 +214,23 @@ macro_rules! each_case {
             one_request_repeated_at_once_takes_once one_lost_lease_is_one_crash one_ack_repeated_at_once_counts_once
             one_death_is_requeued_once a_cancel_against_a_retry a_cancel_against_a_completion
             a_schedule_against_a_completion a_late_heartbeat_against_a_new_lease a_late_ack_against_a_new_lease
+        }
+        relocate {
+            a_task_that_moves_is_not_leased a_parcel_carries_the_whole_task a_parcel_carries_what_was_counted
+            parcels_come_in_the_order_of_the_line one_call_takes_out_a_bounded_number one_call_takes_out_bounded_bytes
+            what_was_taken_out_comes_again a_running_task_stays a_follower_moves_once_the_run_is_over
+            a_lost_lease_is_one_crash a_token_from_before_the_move_is_stale finished_tasks_stay
+            a_docket_moves_to_one_place_at_a_time what_was_let_go_is_over a_perpetual_let_go_is_not_seeded_again
+            a_task_put_back_has_its_place a_ticket_is_good_for_its_own_parcel_alone an_add_finds_the_key_taken
+            a_schedule_or_a_cancel_has_to_wait a_schedule_after_it_places_a_new_task
+            a_cancel_after_it_says_where_to_ask a_repeated_add_after_it_is_answered a_requeue_changes_nothing
+            it_is_counted_and_listed_as_moving what_is_put_back_wakes_a_waiter a_parcel_keeps_its_counts_and_times
+            a_parcel_comes_out_again_as_it_went_in parcels_stand_in_the_order_in_which_they_came
+            a_parcel_is_taken_in_once a_key_finished_here_lives_again a_perpetual_goes_and_comes_back
+            a_key_taken_here_supersedes_the_parcel a_later_schedule_overtakes_what_arrived_before
+            a_schedule_here_is_later_than_one_that_arrives what_moves_on_takes_nothing_in the_fence_goes_on
+            an_oversized_parcel_is_refused_alone a_parcel_turned_away_stays_away what_was_taken_in_is_not_turned_away
+            a_parcel_wakes_a_waiter
         }
         repeat {
             ack_after_lost_reply ack_twice_in_a_batch ack_after_the_next_lease

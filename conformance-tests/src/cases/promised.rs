@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use super::all;
 
 /// Where rules are promised.
-const DOCUMENTS: [(&str, &str); 5] = [
+const DOCUMENTS: [(&str, &str); 6] = [
     ("backend.rs", include_str!("../../../core/src/backend.rs")),
     ("control.rs", include_str!("../../../core/src/control.rs")),
     ("inspect.rs", include_str!("../../../core/src/inspect.rs")),
+    ("relocate.rs", include_str!("../../../core/src/relocate.rs")),
     ("testing.rs", include_str!("../../../core/src/testing.rs")),
     ("write-a-backend.md", include_str!("../../../docs/write-a-backend.md")),
 ];

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use docket_core::{
-    AddAnswer, AddId, CancelAnswer, CancelId, Fence, Heartbeat, HeartbeatAnswer, Key, NewTask, RequestId,
-    RequeueAnswer, ScheduleAnswer, Timestamp, Token, WorkerId, WorkerRecord, limits,
+    AddAnswer, AddId, CancelAnswer, CancelId, Destination, Error, ErrorKind, Fence, Heartbeat, HeartbeatAnswer, Key,
+    NewTask, RequestId, RequeueAnswer, Result, ScheduleAnswer, Timestamp, Token, WorkerId, WorkerRecord, limits, words,
 };
 
 use super::record::{Answer, Life, Record, Requeued, Step, Work};
@@ -20,6 +20,7 @@ pub(super) struct Docket {
     pub(super) requests: Vec<Answered>,
     pub(super) workers: BTreeMap<WorkerId, Seen>,
     pub(super) environment: Option<String>,
+    pub(super) moving_to: Option<Destination>,
     pub(super) fault: Option<Fault>,
 }
 
@@ -82,18 +83,18 @@ impl Docket {
         answer
     }
 
-    pub(super) fn schedule(&mut self, task: &NewTask, now: Timestamp) -> ScheduleAnswer {
+    pub(super) fn schedule(&mut self, task: &NewTask, now: Timestamp) -> Result<ScheduleAnswer> {
         let mut step = Step { now, seq: &mut self.seq, fault: self.fault };
         let Some(record) = self.records.get_mut(&task.key) else {
             let mut record = Record::first(task, &mut step);
             record.remember(task.add_id.as_uuid(), Answer::Schedule(ScheduleAnswer::Placed));
             self.records.insert(task.key.clone(), record);
-            return ScheduleAnswer::Placed;
+            return Ok(ScheduleAnswer::Placed);
         };
         if let Some(answer) = scheduled_before(record, task.add_id)
             && !step.has(Fault::SchedulesAgain)
         {
-            return answer;
+            return Ok(answer);
         }
         let answer = match record.state {
             Life::Queued => {
@@ -111,13 +112,14 @@ impl Docket {
                 record.follow(Work::of(task, now), &step);
                 ScheduleAnswer::Follows
             }
+            Life::Moving => return Err(moving()),
             Life::Completed | Life::Dead | Life::Cancelled => {
                 record.live_again(task, &mut step);
                 ScheduleAnswer::Placed
             }
         };
         record.remember(task.add_id.as_uuid(), Answer::Schedule(answer));
-        answer
+        Ok(answer)
     }
 
     pub(super) fn heartbeat(&mut self, beat: &Heartbeat, now: Timestamp) -> Vec<HeartbeatAnswer> {
@@ -139,16 +141,22 @@ impl Docket {
         if record.cancelling { HeartbeatAnswer::Cancelled } else { HeartbeatAnswer::Held }
     }
 
-    pub(super) fn cancel(&mut self, key: &Key, id: CancelId, now: Timestamp) -> CancelAnswer {
+    pub(super) fn cancel(&mut self, key: &Key, id: CancelId, now: Timestamp) -> Result<CancelAnswer> {
         let mut step = Step { now, seq: &mut self.seq, fault: self.fault };
         let Some(record) = self.records.get_mut(key) else {
             let fine = step.has(Fault::AbsentIsFine);
-            return if fine { CancelAnswer::Cancelled } else { CancelAnswer::NotFound };
+            return Ok(if fine { CancelAnswer::Cancelled } else { CancelAnswer::NotFound });
         };
         if let Some(Answer::Cancel(answer)) = record.answered(id.as_uuid())
             && !step.has(Fault::CancelsByKeyAlone)
         {
-            return answer;
+            return Ok(answer);
+        }
+        if record.state == Life::Moving {
+            return Err(moving());
+        }
+        if record.is_away() {
+            return Err(elsewhere());
         }
         let in_time = record.state == Life::Leased && record.work.visible_at > now;
         let answer = if record.is_finished() {
@@ -165,20 +173,23 @@ impl Docket {
             CancelAnswer::Cancelled
         };
         record.remember(id.as_uuid(), Answer::Cancel(answer));
-        answer
+        Ok(answer)
     }
 
-    pub(super) fn requeue(&mut self, key: &Key, fence: Option<Fence>, now: Timestamp) -> RequeueAnswer {
+    pub(super) fn requeue(&mut self, key: &Key, fence: Option<Fence>, now: Timestamp) -> Result<RequeueAnswer> {
         let mut step = Step { now, seq: &mut self.seq, fault: self.fault };
-        let Some(record) = self.records.get_mut(key) else { return RequeueAnswer::NotFound };
+        let Some(record) = self.records.get_mut(key) else { return Ok(RequeueAnswer::NotFound) };
         let by_key_alone = step.has(Fault::RequeuesByKeyAlone);
         if record.requeued.is_some_and(|requeued| requeued.death == fence) && !by_key_alone {
-            return RequeueAnswer::Requeued;
+            return Ok(RequeueAnswer::Requeued);
+        }
+        if record.is_away() {
+            return Err(elsewhere());
         }
         let over = record.state == Life::Dead || (record.is_finished() && record.work.every.is_some());
         let same = record.fence() == fence || by_key_alone;
         if !over || !same {
-            return RequeueAnswer::Exists(record.existing(now));
+            return Ok(RequeueAnswer::Exists(record.existing(now)));
         }
         if !step.has(Fault::RequeueDrawsNoFence) {
             self.fence += 1;
@@ -187,7 +198,7 @@ impl Docket {
         record.zero_counts();
         record.begin_life(&mut step);
         record.back(now, &mut step);
-        RequeueAnswer::Requeued
+        Ok(RequeueAnswer::Requeued)
     }
 
     /// Everything goes but the fence, the sequence and the environment.
@@ -217,6 +228,15 @@ impl Docket {
         let seen = Seen { record: record.clone(), until: now.plus(record.ttl), leased_at };
         self.workers.insert(record.id.clone(), seen);
     }
+}
+
+/// A call that has to wait for the end of a move.
+pub(super) fn moving() -> Error {
+    Error::new(ErrorKind::Unavailable, "change a task", words::MOVING)
+}
+
+fn elsewhere() -> Error {
+    Error::new(ErrorKind::Conflict, "change a task", words::ELSEWHERE)
 }
 
 fn scheduled_before(record: &Record, id: AddId) -> Option<ScheduleAnswer> {

@@ -88,6 +88,19 @@ impl Docket {
         swept
     }
 
+    /// As the sweep, for everything, with the usual limit.
+    pub(super) fn sweep_all(&mut self, now: Timestamp) {
+        let late = |record: &&Record| record.state == Life::Leased && record.work.visible_at <= now;
+        let place = |record: &Record| (record.work.visible_at, record.seq, record.key.clone());
+        let mut late: Vec<_> = self.records.values().filter(late).map(place).collect();
+        late.sort();
+        let mut step = Step { now, seq: &mut self.seq, fault: self.fault };
+        for (_, _, key) in late.into_iter().take(limits::TRIM_ITEMS_MAX) {
+            let record = self.records.get_mut(&key).expect("it was just listed");
+            crash(record, record.work.overrides.crashes_max.unwrap_or(limits::CRASHES_MAX), &mut step);
+        }
+    }
+
     fn take(&mut self, request: &LeaseRequest, now: Timestamp) -> Vec<Lease> {
         let mut leases: Vec<Lease> = Vec::new();
         let (mut bytes, mut suspect) = (0, request.suspects == Suspects::None);
@@ -129,8 +142,11 @@ impl Docket {
         let mut line: Vec<&Record> = self
             .records
             .values()
-            .filter(|record| {
-                record.state == Life::Queued || (record.state == Life::Leased && self.has(Fault::DeliversTwice))
+            .filter(|record| match record.state {
+                Life::Queued => true,
+                Life::Leased => self.has(Fault::DeliversTwice),
+                Life::Moving => self.has(Fault::LeasesWhatMoves),
+                _ => false,
             })
             .filter(|record| record.state == Life::Leased || record.work.visible_at <= due)
             .filter(|record| asks_for(request, record) || self.has(Fault::LeasesUnaskedNames))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket_core::{NewTask, ScheduleAnswer, Timestamp, limits};
+use docket_core::{Key, NewTask, ScheduleAnswer, Timestamp, limits};
 
 use super::record::{Answer, Life, Record, Step, Work};
 use crate::teeth::Fault;
@@ -10,9 +10,12 @@ use crate::teeth::Fault;
 impl Record {
     /// The first life of a key.
     pub(super) fn first(task: &NewTask, step: &mut Step<'_>) -> Self {
-        let work = Work::of(task, step.now);
+        Self::with(task.key.clone(), Work::of(task, step.now), step)
+    }
+
+    pub(super) fn with(key: Key, work: Work, step: &mut Step<'_>) -> Self {
         Self {
-            key: task.key.clone(),
+            key,
             state: Life::Queued,
             due_at: work.visible_at,
             work,
@@ -30,6 +33,7 @@ impl Record {
             requeued: None,
             error: None,
             result: None,
+            parcel: None,
             expires: None,
         }
     }
@@ -62,6 +66,7 @@ impl Record {
         self.added_at = step.now;
         self.expires = None;
         self.result = None;
+        self.parcel = None;
     }
 
     /// `finish(X)` of the table.

@@ -158,6 +158,7 @@ fn defects_of(record: &Record) -> Vec<&'static str> {
         (finished && record.follower.is_some(), "a finished record has a follower"),
         (record.cancelling && record.state != Life::Leased, "a record that is not leased waits for a cancel"),
         (record.follower.is_some() && record.state != Life::Leased, "a record that is not leased has a follower"),
+        (record.parcel.is_none() && record.state == Life::Moving, "a record that moves was taken out by nobody"),
         (record.taken.is_none() && record.state == Life::Leased, "a leased record has no token"),
     ];
     rules.into_iter().filter(|(broken, _)| *broken).map(|(_, rule)| rule).collect()

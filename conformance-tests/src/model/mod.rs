@@ -5,6 +5,7 @@
 //!
 //! * `record`: what the docket knows of one key. `life`: the steps the table names (`finish`, `promote`, `back`, `next`).
 //! * `docket`: the events of adders and operators. `lease` and `settle`: those of workers.
+//! * `relocate`: those of a move to another store.
 //! * `bound`: what is refused for its size. `look`: reading, counting, and whether the records make sense at all.
 //! * [`ModelStore`]: the model as a store, so that the suite can be run on it. With a [`crate::teeth::Fault`] it is a
 //!   broken one.
@@ -17,6 +18,7 @@ mod life;
 mod look;
 mod operate;
 mod record;
+mod relocate;
 mod settle;
 mod store;
 

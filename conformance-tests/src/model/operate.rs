@@ -47,11 +47,11 @@ impl Inspect for ModelStore {
 #[async_trait]
 impl Control for ModelStore {
     async fn cancel(&self, key: &Key, id: CancelId) -> Result<CancelAnswer> {
-        Ok(self.change(|docket, now| docket.cancel(key, id, now)))
+        self.change(|docket, now| docket.cancel(key, id, now))
     }
 
     async fn requeue(&self, key: &Key, fence: Option<Fence>) -> Result<RequeueAnswer> {
-        Ok(self.change(|docket, now| docket.requeue(key, fence, now)))
+        self.change(|docket, now| docket.requeue(key, fence, now))
     }
 
     async fn clear(&self) -> Result<u64> {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use docket_core::{
-    AddAnswer, CancelAnswer, Existing, Fence, Key, Name, NewTask, Overrides, Payload, Queue, RequestId, ScheduleAnswer,
-    State, Timestamp, Token, WorkerId, limits,
+    AddAnswer, Arrival, CancelAnswer, Existing, Fence, Key, Name, NewTask, Overrides, Parcel, ParcelId, Payload, Queue,
+    RequestId, ScheduleAnswer, State, Timestamp, Token, Verb, WorkerId, limits,
 };
 use uuid::Uuid;
 
@@ -18,6 +18,7 @@ pub(crate) const CRASH_LIMIT: &str = "its lease ran out too often";
 pub(super) enum Life {
     Queued,
     Leased,
+    Moving,
     Completed,
     Dead,
     Cancelled,
@@ -29,6 +30,7 @@ pub(super) enum Answer {
     Add(AddAnswer),
     Schedule(ScheduleAnswer),
     Cancel(CancelAnswer),
+    Arrive(Arrival),
 }
 
 /// The latest lease of a key.
@@ -71,6 +73,17 @@ impl Work {
             visible_at: task.run_at.resolve(now),
         }
     }
+
+    pub(super) fn of_parcel(parcel: &Parcel) -> Self {
+        Self {
+            name: parcel.name.clone(),
+            queue: parcel.queue.clone(),
+            args: parcel.args.clone(),
+            every: parcel.every,
+            overrides: parcel.overrides,
+            visible_at: parcel.visible_at,
+        }
+    }
 }
 
 /// One record, as the table lists it.
@@ -94,6 +107,8 @@ pub(super) struct Record {
     pub(super) requeued: Option<Requeued>,
     pub(super) error: Option<String>,
     pub(super) result: Option<Payload>,
+    /// The call that took it out; it stays when the task is let go, and goes when it is put back or lives again.
+    pub(super) parcel: Option<ParcelId>,
     /// When a finished record may be trimmed; a finished perpetual never is.
     pub(super) expires: Option<Timestamp>,
 }
@@ -151,6 +166,7 @@ impl Record {
             (Life::Queued, false) => State::Scheduled,
             (Life::Leased, false) => State::Running,
             (Life::Queued | Life::Leased, true) => State::Ready,
+            (Life::Moving, _) => State::Moving,
             (Life::Completed, _) => State::Completed,
             (Life::Dead, _) => State::Dead,
             (Life::Cancelled, _) => State::Cancelled,
@@ -159,6 +175,23 @@ impl Record {
 
     pub(super) fn existing(&self, now: Timestamp) -> Existing {
         if self.cancelling { Existing::Cancelling } else { Existing::In(self.shown(now)) }
+    }
+
+    /// Let go: its task lives elsewhere.
+    pub(super) fn is_away(&self) -> bool {
+        self.state == Life::Cancelled && self.parcel.is_some()
+    }
+
+    /// How its task came to be what it is: by which kind of call, and whether that was by a move.
+    pub(super) fn origin(&self) -> (Verb, bool) {
+        let placed = self.calls.iter().rev().find_map(|(_, answer)| match answer {
+            Answer::Add(AddAnswer::Added) => Some((Verb::Add, false)),
+            Answer::Schedule(_) => Some((Verb::Schedule, false)),
+            Answer::Arrive(Arrival::Placed) => Some((Verb::Add, true)),
+            Answer::Arrive(Arrival::Moved | Arrival::Follows) => Some((Verb::Schedule, true)),
+            _ => None,
+        });
+        placed.unwrap_or((Verb::Add, false))
     }
 
     /// The answer that this call got before.

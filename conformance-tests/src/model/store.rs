@@ -93,7 +93,7 @@ impl ModelStore {
         if self.has(Fault::ZeroMeansInfinite) { Ok(()) } else { task.check() }
     }
 
-    fn items<T, A>(
+    pub(super) fn items<T, A>(
         &self,
         tasks: &[T],
         payload: fn(&T) -> usize,
@@ -140,7 +140,8 @@ impl QueueBackend for ModelStore {
     }
 
     async fn schedule(&self, tasks: &[NewTask]) -> Result<Vec<Result<ScheduleAnswer>>> {
-        let place = |docket: &mut Docket, task: &NewTask, now| self.check(task).map(|()| docket.schedule(task, now));
+        let place =
+            |docket: &mut Docket, task: &NewTask, now| self.check(task).and_then(|()| docket.schedule(task, now));
         self.change(|docket, now| self.items(tasks, |task| task.args.len(), |task| place(docket, task, now)))
     }
 

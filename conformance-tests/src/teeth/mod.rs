@@ -52,6 +52,12 @@ faults! {
         CrashSettlesTheToken
         /// A repeated lease gets the stored reply, also for what somebody else has leased since.
         ReplaysStoredReplies
+        /// A task that was taken out for a move can still be leased.
+        LeasesWhatMoves
+        /// A task that was let go is forgotten: a seed begins a second chain.
+        LetsGoWithoutATrace
+        /// Two moves to two places take out the same tasks.
+        MovesToTwoPlaces
         /// A key nobody knows is renewed, settled and cancelled as if it were there.
         AbsentIsFine
     }
@@ -64,6 +70,8 @@ faults! {
         LimitsTestedWithGreater
         /// A task that `schedule` moved keeps the attempts and crashes of the old one.
         MoveKeepsTheCounts
+        /// A task that was moved here starts counting again.
+        ArrivalsStartCountingAgain
         /// A lease takes all suspects there are, whatever it asked for.
         TakesEverySuspect
     }
@@ -110,6 +118,10 @@ faults! {
         CancelsByKeyAlone
         /// A requeue hits any death of the key.
         RequeuesByKeyAlone
+        /// A parcel that is delivered again is placed again, once its task has ended.
+        TakesInTwice
+        /// A parcel that was turned away is taken in when it comes late.
+        TurnsAwayOnce
     }
     "I7" {
         /// A task that ends at its crash limit is never put where it could be trimmed.

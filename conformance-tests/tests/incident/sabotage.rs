@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use docket_core::{
-    Ack, AckReply, AddAnswer, CancelAnswer, CancelId, Capabilities, Control, Cursor, Error, ErrorKind, Fence, Finding,
-    Heartbeat, HeartbeatAnswer, Inspect, Key, LaneCounts, LeaseReply, LeaseRequest, ListFilter, NewTask, Page,
-    QueueBackend, RequeueAnswer, Result, ScheduleAnswer, Store, TaskView, WorkerView,
+    Ack, AckReply, AddAnswer, Arrival, CancelAnswer, CancelId, Capabilities, Control, Cursor, Destination, Error,
+    ErrorKind, Fence, Finding, Heartbeat, HeartbeatAnswer, Inspect, Key, LaneCounts, LeaseReply, LeaseRequest,
+    ListFilter, NewTask, Page, Parcel, ParcelId, QueueBackend, Relocate, RequeueAnswer, Result, ScheduleAnswer, Store,
+    TaskView, Ticket, WorkerView,
 };
 
 /// What only one loop calls.
@@ -127,6 +128,29 @@ impl Inspect for Sabotage {
 
     async fn examine(&self) -> Result<Vec<Finding>> {
         self.inner.examine().await
+    }
+}
+
+#[async_trait]
+impl Relocate for Sabotage {
+    async fn take_out(&self, to: &Destination, id: ParcelId, limit: usize) -> Result<Vec<Parcel>> {
+        self.inner.take_out(to, id, limit).await
+    }
+
+    async fn take_in(&self, parcels: &[Parcel]) -> Result<Vec<Result<Arrival>>> {
+        self.inner.take_in(parcels).await
+    }
+
+    async fn turn_away(&self, parcels: &[Parcel]) -> Result<Vec<Result<Arrival>>> {
+        self.inner.turn_away(parcels).await
+    }
+
+    async fn let_go(&self, tickets: &[Ticket]) -> Result<()> {
+        self.inner.let_go(tickets).await
+    }
+
+    async fn put_back(&self, tickets: &[Ticket]) -> Result<()> {
+        self.inner.put_back(tickets).await
     }
 }
 
