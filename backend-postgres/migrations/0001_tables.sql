@@ -36,13 +36,17 @@ CREATE TABLE docket.meta (
   layout bigint,
   environment text,
   -- The clock override of tests.
-  clock bigint
+  clock bigint,
+  -- Where its tasks move to, or moved to last.
+  moving_to text
 );
 
 CREATE TABLE docket.task (
   docket int NOT NULL,
   key text COLLATE "C" NOT NULL,
-  state text COLLATE "C" NOT NULL CHECK (state IN ('queued', 'leased', 'completed', 'dead', 'cancelled')),
+  state text COLLATE "C" NOT NULL CHECK (
+    state IN ('queued', 'leased', 'moving', 'completed', 'dead', 'cancelled')
+  ),
   queue text COLLATE "C" NOT NULL,
   name text COLLATE "C" NOT NULL,
   -- Whether two or more workers died under it.
@@ -76,6 +80,8 @@ CREATE TABLE docket.task (
   call_ids uuid[] NOT NULL,
   call_answers text[] NOT NULL,
   follower docket.work,
+  -- The call that took it out for a move to another store: while it moves, and once it was let go.
+  parcel uuid,
   -- Bytes: an error may hold what no text can.
   error bytea,
   args bytea NOT NULL,
@@ -93,6 +99,8 @@ CREATE TABLE docket.task (
 -- What may be leased, and what is: one lane after another, each in order. A row is in one of these two at most.
 CREATE INDEX task_queued ON docket.task (docket, queue, name, suspect, visible_at, seq) WHERE state = 'queued';
 CREATE INDEX task_leased ON docket.task (docket, queue, name, suspect, visible_at, seq) WHERE state = 'leased';
+-- What is on its way to another store.
+CREATE INDEX task_moving ON docket.task (docket, visible_at, seq) WHERE state = 'moving';
 -- What is trimmed, oldest first. A finished perpetual is in neither: it is kept until it is requeued.
 CREATE INDEX task_finished ON docket.task (docket, expires_at, seq)
   WHERE state IN ('completed', 'cancelled') AND every IS NULL;
@@ -102,13 +110,25 @@ CREATE INDEX task_dead ON docket.task (docket, expires_at, seq) WHERE state = 'd
 -- planner would read all tasks of a large one. As far as it knows there is one.
 ALTER TABLE docket.task ALTER docket SET (n_distinct = 1), ALTER docket SET STATISTICS 0;
 
--- How many finished tasks are to be trimmed one day: in slots, so that two calls seldom wait for each other.
+-- How many finished tasks are to be trimmed one day: in slots, so that two calls seldom wait for each other. From 16 on
+-- they are those of callers' own transactions, which may take their time: each takes one that no other holds.
 CREATE TABLE docket.tally (
   docket int NOT NULL,
-  slot int NOT NULL,
+  slot bigint NOT NULL,
   finished bigint NOT NULL,
   dead bigint NOT NULL,
   PRIMARY KEY (docket, slot)
+) WITH (fillfactor = 30, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0);
+
+-- From where on a lane is read, see sql/floor.sql; without a row, from its beginning.
+CREATE TABLE docket.floor (
+  docket int NOT NULL,
+  state text COLLATE "C" NOT NULL,
+  queue text COLLATE "C" NOT NULL,
+  name text COLLATE "C" NOT NULL,
+  visible_at bigint NOT NULL,
+  seq bigint NOT NULL,
+  PRIMARY KEY (docket, state, queue, name)
 ) WITH (fillfactor = 30, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0);
 
 -- Answered lease requests, with what each took.

@@ -2,7 +2,7 @@
 -- Tables: meta, task, request, worker, tally, waiter.
 -- Arguments: per ack, by column: key, fence, request, outcome, kind of time, its microseconds, the text (result, error or
 -- args; may be null), attempts_max, retention; then a lease request, or null.
--- Result: one text per ack: settled, stale; dead trimmed; the lease reply or null.
+-- Result: one text per ack: settled, stale, busy; dead trimmed; the lease reply or null.
 -- Twice: a record knows the token settled last and answers settled again; the lease request is idempotent by its own id.
 CREATE OR REPLACE FUNCTION docket.ack(
   docket_name text, keys text[], fences bigint[], requests uuid[], outcomes text[], kinds text[], times bigint[],
@@ -14,7 +14,7 @@ DECLARE
   clock bigint;
   moment bigint;
   rec docket.task;
-  is_there boolean[];
+  locks text[];
   trimmed record;
   lanes text[] := '{}';
   visibles bigint[] := '{}';
@@ -22,15 +22,22 @@ DECLARE
   dead bigint := 0;
 BEGIN
   SELECT e.id, e.clock INTO d, clock FROM docket.enter(docket_name) e;
-  is_there := docket.lock_all(d, keys);
+  locks := docket.lock_all(d, keys);
   moment := docket.now_of(clock);
   answers := '{}';
   FOR i IN 1 .. cardinality(keys) LOOP
     rec := NULL;
-    IF is_there[i] THEN
+    IF locks[i] = 'ours' THEN
       rec := docket.lock(d, keys[i]);
+    ELSIF locks[i] = 'busy' THEN
+      -- Whatever becomes of it, a token that is not current will not be again.
+      SELECT * INTO rec FROM docket.task t WHERE t.docket = d AND t.key = keys[i];
     END IF;
     IF rec.state = 'leased' AND rec.fence = fences[i] AND rec.request = requests[i] THEN
+      IF locks[i] = 'busy' THEN
+        answers := answers || 'busy'::text;
+        CONTINUE;
+      END IF;
       rec := docket.settle(
         rec, moment, outcomes[i], kinds[i], times[i], contents[i], attempts_maxs[i], retentions[i]
       );

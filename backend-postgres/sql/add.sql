@@ -2,7 +2,7 @@
 -- Tables: meta, task, tally, waiter.
 -- Arguments: per task, by column: key, add id, name, queue, args, kind of time (now, in, at), its microseconds, every,
 -- attempts_max, crashes_max (the last three may be null).
--- Result: one text per task: added, exists:STATE, exists:cancelling; or what the same id was answered by a schedule.
+-- Result: one text per task: added, exists:STATE, exists:cancelling, busy; or what the same id was answered by a schedule.
 -- Twice: a record knows the add id and gives the first answer again; nothing changes.
 CREATE OR REPLACE FUNCTION docket.add(
   docket_name text, keys text[], ids uuid[], names text[], queues text[], payloads bytea[], kinds text[], times bigint[],
@@ -16,6 +16,9 @@ DECLARE
   rec docket.task;
   given docket.work;
   answer text;
+  found text;
+  -- Only the first busy one is waited for.
+  patience_ms int := {LOCK_WAIT_MAX_MS};
   answers text[] := array_fill(''::text, ARRAY[cardinality(keys)]);
   lanes text[] := '{}';
   visibles bigint[] := '{}';
@@ -35,19 +38,25 @@ BEGIN
       item.attempts_max, item.crashes_max
     );
     LOOP
-      rec := docket.lock(d, item.key);
-      EXIT WHEN rec.key IS NOT NULL;
       answer := 'added';
+      found := NULL;
       EXIT WHEN docket.create(d, item.key, given, seqs[item.n], moment, item.id, answer);
+      found := docket.try_lock(d, item.key, patience_ms);
+      EXIT WHEN found <> 'absent';
     END LOOP;
-    IF rec.key IS NOT NULL THEN
+    IF found = 'busy' THEN
+      answers[item.n] := 'busy';
+      patience_ms := 0;
+      CONTINUE;
+    ELSIF found = 'ours' THEN
+      rec := docket.lock(d, item.key);
       answer := docket.answered(rec.call_ids, rec.call_answers, item.id);
       IF answer IS NOT NULL THEN
         answers[item.n] := answer;
         CONTINUE;
       END IF;
       -- Only a requeue brings a cancelled perpetual back; a seed does not.
-      IF rec.state IN ('queued', 'leased') OR (rec.every IS NOT NULL AND item.every IS NOT NULL) THEN
+      IF rec.state IN ('queued', 'leased', 'moving') OR (rec.every IS NOT NULL AND item.every IS NOT NULL) THEN
         answer := docket.existing(rec, moment);
         answers[item.n] := answer;
         PERFORM docket.store(docket.remember(rec, item.id, answer), false);

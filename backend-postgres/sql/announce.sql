@@ -25,6 +25,7 @@ BEGIN
   IF NOT docket.in_callers_transaction() THEN
     PERFORM pg_advisory_xact_lock_shared(docket.wait_lock(d));
   END IF;
+  PERFORM docket.lower_queued(d, lanes, visibles);
   IF docket.in_callers_transaction()
     OR EXISTS (SELECT FROM docket.waiter w WHERE w.docket = d AND w.until > docket.server_now()) THEN
     PERFORM pg_notify(docket.channel(d), l.lane || '|' || greatest(min(l.visible_at) - moment, 0))

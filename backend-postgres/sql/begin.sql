@@ -30,23 +30,57 @@ BEGIN
 END
 $$;
 
--- Locks some records in the order of their keys: two batches cannot wait for each other. Row by row, as everything here
--- that has a list of keys: a join of the list with the table could be planned the other way round. Answers for each key
--- whether it was there: one that comes later must not be touched, since it would be locked out of order.
-CREATE OR REPLACE FUNCTION docket.lock_all(d int, keys text[]) RETURNS boolean[] LANGUAGE plpgsql AS $$
+-- Locks a record, if somebody else's transaction lets it go in time: `ours`, `absent` or `busy`. Who holds it may be a
+-- transaction of the caller's own that is left open; it costs those who come across it this much, and no more.
+CREATE OR REPLACE FUNCTION docket.try_lock(d int, task_key text, patience_ms int) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-  item record;
-  found_keys boolean[] := array_fill(false, ARRAY[cardinality(keys)]);
+  before text := current_setting('lock_timeout');
+  is_there boolean;
 BEGIN
-  FOR item IN SELECT * FROM unnest(keys) WITH ORDINALITY AS k(key, n) ORDER BY k.key COLLATE "C" LOOP
-    PERFORM FROM docket.task t WHERE t.docket = d AND t.key = item.key FOR UPDATE;
-    found_keys[item.n] := FOUND;
-  END LOOP;
-  RETURN found_keys;
+  PERFORM FROM docket.task t WHERE t.docket = d AND t.key = task_key FOR UPDATE SKIP LOCKED;
+  IF FOUND THEN
+    RETURN 'ours';
+  ELSIF NOT EXISTS (SELECT FROM docket.task t WHERE t.docket = d AND t.key = task_key) THEN
+    RETURN 'absent';
+  ELSIF patience_ms <= 0 THEN
+    RETURN 'busy';
+  END IF;
+  -- In line with others who wait, so that a key that many want goes from one to the next.
+  BEGIN
+    PERFORM set_config('lock_timeout', patience_ms::text, true);
+    PERFORM FROM docket.task t WHERE t.docket = d AND t.key = task_key FOR UPDATE;
+    is_there := FOUND;
+    PERFORM set_config('lock_timeout', before, true);
+    RETURN CASE WHEN is_there THEN 'ours' ELSE 'absent' END;
+  EXCEPTION WHEN lock_not_available THEN
+    RETURN 'busy';
+  END;
 END
 $$;
 
--- Reads and locks a record for its next step, without what is large.
+-- Locks some records in the order of their keys: two batches cannot wait for each other. Row by row, as everything here
+-- that has a list of keys: a join of the list with the table could be planned the other way round. Answers for each key as
+-- try_lock: an absent one that comes later must not be touched, since it would be locked out of order. Only the first
+-- busy one is waited for.
+CREATE OR REPLACE FUNCTION docket.lock_all(d int, keys text[]) RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE
+  item record;
+  answer text;
+  answers text[] := array_fill(''::text, ARRAY[cardinality(keys)]);
+  patience_ms int := {LOCK_WAIT_MS};
+BEGIN
+  FOR item IN SELECT * FROM unnest(keys) WITH ORDINALITY AS k(key, n) ORDER BY k.key COLLATE "C" LOOP
+    answer := docket.try_lock(d, item.key, patience_ms);
+    answers[item.n] := answer;
+    IF answer = 'busy' THEN
+      patience_ms := 0;
+    END IF;
+  END LOOP;
+  RETURN answers;
+END
+$$;
+
+-- Reads a record for its next step, without what is large, and locks it, if it is not locked before.
 CREATE OR REPLACE FUNCTION docket.lock(d int, task_key text) RETURNS docket.task LANGUAGE plpgsql AS $$
 DECLARE
   rec docket.task;

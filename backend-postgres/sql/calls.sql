@@ -34,3 +34,12 @@ CREATE OR REPLACE FUNCTION docket.existing(rec docket.task, moment bigint) RETUR
     ELSE docket.shown(rec.state, rec.visible_at, moment)
   END
 $$;
+
+-- How the task of a record came to be what it is: the answer to the latest call that placed, moved or followed one.
+CREATE OR REPLACE FUNCTION docket.origin(answers text[]) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT coalesce((
+    SELECT a.answer FROM unnest(answers) WITH ORDINALITY AS a(answer, n)
+    WHERE a.answer IN ('added', 'placed', 'moved', 'follows', 'arrived', 'arrived:moved', 'arrived:follows')
+    ORDER BY a.n DESC LIMIT 1
+  ), 'added')
+$$;

@@ -1,7 +1,7 @@
 -- Transition: Queued -> Cancelled; Leased in time -> cancelling, no follower; Leased and late -> Cancelled.
 -- Tables: meta, task, tally.
 -- Arguments: key, cancel id.
--- Result: cancelled, cancelling, finished:STATE, notfound.
+-- Result: cancelled, cancelling, finished:STATE, notfound, busy; moving, elsewhere (its task was moved).
 -- Twice: a record knows the cancel id and gives the first answer again; a later life is never hit.
 CREATE OR REPLACE FUNCTION docket.cancel(docket_name text, task_key text, id uuid)
 RETURNS text LANGUAGE plpgsql {ENTRY} AS $$
@@ -13,6 +13,9 @@ DECLARE
   answer text;
 BEGIN
   SELECT e.id, e.clock INTO d, clock FROM docket.enter(docket_name) e;
+  IF docket.try_lock(d, task_key, {LOCK_WAIT_MAX_MS}) = 'busy' THEN
+    RETURN 'busy';
+  END IF;
   rec := docket.lock(d, task_key);
   moment := docket.now_of(clock);
   IF rec.key IS NULL THEN
@@ -21,6 +24,11 @@ BEGIN
   answer := docket.answered(rec.call_ids, rec.call_answers, id);
   IF answer IS NOT NULL THEN
     RETURN answer;
+  END IF;
+  IF rec.state = 'moving' THEN
+    RETURN 'moving';
+  ELSIF rec.state = 'cancelled' AND rec.parcel IS NOT NULL THEN
+    RETURN 'elsewhere';
   END IF;
   IF rec.state NOT IN ('queued', 'leased') THEN
     answer := 'finished:' || rec.state;

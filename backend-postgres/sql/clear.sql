@@ -21,6 +21,7 @@ BEGIN
   PERFORM docket.tally(d, -gone.finished, -gone.dead);
   IF gone.tasks = 0 THEN
     DELETE FROM docket.request r WHERE r.docket = d;
+    DELETE FROM docket.floor f WHERE f.docket = d;
     DELETE FROM docket.worker w WHERE w.docket = d;
     DELETE FROM docket.waiter w WHERE w.docket = d;
     IF FOUND THEN

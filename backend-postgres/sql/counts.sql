@@ -1,9 +1,9 @@
 -- Transition: none. Counts tasks by lane.
 -- Tables: meta, task.
--- Result: per lane: scheduled, ready, running, completed, dead, cancelled, microseconds since the oldest became ready.
+-- Result: per lane: scheduled, ready, running, moving, completed, dead, cancelled, microseconds since the oldest became ready.
 CREATE OR REPLACE FUNCTION docket.counts(docket_name text)
 RETURNS TABLE (
-  queue text, name text, scheduled bigint, ready bigint, running bigint, completed bigint, dead bigint,
+  queue text, name text, scheduled bigint, ready bigint, running bigint, moving bigint, completed bigint, dead bigint,
   cancelled bigint, oldest_ready bigint
 ) LANGUAGE plpgsql STABLE {ENTRY} AS $$
 DECLARE
@@ -13,7 +13,8 @@ BEGIN
   RETURN QUERY
     SELECT t.queue, t.name,
       count(*) FILTER (WHERE t.shown = 'scheduled'), count(*) FILTER (WHERE t.shown = 'ready'),
-      count(*) FILTER (WHERE t.shown = 'running'), count(*) FILTER (WHERE t.shown = 'completed'),
+      count(*) FILTER (WHERE t.shown = 'running'), count(*) FILTER (WHERE t.shown = 'moving'),
+      count(*) FILTER (WHERE t.shown = 'completed'),
       count(*) FILTER (WHERE t.shown = 'dead'), count(*) FILTER (WHERE t.shown = 'cancelled'),
       entered.moment - min(t.visible_at) FILTER (WHERE t.shown = 'ready')
     FROM (

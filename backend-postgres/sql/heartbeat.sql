@@ -1,7 +1,7 @@
 -- Transition: Leased -> Leased, visible_at = now + lease, for each current token.
 -- Tables: meta, task, worker.
 -- Arguments: worker id, its record, ttl, lease; per token, by column: key, fence, request.
--- Result: one text per token: held, lost, cancelled.
+-- Result: one text per token: held, lost, cancelled, busy.
 -- Twice: the deadline moves again, as it would with the next heartbeat.
 CREATE OR REPLACE FUNCTION docket.heartbeat(
   docket_name text, worker_id text, worker_record text, ttl bigint, lease bigint, keys text[], fences bigint[],
@@ -12,18 +12,25 @@ DECLARE
   clock bigint;
   moment bigint;
   rec docket.task;
-  is_there boolean[];
+  locks text[];
   answers text[] := '{}';
 BEGIN
   SELECT e.id, e.clock INTO d, clock FROM docket.enter(docket_name) e;
-  is_there := docket.lock_all(d, keys);
+  locks := docket.lock_all(d, keys);
   moment := docket.now_of(clock);
   FOR i IN 1 .. cardinality(keys) LOOP
     rec := NULL;
-    IF is_there[i] THEN
+    IF locks[i] = 'ours' THEN
       rec := docket.lock(d, keys[i]);
+    ELSIF locks[i] = 'busy' THEN
+      -- Whatever becomes of it, a token that is not current will not be again.
+      SELECT * INTO rec FROM docket.task t WHERE t.docket = d AND t.key = keys[i];
     END IF;
     IF rec.state = 'leased' AND rec.fence = fences[i] AND rec.request = requests[i] THEN
+      IF locks[i] = 'busy' THEN
+        answers := answers || 'busy'::text;
+        CONTINUE;
+      END IF;
       UPDATE docket.task t SET visible_at = moment + lease WHERE t.docket = d AND t.key = keys[i];
       answers := answers || CASE WHEN rec.cancelling THEN 'cancelled' ELSE 'held' END;
     ELSE
@@ -31,6 +38,9 @@ BEGIN
     END IF;
   END LOOP;
   PERFORM docket.write_worker(d, moment, worker_id, worker_record, ttl, false);
+  IF 'held' = ANY (answers) OR 'cancelled' = ANY (answers) THEN
+    PERFORM docket.lower_leased(d, moment + lease);
+  END IF;
   RETURN answers;
 END
 $$;

@@ -1,6 +1,6 @@
 -- Transition: none. The lanes that a request may look into, with the rank of their queue.
 -- Tables: task.
--- Arguments: queues in order of precedence; names, or null for any.
+-- Arguments: queues in order of precedence, or null for all; names, or null for any.
 -- Result: few lanes as they were asked for, be they empty; of many, those in which something is unfinished, found by
 -- skipping from one to the next in the index.
 CREATE OR REPLACE FUNCTION docket.lanes(d int, asked_queues text[], asked_names text[])
@@ -34,6 +34,6 @@ BEGIN
       ) n
     ), found AS (SELECT * FROM queued UNION SELECT * FROM leased)
     SELECT f.queue, f.name, array_position(asked_queues, f.queue) FROM found f
-    WHERE f.queue = ANY (asked_queues) AND (asked_names IS NULL OR f.name = ANY (asked_names));
+    WHERE (asked_queues IS NULL OR f.queue = ANY (asked_queues)) AND (asked_names IS NULL OR f.name = ANY (asked_names));
 END
 $$;

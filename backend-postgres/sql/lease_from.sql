@@ -1,13 +1,14 @@
 -- Transition: Queued and due -> Leased. Takes what is due in some lanes together: earliest first, then in order of adding.
 -- Tables: task.
--- Arguments: the request, the lanes, how many, the bytes there are already, whether a suspect may be among them.
+-- Arguments: the request, the lanes, how many, the bytes there are already, whether a suspect may be among them, the
+-- earliest time that this call has put a task to (null: none).
 -- Result: keys in order, their bytes, whether a suspect is among them, whether more would have been too many bytes, and
 -- whether another call held one that might have been chosen.
 -- Twice: it takes the next ones; the request is remembered by take.
 -- A page of candidates is found without a lock; each is then locked by its key, passing by what others hold.
 CREATE OR REPLACE FUNCTION docket.lease_from(
   d int, moment bigint, ask docket.ask, lane_queues text[], lane_names text[], count bigint, bytes_before bigint,
-  suspect_may_come boolean,
+  suspect_may_come boolean, lowest bigint,
   OUT chosen text[], OUT bytes bigint, OUT has_suspect boolean, OUT is_full boolean, OUT skipped boolean
 ) LANGUAGE plpgsql AS $$
 DECLARE
@@ -32,10 +33,16 @@ BEGIN
     INTO page
     FROM (
       (SELECT h.key, h.visible_at, h.seq FROM unnest(lane_queues, lane_names) AS l(queue, name)
+        CROSS JOIN LATERAL docket.floor_of(d, 'queued', l.queue, l.name, lowest) f
         CROSS JOIN LATERAL (
           SELECT t.key, t.visible_at, t.seq FROM docket.task t
           WHERE t.docket = d AND t.state = 'queued' AND t.queue = l.queue AND t.name = l.name AND NOT t.suspect
-            AND t.visible_at <= moment AND (t.visible_at, t.seq) > (after_at, after_seq)
+            AND t.visible_at <= moment
+            AND (t.visible_at, t.seq) >= (greatest(after_at, f.visible_at), CASE
+              WHEN after_at > f.visible_at THEN after_seq + 1
+              WHEN after_at = f.visible_at THEN greatest(after_seq + 1, f.seq)
+              ELSE f.seq
+            END)
           ORDER BY t.visible_at, t.seq LIMIT want
         ) h)
       UNION ALL

@@ -112,6 +112,7 @@ BEGIN
     settled_fence = rec.settled_fence, settled_request = rec.settled_request, requeued = rec.requeued,
     call_ids = rec.call_ids, call_answers = rec.call_answers, follower = rec.follower,
     error = coalesce(rec.error, t.error), args = coalesce(rec.args, t.args),
+    parcel = CASE WHEN t.seq = rec.seq THEN t.parcel END,
     result = CASE WHEN t.seq <> rec.seq THEN NULL WHEN settles THEN rec.result ELSE t.result END
   WHERE t.docket = rec.docket AND t.key = rec.key;
 END

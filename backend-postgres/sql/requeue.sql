@@ -1,7 +1,7 @@
 -- Transition: Dead, or a finished perpetual, of the same fence -> Queued, due now, with the docket's next fence.
 -- Tables: meta, task, tally, waiter.
 -- Arguments: key, fence (0: it never had one).
--- Result: requeued, exists:STATE, exists:cancelling, notfound.
+-- Result: requeued, exists:STATE, exists:cancelling, notfound, busy, elsewhere (its task was moved).
 -- Twice: a record knows the fence requeued last and answers requeued again; a later life is never hit.
 CREATE OR REPLACE FUNCTION docket.requeue(docket_name text, task_key text, death bigint)
 RETURNS text LANGUAGE plpgsql {ENTRY} AS $$
@@ -12,6 +12,9 @@ DECLARE
   rec docket.task;
 BEGIN
   SELECT e.id, e.clock INTO d, clock FROM docket.enter(docket_name) e;
+  IF docket.try_lock(d, task_key, {LOCK_WAIT_MAX_MS}) = 'busy' THEN
+    RETURN 'busy';
+  END IF;
   rec := docket.lock(d, task_key);
   moment := docket.now_of(clock);
   IF rec.key IS NULL THEN
@@ -19,8 +22,10 @@ BEGIN
   END IF;
   IF rec.requeued = death THEN
     RETURN 'requeued';
+  ELSIF rec.state = 'cancelled' AND rec.parcel IS NOT NULL THEN
+    RETURN 'elsewhere';
   END IF;
-  IF rec.state IN ('queued', 'leased') OR (rec.state <> 'dead' AND rec.every IS NULL)
+  IF rec.state IN ('queued', 'leased', 'moving') OR (rec.state <> 'dead' AND rec.every IS NULL)
     OR coalesce(rec.fence, 0) <> death THEN
     RETURN docket.existing(rec, moment);
   END IF;

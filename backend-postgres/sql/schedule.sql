@@ -1,7 +1,7 @@
 -- Transition: absent or finished -> Queued; Queued -> Queued, moved; Leased -> Leased with a follower.
 -- Tables: meta, task, tally, waiter.
 -- Arguments: as of add.
--- Result: one text per task: placed, moved, follows; or what the same id was answered by an add.
+-- Result: one text per task: placed, moved, follows, busy, moving; or what the same id was answered by an add.
 -- Twice: a record knows the add id and gives the first answer again; nothing changes.
 CREATE OR REPLACE FUNCTION docket.schedule(
   docket_name text, keys text[], ids uuid[], names text[], queues text[], payloads bytea[], kinds text[], times bigint[],
@@ -15,6 +15,9 @@ DECLARE
   rec docket.task;
   given docket.work;
   answer text;
+  found text;
+  -- Only the first busy one is waited for.
+  patience_ms int := {LOCK_WAIT_MAX_MS};
   answers text[] := array_fill(''::text, ARRAY[cardinality(keys)]);
   lanes text[] := '{}';
   visibles bigint[] := '{}';
@@ -33,15 +36,25 @@ BEGIN
       item.attempts_max, item.crashes_max
     );
     LOOP
-      rec := docket.lock(d, item.key);
-      EXIT WHEN rec.key IS NOT NULL;
       answer := 'placed';
+      found := NULL;
       EXIT WHEN docket.create(d, item.key, given, seqs[item.n], moment, item.id, answer);
+      found := docket.try_lock(d, item.key, patience_ms);
+      EXIT WHEN found <> 'absent';
     END LOOP;
-    IF rec.key IS NOT NULL THEN
+    IF found = 'busy' THEN
+      answers[item.n] := 'busy';
+      patience_ms := 0;
+      CONTINUE;
+    ELSIF found = 'ours' THEN
+      rec := docket.lock(d, item.key);
       answer := docket.answered(rec.call_ids, rec.call_answers, item.id);
       IF answer IS NOT NULL THEN
         answers[item.n] := answer;
+        CONTINUE;
+      END IF;
+      IF rec.state = 'moving' THEN
+        answers[item.n] := 'moving';
         CONTINUE;
       END IF;
       IF rec.state = 'leased' THEN

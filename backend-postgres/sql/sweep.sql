@@ -24,9 +24,11 @@ BEGIN
   late := ARRAY(
     SELECT h.key FROM unnest(lane_queues, lane_names) AS l(queue, name)
     CROSS JOIN (VALUES (false), (true)) AS s(suspect)
+    CROSS JOIN LATERAL docket.floor_of(d, CASE WHEN s.suspect THEN 'none' ELSE 'leased' END, l.queue, l.name, NULL) f
     CROSS JOIN LATERAL (
       SELECT t.key, t.visible_at, t.seq FROM docket.task t
       WHERE t.docket = d AND t.state = 'leased' AND t.queue = l.queue AND t.name = l.name AND t.suspect = s.suspect
+        AND (t.visible_at, t.seq) >= (f.visible_at, f.seq)
         AND t.visible_at <= moment
       ORDER BY t.visible_at, t.seq LIMIT {TRIM_ITEMS_MAX}
     ) h

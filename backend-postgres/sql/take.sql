@@ -12,7 +12,7 @@ DECLARE
   reply docket.reply;
   before text[];
   is_known boolean;
-  is_there boolean[];
+  locks text[];
   rec docket.task;
   lane_queues text[];
   lane_names text[];
@@ -25,6 +25,8 @@ DECLARE
   suspect boolean := false;
   skipped boolean := false;
   head bigint;
+  lowest bigint := (SELECT min(v) FROM unnest(visibles) v);
+  read_before bigint := docket.entries_read();
 BEGIN
   reply.crashed := 0;
   reply.limited := '{}';
@@ -36,9 +38,10 @@ BEGIN
   SELECT r.keys INTO before FROM docket.request r WHERE r.docket = d AND r.request = ask.request;
   is_known := FOUND;
   IF is_known THEN
-    is_there := docket.lock_all(d, before);
+    locks := docket.lock_all(d, before);
     FOR i IN 1 .. cardinality(before) LOOP
-      CONTINUE WHEN NOT is_there[i];
+      -- One that is busy is left out: its lease passes by itself.
+      CONTINUE WHEN locks[i] <> 'ours';
       rec := docket.lock(d, before[i]);
       CONTINUE WHEN rec.state IS DISTINCT FROM 'leased' OR rec.request <> ask.request;
       UPDATE docket.task t SET visible_at = moment + ask.lease WHERE t.docket = d AND t.key = before[i];
@@ -54,6 +57,8 @@ BEGIN
     visibles := visibles || swept.visibles;
     finished := finished + swept.finished;
     dead := dead + swept.dead;
+    -- What came back is compared with the floors at the end of this call.
+    lowest := least(lowest, (SELECT min(v) FROM unnest(swept.visibles) v));
     IF swept.crashed > 0 THEN
       -- A follower may have come up in another lane.
       SELECT array_agg(l.queue), array_agg(l.name), array_agg(l.rank) INTO lane_queues, lane_names, lane_ranks
@@ -67,7 +72,7 @@ BEGIN
         d, moment, ask,
         ARRAY(SELECT l.q FROM unnest(lane_queues, lane_ranks) AS l(q, r) WHERE ask.earliest OR l.r = group_rank),
         ARRAY(SELECT l.n FROM unnest(lane_names, lane_ranks) AS l(n, r) WHERE ask.earliest OR l.r = group_rank),
-        ask.count - cardinality(taken), bytes, ask.suspects AND NOT suspect
+        ask.count - cardinality(taken), bytes, ask.suspects AND NOT suspect, lowest
       );
       taken := taken || picked.chosen;
       bytes := picked.bytes;
@@ -80,36 +85,51 @@ BEGIN
   IF reply.answered AND NOT is_known THEN
     PERFORM docket.remember_request(d, moment, ask.request, taken);
   END IF;
-  head := docket.head(d, lane_queues, lane_names, ask.suspects AND NOT suspect);
+  head := docket.head(d, lane_queues, lane_names, ask.suspects AND NOT suspect, lowest, moment + ask.lease);
   reply.next_visible := CASE WHEN head IS NOT NULL THEN greatest(head - moment, 0) END;
   reply.oldest_ready := CASE WHEN head <= moment THEN moment - head END;
   reply := docket.bring(d, taken, reply);
   PERFORM docket.tally(d, finished, dead);
   PERFORM docket.write_worker(d, moment, ask.worker, ask.record, ask.ttl, true);
-  IF NOT reply.answered AND ask.waiter IS NOT NULL THEN
+  IF docket.entries_read() - read_before > {FLOOR_ENTRIES_MIN} + cardinality(lane_queues) * (ask.count + 4) THEN
+    PERFORM docket.raise_floors(d, moment, ask.lease, lane_queues, lane_names);
+  END IF;
+  IF NOT reply.answered THEN
     -- A clock that was set stands still; what others hold is looked at again all the same.
     reply.due := CASE WHEN clock IS NULL OR skipped THEN reply.next_visible END;
-    reply.channel := docket.channel(d);
-    PERFORM docket.wait_until(d, ask.waiter, ask.block);
+    -- Who only looks now and then is nobody to be woken.
+    IF ask.waiter IS NOT NULL THEN
+      reply.channel := docket.channel(d);
+      PERFORM docket.wait_until(d, ask.waiter, ask.block);
+    END IF;
   END IF;
   -- Order matters: who holds the lock of announce alone may share it, not the other way round.
+  IF cardinality(taken) > 0 THEN
+    PERFORM docket.lower_leased(d, moment + ask.lease);
+  END IF;
   PERFORM docket.announce(d, moment, lanes, visibles);
   RETURN reply;
 END
 $$;
 
--- When the next task that a request could lease becomes visible.
-CREATE OR REPLACE FUNCTION docket.head(d int, lane_queues text[], lane_names text[], suspects boolean)
-RETURNS bigint LANGUAGE plpgsql AS $$
+-- When the next task that a request could lease becomes visible. lowest, deadline: the earliest that this call has put a
+-- task to, queued and leased.
+CREATE OR REPLACE FUNCTION docket.head(
+  d int, lane_queues text[], lane_names text[], suspects boolean, lowest bigint, deadline bigint
+) RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
   RETURN (SELECT min(h.visible_at) FROM unnest(lane_queues, lane_names) AS l(queue, name)
+  CROSS JOIN LATERAL docket.floor_of(d, 'queued', l.queue, l.name, lowest) q
+  CROSS JOIN LATERAL docket.floor_of(d, 'leased', l.queue, l.name, deadline) r
   CROSS JOIN LATERAL (
     (SELECT t.visible_at FROM docket.task t
       WHERE t.docket = d AND t.state = 'queued' AND t.queue = l.queue AND t.name = l.name AND NOT t.suspect
+        AND (t.visible_at, t.seq) >= (q.visible_at, q.seq)
       ORDER BY t.visible_at, t.seq LIMIT 1)
     UNION ALL
     (SELECT t.visible_at FROM docket.task t
       WHERE t.docket = d AND t.state = 'leased' AND t.queue = l.queue AND t.name = l.name AND NOT t.suspect
+        AND (t.visible_at, t.seq) >= (r.visible_at, r.seq)
       ORDER BY t.visible_at, t.seq LIMIT 1)
     UNION ALL
     (SELECT t.visible_at FROM docket.task t

@@ -32,5 +32,8 @@ BEGIN
     INSERT INTO docket.meta (name) VALUES (docket_name) ON CONFLICT DO NOTHING;
     SELECT m.id, m.clock INTO STRICT id, clock FROM docket.meta m WHERE m.name = docket_name;
   END IF;
+  IF docket.in_callers_transaction() THEN
+    PERFORM pg_advisory_xact_lock_shared(docket.floor_lock(id));
+  END IF;
 END
 $$;

@@ -20,7 +20,7 @@ use crate::request::{self, Columns, Look, Looked, push};
 use crate::statements::{Statement, Statements};
 use crate::url::Address;
 use crate::wait::{Ear, Listener, Noted};
-use crate::{Options, examine};
+use crate::{Options, Pooler, examine};
 
 /// The longest wait of one lease call; one that asks for more is answered after this.
 const WAIT_MAX: Duration = Duration::from_hours(1);
@@ -141,6 +141,25 @@ impl PostgresBackend {
         }
     }
 
+    /// Looks every now and then until there is an answer: behind a pooler nobody is woken.
+    async fn poll(&self, request: &LeaseRequest) -> Result<LeaseReply> {
+        let end = Instant::now() + request.wait.min(WAIT_MAX);
+        let mut swept = Swept::default();
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left < Duration::from_millis(1) {
+                return self.look_at_once(request, &mut swept).await;
+            }
+            let looked = self.look(request, Look::Polling).await?;
+            absorb(&mut swept, &looked.reply.swept);
+            if looked.answered {
+                return Ok(LeaseReply { swept, ..looked.reply });
+            }
+            let due = looked.due.unwrap_or(left).max(HELD_PAUSE_MIN);
+            sleep(due.min(self.commands.server.options.poll).min(left)).await;
+        }
+    }
+
     /// Looks, waits for a wake-up, and looks again, until there is an answer.
     async fn wait(&self, request: &LeaseRequest) -> Result<LeaseReply> {
         let end = Instant::now() + request.wait.min(WAIT_MAX);
@@ -235,7 +254,10 @@ impl QueueBackend for PostgresBackend {
         if request.wait.is_zero() || request.count == 0 {
             return self.look_at_once(request, &mut Swept::default()).await;
         }
-        self.wait(request).await
+        match self.commands.server.options.pooler {
+            Pooler::None => self.wait(request).await,
+            Pooler::Transaction => self.poll(request).await,
+        }
     }
 
     async fn heartbeat(&self, beat: &Heartbeat) -> Result<Vec<Result<HeartbeatAnswer>>> {

@@ -5,16 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use docket_core::{Error, ErrorKind, Result};
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
-use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, PgPool, Postgres};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, PgConnection, PgPool, Postgres, Transaction};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::{sleep, timeout};
 
 use crate::error::{Next, describe, meaning_of, unanswered};
+use crate::link::Link;
 use crate::statements::{Statement, Statements};
 use crate::url::Address;
-use crate::{Options, schema};
+use crate::{Options, Pooler, migrate};
 
 /// How often a statement is sent again that was rolled back because of another one.
 const REPEATS_MAX: u32 = 5;
@@ -28,6 +29,7 @@ pub(crate) struct Server {
     pub(crate) address: String,
     pub(crate) options: Options,
     pub(crate) statements: Statements,
+    begin: Statement,
     /// A pool that somebody else made.
     pool: Option<PgPool>,
     /// Set once the schema has been looked at.
@@ -35,17 +37,49 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn new(address: &Address, pool: Option<PgPool>, options: Options) -> Result<Self> {
+    pub(crate) fn new(address: &Address, pool: Option<PgPool>, mut options: Options) -> Result<Self> {
+        if address.pooler == Pooler::Transaction {
+            options.pooler = Pooler::Transaction;
+        }
         options.check()?;
-        let statement_timeout = options.response.as_millis().to_string();
-        let connect = address
-            .connect
-            .clone()
-            .application_name("docket")
-            .options([("statement_timeout", statement_timeout.as_str())])
-            .disable_statement_logging();
-        let statements = Statements::new(&options.schema);
-        Ok(Self { connect, address: address.to_string(), options, statements, pool, ready: OnceCell::new() })
+        let timeout_ms = options.response.as_millis().to_string();
+        let connect = address.connect.clone().application_name("docket").disable_statement_logging();
+        let connect = match options.pooler {
+            // Not what a database or a role may have set: each statement of a function must see what is there now.
+            Pooler::None => connect.options([
+                ("statement_timeout", timeout_ms.as_str()),
+                ("default_transaction_isolation", "read committed"),
+            ]),
+            // A pooler refuses what it cannot give to every server it has, and statements belong to one server.
+            Pooler::Transaction => connect.extra_float_digits(None).statement_cache_capacity(0),
+        };
+        let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = {timeout_ms}");
+        Ok(Self {
+            connect,
+            address: address.to_string(),
+            statements: Statements::new(&options.schema),
+            begin: Statement::new(&begin, &options.schema),
+            options,
+            pool,
+            ready: OnceCell::new(),
+        })
+    }
+
+    /// A statement that is prepared and kept, unless a pooler may give it to another server.
+    pub(crate) fn query<'q>(
+        &self,
+        sql: AssertSqlSafe<Arc<str>>,
+        arguments: PgArguments,
+    ) -> Query<'q, Postgres, PgArguments> {
+        sqlx::query_with(sql, arguments).persistent(self.options.pooler == Pooler::None)
+    }
+
+    /// Begins a transaction in which a call's deadline holds, whatever the connection was opened with.
+    pub(crate) async fn begin<'c>(
+        &self,
+        connection: &'c mut PgConnection,
+    ) -> Result<Transaction<'c, Postgres>, sqlx::Error> {
+        connection.begin_with(self.begin.sql()).await
     }
 
     /// Opens a connection of our own. A peer that accepts and never answers is not waited for longer.
@@ -71,12 +105,6 @@ impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server").field("address", &self.address).field("options", &self.options).finish_non_exhaustive()
     }
-}
-
-/// One open connection, ours or of somebody else's pool.
-enum Link {
-    Own(PgConnection),
-    Pooled(PoolConnection<Postgres>),
 }
 
 /// The few connections of one handle.
@@ -117,7 +145,7 @@ impl Connection {
 
     /// Sees to the schema, the first time that it is asked on this server.
     pub(crate) async fn make_ready(&self) -> Result<()> {
-        self.server.ready.get_or_try_init(|| schema::make_ready(&self.server)).await.copied()
+        self.server.ready.get_or_try_init(|| migrate::make_ready(&self.server)).await.copied()
     }
 
     /// Runs a statement that brings one row and touches nothing of ours: the schema may be missing.
@@ -173,12 +201,9 @@ impl Connection {
         let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
         let (link, reused) = self.link().await.map_err(|error| Failure { error, reused: false })?;
         let mut held = Held { connection: self, link: Some(link) };
-        let query = sqlx::query_with(sql, arguments);
-        let answer = match held.link.as_mut().expect("it is taken out only when this is over") {
-            Link::Own(own) => timeout(self.server.options.response, query.fetch_all(own)).await,
-            Link::Pooled(pooled) => timeout(self.server.options.response, query.fetch_all(&mut **pooled)).await,
-        };
-        let (error, reused) = match answer {
+        let link = held.link.as_mut().expect("it is taken out only when this is over");
+        let answer = timeout(self.server.options.response, link.run(&self.server, sql, arguments));
+        let (error, reused) = match answer.await {
             Ok(Ok(rows)) => {
                 held.give_back();
                 return Ok(rows);

@@ -43,11 +43,21 @@ pub(crate) fn unanswered(operation: impl Into<Cow<'static, str>>, address: &str)
     Error::new(ErrorKind::Unavailable, operation, message)
 }
 
+/// What a pooler says to our parameters, and a server to a statement that another client prepared.
+const POOLER_WORDS: [&str; 2] = ["unsupported startup parameter", "prepared statement"];
+/// What to do about an answer that only a pooler in transaction mode brings about.
+const BEHIND_A_POOLER: &str = "a pooler in transaction mode (PgBouncer) is in between; say so with pgbouncer=true at the end \
+                               of the URL, or give the address of the server itself";
+
 pub(crate) fn meaning_of(error: &sqlx::Error) -> Meaning {
     use ErrorKind::{Config, Internal, Unavailable};
     use Retryable::{No, Yes};
     let meaning = |kind, retryable, next, advice| Meaning { kind, retryable, next, advice };
     match error {
+        // A pooler has one code for whatever it does not do; its words say which.
+        sqlx::Error::Database(error) if POOLER_WORDS.iter().any(|words| error.message().contains(words)) => {
+            meaning(Config, No, Next::Reconnect, BEHIND_A_POOLER)
+        }
         sqlx::Error::Database(error) => meaning_of_code(&error.code().unwrap_or_default()),
         // Refused, reset, ended, name not found: the network or the server is away.
         sqlx::Error::Io(_) => {
@@ -114,7 +124,7 @@ fn meaning_of_code(code: &str) -> Meaning {
             broken(meaning(Unsupported, Yes, "the server does not support this, or the schema has just changed"))
         }
         // duplicate_prepared_statement, invalid_sql_statement_name
-        "42P05" | "26000" => broken(meaning(Config, No, "a pooler in transaction mode mixes prepared statements up")),
+        "42P05" | "26000" => broken(meaning(Config, No, BEHIND_A_POOLER)),
         _ => match code.get(..2).unwrap_or_default() {
             "08" => broken(meaning(Unavailable, Yes, "the connection to the server failed")),
             "28" => broken(meaning(Refused, No, "the server refuses this user; check pg_hba.conf")),

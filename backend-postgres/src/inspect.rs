@@ -99,6 +99,7 @@ fn read_counts(columns: &Columns<'_>) -> Result<LaneCounts> {
         scheduled: count("scheduled")?,
         ready: count("ready")?,
         running: count("running")?,
+        moving: count("moving")?,
         completed: count("completed")?,
         dead: count("dead")?,
         cancelled: count("cancelled")?,

@@ -105,8 +105,6 @@ fn run_at(run_at: RunAt) -> (&'static str, i64) {
 
 /// Keys, fences and requests.
 pub(crate) fn write_tokens(arguments: &mut PgArguments, tokens: &[&Token]) -> Result<()> {
-    // A fence that no sequence could have drawn is nobody's.
-    let fence = |token: &Token| i64::try_from(token.fence.0).unwrap_or(i64::MAX);
     push(arguments, tokens.iter().map(|token| token.key.as_str()).collect::<Vec<_>>())?;
     push(arguments, tokens.iter().map(|token| fence(token)).collect::<Vec<_>>())?;
     push(arguments, tokens.iter().map(|token| *token.lease.as_uuid()).collect::<Vec<_>>())
@@ -122,6 +120,25 @@ pub(crate) fn write_acks(arguments: &mut PgArguments, acks: &[&Ack]) -> Result<(
     push(arguments, settled.iter().map(|settled| settled.content.as_deref()).collect::<Vec<_>>())?;
     push(arguments, acks.iter().map(|ack| i64::from(ack.attempts_max)).collect::<Vec<_>>())?;
     push(arguments, acks.iter().map(|ack| micros(ack.retention)).collect::<Vec<_>>())
+}
+
+/// The arguments of complete.sql.
+pub(crate) fn write_ack(arguments: &mut PgArguments, ack: &Ack) -> Result<()> {
+    let settled = Settled::of(&ack.outcome);
+    push(arguments, ack.token.key.as_str())?;
+    push(arguments, fence(&ack.token))?;
+    push(arguments, *ack.token.lease.as_uuid())?;
+    push(arguments, settled.word)?;
+    push(arguments, run_at(settled.at).0)?;
+    push(arguments, run_at(settled.at).1)?;
+    push(arguments, settled.content.as_deref())?;
+    push(arguments, i64::from(ack.attempts_max))?;
+    push(arguments, micros(ack.retention))
+}
+
+/// A fence that no sequence could have drawn is nobody's.
+fn fence(token: &Token) -> i64 {
+    i64::try_from(token.fence.0).unwrap_or(i64::MAX)
 }
 
 /// An outcome, as settle.sql reads it.

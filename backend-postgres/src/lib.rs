@@ -18,13 +18,17 @@
 //! moment with `synchronous_commit` off: [`docket_core::Inspect::examine`] says which of these applies.
 
 mod backend;
+mod complete;
 mod connection;
 mod control;
 mod error;
 mod examine;
 mod inspect;
 mod items;
+mod link;
+mod migrate;
 mod options;
+mod relocate;
 mod request;
 mod schema;
 mod statements;
@@ -35,5 +39,7 @@ mod url;
 mod wait;
 
 pub use backend::PostgresBackend;
-pub use options::{Migrate, Options};
+pub use complete::CompleteInTransaction;
+pub use migrate::{Schema, Versions};
+pub use options::{Migrate, Options, Pooler};
 pub use transaction::InTransaction;

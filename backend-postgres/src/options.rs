@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket_core::{Error, Result, limits};
+use docket_core::{Error, Result, display_duration, limits};
 
 /// Settings of a [`crate::PostgresBackend`]; the default suits production.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,6 +22,23 @@ pub struct Options {
     pub payload_bytes_max: usize,
     /// Who brings the schema up to date. Default [`Migrate::First`].
     pub migrate: Migrate,
+    /// What stands between this process and the server. Default [`Pooler::None`]; `?pgbouncer=true` at the end of the URL
+    /// says [`Pooler::Transaction`] as well.
+    pub pooler: Pooler,
+    /// How often a waiting lease call looks for tasks behind a pooler, 1 ms to 1 min: what is added meanwhile starts so much
+    /// later at most. What is due later starts in time. Default 1 s.
+    pub poll: Duration,
+}
+
+/// What stands between a process and the server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pooler {
+    /// Nothing, or a pooler that keeps a server for each client as long as it is connected (session mode).
+    None,
+    /// `PgBouncer` or another pooler in transaction mode: each call is a transaction, and nothing is left behind for the
+    /// next. No statement stays prepared, nothing is asked for at the start of a connection, and nobody listens: waiting
+    /// calls look every [`Options::poll`] instead of being woken.
+    Transaction,
 }
 
 /// Who brings the schema up to date.
@@ -37,6 +54,8 @@ pub enum Migrate {
 const SCHEMA_BYTES_MAX: usize = 48;
 /// More connections than this are no longer a small pool of one worker.
 const CONNECTIONS_MAX: usize = 64;
+/// Looks that are further apart are no wait.
+const POLL_MAX: Duration = Duration::from_mins(1);
 
 impl Default for Options {
     fn default() -> Self {
@@ -47,6 +66,8 @@ impl Default for Options {
             connections_max: 4,
             payload_bytes_max: limits::PAYLOAD_BYTES_MAX,
             migrate: Migrate::First,
+            pooler: Pooler::None,
+            poll: Duration::from_secs(1),
         }
     }
 }
@@ -64,6 +85,8 @@ impl Options {
             format!("connections_max is {}; it must be 1 to {CONNECTIONS_MAX}", self.connections_max)
         } else if !(1..=limits::BATCH_BYTES_MAX).contains(&self.payload_bytes_max) {
             format!("payload_bytes_max is {}; it must be 1 to {}", self.payload_bytes_max, limits::BATCH_BYTES_MAX)
+        } else if !(Duration::from_millis(1)..=POLL_MAX).contains(&self.poll) {
+            format!("poll is {}; it must be 1ms to {}", display_duration(self.poll), display_duration(POLL_MAX))
         } else {
             return Ok(());
         };

@@ -20,6 +20,8 @@ pub(crate) enum Look {
     Final,
     /// If it takes nothing, this waiter is noted for so long.
     Waiting { waiter: Uuid, block: Duration },
+    /// If it takes nothing, another look will follow.
+    Polling,
 }
 
 /// What one look brought.
@@ -83,7 +85,7 @@ pub(crate) fn write(arguments: &mut PgArguments, request: Option<&LeaseRequest>,
     push(arguments, matches!(look, Look::Final))?;
     let (waiter, block) = match look {
         Look::Waiting { waiter, block } => (Some(waiter), micros(block)),
-        Look::Last | Look::Final => (None, 0),
+        Look::Last | Look::Final | Look::Polling => (None, 0),
     };
     push(arguments, waiter)?;
     push(arguments, block)

@@ -43,6 +43,7 @@ pub(crate) struct Statements {
     pub(crate) lease: Statement,
     pub(crate) heartbeat: Statement,
     pub(crate) ack: Statement,
+    pub(crate) complete: Statement,
     pub(crate) cancel: Statement,
     pub(crate) requeue: Statement,
     pub(crate) clear: Statement,
@@ -52,6 +53,10 @@ pub(crate) struct Statements {
     pub(crate) counts: Statement,
     pub(crate) workers: Statement,
     pub(crate) audit: Statement,
+    pub(crate) take_out: Statement,
+    pub(crate) take_in: Statement,
+    pub(crate) let_go: Statement,
+    pub(crate) put_back: Statement,
     #[cfg(feature = "testing")]
     pub(crate) set_clock: Statement,
 }
@@ -79,6 +84,7 @@ impl Statements {
                 ask!(11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26),
                 ") a"
             )),
+            complete: statement("SELECT docket.complete($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)"),
             cancel: statement("SELECT docket.cancel($1,$2,$3)"),
             requeue: statement("SELECT docket.requeue($1,$2,$3)"),
             clear: statement("SELECT docket.clear($1,$2)"),
@@ -91,6 +97,12 @@ impl Statements {
             counts: statement("SELECT * FROM docket.counts($1)"),
             workers: statement("SELECT * FROM docket.workers($1)"),
             audit: statement("SELECT * FROM docket.audit($1)"),
+            take_out: statement("SELECT * FROM docket.take_out($1,$2,$3,$4,$5)"),
+            take_in: statement(
+                "SELECT docket.take_in($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20)",
+            ),
+            let_go: statement("SELECT docket.let_go($1,$2,$3)"),
+            put_back: statement("SELECT docket.put_back($1,$2,$3)"),
             #[cfg(feature = "testing")]
             set_clock: statement("SELECT docket.set_clock($1,$2)"),
         }

@@ -7,11 +7,13 @@ use docket_core::{
     Add, AddAnswer, Answer, Control as _, Error, ErrorKind, NewTask, Receipt, Result, ScheduleAnswer, Store, Verb,
     words,
 };
-use sqlx::{PgConnection, Row as _};
+use sqlx::PgConnection;
+use sqlx::postgres::{PgArguments, PgRow};
 
 use crate::PostgresBackend;
 use crate::error::describe;
 use crate::items::{self, Batch};
+use crate::request::Columns;
 use crate::statements::Statement;
 
 /// Tells the functions, until the end of the transaction, that it is the caller's and may take its time.
@@ -35,16 +37,18 @@ const MARK: &str = "SELECT set_config('docket_queue.in_transaction', 'on', true)
 /// # Guarantees
 ///
 /// * Workers see the task at the commit, and those that wait are woken by it; after a rollback there is none.
-/// * A transaction that adds a new key, or one that has finished, holds up no worker, however long it takes; only calls
-///   about the same key wait for it, and another caller's transaction that also brings a finished key back may.
+/// * A transaction holds up no worker, however long it takes: only the run of a key that it touched, and calls about it.
 ///
 /// # Caveats
 ///
 /// * `tx` must be on the database and the role that the docket's schema is for.
 /// * Delays count from this call, not from the commit.
-/// * If the key is taken by an unfinished task, its record is locked until the transaction ends. A worker that runs it
-///   cannot renew or settle it meanwhile, nor what goes in the same batch: keep such a transaction well below
-///   [`crate::Options::response`], or the worker's leases may pass.
+/// * If the key is taken by an unfinished task, its record is locked until the transaction ends. It is not leased meanwhile;
+///   a worker that runs it can neither renew nor settle it, and tries again until it can. Nobody else gets the task as long
+///   as it is locked, but a transaction that outlasts the lease costs that run: it is given up, and the task runs again.
+/// * Another call about a key of this transaction waits a second for it, and gets `Unavailable` then, for that key alone. An
+///   add of a key that this one has newly made waits for its end, with all of its batch, up to
+///   [`crate::Options::response`].
 /// * A failed statement leaves the transaction to be rolled back, as any other of the caller's would.
 #[async_trait]
 pub trait InTransaction {
@@ -63,12 +67,7 @@ pub trait InTransaction {
 #[async_trait]
 impl InTransaction for Add<'_> {
     async fn in_transaction(self, tx: &mut PgConnection) -> Result<Receipt> {
-        let store: &dyn Store = self.client().store().as_ref();
-        let scheme = store.capabilities().scheme;
-        let store = (store as &dyn Any).downcast_ref::<PostgresBackend>().ok_or_else(|| {
-            let why = format!("the docket is on {scheme}, which has no part in a transaction on Postgres");
-            Error::new(ErrorKind::Unsupported, "add in the caller's transaction", why)
-        })?;
+        let store = PostgresBackend::behind(self.client().store().as_ref(), "add in the caller's transaction")?;
         let (verb, task) = self.into_task()?;
         let tasks = std::slice::from_ref(&task);
         let answer = match verb {
@@ -81,6 +80,15 @@ impl InTransaction for Add<'_> {
 }
 
 impl PostgresBackend {
+    /// The backend behind a store, if it is this one.
+    pub(crate) fn behind<'a>(store: &'a dyn Store, operation: &'static str) -> Result<&'a Self> {
+        let scheme = store.capabilities().scheme;
+        (store as &dyn Any).downcast_ref().ok_or_else(|| {
+            let why = format!("the docket is on {scheme}, which has no part in a transaction on Postgres");
+            Error::new(ErrorKind::Unsupported, operation, why)
+        })
+    }
+
     /// Adds tasks as [`docket_core::QueueBackend::add`] does, in the caller's transaction: see [`InTransaction`].
     pub async fn add_in(&self, tx: &mut PgConnection, tasks: &[NewTask]) -> Result<Vec<Result<AddAnswer>>> {
         self.place_in(tx, &self.statements().add, "add tasks in a transaction", tasks, words::add_answer).await
@@ -100,9 +108,6 @@ impl PostgresBackend {
         tasks: &[NewTask],
         read: fn(&str) -> Option<A>,
     ) -> Result<Vec<Result<A>>> {
-        // By a connection of ours: neither the schema nor the docket may be new in the caller's transaction, or everybody
-        // else would wait for it.
-        self.entered.get_or_try_init(|| self.join(None)).await?;
         let batch = Batch::check(operation, tasks, self.commands.server.options.payload_bytes_max, items::weigh_task)?;
         let accepted = batch.accepted();
         if accepted.is_empty() {
@@ -110,9 +115,24 @@ impl PostgresBackend {
         }
         let mut arguments = self.arguments()?;
         items::write_tasks(&mut arguments, &accepted)?;
-        let told = |error| describe(error, operation, &self.commands.server.address);
-        sqlx::query(MARK).execute(&mut *tx).await.map_err(told)?;
-        let row = sqlx::query_with(statement.sql(), arguments).fetch_one(tx).await.map_err(told)?;
-        batch.answers(operation, row.try_get(0).map_err(told)?, read)
+        let row = self.row_in(tx, statement, arguments, operation).await?;
+        batch.answers(operation, Columns::of(&row, operation).only()?, read)
+    }
+
+    /// Runs a statement that brings one row as part of the caller's transaction.
+    pub(crate) async fn row_in(
+        &self,
+        tx: &mut PgConnection,
+        statement: &Statement,
+        arguments: PgArguments,
+        operation: &'static str,
+    ) -> Result<PgRow> {
+        // By a connection of ours: neither the schema nor the docket may be new in the caller's transaction, or everybody
+        // else would wait for it.
+        self.entered.get_or_try_init(|| self.join(None)).await?;
+        let server = &self.commands.server;
+        let told = |error| describe(error, operation, &server.address);
+        sqlx::raw_sql(MARK).execute(&mut *tx).await.map_err(told)?;
+        server.query(statement.sql(), arguments).fetch_one(tx).await.map_err(told)
     }
 }

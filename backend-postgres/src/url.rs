@@ -8,11 +8,15 @@ use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
-const WHAT_TO_DO: &str = "use postgres://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE[?sslmode=verify-full], or \
-                          postgres://USER@%2Fpath%2Fof%2Fthe%2Fsocket/DATABASE";
+use crate::Pooler;
+
+const WHAT_TO_DO: &str = "use postgres://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE[?sslmode=verify-full], with \
+                          pgbouncer=true for a pooler in transaction mode, or postgres://USER@%2Fpath%2Fof%2Fthe%2Fsocket/DATABASE";
 
 /// The parameters whose values may be shown.
-const SHOWN: [&str; 5] = ["sslmode", "ssl-mode", "host", "port", "dbname"];
+const SHOWN: [&str; 6] = ["sslmode", "ssl-mode", "host", "port", "dbname", PGBOUNCER];
+/// Says that the address is a pooler's, in transaction mode.
+const PGBOUNCER: &str = "pgbouncer";
 
 /// Where the server is and how to log in.
 pub(crate) struct Address {
@@ -20,6 +24,8 @@ pub(crate) struct Address {
     pub(crate) connect: PgConnectOptions,
     /// The scheme as it was written.
     pub(crate) scheme: &'static str,
+    /// What `pgbouncer` says.
+    pub(crate) pooler: Pooler,
     masked: String,
 }
 
@@ -29,7 +35,7 @@ impl Address {
         let masked = mask(text);
         let refuse =
             |why: String| Error::config(format!("read the store URL {masked}"), format!("{why}; {WHAT_TO_DO}"));
-        let url = Url::parse(text).map_err(|e| refuse(e.to_string()))?;
+        let mut url = Url::parse(text).map_err(|e| refuse(e.to_string()))?;
         let scheme = match url.scheme() {
             "postgres" => "postgres",
             "postgresql" => "postgresql",
@@ -38,11 +44,12 @@ impl Address {
         if url.fragment().is_some() {
             return Err(refuse("a fragment (#…) is not understood".to_owned()));
         }
-        let connect = PgConnectOptions::from_str(text)
+        let pooler = take_pooler(&mut url).map_err(refuse)?;
+        let connect = PgConnectOptions::from_str(url.as_str())
             // Its words may repeat a value, which may be a secret.
             .map_err(|_| refuse("a part of it is not what it must be".to_owned()))?
             .disable_statement_logging();
-        Ok(Self { connect, scheme, masked })
+        Ok(Self { connect, scheme, pooler, masked })
     }
 
     /// An address that somebody else has read.
@@ -50,8 +57,24 @@ impl Address {
         let host = connect.get_socket().map_or(connect.get_host().to_owned(), |path| path.display().to_string());
         let database = connect.get_database().unwrap_or(connect.get_username());
         let masked = format!("postgres://{}@{host}:{}/{database}", connect.get_username(), connect.get_port());
-        Self { connect: connect.clone(), scheme: "postgres", masked }
+        Self { connect: connect.clone(), scheme: "postgres", pooler: Pooler::None, masked }
     }
+}
+
+/// Takes our own parameter out of the URL: the driver must not see it.
+fn take_pooler(url: &mut Url) -> Result<Pooler, String> {
+    let (ours, others): (Vec<_>, Vec<_>) = url.query_pairs().into_owned().partition(|(name, _)| name == PGBOUNCER);
+    let Some((_, value)) = ours.last() else { return Ok(Pooler::None) };
+    let pooler = match value.as_str() {
+        "true" => Pooler::Transaction,
+        "false" => Pooler::None,
+        _ => return Err(format!("{PGBOUNCER} is neither true nor false")),
+    };
+    url.set_query(None);
+    if !others.is_empty() {
+        url.query_pairs_mut().extend_pairs(others);
+    }
+    Ok(pooler)
 }
 
 impl fmt::Display for Address {

@@ -11,9 +11,11 @@ mod container;
 mod keeper;
 mod kind;
 mod local;
+mod pgbouncer;
 mod postgres;
 
 pub use local::RedisServer;
+pub use pgbouncer::{PgBouncer, pgbouncer_url};
 pub use postgres::PostgresServer;
 
 /// What was found, and what keeps it running.

@@ -6,6 +6,7 @@ mod cases;
 mod jobs;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use docket_core::{DocketName, Store};
 
@@ -28,6 +29,12 @@ macro_rules! on_every_backend {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
                 super::cases::$case(super::postgres_store(stringify!($case)).await).await;
+            })*
+        }
+        mod pgbouncer {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                super::cases::$case(super::pgbouncer_store(stringify!($case)).await).await;
             })*
         }
     };
@@ -70,6 +77,13 @@ async fn redis_store(case: &str) -> Arc<dyn Store> {
 
 async fn postgres_store(case: &str) -> Arc<dyn Store> {
     let (url, options) = (conformance_tests::servers::postgres_url().await, docket_postgres::Options::default());
+    let backend = docket_postgres::PostgresBackend::connect(&url, docket(case), options).await;
+    Arc::new(backend.expect("the test server answers"))
+}
+
+async fn pgbouncer_store(case: &str) -> Arc<dyn Store> {
+    let url = conformance_tests::servers::pgbouncer_url().await + "?pgbouncer=true";
+    let options = docket_postgres::Options { poll: Duration::from_millis(100), ..docket_postgres::Options::default() };
     let backend = docket_postgres::PostgresBackend::connect(&url, docket(case), options).await;
     Arc::new(backend.expect("the test server answers"))
 }

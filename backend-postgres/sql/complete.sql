@@ -1,0 +1,36 @@
+-- Transition: Leased -> what a completed run's outcome says, for one current token, as part of a transaction of the
+-- caller's: completed, or the next occurrence of a perpetual.
+-- Tables: meta, task, tally.
+-- Arguments: the token (key, fence, request), then as of settle.
+-- Result: settled; before: this token was settled by an earlier call; stale; busy.
+-- Twice: before. Unlike an ack it does not answer settled again, since the caller would commit its effects again.
+CREATE OR REPLACE FUNCTION docket.complete(
+  docket_name text, task_key text, task_fence bigint, task_request uuid, outcome text, kind text, micros bigint,
+  content bytea, attempts_max bigint, retention bigint
+) RETURNS text LANGUAGE plpgsql {ENTRY} AS $$
+DECLARE
+  d int;
+  clock bigint;
+  moment bigint;
+  rec docket.task;
+BEGIN
+  SELECT e.id, e.clock INTO d, clock FROM docket.enter(docket_name) e;
+  IF docket.try_lock(d, task_key, {LOCK_WAIT_MAX_MS}) = 'busy' THEN
+    RETURN 'busy';
+  END IF;
+  rec := docket.lock(d, task_key);
+  moment := docket.now_of(clock);
+  IF rec.settled_fence = task_fence AND rec.settled_request = task_request THEN
+    RETURN 'before';
+  ELSIF rec.state IS DISTINCT FROM 'leased' OR rec.fence <> task_fence OR rec.request <> task_request THEN
+    RETURN 'stale';
+  END IF;
+  rec := docket.settle(rec, moment, outcome, kind, micros, content, attempts_max, retention);
+  PERFORM docket.store(rec, outcome = 'completed');
+  PERFORM docket.tally(d, docket.finished_by(rec), docket.dead_by(rec));
+  IF rec.state = 'queued' THEN
+    PERFORM docket.announce(d, moment, ARRAY[rec.queue || '|' || rec.name], ARRAY[rec.visible_at]);
+  END IF;
+  RETURN 'settled';
+END
+$$;

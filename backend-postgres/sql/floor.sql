@@ -1,0 +1,115 @@
+-- Transition: none. From where on a lane is read: below its floor nothing of it is left.
+-- Tables: floor, task.
+-- Arguments: the state, queued or leased; the lane.
+--
+-- What dies in an index can be taken out of it only when no open transaction might still see it. Somebody's report that
+-- runs for an hour keeps everything that died in that hour, at the head of each lane, where every lease begins to read.
+-- So a call that has read much for little raises the floors of its lanes. Suspects are few, and have none.
+--
+-- raise_floors: takes the lock of announce alone, as its last but one, so that nobody is between writing a row and
+-- committing it who has not yet compared it with the floor.
+-- lower_queued, lower_leased: that comparison, by whoever put a row into a lane, under the shared lock.
+-- A caller's own transaction cannot hold that lock for as long as it takes. It shares one of its own from its beginning on
+-- (see enter), and while it does no floor rises: what it adds comes later than every floor. Order matters: that one first.
+-- Twice: the same floor.
+CREATE OR REPLACE FUNCTION docket.floor_lock(d int) RETURNS bigint LANGUAGE sql STABLE AS $$
+  SELECT hashtextextended('floor of ' || docket.channel(d), 0)
+$$;
+
+-- `lowest` is what the call itself has put a task to, and not yet compared (null: nothing).
+CREATE OR REPLACE FUNCTION docket.floor_of(
+  d int, lane_state text, lane_queue text, lane_name text, lowest bigint, OUT visible_at bigint, OUT seq bigint
+) LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  SELECT f.visible_at, f.seq INTO visible_at, seq FROM docket.floor f
+    WHERE f.docket = d AND f.state = lane_state AND f.queue = lane_queue AND f.name = lane_name;
+  IF NOT FOUND OR lowest <= visible_at THEN
+    visible_at := CASE WHEN FOUND THEN lowest ELSE 0 END;
+    seq := 0;
+  END IF;
+END
+$$;
+
+-- Entries that this transaction has read so far from the indexes that lanes are read by, the dead ones among them.
+CREATE OR REPLACE FUNCTION docket.entries_read() RETURNS bigint LANGUAGE sql VOLATILE AS $$
+  SELECT pg_stat_get_xact_tuples_returned('docket.task_queued'::regclass)
+    + pg_stat_get_xact_tuples_returned('docket.task_leased'::regclass)
+$$;
+
+CREATE OR REPLACE FUNCTION docket.raise_floors(d int, moment bigint, lease bigint, lane_queues text[], lane_names text[])
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  lane record;
+  head record;
+  before bigint;
+BEGIN
+  -- Each query below must see what was committed until now.
+  IF current_setting('transaction_isolation') <> 'read committed'
+    OR NOT pg_try_advisory_xact_lock(docket.floor_lock(d)) THEN
+    RETURN;
+  END IF;
+  PERFORM pg_advisory_xact_lock(docket.wait_lock(d));
+  FOR lane IN SELECT l.queue, l.name FROM unnest(lane_queues, lane_names) AS l(queue, name) LOOP
+    before := docket.entries_read();
+    SELECT t.visible_at, t.seq INTO head FROM docket.floor_of(d, 'queued', lane.queue, lane.name, NULL) f
+      CROSS JOIN LATERAL (
+        SELECT t.visible_at, t.seq FROM docket.task t
+        WHERE t.docket = d AND t.state = 'queued' AND t.queue = lane.queue AND t.name = lane.name AND NOT t.suspect
+          AND (t.visible_at, t.seq) >= (f.visible_at, f.seq)
+        ORDER BY t.visible_at, t.seq LIMIT 1
+      ) t;
+    PERFORM docket.set_floor(
+      d, 'queued', lane.queue, lane.name, least(head.visible_at, moment), CASE WHEN head.visible_at <= moment THEN head.seq ELSE 0 END, before
+    );
+    before := docket.entries_read();
+    SELECT t.visible_at, t.seq INTO head FROM docket.floor_of(d, 'leased', lane.queue, lane.name, NULL) f
+      CROSS JOIN LATERAL (
+        SELECT t.visible_at, t.seq FROM docket.task t
+        WHERE t.docket = d AND t.state = 'leased' AND t.queue = lane.queue AND t.name = lane.name AND NOT t.suspect
+          AND (t.visible_at, t.seq) >= (f.visible_at, f.seq)
+        ORDER BY t.visible_at, t.seq LIMIT 1
+      ) t;
+    PERFORM docket.set_floor(
+      d, 'leased', lane.queue, lane.name, coalesce(head.visible_at, moment + lease), coalesce(head.seq, 0), before
+    );
+  END LOOP;
+END
+$$;
+
+-- Where little was read there is little to gain: the row itself would die as often.
+CREATE OR REPLACE FUNCTION docket.set_floor(
+  d int, lane_state text, lane_queue text, lane_name text, new_at bigint, new_seq bigint, read_before bigint
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF docket.entries_read() - read_before > {FLOOR_ENTRIES_MIN} / 4 THEN
+    INSERT INTO docket.floor AS f (docket, state, queue, name, visible_at, seq)
+      VALUES (d, lane_state, lane_queue, lane_name, new_at, new_seq)
+      ON CONFLICT ON CONSTRAINT floor_pkey DO UPDATE SET visible_at = excluded.visible_at, seq = excluded.seq
+      WHERE (f.visible_at, f.seq) < (excluded.visible_at, excluded.seq);
+  END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION docket.lower_queued(d int, lanes text[], visibles bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  lane record;
+BEGIN
+  FOR lane IN
+    SELECT split_part(l.lane, '|', 1) AS queue, split_part(l.lane, '|', 2) AS name, min(l.visible_at) AS visible_at
+    FROM unnest(lanes, visibles) AS l(lane, visible_at)
+    GROUP BY l.lane ORDER BY l.lane COLLATE "C"
+  LOOP
+    UPDATE docket.floor f SET visible_at = lane.visible_at, seq = 0
+      WHERE f.docket = d AND f.state = 'queued' AND f.queue = lane.queue AND f.name = lane.name
+        AND (f.visible_at, f.seq) > (lane.visible_at, 0);
+  END LOOP;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION docket.lower_leased(d int, deadline bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock_shared(docket.wait_lock(d));
+  UPDATE docket.floor f SET visible_at = deadline, seq = 0
+    WHERE f.docket = d AND f.state = 'leased' AND (f.visible_at, f.seq) > (deadline, 0);
+END
+$$;

@@ -1,0 +1,48 @@
+//! One connection, and how a statement goes over it.
+
+use std::sync::Arc;
+
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::{AssertSqlSafe, PgConnection, Postgres};
+
+use crate::Pooler;
+use crate::connection::Server;
+
+/// One open connection, ours or of somebody else's pool.
+pub(crate) enum Link {
+    Own(PgConnection),
+    Pooled(PoolConnection<Postgres>),
+}
+
+impl Link {
+    /// Runs one statement, as a transaction of its own.
+    pub(crate) async fn run(
+        &mut self,
+        server: &Server,
+        sql: AssertSqlSafe<Arc<str>>,
+        arguments: PgArguments,
+    ) -> Result<Vec<PgRow>, sqlx::Error> {
+        let connection = match self {
+            Self::Own(own) => own,
+            Self::Pooled(pooled) => &mut **pooled,
+        };
+        let query = server.query(sql, arguments);
+        match server.options.pooler {
+            Pooler::None => query.fetch_all(connection).await,
+            Pooler::Transaction => {
+                // What prepares a statement and what runs it must meet the same server.
+                let mut transaction = server.begin(connection).await?;
+                let answer = query.fetch_all(&mut *transaction).await;
+                match answer {
+                    Ok(rows) => transaction.commit().await.map(|()| rows),
+                    Err(error) => {
+                        // At once: until then the pooler keeps the server for us. Safe to lose: it notices when we are gone.
+                        let _ = transaction.rollback().await;
+                        Err(error)
+                    }
+                }
+            }
+        }
+    }
+}
