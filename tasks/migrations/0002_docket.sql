@@ -4,7 +4,7 @@
 -- A scan is about one audio of a track, and a failed one is no clear one. Rows from before have no file id and are left.
 ALTER TABLE copyright_scans
   ADD COLUMN file_id text,
-  ADD COLUMN state text CHECK (state IN ('clear', 'flagged', 'failed')),
+  ADD COLUMN state text CHECK (state IN ('clear', 'flagged', 'resolved', 'failed')),
   ADD COLUMN self_match text,
   ADD COLUMN error text;
 CREATE UNIQUE INDEX copyright_scans_of_file ON copyright_scans (track_id, file_id) WHERE file_id IS NOT NULL;

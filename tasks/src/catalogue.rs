@@ -1,8 +1,12 @@
 //! What the tasks read and write of the service's own data, behind one small trait.
 
+pub(crate) mod genres;
 mod job;
 mod memory;
 mod postgres;
+pub(crate) mod resolutions;
+pub(crate) mod sessions;
+pub(crate) mod social;
 
 use std::fmt;
 
@@ -11,7 +15,7 @@ use docket_core::{Fence, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{AudioFile, AudioStorage};
+use crate::{AudioFile, AudioStorage, Genres, Resolutions};
 
 pub use job::{Job, JobAnswer, JobState, JobUpdate};
 pub use memory::MemoryCatalogue;
@@ -27,7 +31,7 @@ pub use postgres::PostgresCatalogue;
 ///
 /// A dropped write may or may not have taken effect; repeating it is safe.
 #[async_trait]
-pub trait Catalogue: fmt::Debug + Send + Sync {
+pub trait Catalogue: Genres + Resolutions + fmt::Debug + Send + Sync {
     /// One track.
     async fn track(&self, id: i64) -> Result<Option<Track>>;
 
@@ -78,6 +82,8 @@ pub struct Track {
     pub audio_url: Option<String>,
     /// When it was published.
     pub created_at: Timestamp,
+    /// The address of its record, if it has one.
+    pub record_uri: Option<String>,
 }
 
 /// What is known of the audio of a track.
@@ -111,6 +117,8 @@ pub enum ScanState {
     Clear,
     /// Scanned, and recognised as somebody else's.
     Flagged,
+    /// Flagged, and a moderator took the flag back.
+    Resolved,
     /// Not scanned, and nobody will try again by itself.
     Failed,
 }

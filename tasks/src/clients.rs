@@ -1,6 +1,14 @@
-//! The outside systems: object storage and the moderation service.
+//! The outside systems: object storage, the moderation service, ATProto.
 
+pub(crate) mod atproto;
+pub(crate) mod call;
+pub(crate) mod dpop;
+pub(crate) mod http;
+pub(crate) mod identity;
+pub(crate) mod labeler;
 pub(crate) mod moderation;
+pub(crate) mod oauth;
+pub(crate) mod replicate;
 pub(crate) mod retry_after;
 pub(crate) mod secret;
 pub(crate) mod storage;

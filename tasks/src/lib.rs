@@ -28,6 +28,7 @@
 
 mod audio;
 mod catalogue;
+mod classify_genres;
 mod clients;
 mod export;
 mod process_export;
@@ -35,15 +36,33 @@ mod run;
 mod scan_copyright;
 mod self_match;
 mod services;
+mod sync_resolutions;
 #[cfg(test)]
 mod testing;
 
 pub use audio::{AudioFile, AudioStorage};
+pub use catalogue::genres::{Genre, Genres, GenresAnswer};
+pub use catalogue::resolutions::{Flagged, Resolutions, ScanId};
+pub use catalogue::sessions::{
+    Credentials, LockAnswer, MemorySessions, OAuthTokens, Session, SessionId, Sessions, StoreAnswer, TokenVersion,
+};
+pub use catalogue::social::{Comment, Confirmed, Like, MemorySocial, Played, Record, Social, Wanted};
 pub use catalogue::{
     Catalogue, Job, JobAnswer, JobState, JobUpdate, Match, MemoryCatalogue, PostgresCatalogue, Scan, ScanAnswer,
     ScanState, Track,
 };
-pub use clients::moderation::{Moderation, ScanError, Verdict};
+pub use classify_genres::{ClassifyGenres, GenresReport, genre_classification, schedule_genre_classification};
+pub use clients::atproto::{
+    AtUri, Atproto, AtprotoOptions, KeptRecord, PAGE_RECORDS_MAX, PdsError, RecordPage, StrongRef, Swap, Tid, Write,
+};
+pub use clients::call::CallError;
+pub use clients::dpop::SigningKey;
+pub use clients::http::Reach;
+pub use clients::identity::{DidDocument, Identity, IdentityOptions};
+pub use clients::labeler::{FlagEvent, Labeler};
+pub use clients::moderation::{Moderation, Verdict};
+pub use clients::oauth::OAuthClient;
+pub use clients::replicate::Replicate;
 pub use clients::secret::Secret;
 pub use clients::storage::{Access, Object, Storage};
 pub use clients::upload::{PART_BYTES, PARTS_IN_FLIGHT_MAX, Upload};
@@ -51,9 +70,11 @@ pub use export::manifest::Missing;
 pub use process_export::{ExportReport, ProcessExport, schedule_export};
 pub use scan_copyright::{ScanCopyright, ScanReport, schedule_copyright_scan};
 pub use services::{Buckets, EXPORTS_MAX, Services};
+pub use sync_resolutions::{ResolutionsReport, SyncCopyrightResolutions};
 
 /// Registers every task of this crate.
 pub fn register(registry: &mut docket_core::Registry) -> docket_core::Result<()> {
     registry.register::<ProcessExport>()?.register::<ScanCopyright>()?;
+    registry.register::<ClassifyGenres>()?.perpetual::<SyncCopyrightResolutions>()?;
     Ok(())
 }

@@ -60,7 +60,7 @@ pub struct ExportReport {
 pub async fn schedule_export(client: &Client, export_id: &str, artist_did: &str) -> docket_core::Result<Receipt> {
     let task = ProcessExport { export_id: export_id.to_owned(), artist_did: artist_did.to_owned() };
     let receipt = client.add(task).key(format!("export:{export_id}")).await?;
-    tracing::info!(export_id, "scheduled export");
+    tracing::info!(export_id, "scheduled export via docket");
     Ok(receipt)
 }
 

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::run::{Run, failure};
 use crate::self_match::self_match;
-use crate::{AudioStorage, Moderation, Scan, ScanAnswer, ScanError, ScanState, Services, Track, Verdict};
+use crate::{AudioStorage, Scan, ScanAnswer, ScanState, Services, Track, Verdict};
 
 /// Scans the audio `file_id` of a track.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -53,7 +53,7 @@ pub enum ScanReport {
 pub async fn schedule_copyright_scan(client: &Client, track_id: i64, file_id: &str) -> docket_core::Result<Receipt> {
     let task = ScanCopyright { track_id, file_id: file_id.to_owned() };
     let receipt = client.add(task).key(format!("scan:{track_id}:{file_id}")).await?;
-    tracing::info!(track_id, "scheduled copyright scan");
+    tracing::info!(track_id, "scheduled copyright scan via docket");
     Ok(receipt)
 }
 
@@ -107,7 +107,7 @@ impl ScanCopyright {
         if let Some(scan) = known.filter(|scan| scan.state != ScanState::Failed) {
             return Ok(report(&scan));
         }
-        let verdict = ask(moderation, url).await?;
+        let verdict = moderation.scan(url).await?;
         let scan = self.row(run, verdict, &track);
         match services.catalogue.record_scan(&scan).await.map_err(failure)? {
             ScanAnswer::Recorded | ScanAnswer::VerdictKept => Ok(report(&scan)),
@@ -135,13 +135,6 @@ impl ScanCopyright {
             scanned_at: run.leased_at,
         }
     }
-}
-
-async fn ask(moderation: &Moderation, url: &str) -> Result<Verdict, Failure> {
-    moderation.scan(url).await.map_err(|ScanError { error, retry_after }| match (failure(error), retry_after) {
-        (Failure::Retry(text), Some(after)) => Failure::RetryAfter(after, text),
-        (failure, _) => failure,
-    })
 }
 
 fn report(scan: &Scan) -> ScanReport {

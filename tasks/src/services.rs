@@ -6,7 +6,7 @@ use std::time::Duration;
 use docket_core::{Error, Result};
 use tokio::sync::Semaphore;
 
-use crate::{Access, AudioStorage, Catalogue, Moderation, Secret, Storage};
+use crate::{Access, AudioStorage, Catalogue, Labeler, Moderation, Replicate, Secret, Storage};
 
 /// Exports that run at once in one worker: each holds parts in memory and a connection for minutes.
 pub const EXPORTS_MAX: usize = 2;
@@ -40,21 +40,34 @@ pub struct Services {
     pub(crate) catalogue: Arc<dyn Catalogue>,
     pub(crate) buckets: Buckets,
     pub(crate) moderation: Option<Moderation>,
+    pub(crate) labeler: Option<Labeler>,
+    pub(crate) replicate: Option<Replicate>,
     pub(crate) exports: Semaphore,
 }
 
 impl Services {
-    /// Puts them together; without `moderation`, scans are skipped.
+    /// Puts them together; without `moderation`, scans are skipped, and what is not added by `with_…` is as well.
     pub fn new(catalogue: Arc<dyn Catalogue>, buckets: Buckets, moderation: Option<Moderation>) -> Self {
-        Self { catalogue, buckets, moderation, exports: Semaphore::new(EXPORTS_MAX) }
+        Self { catalogue, buckets, moderation, labeler: None, replicate: None, exports: Semaphore::new(EXPORTS_MAX) }
+    }
+
+    /// Adds the labeler: it hears of flags, and flags can be taken back.
+    pub fn with_labeler(self, labeler: Labeler) -> Self {
+        Self { labeler: Some(labeler), ..self }
+    }
+
+    /// Adds the service that hears genres.
+    pub fn with_replicate(self, replicate: Replicate) -> Self {
+        Self { replicate: Some(replicate), ..self }
     }
 
     /// Reads the environment.
     ///
     /// `R2_BUCKET`, `R2_PRIVATE_BUCKET`, `R2_EXPORT_BUCKET` (default: the private one, else the public one): a bucket's
     /// name, or `s3://` or `file://`; `R2_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`
-    /// (default `auto`); `MODERATION_ENABLED` (default true), `MODERATION_SERVICE_URL`, `MODERATION_AUTH_TOKEN`,
-    /// `MODERATION_TIMEOUT_SECONDS` (default 300).
+    /// (default `auto`); `MODERATION_ENABLED` (default true), `MODERATION_SERVICE_URL`, `MODERATION_LABELER_URL` (default:
+    /// none, so no flag is taken back), `MODERATION_AUTH_TOKEN`, `MODERATION_TIMEOUT_SECONDS` (default 300);
+    /// `REPLICATE_ENABLED` (default false), `REPLICATE_API_TOKEN`, `REPLICATE_TOP_N` (default 10).
     pub fn from_env(catalogue: Arc<dyn Catalogue>) -> Result<Self> {
         Self::from_vars(catalogue, |name| std::env::var(name).ok())
     }
@@ -62,12 +75,15 @@ impl Services {
     /// Reads the same variables from `lookup`. An empty value counts as unset.
     pub fn from_vars(catalogue: Arc<dyn Catalogue>, lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let vars = Vars(lookup);
-        Ok(Self::new(catalogue, vars.buckets()?, vars.moderation()?))
+        let services = Self::new(catalogue, vars.buckets()?, vars.moderation()?);
+        Ok(Self { labeler: vars.labeler()?, replicate: vars.replicate()?, ..services })
     }
 }
 
 /// The time a scan may take, below the limit of the task's run.
 const MODERATION_TIMEOUT: Duration = Duration::from_mins(5);
+/// Genres asked for unless told otherwise.
+const LABELS_MAX: u32 = 10;
 
 struct Vars<F>(F);
 
@@ -102,13 +118,17 @@ impl<F: Fn(&str) -> Option<String>> Vars<F> {
         })
     }
 
+    fn switch(&self, name: &str, unset: bool) -> Result<bool> {
+        match self.text(name).map(|text| text.to_ascii_lowercase()).as_deref() {
+            None => Ok(unset),
+            Some("true" | "1") => Ok(true),
+            Some("false" | "0") => Ok(false),
+            Some(_) => Err(Error::config(format!("read {name}"), "it must be true or false")),
+        }
+    }
+
     fn moderation(&self) -> Result<Option<Moderation>> {
-        let enabled = match self.text("MODERATION_ENABLED").map(|text| text.to_ascii_lowercase()).as_deref() {
-            None | Some("true" | "1") => true,
-            Some("false" | "0") => false,
-            Some(_) => return Err(Error::config("read MODERATION_ENABLED", "it must be true or false")),
-        };
-        if !enabled {
+        if !self.switch("MODERATION_ENABLED", true)? {
             tracing::warn!("moderation is disabled: copyright scans are skipped");
             return Ok(None);
         }
@@ -125,6 +145,28 @@ impl<F: Fn(&str) -> Option<String>> Vars<F> {
             return Err(Error::config("read MODERATION_TIMEOUT_SECONDS", "a scan may take at most 300 s"));
         }
         Moderation::new(&url, token, timeout).map(Some)
+    }
+
+    fn labeler(&self) -> Result<Option<Labeler>> {
+        let Some(url) = self.text("MODERATION_LABELER_URL") else { return Ok(None) };
+        if !self.switch("MODERATION_ENABLED", true)? {
+            return Ok(None);
+        }
+        let token = self.required("MODERATION_AUTH_TOKEN", "the labeler asks for it")?;
+        Labeler::new(&url, Secret::new(token)).map(Some)
+    }
+
+    fn replicate(&self) -> Result<Option<Replicate>> {
+        if !self.switch("REPLICATE_ENABLED", false)? {
+            return Ok(None);
+        }
+        let token = self.required("REPLICATE_API_TOKEN", "without classification, set REPLICATE_ENABLED=false")?;
+        let labels_max = match self.text("REPLICATE_TOP_N") {
+            None => LABELS_MAX,
+            Some(text) => text.parse().map_err(|e| Error::config("read REPLICATE_TOP_N", format!("{text:?}: {e}")))?,
+        };
+        let url = self.text("REPLICATE_API_URL").unwrap_or_else(|| "https://api.replicate.com".to_owned());
+        Replicate::new(&url, Secret::new(token), labels_max).map(Some)
     }
 }
 

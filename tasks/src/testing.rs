@@ -1,15 +1,18 @@
 //! What the tests of this crate share.
 
+mod told_service;
 mod watched_store;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use docket_core::{Fence, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::run::Run;
-use crate::{AudioFile, AudioStorage, Track};
+use crate::{AudioFile, AudioStorage, Buckets, Catalogue, Services, Storage, Track};
 
+pub(crate) use told_service::ToldService;
 pub(crate) use watched_store::{Reads, WatchedStore};
 
 /// Ada's track of this number, with audio `file{id}.mp3` in the public bucket.
@@ -25,7 +28,14 @@ pub(crate) fn track(id: i64) -> Track {
         storage: AudioStorage::Public,
         audio_url: Some(format!("https://audio.plyr.fm/audio/file{id}.mp3")),
         created_at: Timestamp::from_micros(1_700_000_000_000_000 + id * 1_000_000),
+        record_uri: Some(format!("at://did:plc:ada/fm.plyr.track/{id}")),
     }
+}
+
+/// With this catalogue, a store in memory, and nobody to ask.
+pub(crate) fn services(catalogue: Arc<dyn Catalogue>) -> Services {
+    let storage = Storage::from_store(Arc::new(WatchedStore::default()), "memory://");
+    Services::new(catalogue, Buckets { public: storage.clone(), private: None, exports: storage }, None)
 }
 
 /// A first run, with attempts left.

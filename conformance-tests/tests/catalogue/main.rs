@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "this is a test")]
 
+mod genres;
 mod jobs;
 mod place;
+mod resolutions;
 mod scans;
 mod tracks;
 

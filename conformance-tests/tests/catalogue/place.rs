@@ -52,6 +52,7 @@ pub(crate) fn track(id: i64, file_id: &str) -> Track {
         storage: AudioStorage::Public,
         audio_url: Some(format!("https://audio.plyr.fm/audio/{file_id}.mp3")),
         created_at: Timestamp::from_micros(1_767_225_600_000_007 - id * 1_000),
+        record_uri: Some(format!("at://{ARTIST}/fm.plyr.track/{id}")),
     }
 }
 
@@ -73,6 +74,48 @@ impl Place {
             }
         }
     }
+
+    /// As an artist who asks for tags to be found.
+    pub(crate) async fn ask_for_tags(&self, track_id: i64) {
+        match &self.kind {
+            Kind::Memory(memory) => memory.ask_for_tags(track_id),
+            Kind::Postgres(_) => self.write_extra(track_id, r#"{"auto_tag": true}"#).await,
+        }
+    }
+
+    /// The tags of a track, in order.
+    pub(crate) async fn tags_of(&self, track_id: i64) -> Vec<String> {
+        let read = "SELECT name FROM tags t JOIN track_tags tt ON tt.tag_id = t.id WHERE track_id = $1 \
+                    ORDER BY name COLLATE \"C\"";
+        match &self.kind {
+            Kind::Memory(memory) => memory.tags_of(track_id),
+            Kind::Postgres(pool) => sqlx::query_scalar(read).bind(track_id).fetch_all(pool).await.unwrap(),
+        }
+    }
+
+    /// As another part of the service, which keeps something of its own with the track. In memory there is nobody else.
+    pub(crate) async fn write_beside(&self, track_id: i64) {
+        if let Kind::Postgres(_) = &self.kind {
+            self.write_extra(track_id, r#"{"embedding": [1]}"#).await;
+        }
+    }
+
+    /// Whether what was written beside is still there.
+    pub(crate) async fn is_beside(&self, track_id: i64) -> bool {
+        match &self.kind {
+            Kind::Memory(_) => true,
+            Kind::Postgres(pool) => {
+                let read = "SELECT extra -> 'embedding' = '[1]' FROM tracks WHERE id = $1";
+                sqlx::query_scalar(read).bind(track_id).fetch_one(pool).await.unwrap()
+            }
+        }
+    }
+
+    async fn write_extra(&self, track_id: i64, extra: &str) {
+        let Kind::Postgres(pool) = &self.kind else { panic!("only a database keeps something beside") };
+        let write = "UPDATE tracks SET extra = extra || $2::jsonb WHERE id = $1";
+        sqlx::query(write).bind(track_id).bind(extra).execute(pool).await.unwrap();
+    }
 }
 
 async fn insert_track(pool: &PgPool, track: &Track) {
@@ -81,8 +124,8 @@ async fn insert_track(pool: &PgPool, track: &Track) {
     artist.execute(pool).await.unwrap();
     let (audio, original) = (track.audio.as_ref(), track.original.as_ref());
     let insert = "INSERT INTO tracks (id, title, artist_did, file_id, file_type, original_file_id, original_file_type, \
-                  r2_url, audio_storage, created_at) \
-                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, to_timestamp($10 / 1000000.0)) \
+                  r2_url, audio_storage, created_at, atproto_record_uri) \
+                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, to_timestamp($10 / 1000000.0), $11) \
                   ON CONFLICT (id) DO UPDATE SET file_id = excluded.file_id, file_type = excluded.file_type";
     let insert = sqlx::query(insert)
         .bind(i32::try_from(track.id).unwrap())
@@ -94,6 +137,7 @@ async fn insert_track(pool: &PgPool, track: &Track) {
         .bind(original.map(|file| &file.file_type))
         .bind(&track.audio_url)
         .bind(if track.storage == AudioStorage::Pds { "pds" } else { "r2" })
-        .bind(track.created_at.as_micros());
+        .bind(track.created_at.as_micros())
+        .bind(&track.record_uri);
     insert.execute(pool).await.unwrap();
 }

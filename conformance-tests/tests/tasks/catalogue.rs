@@ -4,7 +4,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use docket_core::{Error, ErrorKind, Fence, Result};
-use docket_tasks::{Catalogue, Job, JobAnswer, JobUpdate, MemoryCatalogue, Scan, ScanAnswer, Track};
+use docket_tasks::{
+    Catalogue, Flagged, Genre, Genres, GenresAnswer, Job, JobAnswer, JobUpdate, MemoryCatalogue, Resolutions, Scan,
+    ScanAnswer, ScanId, Track,
+};
 use tokio::sync::watch;
 
 /// [`MemoryCatalogue`], told when to answer.
@@ -38,6 +41,38 @@ impl ToldCatalogue {
             return Err(Error::new(ErrorKind::Unavailable, "reach the catalogue", "it is away"));
         }
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Genres for ToldCatalogue {
+    async fn genres(&self, track_id: i64, file_id: &str) -> Result<Option<Vec<Genre>>> {
+        self.look()?;
+        self.kept.genres(track_id, file_id).await
+    }
+
+    async fn keep_genres(
+        &self,
+        track_id: i64,
+        file_id: &str,
+        genres: &[Genre],
+        tags: &[String],
+    ) -> Result<GenresAnswer> {
+        self.look()?;
+        self.kept.keep_genres(track_id, file_id, genres, tags).await
+    }
+}
+
+#[async_trait]
+impl Resolutions for ToldCatalogue {
+    async fn flagged(&self, after: Option<ScanId>, limit: usize) -> Result<Vec<Flagged>> {
+        self.look()?;
+        self.kept.flagged(after, limit).await
+    }
+
+    async fn take_back(&self, flags: &[Flagged]) -> Result<usize> {
+        self.look()?;
+        self.kept.take_back(flags).await
     }
 }
 

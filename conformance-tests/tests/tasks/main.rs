@@ -1,15 +1,17 @@
 //! Every task type on every backend, through real workers, its effects checked.
 //!
 //! The docket's clock is set, so that backoffs, lost leases and a server's "come back later" are moved through and not
-//! waited for. Object storage is a folder, the moderation service a stand-in on loopback.
+//! waited for. Object storage is a folder; the moderation service, the labeler and Replicate are stand-ins on loopback.
 
 #![expect(clippy::unwrap_used, reason = "it is a test as a whole; the lint knows only its test functions")]
 
 mod catalogue;
 mod export;
-mod moderation;
+mod genres;
+mod resolutions;
 mod scan;
 mod scene;
+mod service;
 
 use std::sync::Arc;
 
@@ -47,6 +49,11 @@ macro_rules! on_every_backend {
 }
 
 on_every_backend! {
+    genres: "classify_genres" {
+        the_track_and_the_result_agree,
+        an_outage_is_tried_again_no_sooner_than_the_service_says,
+        a_worker_killed_while_it_listens_leaves_one_set_of_tags,
+    }
     export: "process_export" {
         the_archive_the_job_and_the_result_agree,
         an_outage_is_tried_again_and_leaves_nothing_visible,
@@ -62,6 +69,11 @@ on_every_backend! {
         an_outage_to_the_end_is_a_failed_scan_that_a_requeue_repairs,
         a_worker_killed_while_it_asks_leaves_one_row,
         a_wrong_key_is_dead_at_once_and_a_failed_scan,
+    }
+    resolutions: "sync_copyright_resolutions" {
+        every_five_minutes_flags_are_taken_back,
+        a_slot_that_fails_changes_nothing_and_the_next_one_comes,
+        a_worker_killed_in_a_slot_is_followed_by_another,
     }
 }
 

@@ -7,8 +7,8 @@ use axum::http::StatusCode;
 use docket_core::{RequeueAnswer, State, TestStore};
 use docket_tasks::{Scan, ScanReport, ScanState};
 
-use crate::moderation::{clear, flagged};
 use crate::scene::{PAST_ANY_LEASE, Scene, becomes, eventually};
+use crate::service::{clear, flagged};
 
 /// Track 1, ready to be scanned.
 async fn scene(store: Arc<dyn TestStore>) -> Scene {

@@ -6,17 +6,19 @@ use std::time::{Duration, Instant};
 
 use docket_core::worker::Stop;
 use docket_core::{Client, Key, Registry, Result, Settings, State, TaskView, TestStore, Timestamp, Worker};
-use docket_tasks::{AudioFile, AudioStorage, Buckets, Catalogue, Job, Moderation, Secret, Services, Storage, Track};
+use docket_tasks::{
+    AudioFile, AudioStorage, Buckets, Catalogue, Job, Labeler, Moderation, Replicate, Secret, Services, Storage, Track,
+};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use crate::catalogue::ToldCatalogue;
-use crate::moderation::{KEY, Service};
+use crate::service::{KEY, Service};
 
 /// How long something that happens at once may take on a busy machine.
 const SOON: Duration = Duration::from_secs(10);
 /// Where the docket's clock starts.
-const START: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
+pub(crate) const START: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
 /// Longer than any lease.
 pub(crate) const PAST_ANY_LEASE: Duration = Duration::from_secs(61);
 pub(crate) const ARTIST: &str = "did:plc:ada";
@@ -27,6 +29,10 @@ pub(crate) struct Scene {
     pub(crate) catalogue: Arc<ToldCatalogue>,
     pub(crate) moderation: Service,
     moderation_url: String,
+    pub(crate) labeler: Service,
+    labeler_url: String,
+    pub(crate) replicate: Service,
+    replicate_url: String,
     folder: TempDir,
     elapsed: std::sync::Mutex<Duration>,
 }
@@ -36,13 +42,17 @@ impl Scene {
         store.set_clock(START).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("audio")).unwrap();
-        let moderation = Service::default();
+        let (moderation, labeler, replicate) = (Service::default(), Service::default(), Service::default());
         Self {
             client: Client::new(store.clone()),
             store,
             catalogue: Arc::new(ToldCatalogue::new()),
             moderation_url: moderation.serve().await,
             moderation,
+            labeler_url: labeler.serve().await,
+            labeler,
+            replicate_url: replicate.serve().await,
+            replicate,
             folder,
             elapsed: std::sync::Mutex::default(),
         }
@@ -75,6 +85,7 @@ impl Scene {
             storage: AudioStorage::Public,
             audio_url: Some(format!("https://audio.plyr.fm/audio/{file_id}.mp3")),
             created_at: START.plus(Duration::from_secs(id.unsigned_abs())),
+            record_uri: Some(format!("at://{ARTIST}/fm.plyr.track/{id}")),
         });
     }
 
@@ -87,6 +98,11 @@ impl Scene {
     pub(crate) async fn scan(&self, track_id: i64) -> Key {
         let file_id = format!("file{track_id}");
         docket_tasks::schedule_copyright_scan(&self.client, track_id, &file_id).await.unwrap().key
+    }
+
+    pub(crate) async fn classify(&self, track_id: i64) -> Key {
+        let file_id = format!("file{track_id}");
+        docket_tasks::schedule_genre_classification(&self.client, track_id, &file_id).await.unwrap().key
     }
 
     pub(crate) async fn job(&self, id: &str) -> Job {
@@ -109,12 +125,14 @@ impl Scene {
         self.worker_with_key(KEY)
     }
 
-    /// A worker, as another process would have it, with this key for the moderation service.
+    /// A worker, as another process would have it, with this key for the outside services.
     pub(crate) fn worker_with_key(&self, key: &str) -> Running {
         let folder = Storage::open(&format!("file://{}", self.folder.path().display()), None).unwrap();
         let buckets = Buckets { public: folder.clone(), private: None, exports: folder };
         let moderation = Moderation::new(&self.moderation_url, Secret::new(key), Duration::from_mins(5)).unwrap();
-        let services = Services::new(self.catalogue.clone(), buckets, Some(moderation));
+        let services = Services::new(self.catalogue.clone(), buckets, Some(moderation))
+            .with_labeler(Labeler::new(&self.labeler_url, Secret::new(key)).unwrap())
+            .with_replicate(Replicate::new(&self.replicate_url, Secret::new(key), 10).unwrap());
         let mut registry = Registry::new();
         docket_tasks::register(&mut registry).unwrap();
         let builder = Worker::builder(self.store.fork()).registry(registry).settings(Settings::default());

@@ -1,10 +1,15 @@
 //! A catalogue that lives in this process: for the demo and for tests.
 
-use std::collections::BTreeMap;
+mod genres;
+mod resolutions;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use docket_core::{Fence, Result};
+
+use crate::{Genre, ScanId};
 
 use super::{Catalogue, Job, JobAnswer, JobUpdate, Scan, ScanAnswer, ScanState, Track};
 
@@ -15,8 +20,13 @@ pub struct MemoryCatalogue(Mutex<Tables>);
 #[derive(Debug, Default)]
 struct Tables {
     tracks: BTreeMap<i64, Track>,
-    scans: BTreeMap<(i64, String), Scan>,
+    scans: BTreeMap<(i64, String), (ScanId, Scan)>,
     jobs: BTreeMap<String, Job>,
+    /// With the audio they were heard in.
+    genres: BTreeMap<i64, (String, Vec<Genre>)>,
+    /// Tracks whose artist asked for tags to be found.
+    auto_tagged: BTreeSet<i64>,
+    tags: BTreeSet<(i64, String)>,
 }
 
 impl MemoryCatalogue {
@@ -32,7 +42,7 @@ impl MemoryCatalogue {
 
     /// Every scan that is kept.
     pub fn scans(&self) -> Vec<Scan> {
-        self.tables().scans.values().cloned().collect()
+        self.tables().scans.values().map(|(_, scan)| scan.clone()).collect()
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
@@ -55,7 +65,7 @@ impl Catalogue for MemoryCatalogue {
     }
 
     async fn scan(&self, track_id: i64, file_id: &str) -> Result<Option<Scan>> {
-        Ok(self.tables().scans.get(&(track_id, file_id.to_owned())).cloned())
+        Ok(self.tables().scans.get(&(track_id, file_id.to_owned())).map(|(_, scan)| scan.clone()))
     }
 
     async fn record_scan(&self, scan: &Scan) -> Result<ScanAnswer> {
@@ -65,11 +75,13 @@ impl Catalogue for MemoryCatalogue {
             return Ok(ScanAnswer::AudioReplaced);
         }
         let key = (scan.track_id, scan.file_id.clone());
-        let judged = tables.scans.get(&key).is_some_and(|known| known.state != ScanState::Failed);
-        if judged && scan.state == ScanState::Failed {
+        let known = tables.scans.get(&key);
+        if scan.state == ScanState::Failed && known.is_some_and(|(_, known)| known.state != ScanState::Failed) {
             return Ok(ScanAnswer::VerdictKept);
         }
-        tables.scans.insert(key, scan.clone());
+        let next = ScanId(i64::try_from(tables.scans.len()).unwrap_or(i64::MAX));
+        let id = known.map_or(next, |(id, _)| *id);
+        tables.scans.insert(key, (id, scan.clone()));
         Ok(ScanAnswer::Recorded)
     }
 

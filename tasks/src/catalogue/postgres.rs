@@ -1,6 +1,8 @@
 //! The catalogue in the service's own Postgres.
 
+mod genres;
 mod jobs;
+mod resolutions;
 mod scans;
 mod tracks;
 

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::testing::{WatchedStore, run, track, until};
-use crate::{AudioFile, Buckets, Catalogue, MemoryCatalogue, Secret, Storage};
+use crate::{AudioFile, Buckets, Catalogue, MemoryCatalogue, Moderation, Secret, Storage};
 
 /// A moderation service on loopback: answers as told, in order, and keeps what it was asked.
 #[derive(Clone, Default)]
@@ -173,7 +173,7 @@ async fn an_answer_without_a_verdict_is_never_clear() {
     for answer in ["{}", "<html>sign in</html>", r#"{"matches": []}"#] {
         let rig = Rig::new().await;
         rig.service.answer(answer);
-        assert!(matches!(rig.judge(&run(1)).await, Err(Failure::Retry(error)) if error.contains("no verdict")));
+        assert!(matches!(rig.judge(&run(1)).await, Err(Failure::Retry(error)) if error.contains("of another shape")));
         assert_eq!(rig.row().await, None);
     }
 }

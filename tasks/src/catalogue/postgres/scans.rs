@@ -74,6 +74,7 @@ fn word(state: ScanState) -> &'static str {
     match state {
         ScanState::Clear => "clear",
         ScanState::Flagged => "flagged",
+        ScanState::Resolved => "resolved",
         ScanState::Failed => "failed",
     }
 }

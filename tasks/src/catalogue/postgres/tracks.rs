@@ -9,7 +9,7 @@ use crate::{AudioFile, AudioStorage, Track};
 
 /// Whole microseconds, as everywhere in Docket.
 const TRACKS: &str = "SELECT t.id, t.title, t.artist_did, a.handle, a.display_name, t.file_id, t.file_type, \
-    t.original_file_id, t.original_file_type, t.r2_url, t.audio_storage, \
+    t.original_file_id, t.original_file_type, t.r2_url, t.audio_storage, t.atproto_record_uri, \
     (extract(epoch FROM t.created_at) * 1000000)::bigint AS created_at \
     FROM tracks t JOIN artists a ON a.did = t.artist_did";
 
@@ -45,6 +45,7 @@ fn track(row: PgRow) -> sqlx::Result<Track> {
         },
         audio_url,
         created_at: Timestamp::from_micros(row.try_get("created_at")?),
+        record_uri: row.try_get("atproto_record_uri")?,
     })
 }
 

@@ -53,6 +53,7 @@ fn track(id: u32, title: &str, file_id: &str, url: &str) -> Track {
         storage: AudioStorage::Public,
         audio_url: Some(format!("{url}/{file_id}.wav")),
         created_at: FIRST_PUBLISHED.plus(Duration::from_hours(24) * id),
+        record_uri: None,
     }
 }
 

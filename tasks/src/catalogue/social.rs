@@ -1,0 +1,129 @@
+//! Likes, comments and plays: what the service wants on its users' PDSs.
+//!
+//! Beside each row there is a *record slot*, which outlives it: whose repository, which record key, how often what is
+//! wanted has changed (`revision`), and up to which change the PDS has followed (`written`). So an unlike still knows
+//! what to delete when the like is gone, a like given again before that takes the same record back, and what the PDS
+//! does not have yet can be listed.
+//!
+//! Whoever inserts, changes or deletes a row does the same to its slot **in the same transaction**: a first insert makes
+//! the slot, with [`crate::Tid::new`] as its record key (or that of the record there already is), every other change
+//! raises its revision. Then it schedules the task, in that transaction too where the docket can.
+
+mod memory;
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use docket_core::{Result, Timestamp};
+
+use crate::{AtUri, StrongRef, Tid};
+
+pub use memory::MemorySocial;
+
+/// Likes, comments and plays, as the tasks read them.
+///
+/// The **implementor** makes each call one atomic step. The **caller** is a task: it holds nothing between calls, may be
+/// killed after any of them, and then runs again from the start.
+///
+/// # Cancel safety
+///
+/// A dropped write may or may not have taken effect; repeating it is safe.
+#[async_trait]
+pub trait Social: fmt::Debug + Send + Sync {
+    /// The like of a track, and its slot. `None`: there is neither.
+    async fn like(&self, did: &str, track_id: i64) -> Result<Option<Wanted<Like>>>;
+
+    /// A comment, and its slot. `None`: there is neither.
+    async fn comment(&self, id: i64) -> Result<Option<Wanted<Comment>>>;
+
+    /// The PDS is as it was wanted at `revision`; `uri` addresses the record, there or not.
+    ///
+    /// * A row keeps the address of its record.
+    /// * A slot without a row is forgotten, unless something changed since.
+    async fn confirm(&self, record: &Record, revision: i64, uri: &AtUri) -> Result<Confirmed>;
+
+    /// Records of a DID that its PDS does not have as they are wanted, oldest first, `limit` at most.
+    async fn unconfirmed(&self, did: &str, limit: usize) -> Result<Vec<Record>>;
+
+    /// What a play of this track by this DID is reported as. `None`: there is no such track.
+    async fn played(&self, did: &str, track_id: i64) -> Result<Option<Played>>;
+}
+
+/// A record of ours on somebody's PDS.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Record {
+    /// The like of a track by a DID.
+    Like {
+        /// Whose.
+        did: String,
+        /// Of what.
+        track_id: i64,
+    },
+    /// A comment.
+    Comment {
+        /// Which.
+        id: i64,
+    },
+}
+
+/// What is wanted in a slot.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Wanted<T> {
+    /// Whose repository.
+    pub did: String,
+    /// The record key.
+    pub rkey: Tid,
+    /// Grows with every change of what is wanted.
+    pub revision: i64,
+    /// The row; `None`: there must be no record.
+    pub row: Option<T>,
+}
+
+/// A row of likes.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Like {
+    /// The record of the track; a track need not have one.
+    pub subject: Option<StrongRef>,
+    /// When it was given.
+    pub created_at: Timestamp,
+}
+
+/// A row of comments.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Comment {
+    /// The record of the track; a track need not have one.
+    pub subject: Option<StrongRef>,
+    /// What it says.
+    pub text: String,
+    /// Where in the track.
+    pub timestamp_ms: i64,
+    /// When it was written.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Option<Timestamp>,
+}
+
+/// The answer to [`Social::confirm`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Confirmed {
+    /// That is still what is wanted.
+    Settled,
+    /// It has changed since it was read.
+    Changed,
+}
+
+/// A track as its play is reported.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Played {
+    /// The listener wants plays reported.
+    pub is_wanted: bool,
+    /// The track's title.
+    pub title: String,
+    /// The artist's display name, else the handle.
+    pub artist_name: String,
+    /// The album's title.
+    pub album_title: Option<String>,
+    /// The track's length.
+    pub length: Option<Duration>,
+}
