@@ -67,6 +67,9 @@ pub use docket_core::{AddId, CancelId, DocketName, Fence, Key, Lease, Name, Payl
 pub use docket_core::{Control, Cursor, Finding, FollowerView, Inspect, LaneCounts, ListFilter, Page, Severity};
 pub use docket_core::{TaskView, WorkerRecord, WorkerView};
 
+// What moves it to another store.
+pub use docket_core::{Arrival, Destination, Parcel, ParcelId, Relocate, Ticket};
+
 // The store behind all of it, its errors, and durations as people write them.
 pub use docket_core::{Capabilities, Error, ErrorKind, QueueBackend, Result, Store, display_duration, parse_duration};
 

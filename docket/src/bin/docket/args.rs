@@ -79,6 +79,12 @@ pub(crate) enum Verb {
         #[arg(required = true, value_name = "KEY")]
         keys: Vec<Key>,
     },
+    /// Move every unfinished task to another store, while both are at work
+    ///
+    /// Keys, times, counts and errors go along. Stopped or killed anywhere, the same command again completes it. It ends
+    /// with 0 once everything was compared and nothing unfinished is left; it waits for tasks that run. See "Moving to
+    /// another store" in docs/operations.md.
+    Move(MoveArgs),
     /// Take everything of this docket away
     Clear {
         /// Do not ask
@@ -100,6 +106,32 @@ pub(crate) struct WorkerArgs {
     /// End when nothing is ready, running or due within a minute
     #[arg(long)]
     pub(crate) until_finished: bool,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct MoveArgs {
+    /// The store to move from
+    #[arg(long, env = "DOCKET_MOVE_FROM", hide_env_values = true, value_name = "URL")]
+    pub(crate) from: String,
+    /// The store to move to
+    #[arg(long, env = "DOCKET_MOVE_TO", hide_env_values = true, value_name = "URL")]
+    pub(crate) to: String,
+    /// The docket's name over there [default: the same]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) to_docket: Option<String>,
+    /// Put back what an unfinished move has taken out, but for what has arrived
+    #[arg(long)]
+    pub(crate) abandon: bool,
+}
+
+impl std::fmt::Debug for MoveArgs {
+    /// Without the URLs, which may carry passwords.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MoveArgs")
+            .field("to_docket", &self.to_docket)
+            .field("abandon", &self.abandon)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(ClapArgs, Debug)]
@@ -203,7 +235,7 @@ mod tests {
             ("docket add greet {} --at tomorrow", "no moment like 2030-01-31T12:00:00Z"),
             ("docket add greet {} --in 5s --at 2030-01-31T12:00:00Z", "cannot be used with"),
             ("docket add a,b", "letters, digits"),
-            ("docket ls --state lost", "scheduled, ready, running, completed, dead, cancelled"),
+            ("docket ls --state lost", "scheduled, ready, running, moving, completed, dead, cancelled"),
             ("docket requeue", "KEY"),
             ("docket worker --queues a,,b", "no queue name"),
         ] {
@@ -228,6 +260,8 @@ mod tests {
     #[test]
     fn debug_shows_no_part_of_the_url() {
         let args = parse("docket stats --url redis://joe:secret@host").unwrap();
+        assert!(!format!("{args:?}").contains("secret"));
+        let args = parse("docket move --from redis://joe:secret@a --to redis://joe:secret@b").unwrap();
         assert!(!format!("{args:?}").contains("secret"));
     }
 }

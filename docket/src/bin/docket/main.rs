@@ -5,6 +5,7 @@ mod args;
 mod demo;
 mod doctor;
 mod end;
+mod move_to;
 mod operate;
 mod output;
 mod place;
@@ -49,6 +50,7 @@ async fn run(args: Args) -> Outcome {
         Verb::Workers(format) => read::workers(place, format).await,
         Verb::Cancel { key } => operate::cancel(place, &key).await,
         Verb::Requeue { keys } => operate::requeue(place, &keys).await,
+        Verb::Move(args) => move_to::move_to(place, args).await,
         Verb::Clear { yes } => operate::clear(place, yes).await,
         Verb::Doctor(format) => doctor::doctor(place, format).await,
     }

@@ -1,6 +1,6 @@
 //! Opening the docket that the arguments name.
 
-use docket::Docket;
+use docket::{Connect, Docket};
 
 use crate::args::Place;
 use crate::end::End;
@@ -17,6 +17,11 @@ pub(crate) enum Accept {
 impl Place {
     /// Opens it.
     pub(crate) async fn open(&self, accept: Accept) -> Result<Docket, End> {
+        Ok(self.connect(accept).await?)
+    }
+
+    /// About to open it.
+    pub(crate) fn connect(&self, accept: Accept) -> Connect {
         let said = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
         let connect = Docket::connect(said(&self.url).unwrap_or_else(|| "memory://".to_owned()));
         let connect = match said(&self.docket) {
@@ -25,8 +30,7 @@ impl Place {
         };
         let eviction_accepted = std::env::var("DOCKET_ACCEPT_EVICTION").is_ok_and(|text| text.trim() == "true");
         let connect = if eviction_accepted { connect.accept_eviction() } else { connect };
-        let connect = if accept == Accept::Any { connect.unexamined() } else { connect };
-        Ok(connect.await?)
+        if accept == Accept::Any { connect.unexamined() } else { connect }
     }
 
     /// Opens it for a `verb` that works on what other processes see.

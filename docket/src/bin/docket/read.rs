@@ -64,8 +64,18 @@ pub(crate) async fn stats(place: &Place, format: Format) -> Outcome {
         output::json(&json!({ "docket": name, "lanes": lanes, "totals": totals }))?;
     } else {
         let rows: Vec<_> = lanes.iter().map(lane_row).collect();
-        let heading =
-            ["queue", "name", "scheduled", "ready", "running", "completed", "dead", "cancelled", "oldest_ready"];
+        let heading = [
+            "queue",
+            "name",
+            "scheduled",
+            "ready",
+            "running",
+            "moving",
+            "completed",
+            "dead",
+            "cancelled",
+            "oldest_ready",
+        ];
         output::table(heading, &rows)?;
     }
     Ok(())
@@ -75,7 +85,7 @@ fn total(lanes: &mut [LaneCounts], state: State) -> u64 {
     lanes.iter_mut().map(|lane| *lane.of(state)).sum()
 }
 
-fn lane_row(lane: &LaneCounts) -> [String; 9] {
+fn lane_row(lane: &LaneCounts) -> [String; 10] {
     let oldest = lane.oldest_ready.map(shapes::age).unwrap_or_default();
     [
         lane.queue.to_string(),
@@ -83,6 +93,7 @@ fn lane_row(lane: &LaneCounts) -> [String; 9] {
         lane.scheduled.to_string(),
         lane.ready.to_string(),
         lane.running.to_string(),
+        lane.moving.to_string(),
         lane.completed.to_string(),
         lane.dead.to_string(),
         lane.cancelled.to_string(),

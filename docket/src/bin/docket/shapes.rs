@@ -48,6 +48,7 @@ pub(crate) fn lane(lane: &LaneCounts) -> Value {
         "scheduled": lane.scheduled,
         "ready": lane.ready,
         "running": lane.running,
+        "moving": lane.moving,
         "completed": lane.completed,
         "dead": lane.dead,
         "cancelled": lane.cancelled,

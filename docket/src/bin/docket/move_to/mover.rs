@@ -1,0 +1,235 @@
+//! The steps of a move, batch by batch. Each may be repeated, so a mover that was killed anywhere is followed by another.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use docket::{Arrival, Destination, Error, Parcel, ParcelId, Result, State, Store, Ticket, limits};
+use tokio::time::{Instant, sleep};
+
+use super::verify;
+use crate::end::{End, Outcome};
+use crate::output;
+
+/// Between two looks at a source in which everything that is left runs.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// Between two remarks on how far it is.
+const SAY_AGAIN: Duration = Duration::from_secs(2);
+/// How long a call is repeated that a store cannot take just now.
+const PATIENCE: Duration = limits::REPEAT_MAX;
+/// Between two of them.
+const CALL_AGAIN: Duration = Duration::from_millis(200);
+/// What a docket that has moved has none of.
+const UNFINISHED: [State; 4] = [State::Scheduled, State::Ready, State::Running, State::Moving];
+
+pub(crate) struct Mover {
+    from: Arc<dyn Store>,
+    to: Arc<dyn Store>,
+    place: Destination,
+    moved: usize,
+    superseded: usize,
+    put_back: usize,
+    said: Instant,
+    /// When something last arrived, or turned out to be superseded.
+    progress: Instant,
+}
+
+/// What became of a batch.
+#[derive(Default)]
+struct Sorted {
+    /// To be compared, and let go.
+    arrived: Vec<Parcel>,
+    /// To be let go.
+    superseded: Vec<Parcel>,
+    /// To be put back.
+    refused: Vec<Parcel>,
+    /// Why one of them was refused, or has to come again.
+    why: Option<Error>,
+}
+
+impl Mover {
+    pub(crate) fn new(from: Arc<dyn Store>, to: Arc<dyn Store>, place: Destination) -> Self {
+        Self { from, to, place, moved: 0, superseded: 0, put_back: 0, said: Instant::now(), progress: Instant::now() }
+    }
+
+    pub(crate) fn summary(&self) -> String {
+        let Self { moved, superseded, put_back, .. } = self;
+        let tasks = |count: usize| format!("{count} {}", if count == 1 { "task" } else { "tasks" });
+        let mut said = format!("{} moved and compared", tasks(*moved));
+        if *superseded > 0 {
+            said += &format!(", {superseded} superseded by what the destination had");
+        }
+        if *put_back > 0 {
+            said += &format!(", {put_back} put back");
+        }
+        said
+    }
+
+    /// Until nothing unfinished is left at the source.
+    pub(crate) async fn run(&mut self) -> Outcome {
+        self.refuse_one_docket_by_two_names().await?;
+        loop {
+            let parcels = self.take_out(limits::BATCH_ITEMS_MAX).await?;
+            if !parcels.is_empty() {
+                self.pass_on(parcels).await?;
+                self.say("");
+                continue;
+            }
+            let running = self.count(&[State::Running]).await?;
+            if running == 0 && self.count(&UNFINISHED).await? == 0 {
+                return Ok(());
+            }
+            self.say(&format!("; waiting for {running} that still run"));
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Gives the source back what has not arrived, and lets go what has.
+    pub(crate) async fn abandon(&mut self) -> Outcome {
+        loop {
+            // No more than there are: the next ones would be taken out only to be put back.
+            let moving = self.count(&[State::Moving]).await?;
+            let parcels = if moving == 0 { Vec::new() } else { self.take_out(moving).await? };
+            if parcels.is_empty() {
+                return Ok(());
+            }
+            let answers = patiently(|| self.to.turn_away(&parcels)).await?;
+            let sorted = sort(parcels, answers);
+            self.settle(&sorted).await?;
+            self.go_on(sorted).await?;
+        }
+    }
+
+    /// A key that moves at the source moves at the destination too only if both are one.
+    async fn refuse_one_docket_by_two_names(&self) -> Outcome {
+        let first = self.take_out(1).await?;
+        let Some(parcel) = first.first() else { return Ok(()) };
+        let there = patiently(|| self.to.get(&parcel.key)).await?;
+        if there.is_none_or(|view| view.state != State::Moving) {
+            return Ok(());
+        }
+        let back = tickets(&first);
+        patiently(|| self.from.put_back(&back)).await?;
+        Err(End::usage(format!(
+            "{} is moving at the destination too: either both URLs name the same docket, or the destination is being moved \
+             on; nothing was moved",
+            parcel.key
+        )))
+    }
+
+    async fn take_out(&self, limit: usize) -> Result<Vec<Parcel>> {
+        let id = ParcelId::unique();
+        patiently(|| self.from.take_out(&self.place, id, limit)).await
+    }
+
+    async fn pass_on(&mut self, parcels: Vec<Parcel>) -> Outcome {
+        let answers = patiently(|| self.to.take_in(&parcels)).await?;
+        let mut sorted = sort(parcels, answers);
+        let differences = patiently(|| verify::differences(&self.to, &sorted.arrived)).await?;
+        if !differences.is_empty() {
+            return Err(End::failed(format!(
+                "what arrived is not what was sent, so nothing of this batch was let go: {}",
+                differences.join("; ")
+            )));
+        }
+        self.turn_away_refused(&mut sorted).await?;
+        self.settle(&sorted).await?;
+        match &sorted.why {
+            Some(error) if !sorted.refused.is_empty() => Err(End::failed(format!(
+                "{} of the tasks cannot be taken in and were put back: {}",
+                sorted.refused.len(),
+                error.chain()
+            ))),
+            _ => self.go_on(sorted).await,
+        }
+    }
+
+    /// What could not be taken just now comes again with the next batch, as long as anything moves.
+    async fn go_on(&mut self, sorted: Sorted) -> Outcome {
+        let moves = !(sorted.arrived.is_empty() && sorted.superseded.is_empty() && sorted.refused.is_empty());
+        match sorted.why {
+            _ if moves => self.progress = Instant::now(),
+            Some(error) if self.progress.elapsed() >= PATIENCE => return Err(error.into()),
+            _ => sleep(CALL_AGAIN).await,
+        }
+        Ok(())
+    }
+
+    /// Makes sure that what goes back to its place does not come in by a call that is still under way.
+    async fn turn_away_refused(&self, sorted: &mut Sorted) -> Result<()> {
+        if sorted.refused.is_empty() {
+            return Ok(());
+        }
+        let refused = std::mem::take(&mut sorted.refused);
+        let answers = patiently(|| self.to.turn_away(&refused)).await?;
+        let again = sort(refused, answers);
+        sorted.arrived.extend(again.arrived);
+        sorted.superseded.extend(again.superseded);
+        sorted.refused = again.refused;
+        Ok(())
+    }
+
+    async fn settle(&mut self, sorted: &Sorted) -> Result<()> {
+        let over = tickets(sorted.arrived.iter().chain(&sorted.superseded));
+        patiently(|| self.from.let_go(&over)).await?;
+        let back = tickets(&sorted.refused);
+        patiently(|| self.from.put_back(&back)).await?;
+        for parcel in &sorted.superseded {
+            output::remark(&format!("{} is unfinished at the destination already; that one stays", parcel.key));
+        }
+        self.moved += sorted.arrived.len();
+        self.superseded += sorted.superseded.len();
+        self.put_back += sorted.refused.len();
+        Ok(())
+    }
+
+    /// How many tasks of the source are in one of `states`.
+    async fn count(&self, states: &[State]) -> Result<usize> {
+        let mut lanes = patiently(|| self.from.counts()).await?;
+        let count: u64 =
+            lanes.iter_mut().flat_map(|lane| states.iter().map(|state| *lane.of(*state)).collect::<Vec<_>>()).sum();
+        Ok(usize::try_from(count).unwrap_or(usize::MAX))
+    }
+
+    fn say(&mut self, more: &str) {
+        if self.said.elapsed() >= SAY_AGAIN {
+            self.said = Instant::now();
+            output::remark(&format!("{}{more}", self.summary()));
+        }
+    }
+}
+
+fn sort(parcels: Vec<Parcel>, answers: Vec<Result<Arrival>>) -> Sorted {
+    let mut sorted = Sorted::default();
+    for (parcel, answer) in parcels.into_iter().zip(answers) {
+        match answer {
+            Ok(Arrival::Placed | Arrival::Moved | Arrival::Follows) => sorted.arrived.push(parcel),
+            Ok(Arrival::Superseded) => sorted.superseded.push(parcel),
+            Ok(_) => sorted.refused.push(parcel),
+            Err(error) => {
+                if !error.is_retryable() {
+                    sorted.refused.push(parcel);
+                }
+                sorted.why = Some(error);
+            }
+        }
+    }
+    sorted
+}
+
+fn tickets<'a>(parcels: impl IntoIterator<Item = &'a Parcel>) -> Vec<Ticket> {
+    parcels.into_iter().map(Parcel::ticket).collect()
+}
+
+/// Repeats a call while its error says that helps, and not for ever.
+async fn patiently<T, F>(mut call: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match call().await {
+            Err(error) if error.is_retryable() && Instant::now() < end => sleep(CALL_AGAIN).await,
+            answer => return answer,
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Reading back what arrived, before the source lets go of it.
+
+use std::sync::Arc;
+
+use docket::{Parcel, Result, State, Store, TaskView};
+use tokio::task::JoinSet;
+
+/// Reads under way at once.
+const READERS: usize = 8;
+
+/// Compares each parcel with the record of its key; answers those that differ, and how.
+///
+/// Workers may have begun already, so only what their runs cannot have changed is compared: of a task that waits as it
+/// came, everything; of one that has gone on in the same life, what makes it that task; of a later life, nothing.
+pub(crate) async fn differences(store: &Arc<dyn Store>, parcels: &[Parcel]) -> Result<Vec<String>> {
+    let mut readers = JoinSet::new();
+    for part in parcels.chunks(parcels.len().div_ceil(READERS).max(1)) {
+        let (store, part) = (Arc::clone(store), part.to_vec());
+        readers.spawn(async move {
+            let mut found = Vec::new();
+            for parcel in &part {
+                // One that has run and was trimmed is no difference: it had arrived.
+                if let Some(view) = store.get(&parcel.key).await? {
+                    found.extend(difference(parcel, &view).map(|what| format!("{}: {what} differs", parcel.key)));
+                }
+            }
+            Ok(found)
+        });
+    }
+    let mut all = Vec::new();
+    while let Some(part) = readers.join_next().await {
+        all.extend(part.expect("a reader does not panic")?);
+    }
+    Ok(all)
+}
+
+fn difference(parcel: &Parcel, view: &TaskView) -> Option<&'static str> {
+    if view.added_at != parcel.added_at {
+        return None;
+    }
+    let waits = matches!(view.state, State::Scheduled | State::Ready) && view.visible_at == parcel.visible_at;
+    [
+        ("its name", view.name != parcel.name),
+        ("its queue", view.queue != parcel.queue),
+        ("its interval", view.every != parcel.every),
+        ("its args", waits && view.args != parcel.args),
+        ("its count of attempts", waits && view.attempts != parcel.attempts),
+        ("its count of crashes", waits && view.crashes != parcel.crashes),
+        ("its count of failures", waits && view.failures != parcel.failures),
+    ]
+    .into_iter()
+    .find_map(|(what, differs)| differs.then_some(what))
+}
