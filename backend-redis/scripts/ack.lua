@@ -57,31 +57,39 @@ local function let_go(request, count)
   if held == 0 then call('HSET', P .. 'requests', request, cmsgpack.pack({})) end
 end
 
-begin()
-local answers, ended = {}, {}
-for i = 1, number() do
-  local key, fence, request = arg(), number(), arg()
-  local ack = { outcome = arg(), kind = arg(), micros = number() }
+-- One ack, from ten arguments.
+local function read_ack()
+  local ack = { key = arg(), fence = number(), request = arg(), outcome = arg(), kind = arg(), micros = number() }
   local has_text, text = arg() == '1', arg()
   if has_text then ack.text = text end
   ack.attempts_max, ack.retention = number(), number()
-  local rec, corrupt = load(key)
+  return ack
+end
+
+begin()
+local acks, keys = {}, {}
+for i = 1, number() do
+  acks[i] = read_ack()
+  keys[i] = acks[i].key
+end
+fetch(keys)
+local answers, ended = {}, {}
+for i, ack in ipairs(acks) do
+  local rec, corrupt = load(ack.key)
   local answer = corrupt and 'corrupt' or 'stale'
-  if rec and rec.state == 'leased' and rec.fence == fence and rec.request == request then
-    unplace(key, rec)
+  if rec and rec.state == 'leased' and rec.fence == ack.fence and rec.request == ack.request then
     settle(rec, ack)
-    place(key, rec)
-    save(key, rec)
+    keep(rec)
     answer = 'settled'
-    ended[request] = (ended[request] or 0) + 1
-  elseif rec and rec.settled_fence == fence and rec.settled_request == request then
+    ended[ack.request] = (ended[ack.request] or 0) + 1
+  elseif rec and rec.settled_fence == ack.fence and rec.settled_request == ack.request then
     answer = 'settled'
   end
   answers[i] = answer
 end
 for request, count in pairs(ended) do let_go(request, count) end
+flush()
 local dead_trimmed = trim(#answers)
-settle_lanes()
 local reply = false
 if number() == 1 then reply = take(read_request(), false) end
 finish_writes()

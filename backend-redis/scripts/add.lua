@@ -5,8 +5,7 @@
 -- Twice: a record knows the add id and gives the first answer again; nothing changes.
 begin_adding()
 local answers = {}
-while at < #ARGV do
-  local item = read_item()
+for i, item in ipairs(read_items()) do
   local rec, corrupt = load(item.key)
   local answer = rec and answered(rec, item.id)
   if corrupt then
@@ -16,19 +15,15 @@ while at < #ARGV do
     local seed = rec and rec.every and item.every
     if rec and (not is_finished(rec) or seed) then
       answer = existing(rec)
-      remember(rec, item.id, answer)
-      save(item.key, rec)
     else
       answer = 'added'
-      if rec then unplace(item.key, rec) end
-      rec = rec or { calls = {} }
+      rec = rec or new_record(item.key)
       live(rec, item)
-      remember(rec, item.id, answer)
-      place(item.key, rec)
-      save(item.key, rec)
     end
+    remember(rec, item.id, answer)
+    keep(rec)
   end
-  answers[#answers + 1] = answer
+  answers[i] = answer
 end
 finish_writes()
 return answers

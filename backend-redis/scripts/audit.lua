@@ -1,59 +1,70 @@
 -- Transition: none. Compares a chunk of records, or a chunk of one index, with the other side.
--- Keys: meta. Args: `records` and keys; or `index`, an index, a rank and how many.
--- Result: defects, a line each; for records, then a list of STATE|QUEUE|NAME, one per finished record; how many index
--- entries were looked at.
-local defects, finished, looked = {}, {}, 0
+-- Keys: meta. Args: `records` and where to go on (0: the start); or `index`, an index, a rank and how many.
+-- Result: defects, a line each; for records, then key and STATE|QUEUE|NAME of each finished one, key and hash of each
+-- payload that lies apart, and where to go on (0: the end); for an index, how many entries were looked at.
+local defects = {}
 local function defect(...) defects[#defects + 1] = table.concat({ ... }) end
 
-local function check_record(key, rec)
-  local index, score, member
-  if is_finished(rec) then
-    index, score = shelf_of(rec)
-    member = key
-    finished[#finished + 1] = rec.state .. '|' .. lane_of(rec)
-  else
-    index, score, member = index_of(rec), rec.visible, member_of(key, rec)
-    if call('SISMEMBER', P .. 'lanes', index) == 0 then defect('lanes does not name ', index) end
+-- A key as people know it.
+local function shown(key)
+  if string.byte(key, 1) ~= 0 then return key end
+  local digits = string.gsub(string.sub(key, 2), '.', function(byte) return string.format('%02x', string.byte(byte)) end)
+  return (string.gsub(digits, '^(%x%x%x%x%x%x%x%x)(%x%x%x%x)(%x%x%x%x)(%x%x%x%x)', '%1-%2-%3-%4-'))
+end
+
+local function check_record(rec)
+  local index, score, member = rec.at, rec.at_score, rec.at_member
+  if not is_finished(rec) and call('SISMEMBER', P .. 'lanes', index) == 0 then
+    defect('lanes does not name ', index)
   end
   local found = call('ZSCORE', P .. index, member)
   if not found then
-    defect('the record ', key, ' (', rec.state, ') is not in ', index)
+    defect('the record ', shown(rec.key), ' (', rec.state, ') is not in ', index)
   elseif tonumber(found) ~= score then
-    defect('the record ', key, ' is in ', index, ' at ', found, ', not at ', whole(score))
+    defect('the record ', shown(rec.key), ' is in ', index, ' at ', found, ', not at ', whole(score))
   end
 end
 
-local function check_entry(index, member, rec)
-  local shelf = is_shelf(index)
-  local key = shelf and member or key_of(member)
+local function check_entry(index, member, key, rec)
   if not rec then
-    defect(index, ' names ', key, ', which has no record that can be read')
-  elseif is_finished(rec) ~= shelf then
-    defect(index, ' names ', key, ', which is ', rec.state)
-  elseif (shelf and shelf_of(rec) or index_of(rec)) ~= index or (not shelf and member_of(key, rec) ~= member) then
-    defect(index, ' names ', key, ', which belongs elsewhere')
+    defect(index, ' names ', shown(key), ', which has no record that can be read')
+  elseif is_finished(rec) ~= is_shelf(index) then
+    defect(index, ' names ', shown(key), ', which is ', rec.state)
+  elseif rec.at ~= index or rec.at_member ~= member then
+    defect(index, ' names ', shown(key), ', which belongs elsewhere')
+  end
+end
+
+-- Notes which payloads lie apart, and whether they are there.
+local function check_payloads(rec, apart)
+  local of_record = { args = rec.args_apart, results = rec.result_apart, followers = rec.follower_apart }
+  for hash in pairs(of_record) do
+    apart[#apart + 1], apart[#apart + 2] = hash, rec.key
+    if call('HEXISTS', P .. hash, rec.key) == 0 then defect(shown(rec.key), ' has nothing in ', hash) end
   end
 end
 
 if arg() == 'records' then
-  local keys = {}
-  while at < #ARGV do keys[#keys + 1] = arg() end
-  for i, rec in records_of(keys) do
+  local page = call('HSCAN', P .. 'tasks', arg(), 'COUNT', 100)
+  local finished, apart = {}, {}
+  for i = 1, #page[2], 2 do
+    local key = page[2][i]
+    hold(key, page[2][i + 1])
+    local rec = load(key)
     if rec then
-      check_record(keys[i], rec)
-    elseif rec == false then
-      defect('the record ', keys[i], ' cannot be read')
+      check_record(rec)
+      check_payloads(rec, apart)
+      if rec.at_count then finished[#finished + 1], finished[#finished + 2] = key, rec.at_count end
+    else
+      defect('the record ', shown(key), ' cannot be read')
     end
   end
-else
-  local index, from, count = arg(), number(), number()
-  local members, keys = call('ZRANGE', P .. index, from, from + count - 1), {}
-  looked = #members
-  if from == 0 and #members == 0 then defect('lanes names ', index, ', which is empty') end
-  for i, member in ipairs(members) do
-    local shelf = is_shelf(index)
-    keys[i] = shelf and member or key_of(member)
-  end
-  for i, rec in records_of(keys) do check_entry(index, members[i], rec) end
+  return { defects, finished, apart, tonumber(page[1]) }
 end
-return { defects, finished, looked }
+local index, from, count = arg(), number(), number()
+local members, keys = call('ZRANGE', P .. index, from, from + count - 1), {}
+if from == 0 and #members == 0 then defect('lanes names ', index, ', which is empty') end
+for i, member in ipairs(members) do keys[i] = is_shelf(index) and member or key_of(member) end
+fetch(keys)
+for i, key in ipairs(keys) do check_entry(index, members[i], key, (load(key))) end
+return { defects, #members }

@@ -16,12 +16,10 @@ elseif rec.state == 'leased' and rec.visible > now then
   rec.cancelling, rec.follower = true, nil
 else
   answer = 'cancelled'
-  unplace(key, rec)
   rec.follower = nil
   finish(rec, 'cancelled', RETENTION)
-  place(key, rec)
 end
 remember(rec, id, answer)
-save(key, rec)
+keep(rec)
 finish_writes()
 return answer

@@ -4,4 +4,4 @@
 local key = arg()
 local rec, corrupt = load(key)
 if corrupt then return 'corrupt' end
-return rec and view(key, rec) or false
+return rec and view(rec) or false

@@ -5,16 +5,22 @@
 begin()
 local worker, record, ttl, lease = arg(), arg(), number(), number()
 write_worker(worker, record, ttl, false)
-local answers = {}
+local tokens, keys = {}, {}
 while at < #ARGV do
-  local key, fence, request = arg(), number(), arg()
-  local rec, corrupt = load(key)
+  local token = { key = arg(), fence = number(), request = arg() }
+  tokens[#tokens + 1], keys[#keys + 1] = token, token.key
+end
+fetch(keys)
+local answers = {}
+for i, token in ipairs(tokens) do
+  local rec, corrupt = load(token.key)
   local answer = corrupt and 'corrupt' or 'lost'
-  if rec and rec.state == 'leased' and rec.fence == fence and rec.request == request then
-    renew(key, rec, now + lease)
-    save(key, rec)
+  if rec and rec.state == 'leased' and rec.fence == token.fence and rec.request == token.request then
+    rec.visible = now + lease
+    keep(rec)
     answer = rec.cancelling and 'cancelled' or 'held'
   end
-  answers[#answers + 1] = answer
+  answers[i] = answer
 end
+flush()
 return answers

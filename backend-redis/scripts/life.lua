@@ -1,5 +1,5 @@
 -- The steps of a life, as docs/transitions.md names them: live, promote, finish, back, next. They change a record in
--- memory only; the caller takes it out of its index before and puts it back after.
+-- memory only; the caller keeps it.
 
 -- `In` from `from`, `At` a moment, or now; never earlier than now, never later than the furthest future.
 local function resolve(kind, micros, from)
@@ -20,6 +20,29 @@ local function read_item()
   return item
 end
 
+-- Sequence numbers, drawn for a whole batch at once: gaps are harmless.
+local seq, seq_last, seq_block = 0, 0, 1
+local function next_seq()
+  if seq >= seq_last then
+    seq_last = call('HINCRBY', META, 'seq', seq_block)
+    seq = seq_last - seq_block
+  end
+  seq = seq + 1
+  return seq
+end
+
+-- All that the arguments have; their records are read.
+local function read_items()
+  local items, keys = {}, {}
+  while at < #ARGV do
+    local item = read_item()
+    items[#items + 1], keys[#keys + 1] = item, item.key
+  end
+  fetch(keys)
+  seq_block = math.max(1, #items)
+  return items
+end
+
 local function take_over(rec, item)
   rec.name, rec.queue, rec.args, rec.every = item.name, item.queue, item.args, item.every
   rec.attempts_max, rec.crashes_max = item.attempts_max, item.crashes_max
@@ -33,6 +56,18 @@ local function begin_life(rec)
   rec.expires, rec.result = nil, nil
 end
 
+-- A record of a key that has none.
+local function new_record(key)
+  local rec = {
+    key = key, at = false, at_score = false, at_member = false, kept = false, worker = nil, fence = nil, request = nil,
+    leased = nil, expires = nil, every = nil, attempts_max = nil, crashes_max = nil, calls = '', state = 'queued',
+    name = false, queue = false, args = false, seq = 0, visible = 0, due = 0, added = 0, attempts = 0, crashes = 0,
+    failures = 0, crashed = 0,
+  }
+  held[key] = rec
+  return rec
+end
+
 -- A first or second life of a key. What a record remembers of calls, leases and errors outlives its lives.
 local function live(rec, item)
   take_over(rec, item)
@@ -40,8 +75,10 @@ local function live(rec, item)
 end
 
 local function promote(rec)
-  if not rec.follower then return end
-  take_over(rec, rec.follower)
+  local follower = rec.follower
+  if not follower then return end
+  follower.args = text_of(rec, 'followers', follower.args) or ''
+  take_over(rec, follower)
   begin_life(rec)
 end
 
@@ -80,16 +117,17 @@ local function trim(settled)
     local keys = call('ZRANGEBYSCORE', P .. shelf, '-inf', whole(now), 'LIMIT', 0, left)
     local beyond = math.min(call('ZCARD', P .. shelf) - bound, left)
     if beyond > #keys then keys = call('ZRANGE', P .. shelf, 0, beyond - 1) end
-    for i, rec in records_of(keys) do
-      local key = keys[i]
+    fetch(keys)
+    for _, key in ipairs(keys) do
+      local rec = load(key)
       if rec and is_finished(rec) then
-        unplace(key, rec)
-        call('DEL', P .. 't:' .. key)
+        forget(rec)
         if shelf == 'dead' then dead_trimmed = dead_trimmed + 1 end
       else
         park(shelf, key, key)
       end
     end
+    flush()
     left = left - #keys
   end
   return dead_trimmed

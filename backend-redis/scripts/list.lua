@@ -31,15 +31,17 @@ while after_score and low < high do
 end
 
 local function weigh(rec)
-  local bytes = #rec.args + (rec.follower and #rec.follower.args or 0)
-  return bytes + (rec.result and #rec.result or 0) + (rec.error and #rec.error or 0)
+  local bytes = bytes_of(rec.args) + bytes_of(rec.follower and rec.follower.args)
+  return bytes + bytes_of(rec.result) + bytes_of(rec.error)
 end
 
 local views, looked, brought, full, score = {}, 0, 0, false, nil
 local entries = call('ZRANGE', P .. index, low, low + look - 1, 'WITHSCORES')
 local keys = {}
 for i = 1, #entries, 2 do keys[#keys + 1] = shelf and entries[i] or key_of(entries[i]) end
-for i, rec in records_of(keys) do
+fetch(keys)
+for i, key in ipairs(keys) do
+  local rec = load(key)
   local fits = rec and (not state or shown_state(rec) == state) and (not name or rec.name == name)
     and (not queue or rec.queue == queue)
   if fits then
@@ -48,7 +50,7 @@ for i, rec in records_of(keys) do
       full = true
       break
     end
-    views[#views + 1], first = view(keys[i], rec), false
+    views[#views + 1], first = view(rec), false
     brought = brought + weight
   end
   looked, after, score = looked + 1, entries[2 * i - 1], entries[2 * i]

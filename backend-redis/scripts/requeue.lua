@@ -10,13 +10,11 @@ if not rec then return 'notfound' end
 if rec.requeued == fence then return 'requeued' end
 local over = rec.state == 'dead' or (is_finished(rec) and rec.every)
 if not over or (rec.fence or 0) ~= fence then return existing(rec) end
-unplace(key, rec)
 rec.state, rec.visible, rec.due, rec.requeued = 'queued', now, now, fence
 -- So that a death without another lease has a fence of its own.
 rec.fence = call('HINCRBY', META, 'fence', 1)
 rec.attempts, rec.crashes, rec.failures, rec.crashed = 0, 0, 0, 0
 begin_life(rec)
-place(key, rec)
-save(key, rec)
+keep(rec)
 finish_writes()
 return 'requeued'

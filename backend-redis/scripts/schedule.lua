@@ -4,9 +4,8 @@
 -- Twice: a record knows the add id and gives the first answer again; nothing changes.
 begin_adding()
 local answers = {}
-while at < #ARGV do
-  local item = read_item()
-  local key, rec, corrupt = item.key, load(item.key)
+for i, item in ipairs(read_items()) do
+  local rec, corrupt = load(item.key)
   local answer = rec and answered(rec, item.id)
   if corrupt then
     answer = 'corrupt'
@@ -17,22 +16,18 @@ while at < #ARGV do
         name = item.name, queue = item.queue, args = item.args, visible = item.visible, every = item.every,
         attempts_max = item.attempts_max, crashes_max = item.crashes_max,
       }
+    elseif rec and rec.state == 'queued' then
+      answer = 'moved'
+      take_over(rec, item)
     else
-      if rec then unplace(key, rec) end
-      if rec and rec.state == 'queued' then
-        answer = 'moved'
-        take_over(rec, item)
-      else
-        answer = 'placed'
-        rec = rec or { calls = {} }
-        live(rec, item)
-      end
-      place(key, rec)
+      answer = 'placed'
+      rec = rec or new_record(item.key)
+      live(rec, item)
     end
     remember(rec, item.id, answer)
-    save(key, rec)
+    keep(rec)
   end
-  answers[#answers + 1] = answer
+  answers[i] = answer
 end
 finish_writes()
 return answers

@@ -4,7 +4,7 @@
 local CRASH_LIMIT = 'its lease ran out too often'
 
 -- A lease that ran out: one crash, and what follows from it.
-local function crash(key, rec, crashes_max, reply)
+local function crash(rec, crashes_max, reply)
   local deadline = rec.visible
   reply.crashed = reply.crashed + 1
   rec.crashes = rec.crashes + 1
@@ -15,7 +15,7 @@ local function crash(key, rec, crashes_max, reply)
     rec.state, rec.visible = 'queued', deadline -- due stays: its place in the line
     promote(rec)
   else
-    reply.limited[#reply.limited + 1] = key
+    reply.limited[#reply.limited + 1] = rec.key
     if rec.every then
       rec.crashed = rec.crashed + 1
       local wait = math.min(rec.every * 2 ^ math.min(rec.crashed, 60), math.max(CRASH_WAIT_MAX, rec.every))
@@ -28,33 +28,32 @@ local function crash(key, rec, crashes_max, reply)
 end
 
 -- Whether an index entry is the one that its record belongs to.
-local function is_at(key, rec, entry) return index_of(rec) == entry.index and member_of(key, rec) == entry.member end
+local function is_at(rec, entry) return rec.at == entry.index and rec.at_member == entry.member end
 
 -- Counts the crashes of late leases, at most 100, oldest deadline first. Answers whether there were any.
 local function sweep(req, indexes, reply)
   local late = earliest(of_kinds(indexes, 'run', 'srun'), TRIM_ITEMS_MAX)
   if #late == 0 then return false end
   local keys = keys_of(late)
-  for i, rec in records_of(keys) do
-    local key, entry = keys[i], late[i]
-    if not rec or rec.state ~= 'leased' or not is_at(key, rec, entry) then
+  fetch(keys)
+  for i, key in ipairs(keys) do
+    local rec, entry = load(key), late[i]
+    if not rec or rec.state ~= 'leased' or not is_at(rec, entry) then
       park(entry.index, entry.member, key)
       reply.parked[#reply.parked + 1] = key
     else
-      unplace(key, rec)
-      crash(key, rec, req.any or req.names[rec.name], reply)
-      place(key, rec)
-      save(key, rec)
+      crash(rec, req.any or req.names[rec.name], reply)
+      keep(rec)
     end
   end
-  settle_lanes()
+  flush()
   return true
 end
 
-local function emit(key, rec, reply)
-  reply.bytes = reply.bytes + #rec.args
+local function emit(rec, args, reply)
+  reply.bytes = reply.bytes + #args
   reply.leases[#reply.leases + 1] = {
-    key, rec.fence, rec.name, rec.queue, rec.args, rec.attempts, rec.crashes, rec.visible, rec.leased, rec.due,
+    rec.key, rec.fence, rec.name, rec.queue, args, rec.attempts, rec.crashes, rec.visible, rec.leased, rec.due,
     rec.every or false, rec.attempts_max or false, rec.crashes_max or false,
   }
 end
@@ -79,24 +78,24 @@ local function take_from(indexes, req, reply)
   local keys = keys_of(found)
   -- A fence for each, also for those that do not fit: gaps are harmless.
   local fence = call('HINCRBY', META, 'fence', #found) - #found
-  for i, rec in records_of(keys) do
-    local key, entry = keys[i], found[i]
+  fetch(keys)
+  for i, key in ipairs(keys) do
+    local rec, entry = load(key), found[i]
     if #reply.leases >= req.count then reply.full = true end
-    if #reply.leases > 0 and rec and reply.bytes + #rec.args > BATCH_BYTES_MAX then reply.full = true end
+    if #reply.leases > 0 and rec and reply.bytes + bytes_of(rec.args) > BATCH_BYTES_MAX then reply.full = true end
     if reply.full then return end
-    if not rec or rec.state ~= 'queued' or not is_at(key, rec, entry) then
+    local args = rec and rec.state == 'queued' and is_at(rec, entry) and text_of(rec, 'args', rec.args)
+    if not args then
       park(entry.index, entry.member, key)
       reply.parked[#reply.parked + 1] = key
     else
-      unplace(key, rec)
       rec.state, rec.fence, rec.request = 'leased', fence + i, req.request
       rec.leased, rec.visible, rec.worker = now, now + req.lease, req.worker
-      place(key, rec)
-      save(key, rec)
+      keep(rec)
       if entry.kind == 'sus' then reply.suspect = true end
       reply.lists[list_of(rec)] = true
       reply.taken[#reply.taken + 1] = key
-      emit(key, rec, reply)
+      emit(rec, args, reply)
     end
   end
 end
@@ -104,15 +103,18 @@ end
 -- The leases that this request took before and nobody has retaken, with a fresh deadline.
 local function take_again(req, packed, reply)
   local keys = cmsgpack.unpack(packed)
-  for i, rec in records_of(keys) do
-    local key = keys[i]
-    if rec and rec.state == 'leased' and rec.request == req.request then
-      renew(key, rec, now + req.lease)
-      save(key, rec)
+  fetch(keys)
+  for _, key in ipairs(keys) do
+    local rec = load(key)
+    local args = rec and rec.state == 'leased' and rec.request == req.request and text_of(rec, 'args', rec.args)
+    if args then
+      rec.visible = now + req.lease
+      keep(rec)
       if is_suspect(rec) then reply.suspect = true end
-      emit(key, rec, reply)
+      emit(rec, args, reply)
     end
   end
+  flush()
 end
 
 -- When the next one becomes visible, how long the oldest has been, and whom to wake for what this call leaves.
@@ -171,7 +173,7 @@ local function take(req, trimming)
   else
     if sweep(req, indexes, reply) then indexes = indexes_of(req) end
     take_new(req, indexes, reply)
-    settle_lanes()
+    flush()
     if #reply.leases > 0 or #reply.parked > 0 then indexes = indexes_of(req) end
   end
   local answered_now = packed or #reply.leases > 0 or req.last

@@ -4,6 +4,8 @@
 -- A lease that runs out is another matter: its own worker may be the one armed for it, and dead. So all waiters of a
 -- lane arm themselves for its next deadline, and a lease call wakes one waiter of another worker if none knows of it.
 
+local passed_on = {} -- wake lists that get a wake-up whatever is announced
+
 -- Leaves one wake-up in a list, unless one is there: it is kept until a waiter takes it.
 local function push(list)
   if call('EXISTS', P .. list) == 0 then
@@ -55,7 +57,7 @@ end
 
 -- The last step of every script that moves tasks.
 local function finish_writes()
-  settle_lanes()
+  flush()
   for list, moment in pairs(announced) do
     if moment <= now then
       if has_work(list) then passed_on[list] = true end

@@ -6,24 +6,30 @@ use docket_core::{Error, ErrorKind, Result};
 use redis::{FromRedisValue, cmd};
 
 use crate::wire::Fields;
-use crate::{RedisBackend, scripts};
+use crate::{RedisBackend, keys, scripts};
 
 const OPERATION: &str = "audit the docket";
-/// Records or index entries one call compares.
+/// Index entries one call compares.
 const CHUNK: usize = 100;
+/// Where payloads lie that are too large for a record.
+const APART: [&str; 3] = ["args", "results", "followers"];
 /// The keys a docket has once.
-const SINGLE: [&str; 16] = [
+const SINGLE: [&str; 20] = [
+    "args",
     "armed",
     "corrupt",
     "dead",
     "finished",
     "finished_counts",
+    "followers",
     "kept",
     "lanes",
     "meta",
     "requests",
     "requests_at",
     "requests_held",
+    "results",
+    "tasks",
     "wakes",
     "waiting",
     "workers",
@@ -36,35 +42,17 @@ pub(crate) async fn audit(backend: &RedisBackend) -> Result<Vec<String>> {
     let mut defects = Vec::new();
     let indexes: BTreeSet<String> = backend.indexes().await?.1.into_iter().collect();
     let wakes: BTreeSet<String> = ask(backend, "SMEMBERS", "wakes").await?;
-    let mut records = Vec::new();
-    for key in keys(backend).await? {
-        if let Some(record) = key.strip_prefix("t:") {
-            records.push(record.to_owned());
-        } else if !is_reachable(&key, &indexes, &wakes) {
+    for key in all_keys(backend).await? {
+        if !is_reachable(&key, &indexes, &wakes) {
             defects.push(format!("the key {key} belongs to nothing"));
         }
     }
-    let mut finished = BTreeMap::<String, u64>::new();
-    for chunk in records.chunks(CHUNK) {
-        let mut call = backend.call(&scripts::AUDIT, 0);
-        call.text("records");
-        for key in chunk {
-            call.text(key);
-        }
-        let mut found = backend.run(&call, OPERATION).await?;
-        defects.append(&mut found.each(Fields::text)?);
-        for line in found.each(Fields::text)? {
-            *finished.entry(line).or_default() += 1;
-        }
-    }
+    compare_records(backend, &mut defects).await?;
     for index in &indexes {
         compare_index(backend, index, &mut defects).await?;
     }
-    let counted: BTreeMap<String, u64> = ask(backend, "HGETALL", "finished_counts").await?;
-    if counted != finished {
-        defects.push(format!("finished records are {finished:?}, counted as {counted:?}"));
-    }
-    for key in ask::<BTreeSet<String>>(backend, "SMEMBERS", "corrupt").await? {
+    for key in ask::<BTreeSet<Vec<u8>>>(backend, "SMEMBERS", "corrupt").await? {
+        let key = keys::unpack(key)?;
         defects.push(format!("the key {key} was set aside: its record or its index entry could not be used"));
     }
     for (hash, sorted) in [("requests", "requests_at"), ("workers", "workers_until")] {
@@ -76,6 +64,41 @@ pub(crate) async fn audit(backend: &RedisBackend) -> Result<Vec<String>> {
     Ok(defects)
 }
 
+/// Compares every record with its index and its payloads, and what lies beside them with the records.
+async fn compare_records(backend: &RedisBackend, defects: &mut Vec<String>) -> Result<()> {
+    // By key, since a page may bring a record again.
+    let (mut finished, mut apart) = (BTreeMap::new(), BTreeSet::new());
+    let mut at = 0_u64;
+    loop {
+        let mut call = backend.call(&scripts::AUDIT, 0);
+        call.text("records").text(at.to_string());
+        let mut found = backend.run(&call, OPERATION).await?;
+        defects.append(&mut found.each(Fields::text)?);
+        finished.extend(found.each(|pair| Ok((pair.bytes()?, pair.text()?)))?);
+        apart.extend(found.each(|pair| Ok((pair.text()?, pair.bytes()?)))?);
+        at = found.count()?;
+        if at == 0 {
+            break;
+        }
+    }
+    let mut counts = BTreeMap::<String, u64>::new();
+    for line in finished.into_values() {
+        *counts.entry(line).or_default() += 1;
+    }
+    let counted: BTreeMap<String, u64> = ask(backend, "HGETALL", "finished_counts").await?;
+    if counted != counts {
+        defects.push(format!("finished records are {counts:?}, counted as {counted:?}"));
+    }
+    for hash in APART {
+        let named = apart.iter().filter(|(of, _): &&(String, Vec<u8>)| of == hash).count();
+        let there = ask::<usize>(backend, "HLEN", hash).await?;
+        if named != there {
+            defects.push(format!("{hash} has {there} payloads, and records name {named}"));
+        }
+    }
+    Ok(())
+}
+
 /// Compares every entry of one index with its record.
 async fn compare_index(backend: &RedisBackend, index: &str, defects: &mut Vec<String>) -> Result<()> {
     for from in (0..).step_by(CHUNK) {
@@ -83,7 +106,6 @@ async fn compare_index(backend: &RedisBackend, index: &str, defects: &mut Vec<St
         call.text("index").text(index).number(from).number(CHUNK);
         let mut found = backend.run(&call, OPERATION).await?;
         defects.append(&mut found.each(Fields::text)?);
-        found.list()?;
         if found.count::<usize>()? < CHUNK {
             break;
         }
@@ -91,14 +113,14 @@ async fn compare_index(backend: &RedisBackend, index: &str, defects: &mut Vec<St
     Ok(())
 }
 
-/// Whether a key that is no record is one that the docket knows of.
+/// Whether a key is one that the docket knows of.
 fn is_reachable(key: &str, indexes: &BTreeSet<String>, wakes: &BTreeSet<String>) -> bool {
     // A wake-up for one waiter alone goes by itself.
     SINGLE.contains(&key) || indexes.contains(key) || wakes.contains(key) || key.starts_with("p:")
 }
 
 /// Every key of the docket, without its prefix.
-async fn keys(backend: &RedisBackend) -> Result<BTreeSet<String>> {
+async fn all_keys(backend: &RedisBackend) -> Result<BTreeSet<String>> {
     let (mut found, mut cursor) = (BTreeSet::new(), 0_u64);
     loop {
         let mut scan = cmd("SCAN");

@@ -3,18 +3,18 @@
 use async_trait::async_trait;
 use docket_core::{CancelAnswer, CancelId, Control, Error, ErrorKind, Fence, Key, RequeueAnswer, Result, words};
 
-use crate::wire::word;
+use crate::wire::{Fields, word};
 use crate::{RedisBackend, scripts};
 
 /// The layout of the keys and records that this build writes. Another number is another layout, and is refused.
-const LAYOUT: i64 = 1;
+const LAYOUT: i64 = 2;
 
 #[async_trait]
 impl Control for RedisBackend {
     async fn cancel(&self, key: &Key, id: CancelId) -> Result<CancelAnswer> {
         let operation = "cancel a task";
         let mut call = self.call(&scripts::CANCEL, 0);
-        call.text(key.as_str()).id(id.as_uuid());
+        call.key(key).id(id.as_uuid());
         let answer = word(self.commands.script(&call, operation).await?, operation)?;
         words::meaning(&answer, operation, words::cancel_answer)
     }
@@ -22,20 +22,15 @@ impl Control for RedisBackend {
     async fn requeue(&self, key: &Key, fence: Option<Fence>) -> Result<RequeueAnswer> {
         let operation = "requeue a task";
         let mut call = self.call(&scripts::REQUEUE, 0);
-        call.text(key.as_str()).number(fence.map_or(0, |fence| fence.0));
+        call.key(key).number(fence.map_or(0, |fence| fence.0));
         let answer = word(self.commands.script(&call, operation).await?, operation)?;
         words::meaning(&answer, operation, words::requeue_answer)
     }
 
     async fn clear(&self) -> Result<u64> {
-        let mut gone = 0;
-        loop {
-            let mut chunk = self.run(&self.call(&scripts::CLEAR, 0), "clear the docket").await?;
-            gone += chunk.count::<u64>()?;
-            if !chunk.flag()? {
-                return Ok(gone);
-            }
-        }
+        let operation = "clear the docket";
+        let gone = self.commands.script(&self.call(&scripts::CLEAR, 0), operation).await?;
+        Fields::one(gone, operation).count()
     }
 
     async fn join(&self, environment: Option<&str>) -> Result<()> {

@@ -20,7 +20,7 @@ impl Inspect for RedisBackend {
     async fn get(&self, key: &Key) -> Result<Option<TaskView>> {
         let operation = "look at a task";
         let mut call = self.call(&scripts::GET, 0);
-        call.text(key.as_str());
+        call.key(key);
         match self.commands.script(&call, operation).await? {
             Value::Nil => Ok(None),
             view @ Value::Array(_) => read_view(&mut Fields::of(view, operation)?).map(Some),
@@ -37,7 +37,7 @@ impl Inspect for RedisBackend {
         let limit = limit.clamp(1, limits::BATCH_ITEMS_MAX);
         for index in indexes {
             if index != at.index {
-                at = Place { index, score: String::new(), member: String::new() };
+                at = Place { index, score: String::new(), member: Vec::new() };
             }
             loop {
                 if full || page.tasks.len() >= limit || looked >= limits::LIST_LOOK_MAX {
@@ -52,7 +52,7 @@ impl Inspect for RedisBackend {
                 bytes += chunk.count::<usize>()?;
                 full = chunk.flag()?;
                 if here > 0 || !full {
-                    (at.score, at.member) = (chunk.text()?, chunk.text()?);
+                    (at.score, at.member) = (chunk.text()?, chunk.bytes()?);
                 }
                 if at.score.is_empty() && !full {
                     break;
@@ -117,7 +117,7 @@ impl RedisBackend {
 
     async fn chunk(&self, filter: &ListFilter, at: &Place, limit: usize, page: &Page, room: usize) -> Result<Fields> {
         let mut call = self.call(&scripts::LIST, 0);
-        call.text(&at.index).text(&at.score).text(&at.member);
+        call.text(&at.index).text(&at.score).bytes(&at.member);
         call.number(LOOK_CHUNK).number(limit - page.tasks.len()).number(room);
         call.number(i32::from(page.tasks.is_empty()));
         call.text(filter.state.map_or("", State::as_str));
@@ -132,7 +132,7 @@ impl RedisBackend {
 struct Place {
     index: String,
     score: String,
-    member: String,
+    member: Vec<u8>,
 }
 
 impl Place {
@@ -182,7 +182,7 @@ fn unreadable(operation: &'static str, text: &str) -> Error {
 /// The result of `view` in show.lua.
 fn read_view(fields: &mut Fields) -> Result<TaskView> {
     Ok(TaskView {
-        key: fields.parsed()?,
+        key: fields.key()?,
         name: fields.parsed()?,
         queue: fields.parsed()?,
         state: {
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_cursor_leads_back_to_its_place() {
-        let place = Place { index: "due:a|b".into(), score: "12".into(), member: "0f\"|ü".into() };
+        let place = Place { index: "due:a|b".into(), score: "12".into(), member: b"\0\xff\"|".to_vec() };
         let again = Place::read(Some(&place.cursor().unwrap())).unwrap();
         assert_eq!((again.index, again.score, again.member), (place.index, place.score, place.member));
         assert!(Place::read(Some(&Cursor("elsewhere".into()))).is_err());

@@ -69,7 +69,7 @@ impl<'a, T> Batch<'a, T> {
 
 /// The ten arguments of `read_item` in life.lua.
 pub(crate) fn write_task(call: &mut Call, task: &NewTask) {
-    call.text(task.key.as_str()).id(task.add_id.as_uuid()).text(task.name.as_str()).text(task.queue.as_str());
+    call.key(&task.key).id(task.add_id.as_uuid()).text(task.name.as_str()).text(task.queue.as_str());
     call.bytes(task.args.as_bytes());
     write_run_at(call, task.run_at);
     call.optional(task.every.map(micros));
@@ -85,7 +85,7 @@ fn write_run_at(call: &mut Call, run_at: RunAt) {
 }
 
 pub(crate) fn write_token(call: &mut Call, token: &Token) {
-    call.text(token.key.as_str()).number(token.fence.0).id(token.lease.as_uuid());
+    call.key(&token.key).number(token.fence.0).id(token.lease.as_uuid());
 }
 
 /// Refuses a task that no store may take; else the bytes of its args.

@@ -1,6 +1,12 @@
-//! The names of a docket's keys. All share one hash tag; `scripts/prelude.lua` lists them.
+//! The names of a docket's keys, and how a task's key is kept in them. All share one hash tag; `scripts/prelude.lua` lists them.
 
-use docket_core::DocketName;
+use std::borrow::Cow;
+
+use docket_core::{DocketName, Error, ErrorKind, Key, Result};
+use uuid::Uuid;
+
+/// Begins a key that is a UUID. No other key has it: keys are without control characters.
+const UUID_MARK: u8 = 0;
 
 /// Makes the names of one docket's keys.
 #[derive(Clone, Debug)]
@@ -32,5 +38,46 @@ impl Keys {
     /// Matches the keys that start with `rest`. A docket name has no character that a pattern could mistake.
     pub(crate) fn pattern(&self, rest: &str) -> String {
         format!("{}{rest}*", self.prefix)
+    }
+}
+
+/// A task's key as it is kept: a generated one, and any other UUID in the same spelling, as its 16 bytes.
+pub(crate) fn pack(key: &Key) -> Cow<'_, [u8]> {
+    let text = key.as_str();
+    match Uuid::try_parse(text) {
+        Ok(id) if id.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == text => {
+            [&[UUID_MARK], &id.as_bytes()[..]].concat().into()
+        }
+        _ => text.as_bytes().into(),
+    }
+}
+
+/// The key that was kept as `bytes`.
+pub(crate) fn unpack(bytes: Vec<u8>) -> Result<Key> {
+    let unreadable = || Error::new(ErrorKind::Corrupt, "read a key", "it is neither a UUID nor a text");
+    match bytes.strip_prefix(&[UUID_MARK]) {
+        Some(id) => Key::new(Uuid::from_slice(id).map_err(|_| unreadable())?.hyphenated().to_string()),
+        None => Key::new(String::from_utf8(bytes).map_err(|_| unreadable())?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_comes_back_as_it_was_and_no_two_are_kept_alike() {
+        let id = "01932c07-a1b2-7c3d-8e4f-0123456789ab";
+        let spellings =
+            [id.to_owned(), id.to_uppercase(), id.replace('-', ""), format!("{{{id}}}"), "0123456789abcdef".into()];
+        let mut all = std::collections::BTreeSet::new();
+        for text in spellings {
+            let key = Key::new(&text).unwrap();
+            assert_eq!(unpack(pack(&key).into_owned()).unwrap(), key);
+            all.insert(pack(&key).into_owned());
+        }
+        assert_eq!(all.len(), 5);
+        assert_eq!(pack(&Key::unique()).len(), 17);
+        assert!(unpack(vec![0, 1]).is_err() && unpack(vec![0xff]).is_err());
     }
 }

@@ -129,9 +129,9 @@ pub(crate) fn read(fields: &mut Fields, request: &LeaseRequest) -> Result<Looked
     let leases = fields.each(|list| read_lease(&mut list.list()?, request))?;
     let (next_visible, oldest_ready) = (fields.optional_micros()?, fields.optional_micros()?);
     let crashed = fields.count()?;
-    let limited = fields.each(Fields::parsed)?;
+    let limited = fields.each(Fields::key)?;
     let dead_trimmed = fields.count()?;
-    let parked = fields.each(Fields::parsed)?;
+    let parked = fields.each(Fields::key)?;
     let answered = fields.flag()?;
     let due = fields.optional_micros()?;
     let behind = Duration::from_micros(fields.count()?);
@@ -141,7 +141,7 @@ pub(crate) fn read(fields: &mut Fields, request: &LeaseRequest) -> Result<Looked
 
 fn read_lease(fields: &mut Fields, request: &LeaseRequest) -> Result<Lease> {
     Ok(Lease {
-        token: Token { key: fields.parsed()?, fence: docket_core::Fence(fields.count()?), lease: request.request },
+        token: Token { key: fields.key()?, fence: docket_core::Fence(fields.count()?), lease: request.request },
         name: fields.parsed()?,
         queue: fields.parsed()?,
         args: fields.payload()?,

@@ -6,7 +6,10 @@ use docket_core::{limits, micros};
 use redis::Script;
 
 const PRELUDE: &str = include_str!("../scripts/prelude.lua");
+const RECORD: &str = include_str!("../scripts/record.lua");
 const INDEX: &str = include_str!("../scripts/index.lua");
+const HELD: &str = include_str!("../scripts/held.lua");
+const WORKER: &str = include_str!("../scripts/worker.lua");
 const WAITERS: &str = include_str!("../scripts/waiters.lua");
 const LIFE: &str = include_str!("../scripts/life.lua");
 const REQUEST: &str = include_str!("../scripts/request.lua");
@@ -25,34 +28,34 @@ macro_rules! script {
 
 script!(
     /// Adds tasks.
-    ADD, "add.lua", INDEX, WAITERS, LIFE
+    ADD, "add.lua", RECORD, INDEX, HELD, WAITERS, LIFE
 );
 script!(
     /// Places or moves tasks.
-    SCHEDULE, "schedule.lua", INDEX, WAITERS, LIFE
+    SCHEDULE, "schedule.lua", RECORD, INDEX, HELD, WAITERS, LIFE
 );
 script!(
     /// Takes tasks.
-    LEASE, "lease.lua", INDEX, WAITERS, LIFE, REQUEST, EARLIEST, TAKE
+    LEASE, "lease.lua", RECORD, INDEX, HELD, WORKER, WAITERS, LIFE, REQUEST, EARLIEST, TAKE
 );
 script!(
     /// Extends leases.
-    HEARTBEAT, "heartbeat.lua", INDEX
+    HEARTBEAT, "heartbeat.lua", RECORD, INDEX, HELD, WORKER
 );
 script!(
     /// Settles leases, then takes tasks.
-    ACK, "ack.lua", INDEX, WAITERS, LIFE, REQUEST, EARLIEST, TAKE
+    ACK, "ack.lua", RECORD, INDEX, HELD, WORKER, WAITERS, LIFE, REQUEST, EARLIEST, TAKE
 );
 script!(
     /// Ends a task, or marks it.
-    CANCEL, "cancel.lua", INDEX, WAITERS, LIFE
+    CANCEL, "cancel.lua", RECORD, INDEX, HELD, WAITERS, LIFE
 );
 script!(
     /// Brings a dead task back.
-    REQUEUE, "requeue.lua", INDEX, WAITERS, LIFE
+    REQUEUE, "requeue.lua", RECORD, INDEX, HELD, WAITERS, LIFE
 );
 script!(
-    /// Takes a chunk of the docket away.
+    /// Takes the whole docket away.
     CLEAR, "clear.lua"
 );
 script!(
@@ -61,7 +64,7 @@ script!(
 );
 script!(
     /// Takes out a waiter whose caller is gone.
-    LEAVE, "leave.lua", INDEX, WAITERS
+    LEAVE, "leave.lua", RECORD, INDEX, HELD, WAITERS
 );
 script!(
     /// Ends the blocking read of one waiter.
@@ -69,11 +72,11 @@ script!(
 );
 script!(
     /// Reads one record.
-    GET, "get.lua", SHOW
+    GET, "get.lua", RECORD, INDEX, HELD, SHOW
 );
 script!(
     /// Reads a page of an index.
-    LIST, "list.lua", INDEX, SHOW
+    LIST, "list.lua", RECORD, INDEX, HELD, SHOW
 );
 script!(
     /// Names the indexes that are not empty.
@@ -89,7 +92,7 @@ script!(
 );
 script!(
     /// Compares records with indexes.
-    AUDIT, "audit.lua", INDEX
+    AUDIT, "audit.lua", RECORD, INDEX, HELD
 );
 /// Asks what the user may do. Alone, since the prelude runs commands.
 pub(crate) static ACCESS: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("../scripts/access.lua")));

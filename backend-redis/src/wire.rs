@@ -3,9 +3,11 @@
 use std::time::Duration;
 use std::vec::IntoIter;
 
-use docket_core::{Error, ErrorKind, Payload, Result, Timestamp, micros};
+use docket_core::{Error, ErrorKind, Key, Payload, Result, Timestamp, micros};
 use redis::{Cmd, Script, Value};
 use uuid::Uuid;
+
+use crate::keys;
 
 /// One call of a script, its arguments in the order in which the script reads them.
 #[derive(Debug)]
@@ -37,6 +39,10 @@ impl Call {
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         self.cmd.arg(bytes);
         self
+    }
+
+    pub(crate) fn key(&mut self, key: &Key) -> &mut Self {
+        self.bytes(&keys::pack(key))
     }
 
     pub(crate) fn id(&mut self, id: &Uuid) -> &mut Self {
@@ -75,6 +81,11 @@ impl Fields {
             Value::Array(values) => Ok(Self { values: values.into_iter(), operation }),
             other => Err(unexpected(operation, "a list", &other)),
         }
+    }
+
+    /// The one value that is the whole answer of a script.
+    pub(crate) fn one(value: Value, operation: &'static str) -> Self {
+        Self { values: vec![value].into_iter(), operation }
     }
 
     /// The answer to nothing asked.
@@ -125,14 +136,22 @@ impl Fields {
         self.optional_text()?.ok_or_else(|| unexpected(operation, "a text", &Value::Nil))
     }
 
+    pub(crate) fn bytes(&mut self) -> Result<Vec<u8>> {
+        let operation = self.operation;
+        self.optional_bytes()?.ok_or_else(|| unexpected(operation, "a text", &Value::Nil))
+    }
+
+    pub(crate) fn key(&mut self) -> Result<Key> {
+        keys::unpack(self.bytes()?).map_err(|error| self.corrupt(error))
+    }
+
     /// A text that is one of the identities, which check themselves.
     pub(crate) fn parsed<T: TryFrom<String, Error = Error>>(&mut self) -> Result<T> {
         T::try_from(self.text()?).map_err(|error| self.corrupt(error))
     }
 
     pub(crate) fn payload(&mut self) -> Result<Payload> {
-        let operation = self.operation;
-        self.optional_payload()?.ok_or_else(|| unexpected(operation, "a payload", &Value::Nil))
+        self.bytes().map(Payload::new)
     }
 
     pub(crate) fn optional_payload(&mut self) -> Result<Option<Payload>> {
@@ -183,7 +202,7 @@ impl Fields {
 
 /// The one text that is the whole answer of a script.
 pub(crate) fn word(value: Value, operation: &'static str) -> Result<String> {
-    Fields { values: vec![value].into_iter(), operation }.text()
+    Fields::one(value, operation).text()
 }
 
 fn unexpected(operation: &'static str, wanted: &str, found: &Value) -> Error {
@@ -200,8 +219,6 @@ fn unexpected(operation: &'static str, wanted: &str, found: &Value) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use docket_core::Key;
-
     use super::*;
 
     fn fields(values: Vec<Value>) -> Fields {

@@ -219,11 +219,11 @@ async fn a_record_that_cannot_be_read_is_set_aside_and_holds_up_nobody() {
     for name in ["broken", "odd", "gone", "sound"] {
         add(&store, task(name)).await.unwrap();
     }
-    // A record in every respect but its contents: a map with one field.
-    let (odd, record) = (format!("docket:{{{DOCKET}}}:t:odd"), b"\x81\xa5state\xa5weird");
-    redis::cmd("SET").arg(odd).arg(record).query_async::<()>(&mut server.connection().await).await.unwrap();
-    server.tell::<()>(&format!("SET docket:{{{DOCKET}}}:t:broken garbage")).await;
-    server.tell::<()>(&format!("DEL docket:{{{DOCKET}}}:t:gone")).await;
+    let tasks = format!("docket:{{{DOCKET}}}:tasks");
+    // Begins as a record does, and ends too early.
+    server.tell::<()>(&format!("HSET {tasks} odd \x01\x00\x00")).await;
+    server.tell::<()>(&format!("HSET {tasks} broken garbage")).await;
+    server.tell::<()>(&format!("HDEL {tasks} gone")).await;
     assert_eq!(keys(&take(&store).await.unwrap()), ["sound"]);
     let empty = take(&store).await.unwrap();
     assert!(empty.leases.is_empty() && empty.oldest_ready.is_none(), "set aside once, not met again: {empty:?}");
@@ -246,7 +246,7 @@ async fn a_finished_record_that_is_gone_holds_up_nobody() {
     }
     let leases = take(&store).await.unwrap().leases;
     let at_once = Ack { retention: Duration::ZERO, ..completed(&leases[0]) };
-    server.tell::<()>(&format!("DEL docket:{{{DOCKET}}}:t:gone")).await;
+    server.tell::<()>(&format!("HDEL docket:{{{DOCKET}}}:tasks gone")).await;
     let shelf = format!("docket:{{{DOCKET}}}:finished");
     assert_eq!(store.ack(&[at_once, completed(&leases[1])], None).await.unwrap().answers.len(), 2);
     server.tell::<()>(&format!("ZADD {shelf} 1 gone")).await;
@@ -254,6 +254,6 @@ async fn a_finished_record_that_is_gone_holds_up_nobody() {
     let counts = store.counts().await.expect("the shelf is no lane");
     assert_eq!((counts.len(), counts[0].completed), (1, 1));
     store.clear().await.unwrap();
-    assert_eq!(server.tell::<i64>(&format!("EXISTS docket:{{{DOCKET}}}:t:kept")).await, 0);
+    assert_eq!(server.tell::<i64>(&format!("EXISTS docket:{{{DOCKET}}}:tasks")).await, 0);
     assert_eq!(store.audit().await.unwrap(), Vec::<String>::new());
 }
