@@ -38,11 +38,10 @@ BEGIN
       item.attempts_max, item.crashes_max
     );
     LOOP
-      answer := 'added';
-      found := NULL;
-      EXIT WHEN docket.create(d, item.key, given, seqs[item.n], moment, item.id, answer);
       found := docket.try_lock(d, item.key, patience_ms);
       EXIT WHEN found <> 'absent';
+      answer := 'added';
+      EXIT WHEN docket.create(d, item.key, given, seqs[item.n], moment, item.id, answer);
     END LOOP;
     IF found = 'busy' THEN
       answers[item.n] := 'busy';

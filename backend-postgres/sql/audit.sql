@@ -1,5 +1,5 @@
 -- Transition: none. Looks for what cannot be true.
--- Tables: meta, task, tally.
+-- Tables: meta, task, tally, floor.
 -- Result: a line per defect. Records and their indexes are one in Postgres; what is left to differ is what we count and
 -- what we derive.
 CREATE OR REPLACE FUNCTION docket.audit(docket_name text) RETURNS SETOF text LANGUAGE plpgsql STABLE {ENTRY} AS $$
@@ -31,5 +31,11 @@ BEGIN
       FROM docket.tally t WHERE t.docket = d
     ) c
     WHERE (r.finished, r.dead) <> (c.finished, c.dead);
+  RETURN QUERY
+    SELECT format('the record %s (%s) is below the floor of its lane', t.key, t.state)
+    FROM docket.floor f JOIN docket.task t
+      ON t.docket = f.docket AND t.state = f.state AND t.queue = f.queue AND t.name = f.name
+    WHERE f.docket = d AND NOT t.suspect AND (t.visible_at, t.seq) < (f.visible_at, f.seq)
+    ORDER BY t.key;
 END
 $$;

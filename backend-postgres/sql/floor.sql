@@ -1,6 +1,6 @@
 -- Transition: none. From where on a lane is read: below its floor nothing of it is left.
 -- Tables: floor, task.
--- Arguments: the state, queued or leased; the lane.
+-- Arguments: queued or leased, and the lane.
 --
 -- What dies in an index can be taken out of it only when no open transaction might still see it. Somebody's report that
 -- runs for an hour keeps everything that died in that hour, at the head of each lane, where every lease begins to read.
@@ -59,7 +59,8 @@ BEGIN
         ORDER BY t.visible_at, t.seq LIMIT 1
       ) t;
     PERFORM docket.set_floor(
-      d, 'queued', lane.queue, lane.name, least(head.visible_at, moment), CASE WHEN head.visible_at <= moment THEN head.seq ELSE 0 END, before
+      d, 'queued', lane.queue, lane.name, least(head.visible_at, moment),
+      CASE WHEN head.visible_at <= moment THEN head.seq ELSE 0 END, before
     );
     before := docket.entries_read();
     SELECT t.visible_at, t.seq INTO head FROM docket.floor_of(d, 'leased', lane.queue, lane.name, NULL) f

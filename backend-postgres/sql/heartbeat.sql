@@ -1,5 +1,5 @@
 -- Transition: Leased -> Leased, visible_at = now + lease, for each current token.
--- Tables: meta, task, worker.
+-- Tables: meta, task, worker, floor.
 -- Arguments: worker id, its record, ttl, lease; per token, by column: key, fence, request.
 -- Result: one text per token: held, lost, cancelled, busy.
 -- Twice: the deadline moves again, as it would with the next heartbeat.

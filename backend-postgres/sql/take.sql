@@ -1,5 +1,5 @@
 -- Transition: as of lease. One look for tasks, for lease and ack.
--- Tables: task, request, worker, tally, waiter.
+-- Tables: task, request, worker, tally, floor, waiter.
 -- Arguments: the request; what the call has done before: to the tally, and into which lanes what came back and when.
 -- Result: see docket.reply. Not answered: this was a look inside a wait that took nothing, and its waiter is noted; or
 -- another call held what might have been taken, and the caller asks again in a moment.

@@ -87,7 +87,7 @@ impl PostgresBackend {
     }
 }
 
-/// The columns of take_in, but for the door.
+/// The columns of `docket.take_in`, but for the door.
 fn write_parcels(arguments: &mut PgArguments, parcels: &[&Parcel]) -> Result<()> {
     fn column<'a, T>(parcels: &[&'a Parcel], field: impl Fn(&'a Parcel) -> T) -> Vec<T> {
         parcels.iter().map(|parcel| field(parcel)).collect()
@@ -113,7 +113,7 @@ fn write_parcels(arguments: &mut PgArguments, parcels: &[&Parcel]) -> Result<()>
     push(arguments, column(parcels, |parcel| parcel.placed_by == Verb::Schedule))
 }
 
-/// The columns of take_out.
+/// The columns of `docket.take_out`.
 fn read_parcel(columns: &Columns<'_>) -> Result<Parcel> {
     if let Some(place) = columns.read::<Option<String>>("elsewhere")? {
         let message = format!("its tasks move to {place} already; finish that move, or abandon it");

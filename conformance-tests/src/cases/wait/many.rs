@@ -102,9 +102,11 @@ pub(crate) async fn a_waiter_that_is_dropped_when_woken_loses_no_task(stage: Sta
             assert!(Instant::now() < end, "the task is with nobody");
             sleep(Duration::from_millis(5)).await;
             if stage.state(&format!("a{n}")).await == State::Running && waiter.is_waiting() {
+                // It comes to a repetition, or the answer is on its way to the waiter.
                 let repeated = LeaseRequest { wait: Duration::ZERO, ..request.clone() };
-                assert_eq!(stage.lease(&repeated).await.leases.len(), 1, "it comes to a repetition");
-                break;
+                if stage.lease(&repeated).await.leases.len() == 1 {
+                    break;
+                }
             }
         }
     }

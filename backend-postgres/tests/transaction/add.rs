@@ -1,91 +1,13 @@
-//! Adds inside the caller's transaction: all or nothing with the caller's data, and in nobody's way.
-//!
-//! Time is real here: transactions, notifications and workers at work are what is looked at, and no docket's clock moves
-//! those.
-
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! Adds inside the caller's transaction.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-use conformance_tests::servers::postgres_url;
-use docket_core::{
-    Answer, Client, Context, DocketName, ErrorKind, Existing, Failure, Key, Registry, Settings, State, Task, Worker,
-};
+use docket_core::{Answer, Client, DocketName, ErrorKind, Existing, State};
 use docket_memory::MemoryBackend;
-use docket_postgres::{InTransaction, Options, PostgresBackend};
-use serde::{Deserialize, Serialize};
-use sqlx::PgPool;
-use tokio::sync::mpsc;
+use docket_postgres::InTransaction;
 
-/// Tells the test that it has started.
-#[derive(Serialize, Deserialize)]
-struct Note {}
-
-#[async_trait]
-impl Task for Note {
-    const NAME: &'static str = "note";
-    type Output = ();
-
-    async fn run(self, ctx: Context) -> Result<(), Failure> {
-        ctx.state::<mpsc::UnboundedSender<Instant>>()?.send(Instant::now())?;
-        Ok(())
-    }
-}
-
-/// A docket, and the service's own pool on the same database with a table of its own.
-struct Service {
-    client: Client,
-    pool: PgPool,
-    table: String,
-}
-
-impl Service {
-    async fn new() -> Self {
-        let url = postgres_url().await;
-        let unique = uuid::Uuid::now_v7().simple().to_string();
-        let docket = DocketName::new(format!("tx.{unique}")).unwrap();
-        let store = PostgresBackend::connect(&url, docket, Options::default()).await.unwrap();
-        let pool = PgPool::connect(&url).await.unwrap();
-        let service = Self { client: Client::new(Arc::new(store)), pool, table: format!("tracks_{unique}") };
-        service.execute(&format!("CREATE TABLE {} (id int)", service.table)).await;
-        service
-    }
-
-    async fn execute(&self, sql: &str) {
-        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&self.pool).await.unwrap();
-    }
-
-    /// A transaction that has written a row of the service's and added a task.
-    async fn half_done(&self, key: &str) -> sqlx::Transaction<'_, sqlx::Postgres> {
-        let mut tx = self.pool.begin().await.unwrap();
-        let insert = format!("INSERT INTO {} VALUES (1)", self.table);
-        sqlx::query(sqlx::AssertSqlSafe(insert)).execute(&mut *tx).await.unwrap();
-        let receipt = self.client.add(Note {}).key(key).in_transaction(&mut tx).await.unwrap();
-        assert_eq!((receipt.key.as_str(), receipt.answer), (key, Answer::Added));
-        tx
-    }
-
-    async fn state(&self, key: &str) -> Option<State> {
-        self.client.store().get(&Key::new(key).unwrap()).await.unwrap().map(|task| task.state)
-    }
-
-    async fn rows(&self) -> i64 {
-        let count = format!("SELECT count(*) FROM {}", self.table);
-        sqlx::query_scalar(sqlx::AssertSqlSafe(count)).fetch_one(&self.pool).await.unwrap()
-    }
-
-    /// A worker, and what tells that a run has started.
-    fn worker(&self) -> (Worker, mpsc::UnboundedReceiver<Instant>) {
-        let (started, starts) = mpsc::unbounded_channel();
-        let mut registry = Registry::new();
-        registry.register::<Note>().unwrap();
-        let settings = Settings { check_interval: Duration::from_mins(1), ..Settings::default() };
-        let builder = Worker::builder(self.client.store().clone()).registry(registry).settings(settings);
-        (builder.share(Arc::new(started)).build().unwrap(), starts)
-    }
-}
+use crate::service::{Note, Service};
 
 #[tokio::test]
 async fn a_task_is_there_at_the_commit_and_not_before() {
@@ -157,9 +79,7 @@ async fn an_open_transaction_holds_up_nobody_else() {
     let running = tokio::spawn(worker.run());
     service.client.add(Note {}).key("k").await.unwrap();
     starts.recv().await.unwrap();
-    while service.state("k").await != Some(State::Completed) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    service.until("k", State::Completed).await;
     let tx = service.half_done("k").await;
     for n in 0..40 {
         let added = Instant::now();
