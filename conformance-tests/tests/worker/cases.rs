@@ -13,20 +13,20 @@ use tokio::task::JoinHandle;
 use crate::jobs::{Block, Echo, Fail, Fork, How, Huge, Log, Slow, Tick};
 
 /// How long something that happens at once may take on a busy machine.
-const SOON: Duration = Duration::from_secs(5);
+pub(crate) const SOON: Duration = Duration::from_secs(5);
 
-struct Scene {
-    store: Arc<dyn Store>,
-    client: Client,
-    log: Arc<Log>,
+pub(crate) struct Scene {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) client: Client,
+    pub(crate) log: Arc<Log>,
 }
 
 impl Scene {
-    fn new(store: Arc<dyn Store>) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
         Self { client: Client::new(store.clone()), store, log: Arc::default() }
     }
 
-    fn worker(&self, settings: Settings) -> Worker {
+    pub(crate) fn worker(&self, settings: Settings) -> Worker {
         let mut registry = Registry::new();
         registry.register::<Echo>().unwrap().register::<Fail>().unwrap().register::<Slow>().unwrap();
         registry.register::<Block>().unwrap().register::<Huge>().unwrap().register::<Fork>().unwrap();
@@ -38,7 +38,7 @@ impl Scene {
         builder.share(self.log.clone()).build().unwrap()
     }
 
-    fn start(&self, settings: Settings) -> Running {
+    pub(crate) fn start(&self, settings: Settings) -> Running {
         Running::of(self.worker(settings))
     }
 
@@ -46,7 +46,7 @@ impl Scene {
         self.store.get(&Key::new(key).unwrap()).await.unwrap().expect("the task is kept")
     }
 
-    async fn until(&self, key: &str, state: State) -> TaskView {
+    pub(crate) async fn until(&self, key: &str, state: State) -> TaskView {
         eventually(&format!("{key} is {state}"), async || {
             let view = self.view(key).await;
             (view.state == state).then_some(view)
@@ -56,7 +56,7 @@ impl Scene {
 }
 
 /// A worker under way; dropped, it is stopped the hard way.
-struct Running {
+pub(crate) struct Running {
     stop: Stop,
     run: JoinHandle<Result<()>>,
 }
@@ -66,7 +66,7 @@ impl Running {
         Self { stop: worker.stop(), run: tokio::spawn(worker.run()) }
     }
 
-    async fn stopped(self) -> Duration {
+    pub(crate) async fn stopped(self) -> Duration {
         let start = Instant::now();
         self.stop.stop();
         tokio::time::timeout(Duration::from_secs(10), self.run).await.expect("a stop has an end").unwrap().unwrap();
@@ -74,7 +74,7 @@ impl Running {
     }
 }
 
-async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let end = Instant::now() + SOON;
     loop {
         if let Some(found) = look().await {
@@ -85,7 +85,7 @@ async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> 
     }
 }
 
-fn fast() -> Settings {
+pub(crate) fn fast() -> Settings {
     // The shortest lease there is, 2.5 s, renewed every 50 ms.
     Settings { heartbeat_interval: Duration::from_millis(50), ..Settings::default() }
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "it is a test as a whole; the lint knows only its test functions")]
 
+mod ahead;
 mod cases;
 mod jobs;
 
@@ -12,57 +13,61 @@ use docket_core::{DocketName, Store};
 
 /// One test per case and backend.
 macro_rules! on_every_backend {
-    ($($case:ident),* $(,)?) => {
+    ($($module:ident::$case:ident),* $(,)?) => {
         mod memory {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
-                super::cases::$case(super::memory_store()).await;
+                super::$module::$case(super::memory_store()).await;
             })*
         }
         mod redis {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
-                super::cases::$case(super::redis_store(stringify!($case)).await).await;
+                super::$module::$case(super::redis_store(stringify!($case)).await).await;
             })*
         }
         mod postgres {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
-                super::cases::$case(super::postgres_store(stringify!($case)).await).await;
+                super::$module::$case(super::postgres_store(stringify!($case)).await).await;
             })*
         }
         mod pgbouncer {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
-                super::cases::$case(super::pgbouncer_store(stringify!($case)).await).await;
+                super::$module::$case(super::pgbouncer_store(stringify!($case)).await).await;
             })*
         }
     };
 }
 
 on_every_backend!(
-    a_run_completes_and_its_result_is_kept,
-    a_panic_is_a_failed_attempt,
-    used_up_attempts_leave_a_dead_task_with_its_error,
-    a_fatal_failure_is_dead_at_once,
-    a_timeout_is_a_failed_attempt,
-    a_snooze_is_no_attempt,
-    args_that_do_not_decode_are_dead_with_the_reason,
-    an_oversized_result_is_dead_with_the_reason,
-    a_cancel_reaches_the_handler,
-    a_run_longer_than_its_lease_runs_once,
-    a_handler_that_blocks_its_thread_keeps_its_lease,
-    a_name_nobody_knows_is_untouched,
-    concurrency_is_never_exceeded,
-    a_freed_slot_is_refilled_at_once,
-    one_chain_however_many_workers,
-    a_stop_waits_for_running_tasks,
-    after_the_grace_tasks_are_given_back_uncounted,
-    a_stop_leaves_no_lease_behind,
-    another_environment_is_refused,
-    until_finished_waits_for_retries_and_not_for_perpetuals,
-    a_handler_adds_further_tasks,
-    a_dropped_worker_leaves_its_leases_to_their_deadlines,
+    cases::a_run_completes_and_its_result_is_kept,
+    cases::a_panic_is_a_failed_attempt,
+    cases::used_up_attempts_leave_a_dead_task_with_its_error,
+    cases::a_fatal_failure_is_dead_at_once,
+    cases::a_timeout_is_a_failed_attempt,
+    cases::a_snooze_is_no_attempt,
+    cases::args_that_do_not_decode_are_dead_with_the_reason,
+    cases::an_oversized_result_is_dead_with_the_reason,
+    cases::a_cancel_reaches_the_handler,
+    cases::a_run_longer_than_its_lease_runs_once,
+    cases::a_handler_that_blocks_its_thread_keeps_its_lease,
+    cases::a_name_nobody_knows_is_untouched,
+    cases::concurrency_is_never_exceeded,
+    cases::a_freed_slot_is_refilled_at_once,
+    cases::one_chain_however_many_workers,
+    cases::a_stop_waits_for_running_tasks,
+    cases::after_the_grace_tasks_are_given_back_uncounted,
+    cases::a_stop_leaves_no_lease_behind,
+    cases::another_environment_is_refused,
+    cases::until_finished_waits_for_retries_and_not_for_perpetuals,
+    cases::a_handler_adds_further_tasks,
+    cases::a_dropped_worker_leaves_its_leases_to_their_deadlines,
+    ahead::short_tasks_start_in_the_order_in_which_they_were_added,
+    ahead::a_stop_gives_back_what_was_leased_ahead,
+    ahead::long_tasks_do_not_hold_up_what_was_leased_ahead,
+    ahead::nothing_is_leased_ahead_of_long_tasks,
 );
 
 fn memory_store() -> Arc<dyn Store> {

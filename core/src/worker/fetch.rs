@@ -1,14 +1,18 @@
-//! Permit first, then lease. An answered lease call is the worker's sign of life.
+//! A free slot first, then a lease. An answered lease call is the worker's sign of life.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 
 use super::health::Loop;
-use super::{Inner, run, settle};
+use super::settle::{self, Settlement};
+use super::slots::{PATIENCE, Room};
+use super::{Inner, run};
 use crate::repeat::{bounded, repeat};
-use crate::{Error, ErrorKind, LeaseOrder, LeaseReply, LeaseRequest, QueueOrder, RequestId, Result, Swept, limits};
+use crate::{
+    Error, ErrorKind, LeaseOrder, LeaseReply, LeaseRequest, QueueOrder, RequestId, Result, Suspects, Swept, limits,
+};
 
 /// Every so many lease calls the earliest task of all queues goes first, so that none starves.
 const FAIR_EVERY: u64 = 8;
@@ -17,23 +21,31 @@ const FAIR_EVERY: u64 = 8;
 const REFUSED_WAIT: Duration = Duration::from_secs(1);
 
 /// Leases and starts tasks until the worker stops.
-pub(super) async fn fetch(worker: Arc<Inner>, acks: mpsc::Sender<settle::Settlement>) -> Result<()> {
+pub(super) async fn fetch(worker: Arc<Inner>, acks: mpsc::Sender<Settlement>) -> Result<()> {
     begin(&worker).await?;
+    let mut left = Left::Nothing;
     for call in 0_u64.. {
-        let Some(permits) = take_permits(&worker).await else { return Ok(()) };
-        let request = request(&worker, permits.len(), call);
+        start(&worker, &acks);
+        let ahead = match left {
+            Left::Some if worker.held.suspects() == Suspects::One => worker.slots.ahead(),
+            _ => 0,
+        };
+        let Some(count) = room(&worker, ahead, &acks).await else { break };
+        let wait = wait(&worker, call, ahead);
+        let request = request(&worker, count, wait, call);
         let asked_at = Instant::now();
         let reply = tokio::select! {
             reply = lease(&worker, &request) => reply,
             () = worker.stop.stopping() => {
                 give_back(&worker, &request).await;
-                return Ok(());
+                break;
             }
         };
         match reply {
             Ok(reply) => {
-                worker.health.answered(&reply, permits.len());
-                start(&worker, reply, permits, asked_at, &acks);
+                worker.health.answered(&reply, count);
+                left = Left::by(&reply);
+                take(&worker, reply, asked_at);
             }
             Err(error) => {
                 tracing::warn!(worker = %worker.id, error = ?error, "leasing failed; trying again");
@@ -41,7 +53,22 @@ pub(super) async fn fetch(worker: Arc<Inner>, acks: mpsc::Sender<settle::Settlem
             }
         }
     }
+    clear_line(&worker, &acks).await;
     Ok(())
+}
+
+/// What the latest answer left behind. Only then more is leased than there are free slots: a call that waits for work
+/// does not yet know of what kind it will be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Left {
+    Nothing,
+    Some,
+}
+
+impl Left {
+    fn by(reply: &LeaseReply) -> Self {
+        if reply.oldest_ready.is_some() && !reply.leases.is_empty() { Self::Some } else { Self::Nothing }
+    }
 }
 
 /// Joins the docket and seeds the perpetuals, however long the store is away.
@@ -74,26 +101,43 @@ async fn begin(worker: &Inner) -> Result<()> {
     }
 }
 
-/// Waits for one permit and takes those that are free beside it; `None` when the worker stops.
-async fn take_permits(worker: &Inner) -> Option<Vec<OwnedSemaphorePermit>> {
-    if worker.permits.available_permits() == 0 {
+/// Waits until the worker can take something, and says how much; `None` when it stops.
+async fn room(worker: &Arc<Inner>, ahead: usize, acks: &mpsc::Sender<Settlement>) -> Option<usize> {
+    loop {
+        if worker.stop.is_stopping() {
+            return None;
+        }
+        let first = match worker.slots.room(ahead) {
+            Room::For(count) => {
+                worker.health.freed();
+                return Some(count.min(limits::BATCH_ITEMS_MAX));
+            }
+            Room::Full(first) => first,
+        };
         worker.health.full();
+        let patience = first.map_or(Duration::MAX, |since| PATIENCE.saturating_sub(since.elapsed()));
+        tokio::select! {
+            () = worker.slots.changed() => start(worker, acks),
+            () = tokio::time::sleep(patience), if first.is_some() => clear_line(worker, acks).await,
+            () = worker.stop.stopping() => {}
+        }
     }
-    let first = tokio::select! {
-        permit = worker.permits.clone().acquire_owned() => permit.ok()?,
-        () = worker.stop.stopping() => return None,
-    };
-    worker.health.freed();
-    let mut permits = vec![first];
-    while permits.len() < limits::BATCH_ITEMS_MAX
-        && let Ok(permit) = worker.permits.clone().try_acquire_owned()
-    {
-        permits.push(permit);
-    }
-    Some(permits)
 }
 
-fn request(worker: &Inner, count: usize, call: u64) -> LeaseRequest {
+/// Gives back what was leased ahead and has not started, uncounted, to its place in the line of the docket.
+async fn clear_line(worker: &Inner, acks: &mpsc::Sender<Settlement>) {
+    for waiting in worker.slots.clear() {
+        settle::hand_in(worker, acks, settle::release(waiting.lease.token)).await;
+    }
+}
+
+/// How long a lease call may wait for work.
+fn wait(worker: &Inner, call: u64, ahead: usize) -> Duration {
+    // The first answer is awaited: it is the first sign of life, and tells a worker without work that there is none.
+    if call == 0 || ahead > 0 { Duration::ZERO } else { worker.settings.check_interval }
+}
+
+fn request(worker: &Inner, count: usize, wait: Duration, call: u64) -> LeaseRequest {
     let fair = worker.settings.order == QueueOrder::Fair && call % FAIR_EVERY == FAIR_EVERY - 1;
     LeaseRequest {
         request: RequestId::unique(),
@@ -103,8 +147,7 @@ fn request(worker: &Inner, count: usize, call: u64) -> LeaseRequest {
         count,
         suspects: worker.held.suspects(),
         lease: worker.timing.lease,
-        // The first answer is awaited: it is the first sign of life, and tells a worker without work that there is none.
-        wait: if call == 0 { Duration::ZERO } else { worker.settings.check_interval },
+        wait,
         order: if fair { LeaseOrder::Earliest } else { LeaseOrder::Precedence },
     }
 }
@@ -138,19 +181,16 @@ async fn give_back(worker: &Inner, request: &LeaseRequest) {
     }
 }
 
-fn start(
-    worker: &Arc<Inner>,
-    reply: LeaseReply,
-    mut permits: Vec<OwnedSemaphorePermit>,
-    asked_at: Instant,
-    acks: &mpsc::Sender<settle::Settlement>,
-) {
+/// Lines up what a lease call brought.
+fn take(worker: &Inner, reply: LeaseReply, asked_at: Instant) {
     log_swept(worker, &reply.swept);
-    for lease in reply.leases {
-        let cancellation = worker.held.hold(&lease, asked_at);
-        // A backend that brings more than was asked for: the rest waits in the runtime, its lease held all the same.
-        let permit = permits.pop();
-        worker.runs.spawn(run::run(worker.clone(), lease, cancellation, permit, acks.clone()));
+    worker.slots.line_up(worker.held.hold(reply.leases, asked_at));
+}
+
+/// Starts what is lined up, as far as slots are free.
+fn start(worker: &Arc<Inner>, acks: &mpsc::Sender<Settlement>) {
+    while let Some((slot, first)) = worker.slots.start() {
+        worker.runs.spawn(run::run(worker.clone(), slot, first, acks.clone()));
     }
 }
 

@@ -3,9 +3,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::Inner;
 use super::health::Loop;
@@ -15,14 +17,15 @@ use crate::{Error, ErrorKind, Heartbeat, Result, limits};
 /// Beats until the worker's last lease is settled; the caller drops the thread's stop flag.
 pub(super) async fn heartbeat(worker: Arc<Inner>) -> Result<()> {
     let (ended, end) = tokio::sync::oneshot::channel();
-    let done = Done(Arc::new(AtomicBool::new(false)));
-    let flag = done.0.clone();
+    let done = CancellationToken::new();
+    // Stops the thread when the supervised loop is dropped, so that a restart never leaves two.
+    let guard = done.clone().drop_guard();
     let handlers = Handle::current();
     let thread = std::thread::Builder::new().name("docket-heartbeat".to_owned());
     let spawned = thread.spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let result = match runtime {
-            Ok(runtime) => runtime.block_on(beat_until(&worker, &flag, &handlers)),
+            Ok(runtime) => runtime.block_on(beat_until(&worker, &done, &handlers)),
             Err(error) => Err(internal("start the heartbeat's runtime", &error)),
         };
         // Safe to lose: the receiver is gone only when the supervisor dropped this loop.
@@ -31,35 +34,18 @@ pub(super) async fn heartbeat(worker: Arc<Inner>) -> Result<()> {
     spawned.map_err(|error| internal("start the heartbeat's thread", &error))?;
     // A sender dropped unsent means that the thread panicked.
     let end = end.await;
-    drop(done);
+    drop(guard);
     end.unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "keep the heartbeat's thread", "it panicked")))
-}
-
-/// Stops the thread when the supervised loop is dropped, so that a restart never leaves two.
-struct Done(Arc<AtomicBool>);
-
-impl Drop for Done {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
-    }
 }
 
 fn internal(what: &'static str, error: &std::io::Error) -> Error {
     Error::new(ErrorKind::Internal, what, error.to_string())
 }
 
-/// How often the thread looks whether it should end.
-const LOOK: Duration = Duration::from_millis(50);
-
-async fn beat_until(worker: &Inner, done: &AtomicBool, handlers: &Handle) -> Result<()> {
+async fn beat_until(worker: &Inner, done: &CancellationToken, handlers: &Handle) -> Result<()> {
     let mut probe = Probe::new(handlers.clone());
     let mut next = Instant::now() + worker.timing.renewal;
-    while !done.load(Ordering::Acquire) {
-        let wait = next.saturating_duration_since(Instant::now()).min(LOOK);
-        tokio::time::sleep(wait).await;
-        if Instant::now() < next {
-            continue;
-        }
+    while done.run_until_cancelled(sleep_until(next)).await.is_some() {
         next = Instant::now() + worker.timing.renewal;
         if probe.unanswered_for() >= worker.settings.wedged_after {
             // Said from here: the watchdog lives on the runtime that is wedged.
@@ -93,7 +79,7 @@ async fn beat(worker: &Inner) {
                 worker.health.progressed(Loop::Heartbeat);
                 for (token, answer) in tokens.iter().zip(answers) {
                     match answer {
-                        Ok(answer) => worker.held.answered(token.fence, answer, asked_at),
+                        Ok(answer) => worker.held.answered(token.fence, answer, asked_at.into_std()),
                         Err(error) => tracing::warn!(key = %token.key, error = ?error, "a lease could not be renewed"),
                     }
                 }

@@ -18,6 +18,7 @@ mod heartbeat;
 mod held;
 mod run;
 mod settle;
+mod slots;
 mod stop;
 mod supervise;
 mod watchdog;
@@ -27,7 +28,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
@@ -41,6 +41,7 @@ pub use health::{Health, HealthHandle};
 pub use stop::Stop;
 
 use held::Held;
+use slots::Slots;
 use supervise::Restarts;
 
 /// Runs the tasks of a registry, until stopped.
@@ -79,7 +80,7 @@ struct Inner {
     /// Heartbeats, and nothing else, go over this one; first used on the heartbeat thread's runtime.
     beating: Arc<dyn Store>,
     companion: Option<Arc<dyn Companion>>,
-    permits: Arc<Semaphore>,
+    slots: Arc<Slots>,
     held: Held,
     runs: TaskTracker,
     health: Arc<Health>,
@@ -157,7 +158,7 @@ impl Builder {
                 fetching: self.store.fork(),
                 settling: self.store.fork(),
                 beating: self.store.fork(),
-                permits: Arc::new(Semaphore::new(self.settings.concurrency)),
+                slots: Arc::new(Slots::new(self.settings.concurrency, self.settings.ahead_max)),
                 held: Held::default(),
                 runs: TaskTracker::new(),
                 health: Arc::new(Health::new(&self.settings, timing, name)),
@@ -269,7 +270,7 @@ impl Inner {
             queues: self.queues.clone(),
             names: self.registry.names().filter_map(queue_of).collect(),
             concurrency: self.settings.concurrency,
-            running: self.held.len(),
+            running: self.slots.running(),
             settled: self.settled.load(Ordering::Relaxed),
             ttl: self.settings.check_interval + self.timing.lease * 2,
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -12,41 +12,57 @@ use tracing::Instrument;
 use super::Inner;
 use super::held::Reason;
 use super::settle::{self, Settlement};
-use crate::registry::Entry;
+use super::slots::{Slot, Waiting};
 use crate::handler::completed;
+use crate::registry::Entry;
 use crate::{Ack, Context, Failure, Lease, Outcome, Payload, Policy, display_duration, limits};
 
 type Output = Result<Option<Payload>, Failure>;
 
-/// Runs `lease` and hands its outcome to the settling loop. The permit is free once the handler has ended.
-pub(super) async fn run(
-    worker: Arc<Inner>,
-    lease: Lease,
-    cancellation: CancellationToken,
-    permit: Option<OwnedSemaphorePermit>,
-    acks: mpsc::Sender<Settlement>,
-) {
-    let lease = Arc::new(lease);
+/// Runs `first`, and then what waits in the line, one after the other in the same slot, until nothing is left.
+pub(super) async fn run(worker: Arc<Inner>, slot: Slot, first: Waiting, acks: mpsc::Sender<Settlement>) {
+    let mut next = Some((slot, first));
+    while let Some((slot, Waiting { lease, cancellation, .. })) = next {
+        let ack = run_one(&worker, Arc::new(lease), cancellation).await;
+        settle::hand_in(&worker, &acks, ack).await;
+        // A stopping worker gives back what waits.
+        next = if worker.stop.is_stopping() { None } else { slot.next() };
+    }
+}
+
+async fn run_one(worker: &Inner, lease: Arc<Lease>, cancellation: CancellationToken) -> Ack {
     let span = tracing::info_span!(
         "task", name = %lease.name, key = %lease.token.key, attempt = lease.attempts + 1, fence = %lease.token.fence
     );
     let ack = match worker.registry.find(&lease.name) {
-        Some(entry) => run_known(&worker, entry, &lease, cancellation).instrument(span.clone()).await,
+        Some(entry) => run_known(worker, entry, &lease, cancellation).instrument(span.clone()).await,
         // A backend that brings an unknown name broke I9; the task goes back untouched.
         None => settle::release(lease.token.clone()),
     };
-    drop(permit);
     span.in_scope(|| log(&ack.outcome, worker.held.reason(lease.token.fence)));
-    worker.held.settling(lease.token.fence);
-    // The channel is open as long as a run is: the settling loop ends after the last one.
-    if acks.send(Settlement { ack }).await.is_err() {
-        worker.held.settled(lease.token.fence);
-        tracing::error!(key = %lease.token.key, "outcome not settled: the worker left; the task runs again");
-    }
+    ack
 }
 
 async fn run_known(worker: &Inner, entry: &Entry, lease: &Arc<Lease>, cancellation: CancellationToken) -> Ack {
     let fence = lease.token.fence;
+    // What was lost or cancelled while it stood in the line is not even started.
+    let ended = if cancellation.is_cancelled() { None } else { started(worker, entry, lease, cancellation).await };
+    let outcome = outcome(ended, worker.held.reason(fence), &entry.policy, lease);
+    Ack {
+        token: lease.token.clone(),
+        outcome,
+        attempts_max: entry.policy.attempts_max,
+        retention: entry.policy.retention,
+    }
+}
+
+/// Runs the handler to its end, or until it is dropped.
+async fn started(
+    worker: &Inner,
+    entry: &Entry,
+    lease: &Arc<Lease>,
+    cancellation: CancellationToken,
+) -> Option<Result<Output, JoinError>> {
     let ctx = Context {
         lease: lease.clone(),
         policy: entry.policy.clone(),
@@ -58,25 +74,12 @@ async fn run_known(worker: &Inner, entry: &Entry, lease: &Arc<Lease>, cancellati
     // A task of its own: a panic ends it and nothing else, and it can be dropped if it does not listen.
     let run = (entry.run)(lease.args.clone(), ctx);
     let mut handle = tokio::spawn(run.in_current_span());
-    let ended = tokio::select! {
-        ended = &mut handle => Some(ended),
-        () = cancellation.cancelled() => None,
-        () = tokio::time::sleep(entry.policy.timeout) => {
-            worker.held.cancel(fence, Reason::Timeout);
-            None
-        }
-    };
-    let ended = match ended {
-        Some(ended) => Some(ended),
-        None => wind_down(&mut handle, worker.settings.cancel_grace).await,
-    };
-    let outcome = outcome(ended, worker.held.reason(fence), &entry.policy, lease);
-    Ack {
-        token: lease.token.clone(),
-        outcome,
-        attempts_max: entry.policy.attempts_max,
-        retention: entry.policy.retention,
+    tokio::select! {
+        ended = &mut handle => return Some(ended),
+        () = cancellation.cancelled() => {}
+        () = tokio::time::sleep(entry.policy.timeout) => worker.held.cancel(lease.token.fence, Reason::Timeout),
     }
+    wind_down(&mut handle, worker.settings.cancel_grace).await
 }
 
 /// Gives a cancelled handler a moment to end by itself, then drops it.

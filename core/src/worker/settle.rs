@@ -29,6 +29,18 @@ pub(super) fn release(token: Token) -> Ack {
     Ack { token, outcome: Outcome::Release, attempts_max: 1, retention: limits::RETENTION }
 }
 
+/// Hands one outcome to the settling loop.
+pub(super) async fn hand_in(worker: &Inner, acks: &mpsc::Sender<Settlement>, ack: Ack) {
+    let fence = ack.token.fence;
+    worker.held.settling(fence);
+    // The channel is open as long as a run is: the settling loop ends after the last one.
+    if let Err(refused) = acks.send(Settlement { ack }).await {
+        worker.held.settled(fence);
+        let key = refused.0.ack.token.key;
+        tracing::error!(%key, "outcome not settled: the worker left; the task runs again");
+    }
+}
+
 /// The settling loop's end of the channel, and what it has taken out of it: both outlive a restart of the loop, so
 /// that no outcome is lost with it.
 #[derive(Debug)]
@@ -116,12 +128,7 @@ fn weight(ack: &Ack) -> usize {
 
 /// Takes in one answer; an ack that the store cannot take just now stays, and one that it refuses as it is becomes one it
 /// can take.
-fn answered(
-    worker: &Inner,
-    put_off: &mut HashMap<Fence, Instant>,
-    ack: Ack,
-    answer: Result<AckAnswer>,
-) -> Option<Ack> {
+fn answered(worker: &Inner, put_off: &mut HashMap<Fence, Instant>, ack: Ack, answer: Result<AckAnswer>) -> Option<Ack> {
     let fence = ack.token.fence;
     let since = put_off.remove(&fence);
     match answer {

@@ -9,7 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::health::Loop;
 use super::{Alarm, Inner};
 use crate::repeat::bounded;
-use crate::{Name, Queue, Result, WorkerRecord};
+use crate::{LaneCounts, Name, NewTask, Queue, Result, WorkerRecord};
 
 /// How often it looks.
 const LOOK: Duration = Duration::from_secs(1);
@@ -69,24 +69,31 @@ fn subject(alarm: &Alarm) -> String {
     }
 }
 
-/// What no lease call of this worker would show: work that nobody serves, work that waits while every permit is taken,
-/// a perpetual that the store has lost.
+/// What no lease call of this worker would show: work that nobody serves, work that waits while every slot is taken,
+/// a perpetual that the store has lost. One question, and more of them only where its answer gives cause.
 async fn look_at_store(worker: &Inner) -> Result<()> {
     let counts = bounded("count the tasks", Duration::ZERO, worker.settling.counts()).await?;
-    let workers = bounded("read the workers", Duration::ZERO, worker.settling.workers()).await?;
-    let records: Vec<WorkerRecord> = workers.into_iter().map(|worker| worker.record).collect();
-    if worker.permits.available_permits() == 0 {
-        let own = worker.record();
+    let own = worker.record();
+    if worker.slots.is_full() {
         let waiting = counts.iter().filter(|lane| serves(&own, &lane.queue, &lane.name));
         worker.health.left_waiting(waiting.filter_map(|lane| lane.oldest_ready).max());
     }
-    let old = counts.into_iter().filter_map(|lane| Some((lane.oldest_ready?, lane)));
-    let unserved = old
-        .filter(|(age, _)| *age >= worker.settings.oldest_ready_alarm)
-        .filter(|(_, lane)| !records.iter().any(|record| serves(record, &lane.queue, &lane.name)))
-        .map(|(age, lane)| (lane.queue, lane.name, age));
-    worker.health.unserved(unserved.collect());
-    restore_perpetuals(worker).await
+    let is_old = |lane: &&LaneCounts| lane.oldest_ready.is_some_and(|age| age >= worker.settings.oldest_ready_alarm);
+    let foreign: Vec<&LaneCounts> =
+        counts.iter().filter(is_old).filter(|lane| !serves(&own, &lane.queue, &lane.name)).collect();
+    worker.health.unserved(unserved(worker, &foreign).await?);
+    restore_perpetuals(worker, &counts).await
+}
+
+/// Those of the lanes with old work that no other worker serves either.
+async fn unserved(worker: &Inner, lanes: &[&LaneCounts]) -> Result<Vec<(Queue, Name, Duration)>> {
+    if lanes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let workers = bounded("read the workers", Duration::ZERO, worker.settling.workers()).await?;
+    let served = |lane: &LaneCounts| workers.iter().any(|other| serves(&other.record, &lane.queue, &lane.name));
+    let unserved = lanes.iter().filter(|lane| !served(lane));
+    Ok(unserved.filter_map(|lane| Some((lane.queue.clone(), lane.name.clone(), lane.oldest_ready?))).collect())
 }
 
 fn serves(record: &WorkerRecord, queue: &Queue, name: &Name) -> bool {
@@ -95,9 +102,14 @@ fn serves(record: &WorkerRecord, queue: &Queue, name: &Name) -> bool {
 }
 
 /// A store that was emptied while its workers run has lost their chains; nobody else would begin them again.
-async fn restore_perpetuals(worker: &Inner) -> Result<()> {
+async fn restore_perpetuals(worker: &Inner, counts: &[LaneCounts]) -> Result<()> {
+    // A chain is nearly always the only task of its name: where one is unfinished, it need not be asked for.
+    let has_unfinished = |seed: &NewTask| {
+        let lanes = counts.iter().filter(|lane| lane.queue == seed.queue && lane.name == seed.name);
+        lanes.map(|lane| lane.ready + lane.scheduled + lane.running).sum::<u64>() > 0
+    };
     let mut lost = Vec::new();
-    for seed in worker.registry.seeds() {
+    for seed in worker.registry.seeds().into_iter().filter(|seed| !has_unfinished(seed)) {
         let found = bounded("look for a perpetual", Duration::ZERO, worker.settling.get(&seed.key)).await?;
         if found.is_none() {
             tracing::error!(worker = %worker.id, key = %seed.key, "the store has lost a perpetual; beginning it again");

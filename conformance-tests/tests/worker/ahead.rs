@@ -1,0 +1,88 @@
+//! What is leased ahead of a free slot: in order, not for long, and given back.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use docket_core::{NewTask, Payload, Settings, State, Store};
+
+use crate::cases::{SOON, Scene, eventually, fast};
+use crate::jobs::{Echo, Slow};
+
+/// Keys `0`, `1`, ... of short tasks, in this order.
+async fn add_short(scene: &Scene, keys: std::ops::Range<usize>) {
+    let tasks: Vec<NewTask> = keys
+        .map(|n| {
+            let args = Payload::new(format!(r#"{{"text":"{n}"}}"#));
+            NewTask { key: n.to_string().parse().unwrap(), ..NewTask::new("echo".parse().unwrap(), args) }
+        })
+        .collect();
+    for answer in scene.client.add_all(&tasks).await.unwrap() {
+        answer.unwrap();
+    }
+}
+
+pub(crate) async fn short_tasks_start_in_the_order_in_which_they_were_added(store: Arc<dyn Store>) {
+    let scene = Scene::new(store);
+    add_short(&scene, 0..1_000).await;
+    scene.worker(Settings { concurrency: 1, ..fast() }).run_until_finished().await.unwrap();
+    let expected: Vec<String> = (0..1_000).map(|n| n.to_string()).collect();
+    assert_eq!(scene.log.starts(), expected);
+}
+
+pub(crate) async fn a_stop_gives_back_what_was_leased_ahead(store: Arc<dyn Store>) {
+    let scene = Scene::new(store);
+    add_short(&scene, 0..1_000).await;
+    let worker = scene.start(Settings { concurrency: 2, ..fast() });
+    eventually("it is in full swing", async || (scene.log.starts().len() >= 200).then_some(())).await;
+    worker.stopped().await;
+    let started = scene.log.starts().len();
+    let counts = scene.store.counts().await.unwrap();
+    let (ready, running): (u64, u64) = (counts.iter().map(|c| c.ready).sum(), counts.iter().map(|c| c.running).sum());
+    assert_eq!((usize::try_from(ready).unwrap(), running), (1_000 - started, 0));
+    scene.worker(fast()).run_until_finished().await.unwrap();
+    let mut starts = scene.log.starts();
+    starts.sort();
+    starts.dedup();
+    assert_eq!((starts.len(), scene.log.starts().len()), (1_000, 1_000), "each ran once");
+}
+
+/// A worker that has leased short tasks ahead, and then comes upon long ones, must not sit on the short ones.
+pub(crate) async fn long_tasks_do_not_hold_up_what_was_leased_ahead(store: Arc<dyn Store>) {
+    let scene = Scene::new(store);
+    add_short(&scene, 0..600).await;
+    for key in ["long 1", "long 2"] {
+        scene.client.add(Slow { millis: 8_000, listens: true }).key(key).await.unwrap();
+    }
+    add_short(&scene, 600..700).await;
+    let first = scene.start(Settings { concurrency: 2, grace: Duration::from_millis(100), ..fast() });
+    scene.until("long 1", State::Running).await;
+    scene.until("long 2", State::Running).await;
+    let begun = Instant::now();
+    // Both of its slots are taken, and only another worker can run what stands behind them.
+    let second = scene.start(Settings { concurrency: 2, ..fast() });
+    let last = scene.until("699", State::Completed).await;
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+    assert_eq!((last.attempts, last.crashes), (0, 0));
+    second.stopped().await;
+    first.stopped().await;
+    let starts = scene.log.starts();
+    let short = starts.iter().filter(|start| !start.starts_with("long")).count();
+    assert_eq!(short, 700, "each ran once");
+}
+
+pub(crate) async fn nothing_is_leased_ahead_of_long_tasks(store: Arc<dyn Store>) {
+    let scene = Scene::new(store);
+    for n in 0..60 {
+        scene.client.add(Slow { millis: 100, listens: true }).key(n.to_string()).await.unwrap();
+    }
+    let worker = scene.start(Settings { concurrency: 4, ..fast() });
+    let end = Instant::now() + Duration::from_secs(1);
+    while Instant::now() < end {
+        let counts = scene.store.counts().await.unwrap();
+        let leased: u64 = counts.iter().map(|c| c.running).sum();
+        // Four run; four whose acks are on their way; forty are started in a second, so one may wait.
+        assert!(leased <= 9, "{leased} are leased");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    worker.stopped().await;
+}

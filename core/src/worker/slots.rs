@@ -1,0 +1,256 @@
+//! Who may run now, and what was leased ahead of a free slot.
+//!
+//! A task that waits here is leased: it is renewed like a running one, and nobody else has it. So little may wait, and
+//! not for long: as much as this worker has lately started in [`AHEAD`], and what has waited for [`PATIENCE`] is given
+//! back. A worker of long tasks leases nothing ahead.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::Lease;
+
+/// How much work may wait: what was started in this time. Longer than the round trip of a lease call, so that a worker of
+/// short tasks never waits for one.
+const AHEAD: Duration = Duration::from_millis(20);
+/// How long a task may wait for a slot before another worker may have it.
+pub(super) const PATIENCE: Duration = Duration::from_millis(100);
+
+/// A leased task that has not started.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) lease: Lease,
+    pub(super) cancellation: CancellationToken,
+    pub(super) since: Instant,
+}
+
+/// The slots of one worker, and the line before them.
+#[derive(Debug)]
+pub(super) struct Slots {
+    concurrency: usize,
+    ahead_max: usize,
+    state: Mutex<State>,
+    /// Told when a slot is free, and when the line has run low.
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    // Invariant: nothing waits while a slot is free, but between `line_up` and `start`.
+    free: usize,
+    line: VecDeque<Waiting>,
+    /// The line has run low when this many are left.
+    low: usize,
+    pace: Pace,
+}
+
+/// The right to run one task at a time. Free again when dropped, so that no panic takes it along.
+#[derive(Debug)]
+pub(super) struct Slot(Option<Arc<Slots>>);
+
+/// Whether the worker can take more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Room {
+    /// So many, at least one.
+    For(usize),
+    /// None until told. The first in the line, if there is one, has waited since then.
+    Full(Option<Instant>),
+}
+
+impl Slots {
+    pub(super) fn new(concurrency: usize, ahead_max: usize) -> Self {
+        let pace = Pace { since: Instant::now(), started: 0, ahead: 0 };
+        let state = State { free: concurrency, line: VecDeque::new(), low: 0, pace };
+        Self { concurrency, ahead_max, state: Mutex::new(state), changed: Notify::new() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic under this lock cannot leave it half changed: nothing in it can panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tasks that run now.
+    pub(super) fn running(&self) -> usize {
+        self.concurrency - self.state().free
+    }
+
+    /// Whether every slot is taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.state().free == 0
+    }
+
+    /// How many tasks it would make sense to have in the line, going by the latest pace.
+    pub(super) fn ahead(&self) -> usize {
+        self.state().pace.ahead(Instant::now()).min(self.ahead_max)
+    }
+
+    /// How many more can be taken if `ahead` may wait. Asks for several at once: a line that is half full is left alone.
+    pub(super) fn room(&self, ahead: usize) -> Room {
+        let mut state = self.state();
+        state.low = ahead / 2;
+        let waiting = state.line.len();
+        if state.free > 0 || (ahead > 0 && waiting <= state.low) {
+            return Room::For((state.free + ahead).saturating_sub(waiting).max(1));
+        }
+        Room::Full(state.line.front().map(|first| first.since))
+    }
+
+    /// Waits until there may be room.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost by dropping it: what it was told is found by the next [`Slots::room`].
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Puts tasks at the end of the line. Order matters: they start in the order in which they were leased.
+    pub(super) fn line_up(&self, tasks: impl Iterator<Item = Waiting>) {
+        self.state().line.extend(tasks);
+    }
+
+    /// The next task to start, with a slot to run it in, while there are both.
+    pub(super) fn start(self: &Arc<Self>) -> Option<(Slot, Waiting)> {
+        let mut state = self.state();
+        if state.free == 0 {
+            return None;
+        }
+        let next = state.next()?;
+        state.free -= 1;
+        Some((Slot(Some(self.clone())), next))
+    }
+
+    /// Takes everything out of the line that has not started, to be given back.
+    pub(super) fn clear(&self) -> VecDeque<Waiting> {
+        std::mem::take(&mut self.state().line)
+    }
+}
+
+impl State {
+    fn next(&mut self) -> Option<Waiting> {
+        let next = self.line.pop_front()?;
+        self.pace.started += 1;
+        Some(next)
+    }
+}
+
+impl Slot {
+    /// The next task to run in this slot; the slot is free if there is none.
+    // Order matters: looking and freeing are one step, so that nothing is lined up unseen between them.
+    pub(super) fn next(mut self) -> Option<(Self, Waiting)> {
+        let slots = self.0.take()?;
+        let mut state = slots.state();
+        let next = state.next();
+        if next.is_none() {
+            state.free += 1;
+        }
+        let tell = next.is_none() || state.line.len() == state.low;
+        drop(state);
+        if tell {
+            slots.changed.notify_one();
+        }
+        next.map(|next| (Self(Some(slots)), next))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some(slots) = self.0.take() {
+            slots.state().free += 1;
+            slots.changed.notify_one();
+        }
+    }
+}
+
+/// How many tasks have lately been started.
+#[derive(Debug)]
+struct Pace {
+    since: Instant,
+    started: usize,
+    ahead: usize,
+}
+
+impl Pace {
+    /// What was started in [`AHEAD`], measured over at least as long.
+    fn ahead(&mut self, now: Instant) -> usize {
+        let elapsed = now.duration_since(self.since);
+        if elapsed >= AHEAD {
+            let started = u128::try_from(self.started).unwrap_or(u128::MAX);
+            let ahead = started.saturating_mul(AHEAD.as_nanos()) / elapsed.as_nanos();
+            self.ahead = usize::try_from(ahead).unwrap_or(usize::MAX);
+            self.since = now;
+            self.started = 0;
+        }
+        self.ahead
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Fence, Key, Lease, Overrides, Payload, Queue, RequestId, Timestamp, Token};
+
+    fn waiting(fence: u64) -> Waiting {
+        let token = Token { key: Key::unique(), fence: Fence(fence), lease: RequestId::unique() };
+        let lease = Lease {
+            token,
+            name: "work".parse().unwrap(),
+            queue: Queue::default(),
+            args: Payload::default(),
+            attempts: 0,
+            crashes: 0,
+            deadline: Timestamp::default(),
+            leased_at: Timestamp::default(),
+            due_at: Timestamp::default(),
+            every: None,
+            overrides: Overrides::default(),
+        };
+        Waiting { lease, cancellation: CancellationToken::new(), since: Instant::now() }
+    }
+
+    fn fence(task: &(Slot, Waiting)) -> u64 {
+        task.1.lease.token.fence.0
+    }
+
+    #[test]
+    fn what_waits_starts_in_order_as_slots_come_free() {
+        let slots = Arc::new(Slots::new(1, 500));
+        slots.line_up([1, 2, 3].into_iter().map(waiting));
+        let first = slots.start().unwrap();
+        assert!(fence(&first) == 1 && slots.start().is_none() && slots.running() == 1);
+        let second = first.0.next().unwrap();
+        assert_eq!((fence(&second), slots.running()), (2, 1));
+        // A run that panics takes no slot along.
+        drop(second);
+        let third = slots.start().unwrap();
+        assert!(fence(&third) == 3 && third.0.next().is_none() && slots.running() == 0);
+    }
+
+    #[test]
+    fn a_line_is_filled_again_when_half_of_it_is_left() {
+        let slots = Arc::new(Slots::new(2, 500));
+        assert_eq!(slots.room(0), Room::For(2));
+        assert_eq!(slots.room(8), Room::For(10));
+        slots.line_up((1..=8).map(waiting));
+        let (first, _second) = (slots.start().unwrap(), slots.start().unwrap());
+        assert!(matches!(slots.room(8), Room::Full(Some(_))));
+        assert!(matches!(slots.room(0), Room::Full(Some(_))));
+        let _ = first.0.next().unwrap().0.next().unwrap();
+        assert_eq!(slots.room(8), Room::For(5));
+        assert_eq!(slots.clear().len(), 4);
+        assert_eq!(slots.room(0), Room::For(1));
+    }
+
+    #[test]
+    fn as_much_waits_as_was_lately_started() {
+        let since = Instant::now();
+        let mut pace = Pace { since, started: 100, ahead: 0 };
+        assert_eq!(pace.ahead(since + AHEAD / 2), 0);
+        assert_eq!(pace.ahead(since + AHEAD * 2), 50);
+        // Idle since.
+        assert_eq!(pace.ahead(since + AHEAD * 40), 0);
+    }
+}
