@@ -42,6 +42,19 @@ impl AudioFile {
         Ok(format!("audio/{}.{}", self.file_id, self.extension()?))
     }
 
+    /// What it is, for browsers.
+    pub(crate) fn media_type(&self) -> Result<&'static str> {
+        Ok(match self.extension()? {
+            "mp3" => "audio/mpeg",
+            "wav" => "audio/wav",
+            "m4a" => "audio/mp4",
+            "flac" => "audio/flac",
+            "webm" => "audio/webm",
+            "ogg" => "audio/ogg",
+            _ => "audio/aiff",
+        })
+    }
+
     /// Its extension in lower case, without a dot.
     pub fn extension(&self) -> Result<&'static str> {
         let wanted = self.file_type.trim_start_matches('.').to_ascii_lowercase();

@@ -3,6 +3,7 @@
 pub(crate) mod genres;
 mod job;
 mod memory;
+pub(crate) mod placement;
 mod postgres;
 pub(crate) mod resolutions;
 pub(crate) mod sessions;
@@ -15,7 +16,7 @@ use docket_core::{Fence, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{AudioFile, AudioStorage, Genres, Resolutions};
+use crate::{AudioFile, AudioStorage, Genres, Placements, Resolutions};
 
 pub use job::{Job, JobAnswer, JobState, JobUpdate};
 pub use memory::MemoryCatalogue;
@@ -31,7 +32,7 @@ pub use postgres::PostgresCatalogue;
 ///
 /// A dropped write may or may not have taken effect; repeating it is safe.
 #[async_trait]
-pub trait Catalogue: Genres + Resolutions + fmt::Debug + Send + Sync {
+pub trait Catalogue: Genres + Placements + Resolutions + fmt::Debug + Send + Sync {
     /// One track.
     async fn track(&self, id: i64) -> Result<Option<Track>>;
 

@@ -13,4 +13,5 @@ pub(crate) mod retry_after;
 pub(crate) mod secret;
 pub(crate) mod storage;
 pub(crate) mod storage_error;
+pub(crate) mod transfer;
 pub(crate) mod upload;

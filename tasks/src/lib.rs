@@ -31,6 +31,7 @@ mod catalogue;
 mod classify_genres;
 mod clients;
 mod export;
+mod move_track_audio;
 mod process_export;
 mod run;
 mod scan_copyright;
@@ -42,6 +43,7 @@ mod testing;
 
 pub use audio::{AudioFile, AudioStorage};
 pub use catalogue::genres::{Genre, Genres, GenresAnswer};
+pub use catalogue::placement::{Placement, Placements};
 pub use catalogue::resolutions::{Flagged, Resolutions, ScanId};
 pub use catalogue::sessions::{
     Credentials, LockAnswer, MemorySessions, OAuthTokens, Session, SessionId, Sessions, StoreAnswer, TokenVersion,
@@ -67,6 +69,7 @@ pub use clients::secret::Secret;
 pub use clients::storage::{Access, Object, Storage};
 pub use clients::upload::{PART_BYTES, PARTS_IN_FLIGHT_MAX, Upload};
 pub use export::manifest::Missing;
+pub use move_track_audio::{MoveReport, MoveTrackAudio, schedule_track_audio_move, track_audio_move};
 pub use process_export::{ExportReport, ProcessExport, schedule_export};
 pub use scan_copyright::{ScanCopyright, ScanReport, schedule_copyright_scan};
 pub use services::{Buckets, EXPORTS_MAX, Services};
@@ -75,6 +78,6 @@ pub use sync_resolutions::{ResolutionsReport, SyncCopyrightResolutions};
 /// Registers every task of this crate.
 pub fn register(registry: &mut docket_core::Registry) -> docket_core::Result<()> {
     registry.register::<ProcessExport>()?.register::<ScanCopyright>()?;
-    registry.register::<ClassifyGenres>()?.perpetual::<SyncCopyrightResolutions>()?;
+    registry.register::<ClassifyGenres>()?.register::<MoveTrackAudio>()?.perpetual::<SyncCopyrightResolutions>()?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use docket_core::{Error, Result};
 use tokio::sync::Semaphore;
 
-use crate::{Access, AudioStorage, Catalogue, Labeler, Moderation, Replicate, Secret, Storage};
+use crate::{Access, AudioFile, AudioStorage, Catalogue, Labeler, Moderation, Replicate, Secret, Storage};
 
 /// Exports that run at once in one worker: each holds parts in memory and a connection for minutes.
 pub const EXPORTS_MAX: usize = 2;
@@ -42,13 +42,22 @@ pub struct Services {
     pub(crate) moderation: Option<Moderation>,
     pub(crate) labeler: Option<Labeler>,
     pub(crate) replicate: Option<Replicate>,
+    pub(crate) public_url: Option<String>,
     pub(crate) exports: Semaphore,
 }
 
 impl Services {
     /// Puts them together; without `moderation`, scans are skipped, and what is not added by `with_…` is as well.
     pub fn new(catalogue: Arc<dyn Catalogue>, buckets: Buckets, moderation: Option<Moderation>) -> Self {
-        Self { catalogue, buckets, moderation, labeler: None, replicate: None, exports: Semaphore::new(EXPORTS_MAX) }
+        Self {
+            catalogue,
+            buckets,
+            moderation,
+            labeler: None,
+            replicate: None,
+            public_url: None,
+            exports: Semaphore::new(EXPORTS_MAX),
+        }
     }
 
     /// Adds the labeler: it hears of flags, and flags can be taken back.
@@ -61,10 +70,25 @@ impl Services {
         Self { replicate: Some(replicate), ..self }
     }
 
+    /// Sets where the public bucket is open to all, e.g. `https://audio.plyr.fm`; without it, a folder's own address.
+    pub fn with_public_url(self, url: impl Into<String>) -> Self {
+        Self { public_url: Some(url.into()), ..self }
+    }
+
+    /// The address of public audio.
+    pub(crate) fn public_url(&self, file: &AudioFile) -> Result<String> {
+        let key = file.key()?;
+        match &self.public_url {
+            Some(url) => Ok(format!("{}/{key}", url.trim_end_matches('/'))),
+            None if self.buckets.public.is_folder() => Ok(self.buckets.public.address(&key)),
+            None => Err(Error::config("read R2_PUBLIC_BUCKET_URL", "it is not set; public audio has no address")),
+        }
+    }
+
     /// Reads the environment.
     ///
     /// `R2_BUCKET`, `R2_PRIVATE_BUCKET`, `R2_EXPORT_BUCKET` (default: the private one, else the public one): a bucket's
-    /// name, or `s3://` or `file://`; `R2_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`
+    /// name, or `s3://` or `file://`; `R2_PUBLIC_BUCKET_URL`; `R2_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`
     /// (default `auto`); `MODERATION_ENABLED` (default true), `MODERATION_SERVICE_URL`, `MODERATION_LABELER_URL` (default:
     /// none, so no flag is taken back), `MODERATION_AUTH_TOKEN`, `MODERATION_TIMEOUT_SECONDS` (default 300);
     /// `REPLICATE_ENABLED` (default false), `REPLICATE_API_TOKEN`, `REPLICATE_TOP_N` (default 10).
@@ -76,7 +100,8 @@ impl Services {
     pub fn from_vars(catalogue: Arc<dyn Catalogue>, lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let vars = Vars(lookup);
         let services = Self::new(catalogue, vars.buckets()?, vars.moderation()?);
-        Ok(Self { labeler: vars.labeler()?, replicate: vars.replicate()?, ..services })
+        let public_url = vars.text("R2_PUBLIC_BUCKET_URL");
+        Ok(Self { labeler: vars.labeler()?, replicate: vars.replicate()?, public_url, ..services })
     }
 }
 

@@ -5,6 +5,7 @@
 mod genres;
 mod jobs;
 mod place;
+mod placements;
 mod resolutions;
 mod scans;
 mod tracks;

@@ -83,6 +83,17 @@ impl Place {
         }
     }
 
+    /// As an artist who closes a track to all but supporters, or opens it.
+    pub(crate) async fn gate(&self, track_id: i64, is_gated: bool) {
+        match &self.kind {
+            Kind::Memory(memory) => memory.gate(track_id, is_gated),
+            Kind::Postgres(pool) => {
+                let write = "UPDATE tracks SET support_gate = CASE WHEN $2 THEN '{}'::jsonb END WHERE id = $1";
+                sqlx::query(write).bind(track_id).bind(is_gated).execute(pool).await.unwrap();
+            }
+        }
+    }
+
     /// The tags of a track, in order.
     pub(crate) async fn tags_of(&self, track_id: i64) -> Vec<String> {
         let read = "SELECT name FROM tags t JOIN track_tags tt ON tt.tag_id = t.id WHERE track_id = $1 \

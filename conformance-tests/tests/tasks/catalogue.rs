@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use docket_core::{Error, ErrorKind, Fence, Result};
 use docket_tasks::{
-    Catalogue, Flagged, Genre, Genres, GenresAnswer, Job, JobAnswer, JobUpdate, MemoryCatalogue, Resolutions, Scan,
-    ScanAnswer, ScanId, Track,
+    AudioFile, AudioStorage, Catalogue, Flagged, Genre, Genres, GenresAnswer, Job, JobAnswer, JobUpdate,
+    MemoryCatalogue, Placement, Placements, Resolutions, Scan, ScanAnswer, ScanId, Track,
 };
 use tokio::sync::watch;
 
@@ -18,12 +18,14 @@ pub(crate) struct ToldCatalogue {
     /// While true, a run that reports that a track is done waits.
     hold: watch::Sender<bool>,
     held: AtomicUsize,
+    /// The artist switches the gate just before a move is recorded, once.
+    pub(crate) switches_gate: AtomicBool,
 }
 
 impl ToldCatalogue {
     pub(crate) fn new() -> Self {
         let (kept, is_away, held) = (MemoryCatalogue::default(), AtomicBool::new(false), AtomicUsize::new(0));
-        Self { kept, is_away, hold: watch::Sender::new(false), held }
+        Self { kept, is_away, hold: watch::Sender::new(false), held, switches_gate: AtomicBool::new(false) }
     }
 
     /// Makes runs wait in the middle, or lets them go on.
@@ -60,6 +62,27 @@ impl Genres for ToldCatalogue {
     ) -> Result<GenresAnswer> {
         self.look()?;
         self.kept.keep_genres(track_id, file_id, genres, tags).await
+    }
+}
+
+#[async_trait]
+impl Placements for ToldCatalogue {
+    async fn placement(&self, track_id: i64) -> Result<Option<Placement>> {
+        self.look()?;
+        self.kept.placement(track_id).await
+    }
+
+    async fn is_wanted_elsewhere(&self, file: &AudioFile, storage: AudioStorage, track_id: i64) -> Result<bool> {
+        self.look()?;
+        self.kept.is_wanted_elsewhere(file, storage, track_id).await
+    }
+
+    async fn record_placement(&self, track_id: i64, placement: &Placement, audio_url: Option<&str>) -> Result<bool> {
+        self.look()?;
+        if self.switches_gate.swap(false, Ordering::SeqCst) {
+            self.kept.gate(track_id, !placement.is_gated);
+        }
+        self.kept.record_placement(track_id, placement, audio_url).await
     }
 }
 

@@ -8,6 +8,7 @@
 mod catalogue;
 mod export;
 mod genres;
+mod moves;
 mod resolutions;
 mod scan;
 mod scene;
@@ -53,6 +54,12 @@ on_every_backend! {
         the_track_and_the_result_agree,
         an_outage_is_tried_again_no_sooner_than_the_service_says,
         a_worker_killed_while_it_listens_leaves_one_set_of_tags,
+    }
+    moves: "move_track_audio" {
+        the_objects_the_track_and_the_result_agree,
+        the_last_of_many_switches_counts,
+        a_switch_while_it_moves_is_followed,
+        an_outage_is_tried_again_and_the_track_is_never_called_private_too_early,
     }
     export: "process_export" {
         the_archive_the_job_and_the_result_agree,

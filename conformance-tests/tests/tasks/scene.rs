@@ -42,6 +42,7 @@ impl Scene {
         store.set_clock(START).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("audio")).unwrap();
+        fs::create_dir(folder.path().join("private")).unwrap();
         let (moderation, labeler, replicate) = (Service::default(), Service::default(), Service::default());
         Self {
             client: Client::new(store.clone()),
@@ -105,6 +106,18 @@ impl Scene {
         docket_tasks::schedule_genre_classification(&self.client, track_id, &file_id).await.unwrap().key
     }
 
+    /// As an artist who closes a track to all but supporters, or opens it.
+    pub(crate) async fn switch_gate(&self, track_id: i64, is_gated: bool) -> Key {
+        self.catalogue.kept.gate(track_id, is_gated);
+        docket_tasks::schedule_track_audio_move(&self.client, track_id).await.unwrap().key
+    }
+
+    /// Whether the audio of a track is in the public and in the private folder.
+    pub(crate) fn audio(&self, track_id: i64) -> (bool, bool) {
+        let there = |place: &str| self.folder.path().join(format!("{place}audio/file{track_id}.mp3")).exists();
+        (there(""), there("private/"))
+    }
+
     pub(crate) async fn job(&self, id: &str) -> Job {
         self.catalogue.kept.job(id).await.unwrap().unwrap()
     }
@@ -128,7 +141,8 @@ impl Scene {
     /// A worker, as another process would have it, with this key for the outside services.
     pub(crate) fn worker_with_key(&self, key: &str) -> Running {
         let folder = Storage::open(&format!("file://{}", self.folder.path().display()), None).unwrap();
-        let buckets = Buckets { public: folder.clone(), private: None, exports: folder };
+        let private = Storage::open(&format!("file://{}/private", self.folder.path().display()), None).unwrap();
+        let buckets = Buckets { public: folder.clone(), private: Some(private), exports: folder };
         let moderation = Moderation::new(&self.moderation_url, Secret::new(key), Duration::from_mins(5)).unwrap();
         let services = Services::new(self.catalogue.clone(), buckets, Some(moderation))
             .with_labeler(Labeler::new(&self.labeler_url, Secret::new(key)).unwrap())

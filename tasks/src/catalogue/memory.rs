@@ -1,6 +1,7 @@
 //! A catalogue that lives in this process: for the demo and for tests.
 
 mod genres;
+mod placements;
 mod resolutions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,8 @@ struct Tables {
     /// Tracks whose artist asked for tags to be found.
     auto_tagged: BTreeSet<i64>,
     tags: BTreeSet<(i64, String)>,
+    /// Tracks for supporters only.
+    gated: BTreeSet<i64>,
 }
 
 impl MemoryCatalogue {

@@ -2,6 +2,7 @@
 
 mod genres;
 mod jobs;
+mod placements;
 mod resolutions;
 mod scans;
 mod tracks;

@@ -21,6 +21,7 @@ use url::Url;
 use super::secret::Secret;
 use super::storage_error::{error, is_absent};
 use super::upload::Upload;
+use crate::AudioStorage;
 
 /// How long a server may send nothing, the sending of one part included. There is no limit on a whole request: a long
 /// recording takes as long as it does.
@@ -119,8 +120,43 @@ impl Storage {
         }
     }
 
+    /// How many bytes an object has; `None` if the storage answered that it has none.
+    pub async fn size(&self, key: &str) -> Result<Option<u64>> {
+        match self.objects.head(&path(key)?).await {
+            Ok(found) => Ok(Some(found.size)),
+            Err(e) if is_absent(&e) && !self.folder_is_gone() => Ok(None),
+            Err(e) => Err(error(&e, "look at", &self.address(key))),
+        }
+    }
+
+    /// Takes an object away. That there is none is no error.
+    pub async fn delete(&self, key: &str) -> Result<()> {
+        match self.objects.delete(&path(key)?).await {
+            Ok(()) => Ok(()),
+            Err(e) if is_absent(&e) && !self.folder_is_gone() => Ok(()),
+            Err(e) => Err(error(&e, "delete", &self.address(key))),
+        }
+    }
+
+    /// Starts writing audio, as browsers play it: public audio is kept by every cache, for it is named after its bytes.
+    pub(crate) async fn upload_audio(&self, key: &str, media_type: &str, belongs: AudioStorage) -> Result<Upload> {
+        let caching = match belongs {
+            AudioStorage::Public => "public, max-age=31536000, immutable",
+            AudioStorage::Private | AudioStorage::Pds => "private, no-store",
+        };
+        let attributes = [(Attribute::ContentType, media_type), (Attribute::CacheControl, caching)];
+        self.start(key, attributes.map(|(attribute, value)| (attribute, value.to_owned()))).await
+    }
+
     /// Starts writing an object, to be sent to browsers as a download of the name `filename`.
     pub async fn upload(&self, key: &str, content_type: &str, filename: &str) -> Result<Upload> {
+        let disposition = format!("attachment; filename=\"{filename}\"");
+        let attributes =
+            [(Attribute::ContentType, content_type.to_owned()), (Attribute::ContentDisposition, disposition)];
+        self.start(key, attributes).await
+    }
+
+    async fn start(&self, key: &str, attributes: [(Attribute, String); 2]) -> Result<Upload> {
         let to = self.address(key);
         if self.folder_is_gone() {
             return Err(Error::config(format!("upload to {to}"), "its folder is gone"));
@@ -128,12 +164,7 @@ impl Storage {
         let attributes = match &self.kind {
             // A folder has nowhere to keep them.
             Kind::Folder(_) => Attributes::new(),
-            Kind::Bucket(_) | Kind::Other => [
-                (Attribute::ContentType, content_type.to_owned()),
-                (Attribute::ContentDisposition, format!("attachment; filename=\"{filename}\"")),
-            ]
-            .into_iter()
-            .collect(),
+            Kind::Bucket(_) | Kind::Other => attributes.into_iter().collect(),
         };
         let options = PutMultipartOptions { attributes, ..PutMultipartOptions::default() };
         let parts = self.objects.put_multipart_opts(&path(key)?, options).await;
@@ -149,6 +180,10 @@ impl Storage {
             }
             Kind::Folder(_) | Kind::Other => Ok(self.address(key)),
         }
+    }
+
+    pub(crate) fn is_folder(&self) -> bool {
+        matches!(self.kind, Kind::Folder(_))
     }
 
     fn folder_is_gone(&self) -> bool {

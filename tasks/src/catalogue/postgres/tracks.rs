@@ -49,6 +49,6 @@ fn track(row: PgRow) -> sqlx::Result<Track> {
     })
 }
 
-fn file(id: Option<String>, file_type: Option<String>) -> Option<AudioFile> {
+pub(super) fn file(id: Option<String>, file_type: Option<String>) -> Option<AudioFile> {
     Some(AudioFile::new(id?, file_type?))
 }
