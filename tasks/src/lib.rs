@@ -4,6 +4,9 @@
 //! |---|---|---|
 //! | [`ProcessExport`] | puts all audio of an artist into one ZIP archive in object storage | `export:{export_id}` |
 //! | [`ScanCopyright`] | asks the moderation service about one track's audio and keeps the verdict | `scan:{track}:{file_id}` |
+//! | [`PdsLike`] | makes the like of a track on its user's PDS what the row says | `like:{did}:{track}` |
+//! | [`PdsComment`] | makes a comment on its author's PDS what the row says | `comment:{id}` |
+//! | [`ScrobbleToTeal`] | reports a play on the listener's PDS | `play:{did}:{track}:{played_at}` |
 //!
 //! One file per task, in the same order: args, name, policy, run, tests. A task carries ids only and reads the current
 //! state when it runs, so that what changed meanwhile is seen; every effect is written so that a run after a crash
@@ -32,9 +35,13 @@ mod classify_genres;
 mod clients;
 mod export;
 mod move_track_audio;
+mod pds;
+mod pds_comment;
+mod pds_like;
 mod process_export;
 mod run;
 mod scan_copyright;
+mod scrobble_to_teal;
 mod self_match;
 mod services;
 mod sync_resolutions;
@@ -48,7 +55,7 @@ pub use catalogue::resolutions::{Flagged, Resolutions, ScanId};
 pub use catalogue::sessions::{
     Credentials, LockAnswer, MemorySessions, OAuthTokens, Session, SessionId, Sessions, StoreAnswer, TokenVersion,
 };
-pub use catalogue::social::{Comment, Confirmed, Like, MemorySocial, Played, Record, Social, Wanted};
+pub use catalogue::social::{Comment, Confirmed, Like, MemorySocial, Played, Record, Row, Social, Wanted};
 pub use catalogue::{
     Catalogue, Job, JobAnswer, JobState, JobUpdate, Match, MemoryCatalogue, PostgresCatalogue, Scan, ScanAnswer,
     ScanState, Track,
@@ -70,14 +77,25 @@ pub use clients::storage::{Access, Object, Storage};
 pub use clients::upload::{PART_BYTES, PARTS_IN_FLIGHT_MAX, Upload};
 pub use export::manifest::Missing;
 pub use move_track_audio::{MoveReport, MoveTrackAudio, schedule_track_audio_move, track_audio_move};
+pub use pds::{Change, Pds, PdsNames, RecordReport, wake_did};
+pub use pds_comment::{PdsComment, schedule_pds_comment};
+pub use pds_like::{PdsLike, schedule_pds_like};
 pub use process_export::{ExportReport, ProcessExport, schedule_export};
 pub use scan_copyright::{ScanCopyright, ScanReport, schedule_copyright_scan};
+pub use scrobble_to_teal::{ScrobbleReport, ScrobbleToTeal, StatusReport, schedule_teal_scrobble};
 pub use services::{Buckets, EXPORTS_MAX, Services};
 pub use sync_resolutions::{ResolutionsReport, SyncCopyrightResolutions};
 
-/// Registers every task of this crate.
+/// Registers every task of this crate but those of [`register_pds`].
 pub fn register(registry: &mut docket_core::Registry) -> docket_core::Result<()> {
     registry.register::<ProcessExport>()?.register::<ScanCopyright>()?;
     registry.register::<ClassifyGenres>()?.register::<MoveTrackAudio>()?.perpetual::<SyncCopyrightResolutions>()?;
+    Ok(())
+}
+
+/// Registers the tasks that write to users' PDSs, on a worker whose services are [`Services::with_pds`]. A worker without
+/// them leaves these tasks to others.
+pub fn register_pds(registry: &mut docket_core::Registry) -> docket_core::Result<()> {
+    registry.register::<PdsLike>()?.register::<PdsComment>()?.register::<ScrobbleToTeal>()?;
     Ok(())
 }

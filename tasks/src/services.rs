@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use docket_core::{Error, Result};
+use docket_core::{Error, Failure, Result};
 use tokio::sync::Semaphore;
 
-use crate::{Access, AudioFile, AudioStorage, Catalogue, Labeler, Moderation, Replicate, Secret, Storage};
+use crate::{Access, AudioFile, AudioStorage, Catalogue, Labeler, Moderation, Pds, Replicate, Secret, Storage};
 
 /// Exports that run at once in one worker: each holds parts in memory and a connection for minutes.
 pub const EXPORTS_MAX: usize = 2;
@@ -44,6 +44,7 @@ pub struct Services {
     pub(crate) replicate: Option<Replicate>,
     pub(crate) public_url: Option<String>,
     pub(crate) exports: Semaphore,
+    pds: Option<Pds>,
 }
 
 impl Services {
@@ -57,6 +58,7 @@ impl Services {
             replicate: None,
             public_url: None,
             exports: Semaphore::new(EXPORTS_MAX),
+            pds: None,
         }
     }
 
@@ -73,6 +75,15 @@ impl Services {
     /// Sets where the public bucket is open to all, e.g. `https://audio.plyr.fm`; without it, a folder's own address.
     pub fn with_public_url(self, url: impl Into<String>) -> Self {
         Self { public_url: Some(url.into()), ..self }
+    }
+
+    /// Adds what the tasks of [`crate::register_pds`] need.
+    pub fn with_pds(self, pds: Pds) -> Self {
+        Self { pds: Some(pds), ..self }
+    }
+
+    pub(crate) fn pds(&self) -> Result<&Pds, Failure> {
+        self.pds.as_ref().ok_or_else(|| Failure::retry("this worker was built without Services::with_pds"))
     }
 
     /// The address of public audio.

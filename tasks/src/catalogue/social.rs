@@ -31,11 +31,8 @@ pub use memory::MemorySocial;
 /// A dropped write may or may not have taken effect; repeating it is safe.
 #[async_trait]
 pub trait Social: fmt::Debug + Send + Sync {
-    /// The like of a track, and its slot. `None`: there is neither.
-    async fn like(&self, did: &str, track_id: i64) -> Result<Option<Wanted<Like>>>;
-
-    /// A comment, and its slot. `None`: there is neither.
-    async fn comment(&self, id: i64) -> Result<Option<Wanted<Comment>>>;
+    /// The slot of a record, and the row beside it. `None`: there is neither.
+    async fn wanted(&self, record: &Record) -> Result<Option<Wanted>>;
 
     /// The PDS is as it was wanted at `revision`; `uri` addresses the record, there or not.
     ///
@@ -68,8 +65,8 @@ pub enum Record {
 }
 
 /// What is wanted in a slot.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Wanted<T> {
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Wanted {
     /// Whose repository.
     pub did: String,
     /// The record key.
@@ -77,11 +74,20 @@ pub struct Wanted<T> {
     /// Grows with every change of what is wanted.
     pub revision: i64,
     /// The row; `None`: there must be no record.
-    pub row: Option<T>,
+    pub row: Option<Row>,
+}
+
+/// What a record is made of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Row {
+    /// A like.
+    Like(Like),
+    /// A comment.
+    Comment(Comment),
 }
 
 /// A row of likes.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Like {
     /// The record of the track; a track need not have one.
     pub subject: Option<StrongRef>,
@@ -90,7 +96,7 @@ pub struct Like {
 }
 
 /// A row of comments.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Comment {
     /// The record of the track; a track need not have one.
     pub subject: Option<StrongRef>,
@@ -114,7 +120,7 @@ pub enum Confirmed {
 }
 
 /// A track as its play is reported.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Played {
     /// The listener wants plays reported.
     pub is_wanted: bool,

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use docket_core::Result;
 
-use super::{Comment, Confirmed, Like, Played, Record, Social, Wanted};
+use super::{Comment, Confirmed, Like, Played, Record, Row, Social, Wanted};
 use crate::{AtUri, Tid};
 
 /// [`Social`] in memory. Lost with the process.
@@ -16,8 +16,7 @@ pub struct MemorySocial(Mutex<Tables>);
 #[derive(Debug, Default)]
 struct Tables {
     slots: BTreeMap<Record, Slot>,
-    likes: BTreeMap<Record, Like>,
-    comments: BTreeMap<Record, Comment>,
+    rows: BTreeMap<Record, Row>,
     played: BTreeMap<i64, Played>,
     uris: BTreeMap<Record, AtUri>,
 }
@@ -31,39 +30,32 @@ struct Slot {
 }
 
 impl MemorySocial {
-    /// The user likes the track: the row and its slot, in one step.
+    /// The user likes the track.
     pub fn put_like(&self, did: &str, track_id: i64, like: Like) {
-        let record = Record::Like { did: did.to_owned(), track_id };
-        let mut tables = self.tables();
-        tables.touch(&record, did);
-        tables.likes.insert(record, like);
-    }
-
-    /// The user likes it no more.
-    pub fn remove_like(&self, did: &str, track_id: i64) {
-        let record = Record::Like { did: did.to_owned(), track_id };
-        let mut tables = self.tables();
-        if tables.likes.remove(&record).is_some() {
-            tables.touch(&record, did);
-        }
+        self.put(Record::Like { did: did.to_owned(), track_id }, did, Row::Like(like));
     }
 
     /// The user comments, or changes the comment.
     pub fn put_comment(&self, did: &str, id: i64, comment: Comment) {
-        let record = Record::Comment { id };
-        let mut tables = self.tables();
-        tables.touch(&record, did);
-        tables.comments.insert(record, comment);
+        self.put(Record::Comment { id }, did, Row::Comment(comment));
     }
 
-    /// The user takes the comment back.
-    pub fn remove_comment(&self, id: i64) {
-        let record = Record::Comment { id };
+    /// The user takes the like or the comment back.
+    pub fn remove(&self, record: &Record) {
         let mut tables = self.tables();
-        if tables.comments.remove(&record).is_some() {
-            let did = tables.slots.get(&record).map(|slot| slot.did.clone()).unwrap_or_default();
-            tables.touch(&record, &did);
+        if tables.rows.remove(record).is_some()
+            && let Some(slot) = tables.slots.get_mut(record)
+        {
+            slot.revision += 1;
         }
+    }
+
+    /// The row and its slot, in one step.
+    fn put(&self, record: Record, did: &str, row: Row) {
+        let new = || Slot { did: did.to_owned(), rkey: Tid::new(), revision: 0, written: 0 };
+        let mut tables = self.tables();
+        tables.slots.entry(record.clone()).or_insert_with(new).revision += 1;
+        tables.rows.insert(record, row);
     }
 
     /// A track as its plays are reported.
@@ -86,35 +78,22 @@ impl MemorySocial {
     }
 }
 
-impl Tables {
-    fn touch(&mut self, record: &Record, did: &str) {
-        let new = || Slot { did: did.to_owned(), rkey: Tid::new(), revision: 0, written: 0 };
-        self.slots.entry(record.clone()).or_insert_with(new).revision += 1;
-    }
-
-    fn wanted<T: Clone>(&self, record: &Record, row: Option<&T>) -> Option<Wanted<T>> {
-        let Slot { did, rkey, revision, .. } = self.slots.get(record)?;
-        Some(Wanted { did: did.clone(), rkey: *rkey, revision: *revision, row: row.cloned() })
-    }
-}
-
 #[async_trait]
 impl Social for MemorySocial {
-    async fn like(&self, did: &str, track_id: i64) -> Result<Option<Wanted<Like>>> {
-        let record = Record::Like { did: did.to_owned(), track_id };
+    async fn wanted(&self, record: &Record) -> Result<Option<Wanted>> {
         let tables = self.tables();
-        Ok(tables.wanted(&record, tables.likes.get(&record)))
-    }
-
-    async fn comment(&self, id: i64) -> Result<Option<Wanted<Comment>>> {
-        let record = Record::Comment { id };
-        let tables = self.tables();
-        Ok(tables.wanted(&record, tables.comments.get(&record)))
+        let wanted = tables.slots.get(record).map(|Slot { did, rkey, revision, .. }| Wanted {
+            did: did.clone(),
+            rkey: *rkey,
+            revision: *revision,
+            row: tables.rows.get(record).cloned(),
+        });
+        Ok(wanted)
     }
 
     async fn confirm(&self, record: &Record, revision: i64, uri: &AtUri) -> Result<Confirmed> {
         let mut tables = self.tables();
-        let is_there = tables.likes.contains_key(record) || tables.comments.contains_key(record);
+        let is_there = tables.rows.contains_key(record);
         let Some(slot) = tables.slots.get_mut(record) else { return Ok(Confirmed::Settled) };
         slot.written = slot.written.max(revision);
         if slot.revision != revision {

@@ -1,0 +1,69 @@
+//! Like and unlike: one record in the user's repository, there while the row is.
+//!
+//! One task per user and track, whatever the user does: it reads the row and makes the record follow. A like and an
+//! unlike in any order, twice, or late, end as the row; a burst of both is one run, since every change schedules the same
+//! key.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use docket_core::{Add, Client, Context, Failure, Policy, Receipt, Result, Task};
+use serde::{Deserialize, Serialize};
+
+use crate::pds::{ATTEMPTS_MAX, backoff, converge, failure};
+use crate::{Change, Record, RecordReport, Services};
+
+/// Makes the like of a track on its user's PDS what the row says.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PdsLike {
+    /// Who likes it, or did.
+    pub did: String,
+    /// What.
+    pub track_id: i64,
+}
+
+impl PdsLike {
+    /// The task about to be scheduled: await it, or send it in the transaction that changes the row.
+    ///
+    /// ```no_run
+    /// # async fn f(client: docket_core::Client, mut tx: sqlx::PgConnection) -> docket_core::Result<()> {
+    /// let add = docket_tasks::PdsLike::add(&client, "did:plc:ada", 42);
+    /// # let _ = (add, &mut tx);
+    /// // with docket_postgres::InTransaction: add.in_transaction(&mut tx).await?
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn add<'a>(client: &'a Client, did: &str, track_id: i64) -> Add<'a> {
+        let task = Self { did: did.to_owned(), track_id };
+        client.schedule(task).key(format!("like:{did}:{track_id}"))
+    }
+}
+
+/// Schedules it, after the row was changed. A like still on its way is caught up with.
+pub async fn schedule_pds_like(client: &Client, did: &str, track_id: i64, change: Change) -> Result<Receipt> {
+    let receipt = PdsLike::add(client, did, track_id).await?;
+    tracing::info!(did, track_id, "scheduled pds like {}", change.as_str());
+    Ok(receipt)
+}
+
+#[async_trait]
+impl Task for PdsLike {
+    const NAME: &'static str = "pds_like";
+    type Output = RecordReport;
+
+    fn policy() -> Policy {
+        Policy {
+            attempts_max: ATTEMPTS_MAX,
+            backoff: backoff(),
+            // Above what one round of calls may take, each with a deadline of its own.
+            timeout: Duration::from_mins(2),
+            ..Policy::default()
+        }
+    }
+
+    async fn run(self, ctx: Context) -> Result<RecordReport, Failure> {
+        let services = ctx.state::<Services>()?;
+        let Self { did, track_id } = self;
+        converge(services.pds()?, &Record::Like { did, track_id }).await.map_err(|error| failure(error, &ctx))
+    }
+}
