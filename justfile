@@ -37,3 +37,24 @@ demo:
 # Long runs of the reference model against both backends.
 soak:
     DOCKET_MODEL_CASES=20000 cargo test --release -p conformance-tests --test model
+
+# The figures: W1 to W10, each beside its raw floor, in turns. One table, and docs/performance/figures.json. About ten minutes.
+bench *ARGS:
+    cargo run --release --locked -p docket-bench -- run --save docs/performance/figures.json {{ARGS}}
+
+# The same beside others: BullMQ, graphile-worker, pydocket, oxanus, apalis, graphile_worker. Installs them first.
+bench-peers *ARGS:
+    bench/peers/install
+    cargo run --release --locked -p docket-bench -- peers --save docs/performance/peers.json {{ARGS}}
+
+# Holds the kept figures against the bars.
+bench-check:
+    cargo run --release --locked -p docket-bench -- check
+
+# Writes the kept figures into docs/performance.md, and draws its pictures.
+bench-page:
+    cargo run --release --locked -p docket-bench -- page
+
+# Instructions that the pure core takes for one task, against their budget.
+instruction-budget:
+    scripts/instruction-budget

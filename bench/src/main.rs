@@ -1,72 +1,126 @@
 //! The figures that Docket's documents name, each printed by a command here.
 //!
 //! Every run makes what it needs: a Redis of its own with its log on disk (`appendonly yes`, `appendfsync everysec`), a
-//! Postgres of its own that syncs every commit, a docket of its own, workers with default settings. Only ratios within one run travel to another machine.
+//! Postgres of its own that syncs every commit, dockets of their own, workers with default settings. Beside each figure
+//! stands that of a **raw floor** ([`floor`]): a minimal client doing the same store operations without Docket, in turns
+//! with ours. Only ratios within one run travel to another machine.
+//!
+//! * [`workload`]: W1 to W10, one file each. [`verbs`]: what both sides of a comparison can do.
+//! * [`docket`], [`floor`]: the two sides. [`servers`], [`meter`]: what they run on, and what it tells of itself.
+//! * [`report`], [`table`], [`bars`], [`page`]: what was found; on stdout, against the bars, in `docs/performance.md`.
+//! * [`peers`]: others beside us.
 #![expect(clippy::print_stdout, reason = "figures are what this program is for")]
 
-mod drain;
-mod idle;
-mod jobs;
-mod latency;
-mod recovery;
-mod stage;
+mod bars;
+mod bench;
+mod docket;
+mod floor;
+mod meter;
+mod page;
+mod peers;
+mod report;
+mod servers;
+mod surroundings;
+mod table;
+mod tasks;
+mod verbs;
+mod workload;
+
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use bench::Scale;
+
 /// What can go wrong here ends the run.
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Where figures are kept from one run to the next.
+const FIGURES: &str = "docs/performance/figures.json";
+/// Where the figures of the peers are kept.
+const PEERS: &str = "docs/performance/peers.json";
 
 #[derive(Parser)]
 #[command(name = "docket-bench", about = "The figures that Docket's documents name")]
 struct Arguments {
     #[command(subcommand)]
-    figure: Figure,
+    command: Command,
 }
 
 #[derive(Subcommand)]
-enum Figure {
-    /// Tasks per second through one worker, on each store.
-    Drain {
-        /// How many tasks.
-        #[arg(long, default_value_t = 10_000)]
-        tasks: usize,
-        /// How many at once.
-        #[arg(long, default_value_t = 10)]
-        concurrency: usize,
+enum Command {
+    /// Measures, and prints one table; with --save, keeps it as JSON too.
+    Run {
+        /// Which workloads: w1 to w10, comma-separated; all if not said.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+        /// Which stores: memory, redis, postgres; all if not said.
+        #[arg(long, value_delimiter = ',')]
+        stores: Vec<servers::Kind>,
+        /// How often each side is measured, in turns.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+        /// A tenth of the tasks: shows that everything works, not how fast.
+        #[arg(long)]
+        quick: bool,
+        /// The file the figures are kept in; those of workloads that are not measured now stay in it.
+        #[arg(long)]
+        save: Option<PathBuf>,
     },
-    /// From `add` to the start of the run, on a worker that waits.
-    Latency {
-        /// How many adds.
-        #[arg(long, default_value_t = 1_000)]
-        adds: usize,
+    /// Measures others beside us, in turns; `bench/peers/install` must have run.
+    Peers {
+        /// Which, by the names in the table; all if not said.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+        /// How often each is measured, in turns.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+        /// A tenth of the tasks.
+        #[arg(long)]
+        quick: bool,
+        /// The file the figures are kept in.
+        #[arg(long)]
+        save: Option<PathBuf>,
     },
-    /// Commands per second that a worker with nothing to do sends to Redis.
-    Idle {
-        /// How long to look.
-        #[arg(long, default_value_t = 60)]
-        seconds: u64,
+    /// Holds the kept figures against the bars; fails when one is not met.
+    Check {
+        /// The figures.
+        #[arg(default_value = FIGURES)]
+        figures: PathBuf,
+        /// Those of the peers.
+        #[arg(default_value = PEERS)]
+        peers: PathBuf,
     },
-    /// From `kill -9` of a worker with ten running tasks until a second one has restarted them all.
-    Recovery,
-    /// A worker process for `recovery` to kill.
+    /// Writes the kept figures into the page, between its marks, and draws its pictures.
+    Page {
+        /// The figures.
+        #[arg(default_value = FIGURES)]
+        figures: PathBuf,
+        /// Those of the peers.
+        #[arg(default_value = PEERS)]
+        peers: PathBuf,
+        /// The page; pictures go into a directory of its name beside it.
+        #[arg(default_value = "docs/performance.md")]
+        page: PathBuf,
+    },
+    /// A process of its own, for a workload to watch or to kill.
     #[command(hide = true)]
-    Worker {
-        /// The store.
-        url: String,
-        /// The docket.
-        docket: String,
-    },
+    Process(workload::process::Arguments),
 }
 
 #[tokio::main]
 async fn main() -> Outcome {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "error".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    match Arguments::parse().figure {
-        Figure::Drain { tasks, concurrency } => drain::figure(tasks, concurrency).await,
-        Figure::Latency { adds } => latency::figure(adds).await,
-        Figure::Idle { seconds } => idle::figure(seconds).await,
-        Figure::Recovery => recovery::figure().await,
-        Figure::Worker { url, docket } => recovery::worker(&url, &docket).await,
+    match Arguments::parse().command {
+        Command::Run { only, stores, rounds, quick, save } => {
+            workload::run(&only, &stores, Scale { rounds, quick }, save.as_deref()).await
+        }
+        Command::Peers { only, rounds, quick, save } => {
+            peers::run(&only, Scale { rounds, quick }, save.as_deref()).await
+        }
+        Command::Check { figures, peers } => bars::check(&figures, &peers),
+        Command::Page { figures, peers, page } => page::write(&figures, &peers, &page),
+        Command::Process(arguments) => workload::process::run(arguments).await,
     }
 }

@@ -1,0 +1,113 @@
+//! The pure core at work on 10,000 tasks, for `scripts/instruction-budget` to count the instructions of.
+//!
+//! Each phase does what the ones before it do, and then its own part, so that the difference of two counts is what the
+//! part costs. Keys, ids and payloads are the same in every run; what is left of chance is where a hash map puts them.
+
+use std::error::Error;
+use std::time::Duration;
+
+use docket_core::{
+    Ack, AckAnswer, AddAnswer, AddId, DocketName, Key, KnownName, Lease, LeaseOrder, LeaseRequest, Name, Names,
+    NewTask, Outcome, Overrides, Payload, Policy, Queue, QueueBackend, RequestId, RunAt, Suspects, WorkerId,
+    WorkerRecord, limits,
+};
+use docket_memory::MemoryBackend;
+use uuid::Uuid;
+
+type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
+
+const TASKS: usize = 10_000;
+const ARGS: &str = r#"{"track_id": 12345, "audio_url": "https://audio.example/track/12345.mp3"}"#;
+
+fn main() -> Result {
+    let phase = std::env::args().nth(1).unwrap_or_default();
+    let depth = ["nothing", "check", "add", "lease", "ack"].iter().position(|name| *name == phase);
+    let depth = depth.ok_or("the phases are: nothing, check, add, lease, ack")?;
+    tokio::runtime::Builder::new_current_thread().build()?.block_on(run(depth))
+}
+
+async fn run(depth: usize) -> Result {
+    let docket = MemoryBackend::new(DocketName::default());
+    if depth < 1 {
+        return Ok(());
+    }
+    let tasks = (0..TASKS).map(task).collect::<Result<Vec<_>>>()?;
+    if depth < 2 {
+        return Ok(());
+    }
+    for batch in tasks.chunks(limits::BATCH_ITEMS_MAX) {
+        let answers = docket.add(batch).await?;
+        expect(answers.iter().all(|answer| matches!(answer, Ok(AddAnswer::Added))), "every task is added")?;
+    }
+    if depth < 3 {
+        return Ok(());
+    }
+    let mut leases = Vec::new();
+    for number in 0..TASKS / limits::BATCH_ITEMS_MAX {
+        leases.extend(docket.lease(&request(number)?).await?.leases);
+    }
+    expect(leases.len() == TASKS, "every task is leased")?;
+    if depth < 4 {
+        return Ok(());
+    }
+    let acks: Vec<Ack> = leases.into_iter().map(ack).collect();
+    for batch in acks.chunks(limits::BATCH_ITEMS_MAX) {
+        let reply = docket.ack(batch, None).await?;
+        expect(reply.answers.iter().all(|answer| matches!(answer, Ok(AckAnswer::Settled))), "every lease is settled")?;
+    }
+    Ok(())
+}
+
+/// The checks of a key, a name and a task, as a client makes them.
+fn task(number: usize) -> Result<NewTask> {
+    let id = Uuid::from_u128(number as u128 + 1);
+    let task = NewTask {
+        key: Key::new(id.to_string())?,
+        add_id: AddId::from_uuid(id),
+        name: Name::new("scan_copyright")?,
+        queue: Queue::new("default")?,
+        args: Payload::new(ARGS),
+        run_at: RunAt::Now,
+        every: None,
+        overrides: Overrides::default(),
+    };
+    task.check()?;
+    Ok(task)
+}
+
+fn request(number: usize) -> Result<LeaseRequest> {
+    let name = Name::new("scan_copyright")?;
+    Ok(LeaseRequest {
+        request: RequestId::from_uuid(Uuid::from_u128(number as u128 + 1)),
+        worker: WorkerRecord {
+            id: WorkerId::new("worker")?,
+            queues: vec![Queue::default()],
+            names: vec![(name.clone(), Queue::default())],
+            concurrency: limits::BATCH_ITEMS_MAX,
+            running: 0,
+            settled: 0,
+            ttl: Duration::from_mins(1),
+        },
+        queues: vec![Queue::default()],
+        names: Names::Known(vec![KnownName { name, crashes_max: limits::CRASHES_MAX }]),
+        count: limits::BATCH_ITEMS_MAX,
+        suspects: Suspects::One,
+        lease: Duration::from_secs(10),
+        wait: Duration::ZERO,
+        order: LeaseOrder::Precedence,
+    })
+}
+
+fn ack(lease: Lease) -> Ack {
+    let policy = Policy::default();
+    Ack {
+        token: lease.token,
+        outcome: Outcome::Completed(None),
+        attempts_max: policy.attempts_max,
+        retention: policy.retention,
+    }
+}
+
+fn expect(holds: bool, what: &str) -> Result {
+    if holds { Ok(()) } else { Err(format!("not so: {what}").into()) }
+}

@@ -1,0 +1,32 @@
+//! apalis on Redis.
+
+use std::time::Instant;
+
+use apalis::prelude::*;
+use apalis_redis::{Config, RedisStorage};
+use docket_bench_peers::{BATCH, Note, Outcome, Told, run};
+
+async fn note(note: Note) -> Result<(), BoxDynError> {
+    run(&note);
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> Outcome {
+    let told = Told::read()?;
+    let connection = apalis_redis::connect(told.url.as_str()).await?;
+    let config = Config::default().queue("notes").batch_size(told.concurrency);
+    let mut storage = RedisStorage::new(connection).with_config(config);
+    let notes = told.notes();
+    let start = Instant::now();
+    for some in notes.chunks(BATCH) {
+        storage.push_bulk(some.to_vec()).await.map_err(|error| error.to_string())?;
+    }
+    let added = start.elapsed();
+    let worker = WorkerBuilder::new("bench").backend(storage).concurrency(told.concurrency).parallelize(tokio::spawn).build(note);
+    let began = Instant::now();
+    let running = tokio::spawn(async move { worker.run().await.map_err(|error| error.to_string()) });
+    told.finish(added, began).await?;
+    running.abort();
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! What a store tells of itself, so that two looks tell what lay between them.
+
+mod postgres;
+pub(crate) mod process;
+mod redis;
+
+use crate::Outcome;
+use crate::servers::Server;
+
+/// One look; differences count.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Look {
+    /// Seconds of processor time of the server.
+    pub(crate) cpu: f64,
+    /// Commands or statements that clients sent.
+    pub(crate) sent: f64,
+    /// Those that were run inside scripts or functions.
+    pub(crate) inside: f64,
+    /// Bytes of log written: WAL; none where it is not told.
+    pub(crate) log: Option<f64>,
+    /// Bytes that what is stored takes.
+    pub(crate) stored: f64,
+}
+
+impl Look {
+    /// What lay between `earlier` and this.
+    pub(crate) fn since(self, earlier: Self) -> Self {
+        Self {
+            cpu: self.cpu - earlier.cpu,
+            sent: self.sent - earlier.sent,
+            inside: self.inside - earlier.inside,
+            log: self.log.zip(earlier.log).map(|(now, then)| now - then),
+            stored: self.stored - earlier.stored,
+        }
+    }
+}
+
+/// A connection that only looks. What it sends is not counted.
+pub(crate) enum Meter {
+    Redis(redis::Meter),
+    Postgres(postgres::Meter),
+}
+
+impl Meter {
+    /// None in memory: there is no server to ask.
+    pub(crate) async fn on(server: &Server) -> Outcome<Option<Self>> {
+        Ok(match server {
+            Server::Memory => None,
+            Server::Redis(_) => Some(Self::Redis(redis::Meter::on(&server.url()).await?)),
+            Server::Postgres(_) => Some(Self::Postgres(postgres::Meter::on(&server.url()).await?)),
+        })
+    }
+
+    pub(crate) async fn look(&mut self) -> Outcome<Look> {
+        match self {
+            Self::Redis(meter) => meter.look().await,
+            Self::Postgres(meter) => meter.look().await,
+        }
+    }
+
+    /// What the commands are called.
+    pub(crate) fn command(&self) -> &'static str {
+        match self {
+            Self::Redis(_) => "commands",
+            Self::Postgres(_) => "statements",
+        }
+    }
+}

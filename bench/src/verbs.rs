@@ -1,0 +1,84 @@
+//! What both sides of a comparison can do: add, lease and ack, in batches.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use docket_core::Token;
+
+use crate::Outcome;
+use crate::tasks::Tally;
+
+/// One way to a store: Docket's own calls, or the floor's.
+#[async_trait]
+pub(crate) trait Verbs: Send + Sync {
+    /// The same with connections of its own.
+    async fn fork(&self) -> Outcome<Arc<dyn Verbs>>;
+
+    /// Adds tasks for `delay` from now; answers how many were taken.
+    async fn add(&self, items: &[Item], delay: Duration) -> Outcome<usize>;
+
+    /// Takes what is due; waits up to `wait` when nothing is, by a wake-up or until the next is due.
+    async fn lease(&self, count: usize, wait: Duration) -> Outcome<Vec<Held>>;
+
+    /// Settles as completed; answers how many were ours to settle.
+    async fn ack(&self, held: &[Held]) -> Outcome<usize>;
+
+    /// How many tasks are not finished.
+    async fn unfinished(&self) -> Outcome<usize>;
+}
+
+/// A task to add.
+#[derive(Clone)]
+pub(crate) struct Item {
+    pub(crate) key: String,
+    pub(crate) args: Vec<u8>,
+}
+
+/// A task that is leased.
+pub(crate) struct Held {
+    pub(crate) token: Token,
+    /// The number it carries.
+    pub(crate) track: u64,
+}
+
+/// How long a lease of both sides is.
+pub(crate) const LEASE: Duration = Duration::from_secs(10);
+
+/// Adds `items` in batches of `batch`; an error unless all were taken.
+pub(crate) async fn add_all(verbs: &dyn Verbs, items: &[Item], batch: usize, delay: Duration) -> Outcome {
+    let mut taken = 0;
+    for some in items.chunks(batch) {
+        taken += verbs.add(some, delay).await?;
+    }
+    if taken == items.len() { Ok(()) } else { Err(format!("{taken} of {} tasks were taken", items.len()).into()) }
+}
+
+/// Leases, runs and acks up to `batch` at once, one after another, until nothing is left.
+pub(crate) async fn run_all(verbs: &dyn Verbs, batch: usize, tally: &Tally) -> Outcome {
+    loop {
+        let held = verbs.lease(batch, Duration::ZERO).await?;
+        if held.is_empty() {
+            return Ok(());
+        }
+        run(verbs, &held, tally).await?;
+    }
+}
+
+/// Leases, runs and acks up to `batch` at once, for ever: a minimal worker.
+pub(crate) async fn serve(verbs: Arc<dyn Verbs>, batch: usize, tally: Arc<Tally>) -> Outcome {
+    loop {
+        let held = verbs.lease(batch, Duration::from_secs(15)).await?;
+        if !held.is_empty() {
+            run(&*verbs, &held, &tally).await?;
+        }
+    }
+}
+
+async fn run(verbs: &dyn Verbs, held: &[Held], tally: &Tally) -> Outcome {
+    for task in held {
+        tally.run(task.track);
+    }
+    let settled = verbs.ack(held).await?;
+    if settled == held.len() { Ok(()) } else { Err(format!("{settled} of {} leases were settled", held.len()).into()) }
+}
