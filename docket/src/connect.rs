@@ -20,6 +20,7 @@ pub struct Connect {
     /// The first mistake made on the way, told when it is opened.
     name: Result<DocketName>,
     admit: Admit,
+    migrating: Migrating,
     patience: Option<Duration>,
     payload_bytes_max: usize,
 }
@@ -35,12 +36,20 @@ enum Admit {
     Any,
 }
 
+/// Whether a schema that is missing or old is made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Migrating {
+    First,
+    Never,
+}
+
 impl Connect {
     pub(crate) fn to(url: String) -> Self {
         Self {
             url,
             name: Ok(DocketName::default()),
             admit: Admit::Safe,
+            migrating: Migrating::First,
             patience: None,
             payload_bytes_max: limits::PAYLOAD_BYTES_MAX,
         }
@@ -61,15 +70,22 @@ impl Connect {
             Some(name) => Self::to(url).name(name),
             None => Self::to(url),
         };
+        let connect = match text("DOCKET_MIGRATE").as_deref() {
+            None | Some("first") => connect,
+            Some("never") => connect.without_migrating(),
+            Some(other) => connect.refuse("read DOCKET_MIGRATE", format!("{other:?} is neither first nor never")),
+        };
         match text("DOCKET_ACCEPT_EVICTION").as_deref() {
             None | Some("false") => connect,
             Some("true") => connect.accept_eviction(),
             Some(other) => {
-                let why = format!("{other:?} is neither true nor false");
-                let name = connect.name.and(Err(Error::config("read DOCKET_ACCEPT_EVICTION", why)));
-                Self { name, ..connect }
+                connect.refuse("read DOCKET_ACCEPT_EVICTION", format!("{other:?} is neither true nor false"))
             }
         }
+    }
+
+    fn refuse(self, operation: &'static str, why: String) -> Self {
+        Self { name: self.name.and(Err(Error::config(operation, why))), ..self }
     }
 
     /// The docket's name; `plyr` if not said. Tasks of different dockets never meet.
@@ -84,7 +100,15 @@ impl Connect {
         self
     }
 
+    /// Refuses a schema that is missing or old instead of making it: where migrating a Postgres is somebody else's to do
+    /// (`docket migrate`).
+    pub fn without_migrating(mut self) -> Self {
+        self.migrating = Migrating::Never;
+        self
+    }
+
     /// Opens the docket without looking at the server, for a report on it; an unreachable one is found by the first call.
+    /// A report changes nothing: it does not migrate either.
     pub fn unexamined(mut self) -> Self {
         self.admit = Admit::Any;
         self
@@ -107,7 +131,7 @@ impl Connect {
         // A new backend is one arm here and one in `address`.
         let store = match backend_of(&self.url)? {
             Backend::Memory => memory(&self.url, name, self.payload_bytes_max)?,
-            Backend::Postgres => postgres(&self.url, name, self.admit, self.payload_bytes_max).await?,
+            Backend::Postgres => postgres(&self.url, name, self.admit, self.migrating, self.payload_bytes_max).await?,
             Backend::Redis => redis(&self.url, name, self.admit, self.payload_bytes_max).await?,
         };
         let client = Client::new(store).with_payload_bytes_max(self.payload_bytes_max);
@@ -146,9 +170,16 @@ fn memory(url: &str, _name: DocketName, _payload_bytes_max: usize) -> Result<Arc
 }
 
 #[cfg(feature = "postgres")]
-async fn postgres(url: &str, name: DocketName, admit: Admit, payload_bytes_max: usize) -> Result<Arc<dyn Store>> {
-    use docket_postgres::{Options, PostgresBackend};
-    let options = Options { payload_bytes_max, ..Options::default() };
+async fn postgres(
+    url: &str,
+    name: DocketName,
+    admit: Admit,
+    migrating: Migrating,
+    payload_bytes_max: usize,
+) -> Result<Arc<dyn Store>> {
+    use docket_postgres::{Migrate, Options, PostgresBackend};
+    let migrate = if admit == Admit::Any || migrating == Migrating::Never { Migrate::Never } else { Migrate::First };
+    let options = Options { payload_bytes_max, migrate, ..Options::default() };
     let backend = match admit {
         // A Postgres evicts nothing.
         Admit::Safe | Admit::Evicting => PostgresBackend::connect(url, name, options).await?,
@@ -162,6 +193,7 @@ fn postgres(
     url: &str,
     _name: DocketName,
     _admit: Admit,
+    _migrating: Migrating,
     _payload_bytes_max: usize,
 ) -> std::future::Ready<Result<Arc<dyn Store>>> {
     std::future::ready(Err(crate::address::refuse(url, "this build lacks the feature `postgres` of docket-queue")))
@@ -217,8 +249,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_switch_that_is_neither_on_nor_off_is_refused() {
-        let error = with(&[("DOCKET_ACCEPT_EVICTION", "yes")]).await.unwrap_err();
-        assert!(error.to_string().contains("DOCKET_ACCEPT_EVICTION"), "{error}");
+        for name in ["DOCKET_ACCEPT_EVICTION", "DOCKET_MIGRATE"] {
+            let error = with(&[(name, "yes")]).await.unwrap_err();
+            assert!(error.to_string().contains(name), "{error}");
+        }
     }
 
     #[tokio::test]

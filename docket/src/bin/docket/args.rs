@@ -93,6 +93,23 @@ pub(crate) enum Verb {
     },
     /// Look at the store: what in it can lose tasks (exit code 1 if something can)
     Doctor(Format),
+    /// Bring the schema of a Postgres up to date, or see what that takes
+    #[command(subcommand)]
+    Migrate(Migrate),
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Migrate {
+    /// Bring it up to date, all of it or nothing, and say from which version to which
+    Up,
+    /// Say which version it is of and which is needed (exit code 1 if these differ)
+    Status(Format),
+    /// Print the statements that bring it up to date, for psql
+    Sql {
+        /// The version it is of; no server is asked then [default: what the server says]
+        #[arg(long, value_name = "N")]
+        from: Option<i64>,
+    },
 }
 
 #[derive(ClapArgs, Debug)]

@@ -5,6 +5,7 @@ mod args;
 mod demo;
 mod doctor;
 mod end;
+mod migrate;
 mod move_to;
 mod operate;
 mod output;
@@ -53,6 +54,7 @@ async fn run(args: Args) -> Outcome {
         Verb::Move(args) => move_to::move_to(place, args).await,
         Verb::Clear { yes } => operate::clear(place, yes).await,
         Verb::Doctor(format) => doctor::doctor(place, format).await,
+        Verb::Migrate(step) => migrate::migrate(place, step).await,
     }
 }
 

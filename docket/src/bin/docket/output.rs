@@ -9,6 +9,11 @@ pub(crate) fn line(text: &str) -> io::Result<()> {
     writeln!(io::stdout().lock(), "{text}")
 }
 
+/// Text that ends its lines itself.
+pub(crate) fn text(text: &str) -> io::Result<()> {
+    io::stdout().lock().write_all(text.as_bytes())
+}
+
 /// One JSON value.
 pub(crate) fn json(value: &Value) -> io::Result<()> {
     line(&format!("{value:#}"))

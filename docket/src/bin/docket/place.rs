@@ -20,16 +20,21 @@ impl Place {
         Ok(self.connect(accept).await?)
     }
 
+    /// The store's URL.
+    pub(crate) fn url(&self) -> String {
+        said(self.url.as_ref()).unwrap_or_else(|| "memory://".to_owned())
+    }
+
     /// About to open it.
     pub(crate) fn connect(&self, accept: Accept) -> Connect {
-        let said = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
-        let connect = Docket::connect(said(&self.url).unwrap_or_else(|| "memory://".to_owned()));
-        let connect = match said(&self.docket) {
+        let connect = Docket::connect(self.url());
+        let connect = match said(self.docket.as_ref()) {
             Some(name) => connect.name(name),
             None => connect,
         };
-        let eviction_accepted = std::env::var("DOCKET_ACCEPT_EVICTION").is_ok_and(|text| text.trim() == "true");
-        let connect = if eviction_accepted { connect.accept_eviction() } else { connect };
+        let is_set = |name, to| std::env::var(name).is_ok_and(|text| text.trim() == to);
+        let connect = if is_set("DOCKET_ACCEPT_EVICTION", "true") { connect.accept_eviction() } else { connect };
+        let connect = if is_set("DOCKET_MIGRATE", "never") { connect.without_migrating() } else { connect };
         if accept == Accept::Any { connect.unexamined() } else { connect }
     }
 
@@ -45,4 +50,9 @@ impl Place {
              one process"
         )))
     }
+}
+
+/// What was said, if anything was.
+fn said(text: Option<&String>) -> Option<String> {
+    text.filter(|text| !text.trim().is_empty()).cloned()
 }

@@ -1,0 +1,63 @@
+//! `docket migrate`.
+
+use crate::args::{Migrate, Place};
+use crate::end::{End, Outcome};
+
+/// Brings the schema up to date, or says what that takes.
+#[cfg(feature = "postgres")]
+pub(crate) async fn migrate(place: &Place, step: Migrate) -> Outcome {
+    use docket_postgres::{Options, Schema};
+
+    use crate::output;
+
+    if let Migrate::Sql { from: Some(from) } = step {
+        return Ok(output::text(&Schema::script(from, &Options::default())?)?);
+    }
+    let schema = Schema::open(&postgres_url(place)?, Options::default())?;
+    match step {
+        Migrate::Up => {
+            let versions = schema.migrate().await?;
+            output::line(&format!("from version {} to {}", versions.found, versions.needed))?;
+        }
+        Migrate::Status(format) => {
+            let versions = schema.versions().await?;
+            let (found, needed) = (versions.found, versions.needed);
+            if format.json {
+                output::json(&serde_json::json!({ "found": found, "needed": needed }))?;
+            } else {
+                output::line(&format!("version {found}, and {needed} is needed"))?;
+            }
+            match found.cmp(&needed) {
+                std::cmp::Ordering::Less => return Err(End::failed("the schema is behind: docket migrate up")),
+                std::cmp::Ordering::Equal => {}
+                std::cmp::Ordering::Greater => {
+                    return Err(End::failed("the schema is newer than this build: use a build of its time"));
+                }
+            }
+        }
+        Migrate::Sql { .. } => {
+            let found = schema.versions().await?.found;
+            output::text(&Schema::script(found, &Options::default())?)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(not(feature = "postgres"))]
+pub(crate) fn migrate(_place: &Place, _step: Migrate) -> std::future::Ready<Outcome> {
+    std::future::ready(Err(End::usage("this build lacks the feature `postgres` of docket-queue")))
+}
+
+/// Only a Postgres has a schema.
+#[cfg(feature = "postgres")]
+fn postgres_url(place: &Place) -> Result<String, End> {
+    let url = place.url();
+    let scheme = url.split_once("://").map_or("***", |(scheme, _)| scheme);
+    if matches!(scheme, "postgres" | "postgresql") {
+        return Ok(url);
+    }
+    Err(End::usage(format!(
+        "`docket migrate` is for a docket on Postgres; one on {scheme} has no schema. Give --url or DOCKET_URL, e.g. \
+         postgres://USER@HOST/DATABASE"
+    )))
+}
