@@ -5,10 +5,11 @@
 
 use docket_core::{limits, micros};
 
+use crate::outbox;
 use crate::statements::in_schema;
 
 /// The steps of the tables, in order. The number of a schema is how many it has been through.
-const STEPS: &[&str] = &[include_str!("../migrations/0001_tables.sql")];
+const STEPS: &[&str] = &[include_str!("../migrations/0001_tables.sql"), include_str!("../migrations/0002_outbox.sql")];
 
 /// The functions, each after those it is made of.
 const FUNCTIONS: &[&str] = &[
@@ -43,6 +44,10 @@ const FUNCTIONS: &[&str] = &[
     include_str!("../sql/join.sql"),
     include_str!("../sql/audit.sql"),
     include_str!("../sql/clock.sql"),
+    include_str!("../sql/outbox_add.sql"),
+    include_str!("../sql/outbox_take.sql"),
+    include_str!("../sql/outbox_settle.sql"),
+    include_str!("../sql/outbox_watch.sql"),
 ];
 
 /// What every function of a call is run with. Its names mean ours alone. The planner knows nothing of a table that was
@@ -131,6 +136,7 @@ fn fill_in(text: String) -> String {
         ("{DEAD_RETENTION}", micros(limits::DEAD_RETENTION).to_string()),
         ("{CRASH_WAIT_MAX}", micros(limits::CRASH_WAIT_MAX).to_string()),
         ("{REQUEST_MEMORY}", micros(limits::REQUEST_MEMORY).to_string()),
+        ("{RELAY_IDLE_MAX_MS}", outbox::RELAY_IDLE_MAX_MS.to_string()),
         ("{DELAY_MAX}", micros(limits::DELAY_MAX).to_string()),
     ]
     .iter()

@@ -1,4 +1,5 @@
-//! Adding tasks inside a transaction of the caller's own: they commit, or roll back, with the caller's data.
+//! Adding tasks inside a transaction of the caller's own: they commit, or roll back, with the caller's data. On a docket
+//! that lives elsewhere the same call writes into an [`Outbox`].
 
 use std::any::Any;
 
@@ -10,11 +11,11 @@ use docket_core::{
 use sqlx::PgConnection;
 use sqlx::postgres::{PgArguments, PgRow};
 
-use crate::PostgresBackend;
 use crate::error::describe;
 use crate::items::{self, Batch};
 use crate::request::Columns;
 use crate::statements::Statement;
+use crate::{Outbox, PostgresBackend};
 
 /// Tells the functions, until the end of the transaction, that it is the caller's and may take its time.
 const MARK: &str = "SELECT set_config('docket_queue.in_transaction', 'on', true)";
@@ -56,7 +57,7 @@ pub trait InTransaction {
     ///
     /// # Errors
     ///
-    /// `Unsupported` if the client is not on Postgres; otherwise as the add itself, but nothing is repeated.
+    /// `Unsupported` if the client is neither on Postgres nor on an [`Outbox`]; otherwise as the add itself, but nothing is repeated.
     ///
     /// # Cancel safety
     ///
@@ -67,16 +68,25 @@ pub trait InTransaction {
 #[async_trait]
 impl InTransaction for Add<'_> {
     async fn in_transaction(self, tx: &mut PgConnection) -> Result<Receipt> {
-        let store = PostgresBackend::behind(self.client().store().as_ref(), "add in the caller's transaction")?;
+        let store: &dyn Store = self.client().store().as_ref();
         let (verb, task) = self.into_task()?;
         let tasks = std::slice::from_ref(&task);
-        let answer = match verb {
-            Verb::Add => store.add_in(tx, tasks).await?.pop().map(|answer| answer.map(Answer::from)),
-            Verb::Schedule => store.schedule_in(tx, tasks).await?.pop().map(|answer| answer.map(Answer::from)),
+        let answer = if let Some(outbox) = (store as &dyn Any).downcast_ref::<Outbox>() {
+            only(outbox.put_in(tx, verb, tasks).await?)?;
+            Answer::InOutbox
+        } else {
+            let backend = PostgresBackend::behind(store, "add in the caller's transaction")?;
+            match verb {
+                Verb::Add => only(backend.add_in(tx, tasks).await?)?.into(),
+                Verb::Schedule => only(backend.schedule_in(tx, tasks).await?)?.into(),
+            }
         };
-        let answer = answer.expect("there is one answer per task")?;
         Ok(Receipt { key: task.key, answer })
     }
+}
+
+fn only<A>(mut answers: Vec<Result<A>>) -> Result<A> {
+    answers.pop().expect("there is one answer per task")
 }
 
 impl PostgresBackend {

@@ -196,6 +196,14 @@ impl Ear {
         }
     }
 
+    /// Waits until `due`, or until anything is said; `None` once nothing will be.
+    pub(crate) async fn hear_anything(&mut self, due: Instant) -> Option<()> {
+        match timeout_at(due, self.wakes.recv()).await {
+            Ok(Err(RecvError::Closed)) => None,
+            Err(_) | Ok(Ok(_) | Err(RecvError::Lagged(_))) => Some(()),
+        }
+    }
+
     /// Waits until `due`, or until something that `request` may lease becomes visible; then it must look.
     pub(crate) async fn wait(&mut self, request: &LeaseRequest, mut due: Instant, again: impl Fn() -> Self) -> Noted {
         loop {

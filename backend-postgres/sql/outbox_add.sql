@@ -1,0 +1,39 @@
+-- Transition: none yet. Notes tasks in the caller's transaction, for a docket that lives elsewhere.
+-- Tables: outbox.
+-- Arguments: the docket, the verb (add, schedule); then per task, by column, as add.sql.
+-- Result: nothing; those who wait for the outbox are woken by the commit.
+-- Twice: two rows with one add id, of which the docket's store takes one.
+--
+-- Two transactions that bring the same key wait for each other, so that its rows are numbered in the order of their commits.
+-- The lock is taken before the number is drawn, and in the order of the keys.
+CREATE OR REPLACE FUNCTION docket.outbox_channel(docket_name text) RETURNS text LANGUAGE sql STABLE AS $$
+  SELECT 'docket_outbox_' || 'docket.outbox'::regclass::oid || '_' || md5(docket_name)
+$$;
+
+CREATE OR REPLACE FUNCTION docket.outbox_lock(docket_name text, what text) RETURNS bigint LANGUAGE sql STABLE AS $$
+  SELECT hashtextextended(docket_name || ' ' || what, 'docket.outbox'::regclass::oid::bigint)
+$$;
+
+CREATE OR REPLACE FUNCTION docket.outbox_add(
+  docket_name text, given_verb text, keys text[], ids uuid[], names text[], queues text[], payloads bytea[], kinds text[],
+  times bigint[], everys bigint[], attempts_maxs bigint[], crashes_maxs bigint[]
+) RETURNS void LANGUAGE plpgsql {ENTRY} AS $$
+DECLARE
+  task_key text;
+  moment bigint;
+BEGIN
+  FOR task_key IN SELECT k.key FROM unnest(keys) AS k(key) GROUP BY 1 ORDER BY k.key COLLATE "C" LOOP
+    PERFORM pg_advisory_xact_lock(docket.outbox_lock(docket_name, 'key ' || task_key));
+  END LOOP;
+  moment := docket.server_now();
+  INSERT INTO docket.outbox (
+    docket, verb, add_id, key, name, queue, args, kind, due, every, attempts_max, crashes_max, inserted_at
+  )
+  SELECT docket_name, given_verb, i.id, i.key, i.name, i.queue, i.args, i.kind,
+    CASE i.kind WHEN 'in' THEN moment + i.micros ELSE i.micros END, i.every, i.attempts_max, i.crashes_max, moment
+  FROM unnest(keys, ids, names, queues, payloads, kinds, times, everys, attempts_maxs, crashes_maxs)
+    WITH ORDINALITY AS i(key, id, name, queue, args, kind, micros, every, attempts_max, crashes_max, n)
+  ORDER BY i.n;
+  PERFORM pg_notify(docket.outbox_channel(docket_name), '');
+END
+$$;

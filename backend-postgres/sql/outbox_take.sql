@@ -1,0 +1,44 @@
+-- Transition: none. What waits in the outbox, for the one worker that may bring it to the docket's store.
+-- Tables: outbox.
+-- outbox_look: how old the oldest row is, null if none waits; and where the outbox says that there are more.
+-- outbox_take: of the oldest rows, so many and at most so many bytes of args, one of each key; none while another
+-- transaction has them. Time is told as what is left of it.
+-- Twice: in another transaction, after this one has ended: the same rows.
+CREATE OR REPLACE FUNCTION docket.outbox_look(docket_name text, OUT oldest bigint, OUT channel text)
+LANGUAGE plpgsql {ENTRY} AS $$
+BEGIN
+  SELECT greatest(docket.server_now() - o.inserted_at, 0) INTO oldest FROM docket.outbox o
+    WHERE o.docket = docket_name AND o.refused_at IS NULL ORDER BY o.id LIMIT 1;
+  channel := docket.outbox_channel(docket_name);
+END
+$$;
+
+CREATE OR REPLACE FUNCTION docket.outbox_take(docket_name text, count_max bigint, bytes_max bigint)
+RETURNS TABLE (
+  id bigint, verb text, key text, add_id uuid, name text, queue text, args bytea, kind text, micros bigint, every bigint,
+  attempts_max bigint, crashes_max bigint
+) LANGUAGE plpgsql {ENTRY} AS $$
+DECLARE
+  moment bigint := docket.server_now();
+  item docket.outbox;
+  keys text[] := '{}';
+  bytes bigint := 0;
+BEGIN
+  -- A worker that is stopped in the middle must not keep the others from it.
+  PERFORM set_config('idle_in_transaction_session_timeout', '{RELAY_IDLE_MAX_MS}', true);
+  IF NOT pg_try_advisory_xact_lock(docket.outbox_lock(docket_name, 'relay')) THEN
+    RETURN;
+  END IF;
+  FOR item IN
+    SELECT * FROM docket.outbox o WHERE o.docket = docket_name AND o.refused_at IS NULL ORDER BY o.id LIMIT count_max
+  LOOP
+    CONTINUE WHEN item.key = ANY (keys);
+    bytes := bytes + octet_length(item.args);
+    EXIT WHEN bytes > bytes_max AND cardinality(keys) > 0;
+    keys := keys || item.key;
+    RETURN QUERY SELECT item.id, item.verb, item.key, item.add_id, item.name, item.queue, item.args, item.kind,
+      CASE item.kind WHEN 'in' THEN greatest(item.due - moment, 0) ELSE item.due END, item.every, item.attempts_max,
+      item.crashes_max;
+  END LOOP;
+END
+$$;

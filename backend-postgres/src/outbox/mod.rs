@@ -1,0 +1,142 @@
+//! Adds in the caller's transaction for a docket that lives elsewhere: the way of a service whose data is in Postgres and
+//! whose queue is Redis.
+
+mod relay;
+mod rows;
+mod send;
+mod store;
+mod table;
+mod watch;
+
+use std::sync::Arc;
+
+use docket_core::{ErrorKind, NewTask, Result, Store, Verb};
+use sqlx::PgConnection;
+
+use crate::connection::Server;
+use crate::items::{self, Batch};
+use crate::url::Address;
+use crate::{Options, examine};
+
+pub(crate) use relay::RELAY_IDLE_MAX_MS;
+pub use watch::{OutboxCounts, RefusedRow};
+
+use table::Table;
+
+/// A docket in any store, with an outbox in the service's Postgres: a store that adds in the caller's transaction.
+///
+/// [`crate::InTransaction`] on a client of this store writes a row into the table `outbox` of the docket's schema, in the
+/// caller's transaction. Every worker of this store keeps a relay going that brings committed rows to the queue. Every other
+/// call goes straight to the queue.
+///
+/// ```no_run
+/// # async fn f(queue: std::sync::Arc<dyn docket_core::Store>, pool: sqlx::PgPool, scan: impl docket_core::Task)
+/// # -> Result<(), Box<dyn std::error::Error>> {
+/// use docket_core::Client;
+/// use docket_postgres::{InTransaction, Options, Outbox};
+///
+/// let store = Outbox::connect(queue, "postgres://localhost/app", Options::default()).await?;
+/// let client = Client::new(std::sync::Arc::new(store));
+/// let mut tx = pool.begin().await?;
+/// sqlx::query("INSERT INTO tracks (id) VALUES (42)").execute(&mut *tx).await?;
+/// client.add(scan).key("scan:42").in_transaction(&mut tx).await?;
+/// tx.commit().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Guarantees
+///
+/// * A row is there at the commit, and not after a rollback. It is deleted only after the queue has answered for it; until
+///   then it is sent again, whatever process, server or connection fails. It carries the add id of the call, so the queue
+///   takes it once.
+/// * Rows of one key reach the queue in the order of their commits, one after the other. Transactions that bring the same
+///   key wait for each other, for that.
+/// * A commit wakes the relays; should that be lost, they look every check interval. One relay of a docket is at work at
+///   a time; another takes over when it ends, at once, or when it hangs, after 20 s.
+/// * A row that the queue refuses for good is kept, with the error, and holds up no other: see [`Outbox::row_counts`].
+/// * A relay that stands still, or cannot reach one of the two sides, is an alarm, and its worker is not ready.
+///
+/// # Assumptions
+///
+/// * `tx` is on the database of the outbox, and its role may use the schema.
+/// * A worker of this store runs somewhere.
+///
+/// # Caveats
+///
+/// * Whether the key is taken is known only when the row arrives; the call answers [`docket_core::Answer::InOutbox`].
+/// * A delay counts from the call, by the clock of this Postgres; what is left of it when the row is relayed counts on by
+///   the queue's. A moment (`at`) is one of the queue's clock. Without either a task gets its place in the line on arrival.
+/// * Should Postgres fail between the queue's answer and the deletion, the row is sent again, and the queue knows it by its
+///   add id for as long as it keeps the task's record (the policy's `retention` after it has finished). Beyond that the task
+///   runs once more. A relay that lives through the failure does not send it again.
+/// * A transaction holds one advisory lock per key that it brings, and a server has room for about
+///   `max_locks_per_transaction × max_connections` in all (6,400 by default).
+#[derive(Debug)]
+pub struct Outbox {
+    queue: Arc<dyn Store>,
+    table: Arc<Table>,
+}
+
+impl Outbox {
+    /// Puts an outbox at `url` before `queue`: reads the URL, connects, looks at the server, and makes the schema or brings
+    /// it up to date. A server that cannot be reached is no error, since a worker has work without it: that is logged, the
+    /// first call sees to the schema, and the relay's alarm stays on until then.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::PostgresBackend::connect`], but for `Unavailable`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Can be dropped at any time.
+    pub async fn connect(queue: Arc<dyn Store>, url: &str, options: Options) -> Result<Self> {
+        let outbox = Self::open(queue, url, options)?;
+        let ready = async {
+            examine::admit(&outbox.table.commands).await?;
+            outbox.table.commands.make_ready().await
+        };
+        match ready.await {
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                tracing::error!(?error, "the outbox cannot be reached; what is in it waits until it can");
+            }
+            ready => ready?,
+        }
+        Ok(outbox)
+    }
+
+    /// Puts an outbox at `url` before `queue`, and speaks to nobody yet.
+    ///
+    /// # Errors
+    ///
+    /// `Config` for a URL or an option that cannot be.
+    pub fn open(queue: Arc<dyn Store>, url: &str, options: Options) -> Result<Self> {
+        let server = Server::new(&Address::parse(url)?, None, options)?;
+        let docket = queue.capabilities().docket;
+        Ok(Self { queue, table: Arc::new(Table::new(Arc::new(server), docket)) })
+    }
+
+    /// Writes tasks into the outbox, in the caller's transaction. A task that no queue may take is refused alone.
+    ///
+    /// # Errors
+    ///
+    /// `TooLarge` for a batch beyond its limits. `Unavailable` if the caller's connection is lost, or, before the first
+    /// call, if the outbox cannot be reached. A failed statement leaves the transaction to be rolled back.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the transaction is in an unknown state: roll it back.
+    pub async fn put_in(&self, tx: &mut PgConnection, verb: Verb, tasks: &[NewTask]) -> Result<Vec<Result<()>>> {
+        // By a connection of ours: were the schema made in the caller's transaction, everybody else would wait for it.
+        self.table.commands.make_ready().await?;
+        let operation = "add tasks to the outbox";
+        let payload_bytes_max = self.table.commands.server.options.payload_bytes_max;
+        let batch = Batch::check(operation, tasks, payload_bytes_max, items::weigh_task)?;
+        let accepted = batch.accepted();
+        if !accepted.is_empty() {
+            self.table.put(tx, verb, &accepted, operation).await?;
+        }
+        let words = accepted.iter().map(|_| String::new()).collect();
+        batch.answers(operation, words, |_| Some(()))
+    }
+}

@@ -1,0 +1,186 @@
+//! Brings committed rows to the queue: kept going, and watched, by every worker.
+//!
+//! In one transaction a relay takes rows, sends them, and deletes what the queue has answered for. Wherever it dies, the
+//! transaction is undone and the rows are sent again, with the same add ids.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use docket_core::worker::{Companion, Pulse};
+use docket_core::{Backoff, Result, Store, limits};
+use sqlx::PgConnection;
+use tokio::time::{Instant, sleep_until};
+
+use super::rows::Became;
+use super::send::{Known, send};
+use super::table::{Looked, Table};
+use crate::wait::Ear;
+use crate::{Options, Pooler};
+
+/// After so long without a statement the server ends a relay's transaction: longer than a relay that lives ever takes.
+pub(crate) const RELAY_IDLE_MAX_MS: u32 = 20_000;
+/// Waits after a failure.
+const WAITS: Backoff = Backoff { base: Duration::from_millis(100), max: Duration::from_secs(2) };
+/// How soon rows are looked for again that another relay has taken: the time until somebody takes over from it.
+const ELSEWHERE_WAIT: Duration = Duration::from_secs(1);
+
+/// Between the outbox and the queue.
+#[derive(Debug)]
+pub(super) struct Relay {
+    pub(super) table: Arc<Table>,
+    pub(super) queue: Arc<dyn Store>,
+}
+
+/// How one step of the relay ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Step {
+    /// Nothing waits.
+    Nothing,
+    /// Rows were brought to the queue, and more may wait.
+    Moved,
+    /// Rows wait, and another relay has taken them.
+    Elsewhere,
+    /// Rows wait that the queue cannot take now; others do not wait for them.
+    Later,
+    /// Now it listens, so that it must look again.
+    Listens,
+}
+
+/// What a relay has from one step to the next.
+#[derive(Debug)]
+struct State {
+    connection: Option<PgConnection>,
+    ear: Option<Ear>,
+    /// What became of rows that could not be settled: these are not sent again.
+    unsettled: Known,
+    /// Rows to take at once: fewer after a failure, so that a batch the queue cannot take in time is not sent for ever.
+    count: usize,
+    failures: u32,
+}
+
+#[async_trait]
+impl Companion for Relay {
+    fn name(&self) -> &'static str {
+        "outbox"
+    }
+
+    async fn run(&self, pulse: &Pulse) -> Result<()> {
+        let mut state = State::new();
+        loop {
+            let wait = match self.step(&mut state, pulse).await {
+                Ok(Step::Moved | Step::Listens) => Duration::ZERO,
+                Ok(Step::Nothing) => self.interval(pulse),
+                Ok(Step::Elsewhere) => self.interval(pulse).min(ELSEWHERE_WAIT),
+                Ok(Step::Later) => state.pause(),
+                Err(error) => {
+                    pulse.failed(&error);
+                    tracing::warn!(?error, "relaying the outbox failed; trying again");
+                    state.failed()
+                }
+            };
+            tokio::select! {
+                () = state.wait(Instant::now() + wait) => {}
+                () = pulse.stopping() => return Ok(()),
+            }
+        }
+    }
+}
+
+impl State {
+    fn new() -> Self {
+        Self { connection: None, ear: None, unsettled: Known::new(), count: limits::BATCH_ITEMS_MAX, failures: 0 }
+    }
+
+    /// How long to wait after another failure.
+    fn pause(&mut self) -> Duration {
+        self.failures += 1;
+        WAITS.bound(self.failures)
+    }
+
+    fn failed(&mut self) -> Duration {
+        self.count = (self.count / 2).max(1);
+        // The pause is not to be cut short: every commit would bring the next try.
+        self.ear = None;
+        self.pause()
+    }
+
+    fn succeeded(&mut self) {
+        self.failures = 0;
+        self.count = (self.count * 2).min(limits::BATCH_ITEMS_MAX);
+    }
+
+    /// Waits until then, or until the outbox says that there is more.
+    async fn wait(&mut self, until: Instant) {
+        let Some(ear) = &mut self.ear else { return sleep_until(until).await };
+        if ear.hear_anything(until).await.is_none() {
+            self.ear = None;
+        }
+    }
+}
+
+impl Relay {
+    fn options(&self) -> &Options {
+        &self.table.commands.server.options
+    }
+
+    /// The time between looks of which nobody told.
+    fn interval(&self, pulse: &Pulse) -> Duration {
+        match self.options().pooler {
+            Pooler::None => pulse.check_interval(),
+            Pooler::Transaction => pulse.check_interval().min(self.options().poll),
+        }
+    }
+
+    async fn step(&self, state: &mut State, pulse: &Pulse) -> Result<Step> {
+        if let Some(ear) = &mut state.ear {
+            ear.forget();
+        }
+        let looked = self.table.look().await?;
+        pulse.waiting(looked.oldest);
+        let step = match looked.oldest {
+            Some(_) => self.relay(state).await?,
+            None => Step::Nothing,
+        };
+        if step != Step::Later {
+            state.succeeded();
+        }
+        pulse.progressed();
+        if step == Step::Moved || state.ear.is_some() || self.options().pooler == Pooler::Transaction {
+            return Ok(step);
+        }
+        // Order matters: what was committed before it listens, the next look finds.
+        state.ear = Some(self.listen(&looked).await);
+        Ok(Step::Listens)
+    }
+
+    async fn listen(&self, looked: &Looked) -> Ear {
+        let mut ear = self.table.listener.listen(&looked.channel);
+        ear.open(Instant::now() + self.options().connect).await;
+        ear
+    }
+
+    /// Brings one batch to the queue.
+    async fn relay(&self, state: &mut State) -> Result<Step> {
+        // Kept only if all goes well: one that was given up in the middle cannot be trusted.
+        let mut connection = match state.connection.take() {
+            Some(connection) => connection,
+            None => self.table.open().await?,
+        };
+        let mut tx = self.table.begin(&mut connection).await?;
+        let rows = self.table.take(&mut tx, state.count).await?;
+        let none = rows.is_empty();
+        let sent = send(&*self.queue, rows, &mut state.unsettled).await;
+        let settled: Vec<(i64, Became)> = state.unsettled.iter().map(|(id, became)| (*id, became.clone())).collect();
+        self.table.settle(tx, &settled).await?;
+        state.unsettled.clear();
+        state.connection = Some(connection);
+        sent?;
+        let later = settled.iter().any(|(_, became)| matches!(became, Became::Failed(_)));
+        Ok(match (none, later) {
+            (true, _) => Step::Elsewhere,
+            (false, true) => Step::Later,
+            (false, false) => Step::Moved,
+        })
+    }
+}

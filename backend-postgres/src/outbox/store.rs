@@ -1,0 +1,128 @@
+//! The outbox as a store: what it is in front of, and one ability more.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use docket_core::worker::Companion;
+use docket_core::{
+    Ack, AckReply, AddAnswer, Arrival, CancelAnswer, CancelId, Capabilities, Control, Cursor, Destination, Fence,
+    Finding, Heartbeat, HeartbeatAnswer, Inspect, Key, LaneCounts, LeaseReply, LeaseRequest, ListFilter, NewTask, Page,
+    Parcel, ParcelId, QueueBackend, Relocate, RequeueAnswer, Result, ScheduleAnswer, Store, TaskView, Ticket,
+    WorkerView,
+};
+
+use super::Outbox;
+use super::relay::Relay;
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl QueueBackend for Outbox {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { transactional_add: true, ..self.queue.capabilities() }
+    }
+
+    fn fork(&self) -> Arc<dyn Store> {
+        Arc::new(Self { queue: self.queue.fork(), table: self.table.clone() })
+    }
+
+    fn companion(&self) -> Option<Arc<dyn Companion>> {
+        Some(Arc::new(Relay { table: self.table.clone(), queue: self.queue.fork() }))
+    }
+
+    async fn add(&self, tasks: &[NewTask]) -> Result<Vec<Result<AddAnswer>>> {
+        self.queue.add(tasks).await
+    }
+
+    async fn schedule(&self, tasks: &[NewTask]) -> Result<Vec<Result<ScheduleAnswer>>> {
+        self.queue.schedule(tasks).await
+    }
+
+    async fn lease(&self, request: &LeaseRequest) -> Result<LeaseReply> {
+        self.queue.lease(request).await
+    }
+
+    async fn heartbeat(&self, beat: &Heartbeat) -> Result<Vec<Result<HeartbeatAnswer>>> {
+        self.queue.heartbeat(beat).await
+    }
+
+    async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply> {
+        self.queue.ack(acks, next).await
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl Inspect for Outbox {
+    async fn get(&self, key: &Key) -> Result<Option<TaskView>> {
+        self.queue.get(key).await
+    }
+
+    async fn list(&self, filter: &ListFilter, cursor: Option<&Cursor>, limit: usize) -> Result<Page> {
+        self.queue.list(filter, cursor, limit).await
+    }
+
+    async fn counts(&self) -> Result<Vec<LaneCounts>> {
+        self.queue.counts().await
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerView>> {
+        self.queue.workers().await
+    }
+
+    async fn audit(&self) -> Result<Vec<String>> {
+        self.queue.audit().await
+    }
+
+    async fn examine(&self) -> Result<Vec<Finding>> {
+        let (queue, outbox) = tokio::join!(self.queue.examine(), self.finding());
+        let mut findings = queue?;
+        findings.push(outbox);
+        Ok(findings)
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl Control for Outbox {
+    async fn cancel(&self, key: &Key, id: CancelId) -> Result<CancelAnswer> {
+        self.queue.cancel(key, id).await
+    }
+
+    async fn requeue(&self, key: &Key, fence: Option<Fence>) -> Result<RequeueAnswer> {
+        self.queue.requeue(key, fence).await
+    }
+
+    /// The outbox first: what is in the queue by then does not come back.
+    async fn clear(&self) -> Result<u64> {
+        let rows = Box::pin(self.clear_rows()).await?;
+        Ok(rows + self.queue.clear().await?)
+    }
+
+    async fn join(&self, environment: Option<&str>) -> Result<()> {
+        self.queue.join(environment).await
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl Relocate for Outbox {
+    async fn take_out(&self, to: &Destination, id: ParcelId, limit: usize) -> Result<Vec<Parcel>> {
+        self.queue.take_out(to, id, limit).await
+    }
+
+    async fn take_in(&self, parcels: &[Parcel]) -> Result<Vec<Result<Arrival>>> {
+        self.queue.take_in(parcels).await
+    }
+
+    async fn turn_away(&self, parcels: &[Parcel]) -> Result<Vec<Result<Arrival>>> {
+        self.queue.turn_away(parcels).await
+    }
+
+    async fn let_go(&self, tickets: &[Ticket]) -> Result<()> {
+        self.queue.let_go(tickets).await
+    }
+
+    async fn put_back(&self, tickets: &[Ticket]) -> Result<()> {
+        self.queue.put_back(tickets).await
+    }
+}
