@@ -4,6 +4,8 @@
 
 mod busy;
 mod faults;
+mod pooler;
 mod race;
+mod refusals;
 mod start;
 mod work;
