@@ -9,7 +9,10 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::*;
 use crate::testing::{Reads, WatchedStore, run, track, until};
-use crate::{AudioFile, AudioStorage, Buckets, Catalogue, Job, JobState, MemoryCatalogue, PART_BYTES, Storage, Track};
+use crate::{
+    AudioFile, AudioStorage, Buckets, Catalogue, ExportDownload, Job, JobState, MemoryCatalogue, PART_BYTES, Storage,
+    Track,
+};
 
 const ADA: &str = "did:plc:ada";
 
@@ -171,6 +174,35 @@ async fn gated_audio_comes_from_the_private_bucket_and_the_archive_goes_where_it
     rig.export(&run(1)).await.unwrap();
     assert_eq!(rig.entries().await[0].1, "gated");
     assert_eq!(stores[0].get("exports/e1.zip").await, None);
+}
+
+#[tokio::test]
+async fn the_original_of_a_gated_track_is_found_on_either_side() {
+    for side in [0, 1] {
+        let stores = [WatchedStore::default(), WatchedStore::default()];
+        let [public, private] =
+            stores.each_ref().map(|store| Storage::from_store(Arc::new(store.clone()), "memory://"));
+        let rig = Rig::with(stores[1].clone(), Buckets { exports: private.clone(), private: Some(private), public });
+        let original = Some(AudioFile::new("master", "flac"));
+        rig.catalogue.put_track(Track { storage: AudioStorage::Private, original, ..track(1) });
+        stores[1].put("audio/file1.mp3", "playable").await;
+        stores[side].put("audio/master.flac", "lossless").await;
+        rig.export(&run(1)).await.unwrap();
+        assert_eq!(rig.entries().await[0], ("Song 1.flac".to_owned(), "lossless".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_finished_export_is_handed_to_its_owner_alone() {
+    let rig = Rig::new().tracks(["Here"]).await;
+    let download = async |id: &str, did: &str| {
+        crate::export_download(&rig.services, id, did, Duration::from_hours(1)).await.unwrap()
+    };
+    assert_eq!(download("e1", ADA).await, ExportDownload::NotReady(JobState::Pending));
+    rig.export(&run(1)).await.unwrap();
+    assert_eq!(download("e1", ADA).await, ExportDownload::Ready("memory://audio/exports/e1.zip".to_owned()));
+    assert_eq!(download("e1", "did:plc:bob").await, ExportDownload::Foreign);
+    assert_eq!(download("e2", ADA).await, ExportDownload::Unknown);
 }
 
 #[tokio::test]
