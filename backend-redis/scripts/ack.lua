@@ -1,9 +1,12 @@
 -- Transition: Leased -> what the outcome says, for each current token; then, if asked, one lease call.
--- Keys: meta. Args: the number of acks; per ack: key, fence, request, outcome, kind of time, its microseconds, whether
--- there is a text (0, 1), the text (result, error or args), attempts_max, retention; then 0, or 1 and a lease request.
+-- Keys: meta. Args: the number of acks; per ack: key, request, its numbers (outcome, kind of time and its microseconds,
+-- fence, attempts_max, retention, whether there is a text), the text (result, error or args); then 0, or 1 and a lease
+-- request.
 -- Result: one text per ack (settled, stale, corrupt); dead trimmed; the lease reply or nil.
 -- Twice: a record knows the token settled last and answers settled again; the lease request is idempotent by its own
 -- id.
+
+local OUTCOMES = { 'completed', 'retry', 'snooze', 'release', 'dead', 'repeat', 'cancelled' }
 
 local function settle(rec, ack)
   local outcome = ack.outcome
@@ -57,12 +60,15 @@ local function let_go(request, count)
   if held == 0 then call('HSET', P .. 'requests', request, cmsgpack.pack({})) end
 end
 
--- One ack, from ten arguments.
+-- One ack, from four arguments; the third has its numbers.
 local function read_ack()
-  local ack = { key = arg(), fence = number(), request = arg(), outcome = arg(), kind = arg(), micros = number() }
-  local has_text, text = arg() == '1', arg()
-  if has_text then ack.text = text end
-  ack.attempts_max, ack.retention = number(), number()
+  local ack = { key = arg(), request = arg() }
+  local outcome, has_text
+  outcome, ack.kind, ack.micros, ack.fence, ack.attempts_max, ack.retention, has_text =
+    struct.unpack('>BBI8I8I4I8B', arg())
+  local text = arg()
+  ack.outcome = OUTCOMES[outcome]
+  if has_text == 1 then ack.text = text end
   return ack
 end
 

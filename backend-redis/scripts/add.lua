@@ -1,6 +1,5 @@
 -- Transition: absent or finished -> Queued.
--- Keys: meta. Args: per task: key, add id, name, queue, args, kind of time (now, in, at), its microseconds, every,
--- attempts_max, crashes_max (the last three may be empty).
+-- Keys: meta. Args: per task: key, add id, name, queue, args, its numbers (see read_item in life.lua).
 -- Result: one text per task: added, exists:STATE, exists:cancelling, corrupt.
 -- Twice: a record knows the add id and gives the first answer again; nothing changes.
 begin_adding()

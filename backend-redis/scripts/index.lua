@@ -4,29 +4,32 @@ local SEQ_BYTES = 7
 
 local function is_suspect(rec) return rec.crashes >= SUSPECT_CRASHES end
 
--- Texts made of a queue and a name, once per script.
-local lane_texts = {}
-local function lane_of(rec)
-  local by_name = list_in(lane_texts, rec.queue)
-  local lane = by_name[rec.name]
-  if not lane then
-    lane = rec.queue .. '|' .. rec.name
-    by_name[rec.name] = lane
+-- `KIND:QUEUE|NAME`, each made once per script.
+local names = {}
+local function of_lane(kind, rec)
+  local of_queue = list_in(list_in(names, kind), rec.queue)
+  local name = of_queue[rec.name]
+  if not name then
+    name = kind .. rec.queue .. '|' .. rec.name
+    of_queue[rec.name] = name
   end
-  return lane
+  return name
 end
 
-local function list_of(rec) return (is_suspect(rec) and 'ws:' or 'w:') .. lane_of(rec) end
+local function list_of(rec) return of_lane(is_suspect(rec) and 'ws:' or 'w:', rec) end
 
 -- Entries of one time stand in order of adding: the sequence comes first, in bytes that sort.
-local function member_of(rec) return struct.pack('>I7', rec.seq) .. rec.key end
+local function member_of(rec)
+  if rec.member_seq ~= rec.seq then rec.member_seq, rec.member = rec.seq, struct.pack('>I7', rec.seq) .. rec.key end
+  return rec.member
+end
 
 local function key_of(member) return string.sub(member, SEQ_BYTES + 1) end
 
 -- The index an unfinished record belongs to.
 local function index_of(rec)
-  if rec.state == 'queued' then return (is_suspect(rec) and 'sus:' or 'due:') .. lane_of(rec) end
-  return (is_suspect(rec) and 'srun:' or 'run:') .. lane_of(rec)
+  if rec.state == 'queued' then return of_lane(is_suspect(rec) and 'sus:' or 'due:', rec) end
+  return of_lane(is_suspect(rec) and 'srun:' or 'run:', rec)
 end
 
 local function is_shelf(index) return index == 'finished' or index == 'dead' or index == 'kept' end
@@ -39,4 +42,4 @@ local function place_of(rec)
 end
 
 -- Under what a finished record is counted.
-local function count_of(rec) return rec.state .. '|' .. lane_of(rec) end
+local function count_of(rec) return of_lane(rec.state .. '|', rec) end

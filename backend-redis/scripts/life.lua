@@ -2,22 +2,23 @@
 -- memory only; the caller keeps it.
 
 -- `In` from `from`, `At` a moment, or now; never earlier than now, never later than the furthest future.
+local IN, AT = 1, 2
 local function resolve(kind, micros, from)
   local moment = now
-  if kind == 'in' then moment = from + micros end
-  if kind == 'at' then moment = micros end
+  if kind == IN then moment = from + micros end
+  if kind == AT then moment = micros end
   return math.min(math.max(moment, now), now + DELAY_MAX)
 end
 
--- One new task, from ten arguments.
+-- One new task, from six arguments; the last has its numbers: kind of time, its microseconds, every, attempts_max,
+-- crashes_max (0 where there is none).
 local function read_item()
-  local item = { key = arg(), id = arg(), name = arg(), queue = arg(), args = arg() }
-  local kind, micros = arg(), number()
-  item.visible = resolve(kind, micros, now)
-  item.every = optional_number()
-  item.attempts_max = optional_number()
-  item.crashes_max = optional_number()
-  return item
+  local key, id, name, queue, args = arg(), arg(), arg(), arg(), arg()
+  local kind, micros, every, attempts_max, crashes_max = struct.unpack('>BI8I8I4I4', arg())
+  return {
+    key = key, id = id, name = name, queue = queue, args = args, visible = resolve(kind, micros, now),
+    every = some(every), attempts_max = some(attempts_max), crashes_max = some(crashes_max),
+  }
 end
 
 -- Sequence numbers, drawn for a whole batch at once: gaps are harmless.
@@ -59,7 +60,7 @@ end
 -- A record of a key that has none.
 local function new_record(key)
   local rec = {
-    key = key, at = false, at_score = false, at_member = false, kept = false, worker = nil, fence = nil, request = nil,
+    key = key, member = false, member_seq = false, at = false, at_score = false, at_member = false, kept = false, worker = nil, fence = nil, request = nil,
     leased = nil, expires = nil, every = nil, attempts_max = nil, crashes_max = nil, calls = '', state = 'queued',
     name = false, queue = false, args = false, seq = 0, visible = 0, due = 0, added = 0, attempts = 0, crashes = 0,
     failures = 0, crashed = 0,

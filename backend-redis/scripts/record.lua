@@ -1,22 +1,23 @@
 -- A record: what is known of one task, as a table and as the text that is kept.
 --
--- Two forms, told apart by their first byte; all numbers are unsigned, the highest byte first, 0 where there is none:
+-- Forms, told apart by the first byte; all numbers are unsigned, the highest byte first, 0 where there is none:
 --
 --   FRESH    a task as it was added, for now, or for later, then with when it was added: nothing has happened to it yet
---   LIVED    every other
+--   LIVED    every other; with MORE of it where there is more than most have
 --
 -- A queue is empty where it is `default`. A payload of more than INLINE_MAX bytes is kept in a hash of its own, and the
 -- record has its size: what is renewed and settled does not carry it along.
 
 local INLINE_MAX = 1024
 local FRESH_NOW, FRESH_LATER, LIVED = 1, 2, 3
--- form; seq, visible, name, queue, args, calls
+-- form; seq, visible; name, queue; args, calls
 local FRESH = '>BI6I7Bc0Bc0I2c0I2c0'
--- form; state, flags; seq, visible, due, added, every, expires, leased; fence, settled_fence, requeued + 1; attempts, crashes,
--- failures, crashed, attempts_max, crashes_max, size of args, size of result; name, queue, worker, request,
--- settled_request; calls, args, result, error, follower
-local LIVED_AS = '>BBBI6I7I7I7I7I7I7I6I6I6I4I4I4I4I4I4I4I4Bc0Bc0Bc0Bc0Bc0I2c0I2c0I2c0I2c0I2c0'
-local CANCELLING, HAS_ERROR, HAS_RESULT, ARGS_APART, RESULT_APART, SETTLED_LATEST = 1, 2, 4, 8, 16, 32
+-- form, state, flags; seq; visible, due, added, leased, expires; fence; name, queue, worker, request; args, calls
+local LIVED_AS = '>BBBI6I7I7I7I7I7I6Bc0Bc0Bc0Bc0I2c0I2c0'
+-- every; settled_fence, requeued + 1; attempts, crashes, failures, crashed, attempts_max, crashes_max, size of args, size
+-- of result; settled_request; result, error, follower
+local MORE_AS = '>I7I6I6I4I4I4I4I4I4I4I4Bc0I2c0I2c0I2c0'
+local CANCELLING, HAS_ERROR, HAS_RESULT, ARGS_APART, RESULT_APART, SETTLED_LATEST, HAS_MORE = 1, 2, 4, 8, 16, 32, 64
 local STATES = { 'queued', 'leased', 'completed', 'dead', 'cancelled' }
 -- What calls were answered; a record remembers each as its id and the place of its answer in this list.
 local ANSWERS = {
@@ -39,31 +40,42 @@ local function read_fresh(raw, form)
   local _, seq, visible, name, queue, args, calls, rest = struct.unpack(FRESH, raw)
   local added = form == FRESH_LATER and struct.unpack('>I7', raw, rest) or visible
   return {
-    key = false, at = false, at_score = false, at_member = false, kept = false, worker = nil, fence = nil,
+    key = false, member = false, member_seq = false, at = false, at_score = false, at_member = false, kept = false, worker = nil, fence = nil,
     request = nil, leased = nil, settled_fence = nil, settled_request = nil, expires = nil,
     state = 'queued', seq = seq, visible = visible, due = visible, added = added, name = name, args = args,
     queue = queue == '' and 'default' or queue, calls = calls, attempts = 0, crashes = 0, failures = 0, crashed = 0,
   }
 end
 
+local function has(flags, flag) return bit.band(flags, flag) ~= 0 end
+
+local function read_more(rec, raw, from, flags)
+  local every, settled_fence, requeued, attempts_max, crashes_max, args_bytes, result_bytes, settled_request, result,
+    failure, follower
+  every, settled_fence, requeued, rec.attempts, rec.crashes, rec.failures, rec.crashed, attempts_max, crashes_max,
+    args_bytes, result_bytes, settled_request, result, failure, follower = struct.unpack(MORE_AS, raw, from)
+  rec.every, rec.attempts_max, rec.crashes_max = some(every), some(attempts_max), some(crashes_max)
+  if requeued > 0 then rec.requeued = requeued - 1 end
+  if not rec.settled_fence then rec.settled_fence, rec.settled_request = some(settled_fence), settled_request end
+  if has(flags, ARGS_APART) then rec.args = args_bytes end
+  if has(flags, HAS_RESULT) then rec.result = has(flags, RESULT_APART) and result_bytes or result end
+  if has(flags, HAS_ERROR) then rec.error = failure end
+  if follower ~= '' then rec.follower = cmsgpack.unpack(follower) end
+end
+
 local function read_lived(raw)
-  local _, state, flags, seq, visible, due, added, every, expires, leased, fence, settled_fence, requeued, attempts,
-    crashes, failures, crashed, attempts_max, crashes_max, args_bytes, result_bytes, name, queue, worker, request,
-    settled_request, calls, args, result, failure, follower = struct.unpack(LIVED_AS, raw)
-  local function has(flag) return bit.band(flags, flag) ~= 0 end
-  local latest = has(SETTLED_LATEST)
+  local _, state, flags, seq, visible, due, added, leased, expires, fence, name, queue, worker, request, args, calls,
+    rest = struct.unpack(LIVED_AS, raw)
+  local latest = has(flags, SETTLED_LATEST)
   local rec = {
-    key = false, at = false, at_score = false, at_member = false, kept = false,
-    state = STATES[state], seq = seq, visible = visible, due = due, added = added, every = some(every),
-    expires = some(expires), leased = some(leased), fence = some(fence),
-    settled_fence = latest and fence or some(settled_fence), settled_request = latest and request or settled_request,
-    requeued = requeued > 0 and requeued - 1 or nil, attempts = attempts, crashes = crashes, failures = failures,
-    crashed = crashed, attempts_max = some(attempts_max), crashes_max = some(crashes_max), name = name,
-    queue = queue == '' and 'default' or queue, worker = worker ~= '' and worker or nil, request = request,
-    calls = calls, cancelling = has(CANCELLING) or nil, args = has(ARGS_APART) and args_bytes or args,
-    error = has(HAS_ERROR) and failure or nil, follower = follower ~= '' and cmsgpack.unpack(follower) or nil,
+    key = false, member = false, member_seq = false, at = false, at_score = false, at_member = false, kept = false,
+    state = STATES[state], seq = seq, visible = visible, due = due, added = added, leased = some(leased),
+    expires = some(expires), fence = some(fence), name = name, queue = queue == '' and 'default' or queue,
+    worker = worker ~= '' and worker or nil, request = request, args = args, calls = calls, attempts = 0, crashes = 0,
+    failures = 0, crashed = 0, cancelling = has(flags, CANCELLING) or nil, settled_fence = latest and fence or nil,
+    settled_request = latest and request or nil,
   }
-  if has(HAS_RESULT) then rec.result = has(RESULT_APART) and result_bytes or result end
+  if has(flags, HAS_MORE) then read_more(rec, raw, rest, flags) end
   return rec
 end
 
@@ -92,30 +104,46 @@ local function is_fresh(rec)
     and not rec.crashes_max and not rec.error and not rec.requeued and type(rec.args) == 'string'
 end
 
-local function encode(rec)
-  local queue, args, result = rec.queue == 'default' and '' or rec.queue, rec.args, rec.result
-  if is_fresh(rec) then
-    local raw = struct.pack(FRESH, rec.added == rec.visible and FRESH_NOW or FRESH_LATER, rec.seq,
-      rec.visible, #rec.name, rec.name, #queue, queue, #args, args, #rec.calls, rec.calls)
-    if rec.added == rec.visible then return raw end
-    return raw .. struct.pack('>I7', rec.added)
-  end
-  local args_apart, result_apart = type(args) == 'number', type(result) == 'number'
-  local request, settled_request = rec.request or '', rec.settled_request or ''
-  local latest = rec.fence and rec.settled_fence == rec.fence and settled_request == request
-  if latest then settled_request = '' end
-  local flags = (rec.cancelling and CANCELLING or 0) + (rec.error and HAS_ERROR or 0) + (result and HAS_RESULT or 0)
-    + (args_apart and ARGS_APART or 0) + (result_apart and RESULT_APART or 0) + (latest and SETTLED_LATEST or 0)
-  local args_text, result_text = args_apart and '' or args, result_apart and '' or result or ''
-  local worker, failure, follower = rec.worker or '', rec.error or '', ''
-  if rec.follower then follower = cmsgpack.pack(rec.follower) end
-  return struct.pack(LIVED_AS, LIVED, STATE_CODES[rec.state], flags, rec.seq, rec.visible,
-    rec.due, rec.added, rec.every or 0, rec.expires or 0, rec.leased or 0, rec.fence or 0,
-    latest and 0 or rec.settled_fence or 0, rec.requeued and rec.requeued + 1 or 0, rec.attempts, rec.crashes,
-    rec.failures, rec.crashed, rec.attempts_max or 0, rec.crashes_max or 0, args_apart and args or 0,
-    result_apart and result or 0, #rec.name, rec.name, #queue, queue, #worker, worker, #request, request,
-    #settled_request, settled_request, #rec.calls, rec.calls, #args_text, args_text, #result_text, result_text,
+local function has_more(rec, latest)
+  return rec.every or rec.attempts + rec.crashes + rec.failures + rec.crashed > 0 or rec.attempts_max or rec.crashes_max
+    or rec.result or rec.error or rec.follower or rec.requeued or type(rec.args) == 'number'
+    or (rec.settled_fence and not latest)
+end
+
+local function encode_more(rec, latest)
+  local args_bytes, result_bytes = type(rec.args) == 'number' and rec.args, type(rec.result) == 'number' and rec.result
+  local settled_request = not latest and rec.settled_request or ''
+  local result, failure = not result_bytes and rec.result or '', rec.error or ''
+  local follower = rec.follower and cmsgpack.pack(rec.follower) or ''
+  return struct.pack(MORE_AS, rec.every or 0, not latest and rec.settled_fence or 0,
+    rec.requeued and rec.requeued + 1 or 0, rec.attempts, rec.crashes, rec.failures, rec.crashed, rec.attempts_max or 0,
+    rec.crashes_max or 0, args_bytes or 0, result_bytes or 0, #settled_request, settled_request, #result, result,
     #failure, failure, #follower, follower)
+end
+
+local function encode_fresh(rec, queue)
+  local now_too = rec.added == rec.visible
+  local raw = struct.pack(FRESH, now_too and FRESH_NOW or FRESH_LATER, rec.seq, rec.visible, #rec.name, rec.name, #queue,
+    queue, #rec.args, rec.args, #rec.calls, rec.calls)
+  return now_too and raw or raw .. struct.pack('>I7', rec.added)
+end
+
+local function encode(rec)
+  local queue = rec.queue == 'default' and '' or rec.queue
+  if is_fresh(rec) then return encode_fresh(rec, queue) end
+  local latest = rec.fence and rec.settled_fence == rec.fence and rec.settled_request == rec.request
+  local more = has_more(rec, latest)
+  local flags = (latest and SETTLED_LATEST or 0) + (rec.cancelling and CANCELLING or 0)
+  if more then
+    flags = flags + HAS_MORE + (rec.error and HAS_ERROR or 0) + (rec.result and HAS_RESULT or 0)
+      + (type(rec.args) == 'number' and ARGS_APART or 0) + (type(rec.result) == 'number' and RESULT_APART or 0)
+  end
+  local args = type(rec.args) == 'string' and rec.args or ''
+  local worker, request = rec.worker or '', rec.request or ''
+  local raw = struct.pack(LIVED_AS, LIVED, STATE_CODES[rec.state], flags, rec.seq, rec.visible, rec.due, rec.added,
+    rec.leased or 0, rec.expires or 0, rec.fence or 0, #rec.name, rec.name, #queue, queue, #worker, worker, #request,
+    request, #args, args, #rec.calls, rec.calls)
+  return more and raw .. encode_more(rec, latest) or raw
 end
 
 local function is_finished(rec) return rec.state ~= 'queued' and rec.state ~= 'leased' end

@@ -4,7 +4,8 @@ local function read_request()
   local req = { request = arg(), worker = arg(), record = arg(), ttl = number() }
   req.suspects, req.order = arg() == 'one', arg()
   req.lease, req.count = number(), number()
-  -- `last`: an empty answer is an answer. A look inside a wait is none, and its `waiter` then waits for `block`.
+  -- `last`: an empty answer is an answer. A look inside a wait is none, and its `waiter` then waits for `block`. Where
+  -- there is a `block` for a last look too, it is the first of the next call as well.
   req.last, req.waiter, req.block = arg() == '1', arg(), number()
   req.queues, req.rank = {}, {}
   for i = 1, number() do

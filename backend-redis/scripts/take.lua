@@ -161,6 +161,13 @@ local function take_new(req, indexes, reply)
   end
 end
 
+-- Whether the waiter goes on to wait: it found nothing. After a last look, only if nothing becomes visible before the
+-- next call can be there: else another had better look then.
+local function waits_on(req, repeated, reply)
+  if repeated or #reply.leases > 0 or req.block == 0 then return false end
+  return not req.last or not reply.next_visible or reply.next_visible > LEFT_ALONE_MAX
+end
+
 -- One lease call. `trimming` is false inside an ack, which has trimmed already.
 local function take(req, trimming)
   local reply = { leases = {}, taken = {}, lists = {}, limited = {}, parked = {}, crashed = 0, bytes = 0, dead = 0 }
@@ -180,12 +187,14 @@ local function take(req, trimming)
   if answered_now and not packed then remember_request(req, reply) end
   look_ahead(req, indexes, reply)
   for list in pairs(reply.lists) do watch_deadline(list, now + req.lease, req.worker) end
-  if answered_now and req.waiter ~= '' then leave(req.waiter) end
+  local waiting = waits_on(req, packed, reply)
+  if not waiting and req.waiter ~= '' then leave(req.waiter) end
   finish_writes()
   -- Order matters: after the wake-ups of this call, so that a waiter does not wake itself.
-  local due = not answered_now and start_waiting(req, indexes)
+  local due = waiting and start_waiting(req, indexes)
   return {
     reply.leases, reply.next_visible or false, reply.oldest_ready or false, reply.crashed, reply.limited, reply.dead,
-    reply.parked, answered_now and 1 or 0, due and not frozen and math.max(0, due - now) or false, behind,
+    reply.parked, answered_now and 1 or 0, waiting and 1 or 0,
+    due and not frozen and math.max(0, due - now) or false, behind,
   }
 end

@@ -17,7 +17,7 @@ use crate::items::{self, Batch};
 use crate::keys::Keys;
 use crate::request::{self, Look, Looked};
 use crate::url::Address;
-use crate::wait::{Waiter, Waiters};
+use crate::wait::{LINGER, Listed, Waiter, Waiters};
 use crate::wire::{Call, Fields};
 use crate::{Options, examine, scripts};
 
@@ -105,22 +105,41 @@ impl RedisBackend {
         Ok(looked)
     }
 
-    /// Looks, waits for a wake-up, and looks again, until there is an answer.
-    async fn wait(&self, request: &LeaseRequest, waiter: &Waiter) -> Result<LeaseReply> {
-        let lists = request::wake_lists(request);
-        let end = Instant::now() + request.wait.min(WAIT_MAX);
+    /// Looks, waits for a wake-up, and looks again, until there is an answer; `listed`: the first look was made already.
+    /// Answers whether the last one was the first of the next call.
+    async fn wait(
+        &self,
+        request: &LeaseRequest,
+        waiter: &Waiter,
+        lists: Vec<String>,
+        listed: Option<Listed>,
+    ) -> Result<(LeaseReply, Option<Listed>)> {
+        let wait = request.wait.min(WAIT_MAX);
+        let end = Instant::now() + wait;
+        let block_on = |block, due| waiter.wait(lists.iter().map(|list| self.keys.key(list)).collect(), block, due);
+        if let Some(Listed { due, .. }) = listed.filter(|listed| listed.until >= end) {
+            block_on(wait, due.map(|due| due.saturating_duration_since(Instant::now()))).await?;
+        }
         loop {
-            let left = end.saturating_duration_since(Instant::now());
-            if left < Duration::from_millis(1) {
-                return Ok(self.look(request, Look::Last(Some(waiter.listed_as()))).await?.reply);
-            }
-            let block = left.min(request::longest_block(&lists));
-            let looked = self.look(request, Look::Waiting { waiter: waiter.listed_as(), block, lists: &lists }).await?;
+            let (left, waiter, lists) = (end.saturating_duration_since(Instant::now()), waiter.listed_as(), &lists[..]);
+            let is_last = left < Duration::from_millis(1);
+            let block = if is_last { wait + LINGER } else { left }.min(request::longest_block(lists));
+            let look = match is_last {
+                false => Look::Waiting { waiter, block, lists },
+                true if block < LINGER * 2 => Look::Last(Some(waiter)),
+                true => Look::Ending { waiter, block, lists },
+            };
+            let looked = self.look(request, look).await?;
             if looked.answered {
-                return Ok(looked.reply);
+                let now = Instant::now();
+                let listed = looked.waiting.then(|| Listed {
+                    lists: lists.to_vec(),
+                    due: looked.due.map(|due| now + due),
+                    until: now + block,
+                });
+                return Ok((looked.reply, listed));
             }
-            let keys = lists.iter().map(|list| self.keys.key(list)).collect();
-            waiter.wait(keys, block, looked.due).await?;
+            block_on(block, looked.due).await?;
         }
     }
 
@@ -189,10 +208,11 @@ impl QueueBackend for RedisBackend {
         if request.wait.is_zero() || request.count == 0 {
             return Ok(self.look(request, Look::Last(None)).await?.reply);
         }
-        let waiter = self.waiters.take();
+        let lists = request::wake_lists(request);
+        let (waiter, listed) = self.waiters.take(&lists);
         // With an error the waiter is dropped: it leaves the server's list by itself.
-        let reply = self.wait(request, &waiter).await?;
-        self.waiters.bring_back(waiter);
+        let (reply, listed) = self.wait(request, &waiter, lists, listed).await?;
+        self.waiters.bring_back(waiter, listed);
         Ok(reply)
     }
 

@@ -1,6 +1,7 @@
 //! The items of a batch: checked one by one, written as arguments, answered in words.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use docket_core::{Ack, Error, ErrorKind, NewTask, Outcome, Payload, Result, RunAt, Token, limits, micros, words};
 
@@ -67,21 +68,48 @@ impl<'a, T> Batch<'a, T> {
     }
 }
 
-/// The ten arguments of `read_item` in life.lua.
+/// The six arguments of `read_item` in life.lua.
 pub(crate) fn write_task(call: &mut Call, task: &NewTask) {
     call.key(&task.key).id(task.add_id.as_uuid()).text(task.name.as_str()).text(task.queue.as_str());
     call.bytes(task.args.as_bytes());
-    write_run_at(call, task.run_at);
-    call.optional(task.every.map(micros));
-    call.optional(task.overrides.attempts_max.map(i64::from)).optional(task.overrides.crashes_max.map(i64::from));
+    let mut numbers = Numbers::default();
+    numbers.run_at(task.run_at).micros(task.every.unwrap_or_default());
+    numbers.count(task.overrides.attempts_max.unwrap_or(0)).count(task.overrides.crashes_max.unwrap_or(0));
+    call.bytes(&numbers.0);
 }
 
-fn write_run_at(call: &mut Call, run_at: RunAt) {
-    match run_at {
-        RunAt::Now => call.text("now").number(0),
-        RunAt::In(delay) => call.text("in").micros(delay),
-        RunAt::At(moment) => call.text("at").number(moment.as_micros()),
-    };
+/// Numbers of fixed width in one argument: an argument each would cost the server several times as much.
+#[derive(Default)]
+struct Numbers(Vec<u8>);
+
+impl Numbers {
+    fn code(&mut self, code: u8) -> &mut Self {
+        self.0.push(code);
+        self
+    }
+
+    fn count(&mut self, count: u32) -> &mut Self {
+        self.0.extend(count.to_be_bytes());
+        self
+    }
+
+    fn large(&mut self, number: u64) -> &mut Self {
+        self.0.extend(number.to_be_bytes());
+        self
+    }
+
+    fn micros(&mut self, duration: Duration) -> &mut Self {
+        self.large(micros(duration).unsigned_abs())
+    }
+
+    fn run_at(&mut self, run_at: RunAt) -> &mut Self {
+        match run_at {
+            RunAt::Now => self.code(0).large(0),
+            RunAt::In(delay) => self.code(1).micros(delay),
+            // A moment before 1970 has passed as well as 1970 has.
+            RunAt::At(moment) => self.code(2).large(u64::try_from(moment.as_micros()).unwrap_or(0)),
+        }
+    }
 }
 
 pub(crate) fn write_token(call: &mut Call, token: &Token) {
@@ -102,22 +130,22 @@ pub(crate) fn weigh_ack(ack: &Ack) -> usize {
     }
 }
 
-/// The arguments of one ack in ack.lua.
+/// The four arguments of one ack in ack.lua.
 pub(crate) fn write_ack(call: &mut Call, ack: &Ack) {
-    write_token(call, &ack.token);
-    let (word, run_at, text): (_, _, Option<Cow<'_, [u8]>>) = match &ack.outcome {
-        Outcome::Completed(result) => ("completed", RunAt::Now, result.as_ref().map(|result| result.as_bytes().into())),
-        Outcome::Retry { after, error } => ("retry", RunAt::In(*after), Some(cut(error))),
-        Outcome::Snooze { after } => ("snooze", RunAt::In(*after), None),
-        Outcome::Release => ("release", RunAt::Now, None),
-        Outcome::Dead { error } => ("dead", RunAt::Now, Some(cut(error))),
-        Outcome::Repeat { at, args } => ("repeat", *at, args.as_ref().map(|args| args.as_bytes().into())),
-        _ => ("cancelled", RunAt::Now, None),
+    let (outcome, run_at, text): (_, _, Option<Cow<'_, [u8]>>) = match &ack.outcome {
+        Outcome::Completed(result) => (1, RunAt::Now, result.as_ref().map(|result| result.as_bytes().into())),
+        Outcome::Retry { after, error } => (2, RunAt::In(*after), Some(cut(error))),
+        Outcome::Snooze { after } => (3, RunAt::In(*after), None),
+        Outcome::Release => (4, RunAt::Now, None),
+        Outcome::Dead { error } => (5, RunAt::Now, Some(cut(error))),
+        Outcome::Repeat { at, args } => (6, *at, args.as_ref().map(|args| args.as_bytes().into())),
+        _ => (7, RunAt::Now, None),
     };
-    call.text(word);
-    write_run_at(call, run_at);
-    call.number(i32::from(text.is_some())).bytes(text.as_deref().unwrap_or_default());
-    call.number(ack.attempts_max).micros(ack.retention);
+    let mut numbers = Numbers::default();
+    numbers.code(outcome).run_at(run_at).large(ack.token.fence.0).count(ack.attempts_max).micros(ack.retention);
+    numbers.code(u8::from(text.is_some()));
+    call.key(&ack.token.key).id(ack.token.lease.as_uuid()).bytes(&numbers.0);
+    call.bytes(text.as_deref().unwrap_or_default());
 }
 
 fn cut(error: &str) -> Cow<'_, [u8]> {

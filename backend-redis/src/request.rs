@@ -21,14 +21,18 @@ pub(crate) enum Look<'a> {
     Last(Option<&'a str>),
     /// If it takes nothing, the waiter of this name blocks for so long.
     Waiting { waiter: &'a str, block: Duration, lists: &'a [String] },
+    /// Its answer is the answer of the call; if it takes nothing, it is the first look of the next call as well.
+    Ending { waiter: &'a str, block: Duration, lists: &'a [String] },
 }
 
 /// What one look brought.
 #[derive(Debug)]
 pub(crate) struct Looked {
     pub(crate) reply: LeaseReply,
-    /// Whether this is an answer; if not, the waiter is listed and must block.
+    /// Whether this is an answer.
     pub(crate) answered: bool,
+    /// Whether the waiter is listed and must block.
+    pub(crate) waiting: bool,
     /// How long until the waiter must look again by itself.
     pub(crate) due: Option<Duration>,
     /// Records found unusable.
@@ -66,6 +70,10 @@ pub(crate) fn write(call: &mut Call, request: &LeaseRequest, look: Look<'_>) -> 
         }
         Look::Waiting { waiter, block, lists } => {
             call.text("0").text(waiter).micros(block);
+            lists
+        }
+        Look::Ending { waiter, block, lists } => {
+            call.text("1").text(waiter).micros(block);
             lists
         }
     };
@@ -133,10 +141,18 @@ pub(crate) fn read(fields: &mut Fields, request: &LeaseRequest) -> Result<Looked
     let dead_trimmed = fields.count()?;
     let parked = fields.each(Fields::key)?;
     let answered = fields.flag()?;
+    let waiting = fields.flag()?;
     let due = fields.optional_micros()?;
     let behind = Duration::from_micros(fields.count()?);
     let swept = Swept { crashed, limited, dead_trimmed };
-    Ok(Looked { reply: LeaseReply { leases, next_visible, oldest_ready, swept }, answered, due, parked, behind })
+    Ok(Looked {
+        reply: LeaseReply { leases, next_visible, oldest_ready, swept },
+        answered,
+        waiting,
+        due,
+        parked,
+        behind,
+    })
 }
 
 fn read_lease(fields: &mut Fields, request: &LeaseRequest) -> Result<Lease> {

@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 use docket_core::{limits, micros};
 use redis::Script;
 
+use crate::wait::LEFT_ALONE_MAX;
+
 const PRELUDE: &str = include_str!("../scripts/prelude.lua");
 const RECORD: &str = include_str!("../scripts/record.lua");
 const INDEX: &str = include_str!("../scripts/index.lua");
@@ -119,6 +121,7 @@ fn constants() -> String {
         ("CRASH_WAIT_MAX", micros(limits::CRASH_WAIT_MAX)),
         ("REQUEST_MEMORY", micros(limits::REQUEST_MEMORY)),
         ("DELAY_MAX", micros(limits::DELAY_MAX)),
+        ("LEFT_ALONE_MAX", micros(LEFT_ALONE_MAX)),
     ]
     .map(|(name, value)| format!("local {name} = {value}\n"))
     .concat()

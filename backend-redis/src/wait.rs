@@ -2,13 +2,13 @@
 //! middle. A dropped read still takes, and what it took nobody would ever hear of.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use docket_core::{Error, ErrorKind, Result};
 use redis::aio::MultiplexedConnection;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::connection::{Connection, blocking_read};
@@ -23,11 +23,34 @@ const IDLE_MAX: usize = 4;
 /// is kept by the waiter, and the server's timeout is the second line.
 const SERVER_TIMEOUT_MARGIN: Duration = Duration::from_millis(250);
 
+/// How long a waiter stays listed between two calls. A worker comes back at once; one that does not must not hold up
+/// what others rely on it for.
+pub(crate) const LINGER: Duration = Duration::from_secs(1);
+/// What becomes visible sooner than this is handed to another waiter when a call ends.
+pub(crate) const LEFT_ALONE_MAX: Duration = Duration::from_secs(2);
+
 /// The waiters of one handle. Each waiting call takes one, and brings it back unless it is dropped.
 #[derive(Debug)]
 pub(crate) struct Waiters {
     parts: Arc<Parts>,
-    idle: Mutex<Vec<Waiter>>,
+    idle: Arc<Mutex<Vec<Idle>>>,
+}
+
+/// A waiter between two calls.
+#[derive(Debug)]
+struct Idle {
+    waiter: Waiter,
+    listed: Option<Listed>,
+}
+
+/// That a waiter is on the server's list: the last look of one call was the first of the next, which can block at once.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    pub(crate) lists: Vec<String>,
+    /// When it must look again by itself.
+    pub(crate) due: Option<Instant>,
+    /// How long the server believes that it waits.
+    pub(crate) until: Instant,
 }
 
 /// What every waiter works with.
@@ -58,17 +81,19 @@ struct Order {
 
 impl Waiters {
     pub(crate) fn new(commands: Arc<Connection>, keys: Keys) -> Self {
-        Self { parts: Arc::new(Parts { commands, keys }), idle: Mutex::default() }
+        Self { parts: Arc::new(Parts { commands, keys }), idle: Arc::default() }
     }
 
-    /// An idle waiter, or a new one on the current runtime.
-    pub(crate) fn take(&self) -> Waiter {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+    /// An idle waiter, if possible one that waits on these lists already; or a new one on the current runtime.
+    pub(crate) fn take(&self, lists: &[String]) -> (Waiter, Option<Listed>) {
+        let mut idle = locked(&self.idle);
         // A closed one belonged to a runtime that is gone.
-        while let Some(waiter) = idle.pop() {
-            if !waiter.orders.is_closed() {
-                return waiter;
-            }
+        idle.retain(|idle| !idle.waiter.orders.is_closed());
+        let waits_on = |idle: &Idle| idle.listed.as_ref().is_some_and(|listed| listed.lists == lists);
+        if let Some(at) = idle.iter().position(waits_on).or_else(|| idle.iter().position(|idle| idle.listed.is_none()))
+        {
+            let Idle { waiter, listed } = idle.swap_remove(at);
+            return (waiter, listed);
         }
         let (orders, incoming) = mpsc::channel(1);
         let id: Arc<str> = Uuid::now_v7().simple().to_string().into();
@@ -76,16 +101,37 @@ impl Waiters {
         let reader =
             Reader { parts: self.parts.clone(), id: id.clone(), listed: listed.clone(), connection: None, took: None };
         tokio::spawn(reader.serve(incoming));
-        Waiter { id, orders, listed }
+        (Waiter { id, orders, listed }, None)
     }
 
-    pub(crate) fn bring_back(&self, waiter: Waiter) {
-        waiter.listed.store(false, Ordering::Release);
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn bring_back(&self, waiter: Waiter, listed: Option<Listed>) {
+        waiter.listed.store(listed.is_some(), Ordering::Release);
+        if let Some(listed) = &listed {
+            self.drop_later(&waiter, listed.until);
+        }
+        let mut idle = locked(&self.idle);
+        // Too many: one that is dropped leaves the server's list by itself.
         if idle.len() < IDLE_MAX {
-            idle.push(waiter);
+            idle.push(Idle { waiter, listed });
         }
     }
+
+    /// Drops a waiter that is listed and whose caller does not come back.
+    fn drop_later(&self, waiter: &Waiter, until: Instant) {
+        let (idle, id) = (Arc::downgrade(&self.idle), waiter.id.clone());
+        let is_left =
+            move |idle: &Idle| idle.waiter.id == id && idle.listed.as_ref().is_some_and(|listed| listed.until == until);
+        tokio::spawn(async move {
+            sleep(LINGER).await;
+            if let Some(idle) = idle.upgrade() {
+                locked(&idle).retain(|idle| !is_left(idle));
+            }
+        });
+    }
+}
+
+fn locked(idle: &Mutex<Vec<Idle>>) -> MutexGuard<'_, Vec<Idle>> {
+    idle.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Waiter {

@@ -58,14 +58,6 @@ impl Call {
     pub(crate) fn micros(&mut self, duration: Duration) -> &mut Self {
         self.number(micros(duration))
     }
-
-    /// A number that may be absent is sent as an empty text.
-    pub(crate) fn optional(&mut self, number: Option<i64>) -> &mut Self {
-        match number {
-            Some(number) => self.number(number),
-            None => self.text(""),
-        }
-    }
 }
 
 /// The values of one answer, read in order.

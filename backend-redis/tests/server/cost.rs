@@ -43,6 +43,36 @@ async fn a_wait_costs_three_commands_however_long_it_is() {
     assert!(sent(&server).await - before <= 4, "{}", sent(&server).await - before);
 }
 
+/// The last look of one call is the first of the next.
+#[tokio::test]
+async fn an_idle_worker_sends_two_commands_per_check_interval() {
+    let server = Server::start(&[]).await;
+    let store = connect(&server).await;
+    let wait = || async { store.lease(&ask("worker", Duration::from_secs(1))).await.expect("answered") };
+    wait().await;
+    let before = sent(&server).await;
+    for _ in 0..3 {
+        assert!(wait().await.leases.is_empty());
+    }
+    assert_eq!(sent(&server).await - before, 6);
+    add(&store, task("a")).await.unwrap();
+    assert_eq!(keys(&wait().await), ["a"], "what was added between two calls is not missed");
+}
+
+/// Whoever is armed for a due time and does not come back leaves it to another.
+#[tokio::test]
+async fn a_worker_that_does_not_come_back_holds_up_nobody() {
+    let server = Server::start(&[]).await;
+    let store = connect(&server).await;
+    add(&store, later("a", Duration::from_secs(5))).await.unwrap();
+    let start = Instant::now();
+    store.lease(&ask("gone", Duration::from_secs(1))).await.unwrap();
+    let mut all = waiting(&server, &store, 1, Duration::from_secs(20)).await;
+    assert_eq!(all.join_next().await.unwrap().unwrap(), 1);
+    let late = start.elapsed().saturating_sub(Duration::from_secs(5));
+    assert!(late < Duration::from_millis(100), "{late:?} late");
+}
+
 #[tokio::test]
 async fn one_add_wakes_few_of_many() {
     let server = Server::start(&[]).await;
