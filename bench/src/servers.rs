@@ -57,6 +57,21 @@ impl Server {
         }
     }
 
+    /// The same, counting what it is sent: a Redis does by itself, a Postgres where an extension is loaded at its start.
+    pub(crate) async fn start_counting(kind: Kind) -> Outcome<Self> {
+        let server = Self::start(kind).await;
+        if let Self::Postgres(postgres) = &server {
+            let library = "ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'";
+            tell(&server.url(), &["CREATE EXTENSION pg_stat_statements", library]).await?;
+            postgres.kill9();
+            postgres.restart().await;
+            // Known to it only now.
+            tell(&server.url(), &["ALTER SYSTEM SET pg_stat_statements.track = 'all'", "SELECT pg_reload_conf()"])
+                .await?;
+        }
+        Ok(server)
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::Memory => Kind::Memory,
@@ -125,6 +140,14 @@ impl Servers {
     }
 }
 
+async fn tell(url: &str, statements: &[&'static str]) -> Outcome {
+    let mut connection = PgConnection::connect(url).await?;
+    for statement in statements {
+        sqlx::raw_sql(*statement).execute(&mut connection).await?;
+    }
+    Ok(connection.close().await?)
+}
+
 /// Takes away every schema that was made, and what is left to do for the disk.
 async fn clean(url: &str) -> Outcome {
     let mut connection = PgConnection::connect(url).await?;
@@ -138,6 +161,5 @@ async fn clean(url: &str) -> Outcome {
     }
     // Twice, so that the second begins with nothing to write.
     sqlx::raw_sql("CHECKPOINT; CHECKPOINT").execute(&mut connection).await?;
-    connection.close().await?;
-    Ok(())
+    Ok(connection.close().await?)
 }

@@ -5,7 +5,6 @@
 use std::time::Duration;
 
 use docket_core::{DocketName, Settings};
-use sqlx::{Connection as _, PgConnection};
 
 use super::process::{Process, Role};
 use crate::Outcome;
@@ -52,12 +51,7 @@ pub(crate) async fn measure(bench: &mut Bench) -> Outcome {
 }
 
 async fn start(kind: Kind, side: Side) -> Outcome<Watched> {
-    let server = Server::start(kind).await;
-    if let Server::Postgres(postgres) = &server {
-        count_statements(&server.url()).await?;
-        postgres.kill9();
-        postgres.restart().await;
-    }
+    let server = Server::start_counting(kind).await?;
     let role = match side {
         Side::Docket => Role::Idle,
         Side::Floor => Role::Floor,
@@ -65,20 +59,6 @@ async fn start(kind: Kind, side: Side) -> Outcome<Watched> {
     let process = Process::start(role, &server.url(), &DocketName::default(), Settings::default().heartbeat_interval)?;
     let meter = Meter::on(&server).await?;
     Ok(Watched { kind, side, process, meter, _server: server, before: Look::default(), cpu_before: 0.0 })
-}
-
-/// From its next start, the server counts.
-pub(super) async fn count_statements(url: &str) -> Outcome {
-    let mut connection = PgConnection::connect(url).await?;
-    for setting in [
-        "CREATE EXTENSION IF NOT EXISTS pg_stat_statements",
-        "ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'",
-        "ALTER SYSTEM SET pg_stat_statements.track = 'all'",
-    ] {
-        sqlx::query(setting).execute(&mut connection).await?;
-    }
-    connection.close().await?;
-    Ok(())
 }
 
 impl Watched {

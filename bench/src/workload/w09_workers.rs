@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use docket_core::limits;
 use tokio::task::JoinSet;
 
-use super::w05_idle::count_statements;
 use crate::Outcome;
 use crate::bench::{Bench, Scale, rate, share};
 use crate::docket::{Docket, Running, at_once};
@@ -31,12 +30,7 @@ pub(crate) async fn measure(bench: &mut Bench) -> Outcome {
         if kind == Kind::Memory {
             continue;
         }
-        let server = Server::start(kind).await;
-        if let Server::Postgres(postgres) = &server {
-            count_statements(&server.url()).await?;
-            postgres.kill9();
-            postgres.restart().await;
-        }
+        let server = Server::start_counting(kind).await?;
         for side in Side::BOTH {
             let measured = stampede(side, &server).await?;
             bench.report.take("w9", kind, side, measured);
