@@ -1,7 +1,9 @@
-//! A TCP proxy of our own, to be put between a backend and a real Redis: faults can be switched on and off while it runs.
+//! A TCP proxy of our own, to be put between a backend and a real Redis or Postgres: faults can be switched on and off
+//! while it runs.
 //!
-//! It reads commands (to tell a blocking read from a script, to lose the answer of one), and passes answers through as
-//! they are. It speaks plain TCP, so a store behind it is named by a `redis://` or `valkey://` URL.
+//! It reads commands (to tell a connection that waits from one that works, to lose the answer of one), and passes answers
+//! through as they are. It speaks plain TCP, so a store behind it is named by a `redis://`, `valkey://` or `postgres://`
+//! URL, without TLS.
 //!
 //! ```ignore
 //! let proxy = Proxy::before(&redis_url().await).await;
@@ -22,7 +24,10 @@ use tokio::task::JoinHandle;
 
 mod command;
 mod flow;
+mod postgres;
+mod redis;
 
+use command::Wire;
 pub use flow::{Flow, Held, Loss, Then};
 
 /// What becomes of a new connection.
@@ -47,7 +52,7 @@ struct Rules {
     held: Held,
     delay: Duration,
     forget_idle: Option<Duration>,
-    /// The answer to every script, instead of running it.
+    /// The answer to every call of the store's functions, instead of running it.
     refusal: Option<String>,
 }
 
@@ -61,6 +66,7 @@ pub struct Proxy {
 #[derive(Debug)]
 struct Shared {
     address: SocketAddr,
+    wire: Wire,
     /// Where the server is, e.g. `localhost:6379`.
     server: String,
     /// The server's URL, in two parts around host and port.
@@ -93,7 +99,8 @@ impl Proxy {
         let end = rest.find('/').unwrap_or(rest.len());
         let start = rest[..end].rfind('@').map_or(0, |at| at + 1);
         let host = &rest[start..end];
-        let server = if host.contains(':') { host.to_owned() } else { format!("{host}:6379") };
+        let wire = Wire::of(scheme);
+        let server = if host.contains(':') { host.to_owned() } else { format!("{host}:{}", wire.port()) };
         let url = (format!("{scheme}://{}", &rest[..start]), rest[end..].to_owned());
 
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("this machine has a free port");
@@ -107,6 +114,7 @@ impl Proxy {
         };
         let shared = Arc::new(Shared {
             address,
+            wire,
             server,
             url,
             rules: watch::Sender::new(rules),
@@ -151,8 +159,9 @@ impl Proxy {
         self.shared.rules.send_modify(|rules| rules.forget_idle = after);
     }
 
-    /// Has the server answer every script with this error (`CODE and text`) instead of running it; `None` ends it.
-    pub fn refuse_scripts(&self, error: Option<&str>) {
+    /// Has the server answer every call (of a script, of a function) with this error (`CODE and text`) instead of running
+    /// it; `None` ends it. On Postgres the code is an SQLSTATE.
+    pub fn refuse_calls(&self, error: Option<&str>) {
         self.shared.rules.send_modify(|rules| rules.refusal = error.map(ToOwned::to_owned));
     }
 
@@ -177,7 +186,7 @@ impl Proxy {
         flows.clone()
     }
 
-    /// The open connections whose latest command is `name`, e.g. the `BLPOP` of a worker that waits.
+    /// The open connections whose latest command is `name`, e.g. the `BLPOP` or the `LISTEN` of a worker that waits.
     pub fn flows_in(&self, name: &str) -> Vec<Flow> {
         self.flows().into_iter().filter(|flow| flow.latest().as_deref() == Some(name)).collect()
     }

@@ -1,16 +1,65 @@
-//! Commands as a client writes them: arrays of texts.
+//! Commands as a client writes them, on either wire.
+
+use super::{postgres, redis};
+
+/// What is spoken on a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Wire {
+    Redis,
+    Postgres,
+}
+
+impl Wire {
+    /// That of URLs with this scheme.
+    pub(super) fn of(scheme: &str) -> Self {
+        if scheme.starts_with("postgres") { Self::Postgres } else { Self::Redis }
+    }
+
+    pub(super) fn port(self) -> u16 {
+        match self {
+            Self::Redis => 6379,
+            Self::Postgres => 5432,
+        }
+    }
+
+    /// A command that does nothing but be answered with `error`.
+    pub(super) fn refusal(self, error: &str) -> Vec<u8> {
+        match self {
+            Self::Redis => redis::refusal(error),
+            Self::Postgres => postgres::refusal(error),
+        }
+    }
+}
 
 /// Cuts a stream of bytes into commands.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Reader {
+    wire: Wire,
     bytes: Vec<u8>,
+    is_first: bool,
+}
+
+/// The first command of some bytes.
+pub(super) struct Seen {
+    /// Where it ends.
+    pub(super) end: usize,
+    pub(super) name: String,
+    pub(super) is_call: bool,
+}
+
+impl Seen {
+    pub(super) fn new(end: usize, name: &str) -> Self {
+        Self { end, name: name.to_ascii_uppercase(), is_call: false }
+    }
 }
 
 /// One command.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct Command {
-    /// In upper case, e.g. `EVALSHA`.
+    /// In upper case: `EVALSHA`; on Postgres the first word of the statement, and `EXECUTE` of one sent before.
     pub(super) name: String,
+    /// Whether it calls what a backend's verbs are made of: a script, a function.
+    pub(super) is_call: bool,
     /// As it was written.
     pub(super) bytes: Vec<u8>,
 }
@@ -20,19 +69,13 @@ impl Command {
     pub(super) fn holds(&self, text: &str) -> bool {
         self.bytes.windows(text.len()).any(|window| window == text.as_bytes())
     }
-
-    pub(super) fn is_script(&self) -> bool {
-        self.name == "EVALSHA" || self.name == "EVAL"
-    }
-
-    /// A script that does nothing but answer with `error`.
-    pub(super) fn refusal(error: &str) -> Vec<u8> {
-        let script = format!("return redis.error_reply('{error}')");
-        format!("*3\r\n$4\r\nEVAL\r\n${}\r\n{script}\r\n$1\r\n0\r\n", script.len()).into_bytes()
-    }
 }
 
 impl Reader {
+    pub(super) fn new(wire: Wire) -> Self {
+        Self { wire, bytes: Vec::new(), is_first: true }
+    }
+
     /// Takes in what was read.
     pub(super) fn extend(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
@@ -40,36 +83,13 @@ impl Reader {
 
     /// The next command that is there as a whole.
     pub(super) fn next(&mut self) -> Option<Command> {
-        let (end, name) = self.measure()?;
-        let rest = self.bytes.split_off(end);
-        Some(Command { name, bytes: std::mem::replace(&mut self.bytes, rest) })
-    }
-
-    /// Where the first command ends, and its name.
-    fn measure(&self) -> Option<(usize, String)> {
-        let (head, mut at) = self.line(0)?;
-        let Some(items) = head.strip_prefix('*').and_then(|count| count.parse::<usize>().ok()) else {
-            // A command on one line, as people type it.
-            return Some((at, head.split(' ').next().unwrap_or_default().to_ascii_uppercase()));
+        let Seen { end, name, is_call } = match self.wire {
+            Wire::Redis => redis::measure(&self.bytes)?,
+            Wire::Postgres => postgres::measure(&self.bytes, self.is_first)?,
         };
-        let mut name = String::new();
-        for item in 0..items {
-            let (length, start) = self.line(at)?;
-            let length: usize = length.strip_prefix('$')?.parse().ok()?;
-            let text = self.bytes.get(start..start + length)?;
-            if item == 0 {
-                name = String::from_utf8_lossy(text).to_ascii_uppercase();
-            }
-            at = start + length + 2;
-        }
-        (at <= self.bytes.len()).then_some((at, name))
-    }
-
-    /// The line that starts at `start`, and where the next one does.
-    fn line(&self, start: usize) -> Option<(&str, usize)> {
-        let rest = self.bytes.get(start..)?;
-        let end = rest.windows(2).position(|window| window == b"\r\n")?;
-        Some((std::str::from_utf8(&rest[..end]).unwrap_or_default(), start + end + 2))
+        self.is_first &= name == postgres::TLS_REQUEST;
+        let rest = self.bytes.split_off(end);
+        Some(Command { name, is_call, bytes: std::mem::replace(&mut self.bytes, rest) })
     }
 }
 
@@ -77,19 +97,53 @@ impl Reader {
 mod tests {
     use super::*;
 
-    #[test]
-    fn commands_are_found_however_the_bytes_come() {
-        let wire = b"*2\r\n$5\r\nblpop\r\n$4\r\n\r\n$1\r\nPING\r\n*1\r\n$4\r\nQUIT\r\n";
-        for step in 1..wire.len() {
-            let mut reader = Reader::default();
+    /// The names found, however the bytes come.
+    fn names(wire: Wire, bytes: &[u8]) -> Vec<String> {
+        let read = |step| {
+            let mut reader = Reader::new(wire);
             let mut found = Vec::new();
-            for chunk in wire.chunks(step) {
+            for chunk in bytes.chunks(step) {
                 reader.extend(chunk);
                 found.extend(std::iter::from_fn(|| reader.next()));
             }
-            let names: Vec<&str> = found.iter().map(|command| command.name.as_str()).collect();
-            assert_eq!(names, ["BLPOP", "PING", "QUIT"], "in steps of {step}");
-            assert_eq!(found.into_iter().flat_map(|command| command.bytes).collect::<Vec<u8>>(), wire);
+            assert_eq!(found.iter().flat_map(|command| command.bytes.clone()).collect::<Vec<u8>>(), bytes);
+            found.into_iter().map(|command| command.name).collect::<Vec<String>>()
+        };
+        let whole = read(bytes.len());
+        for step in 1..bytes.len() {
+            assert_eq!(read(step), whole, "in steps of {step}");
+        }
+        whole
+    }
+
+    #[test]
+    fn commands_of_redis_are_found() {
+        let wire = b"*2\r\n$5\r\nblpop\r\n$4\r\n\r\n$1\r\nPING\r\n*1\r\n$4\r\nQUIT\r\n";
+        assert_eq!(names(Wire::Redis, wire), ["BLPOP", "PING", "QUIT"]);
+    }
+
+    #[test]
+    fn commands_of_postgres_are_found() {
+        let wire = [
+            b"\0\0\0\x08\x04\xd2\x16\x2f".as_slice(),
+            b"\0\0\0\x09\0\x03\0\0\0",
+            b"Q\0\0\0\x0dlisten c\0",
+            b"P\0\0\0\x0fs\0SELECT 1\0D\0\0\0\x05SS\0\0\0\x04",
+            b"B\0\0\0\x07abcE\0\0\0\x04S\0\0\0\x04",
+            b"X\0\0\0\x04",
+        ]
+        .concat();
+        assert_eq!(names(Wire::Postgres, &wire), ["TLS", "STARTUP", "LISTEN", "SELECT", "EXECUTE", "EXECUTE"]);
+    }
+
+    #[test]
+    fn a_refusal_is_a_command_itself() {
+        for (wire, name) in [(Wire::Redis, "EVAL"), (Wire::Postgres, "DO")] {
+            let mut reader = Reader::new(wire);
+            reader.is_first = false;
+            reader.extend(&wire.refusal("WEIRD and more"));
+            let command = reader.next().unwrap();
+            assert!(command.name == name && command.holds("and more"), "{command:?}");
         }
     }
 }

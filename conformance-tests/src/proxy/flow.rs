@@ -166,7 +166,7 @@ impl Flow {
             flow: self.clone(),
             client,
             server,
-            reader: Reader::default(),
+            reader: Reader::new(shared.wire),
             loss: None,
             moved_at: Instant::now(),
         };
@@ -243,7 +243,7 @@ impl Carrying {
                 self.loss = losses.into_iter().find(|loss| loss.takes(&command));
             }
             match &rules.refusal {
-                Some(error) if command.is_script() => self.server.write_all(&Command::refusal(error)).await?,
+                Some(error) if command.is_call => self.server.write_all(&shared.wire.refusal(error)).await?,
                 _ => self.server.write_all(&command.bytes).await?,
             }
         }

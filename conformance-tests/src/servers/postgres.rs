@@ -14,6 +14,8 @@ use super::free_port;
 use super::keeper::Keeper;
 use super::kind::POSTGRES;
 
+mod script;
+
 /// How long a server may take to answer, making its directory or recovering it included.
 const START_MAX: Duration = Duration::from_secs(30);
 /// Ports tried before giving up: another process may take a free one first.
@@ -22,43 +24,6 @@ const TRIES_MAX: usize = 5;
 const NOT_ROOT: u32 = 65_534;
 /// Where distributions keep binaries that are not in `PATH`, in a directory per version.
 const VERSIONS: &str = "/usr/lib/postgresql";
-
-/// Owns the server and obeys one word per line. It ends, and takes the server and its directory along, at the end of its
-/// input: that is when the test process ends, however it does.
-///
-/// Sorted by the rules of a language (where it can: from version 15), as servers in use are: what is sorted by bytes must
-/// say so. Its processes are in sessions of their own, so each is told by its number, and waited for: the memory that they
-/// share keeps the next server from starting. The first of them is stopped before, lest it replace the others.
-const KEEPER: &str = r#"
-dir=$1 port=$2 bin=$3 fsync=$4 pid= language=
-cd "$dir"
-serve() {
-  if "$bin/initdb" --help | grep -q icu-locale; then language='--locale-provider=icu --icu-locale=en'; fi
-  [ -e data/PG_VERSION ] || "$bin/initdb" --pgdata=data --username=postgres --auth=trust --encoding=UTF8 --locale=C \
-    $language --no-sync || return
-  exec "$bin/postgres" -D data -p "$port" -k "$dir" -c listen_addresses=127.0.0.1 -c max_connections=300 -c fsync="$fsync"
-}
-children() { cat "/proc/$pid/task/$pid/children"; }
-runs() { grep -qs '^State:.[^XZ]' "/proc/$1/status"; }
-end() {
-  kill -STOP "$pid"
-  all=$(children)
-  kill -KILL $all "$pid"
-  wait "$pid"
-  for child in $all; do while runs "$child"; do sleep 0.01; done; done
-}
-while read -r word; do
-  case $word in
-    start) serve >>log 2>&1 & pid=$! ;;
-    kill) end; pid= ;;
-    pause) kill -STOP "$pid"; kill -STOP $(children) ;;
-    resume) kill -CONT $(children); kill -CONT "$pid" ;;
-  esac
-  echo "$pid"
-done
-if [ -n "$pid" ]; then end; fi
-rm -rf -- "$dir"
-"#;
 
 /// A Postgres of its own for one test, to be killed, restarted and paused. What it has acknowledged survives a restart.
 pub struct PostgresServer {
@@ -80,18 +45,27 @@ impl PostgresServer {
     ///
     /// When there is no Postgres on this machine, or it does not start.
     pub async fn start() -> Self {
-        Self::start_with("on").await
+        Self::start_with("on", None).await
+    }
+
+    /// The same on a disk of this size: memory, mounted where nobody else sees it, so that it goes with the server.
+    ///
+    /// # Panics
+    ///
+    /// As [`PostgresServer::start`], and where nothing may be mounted: it takes root, or user namespaces.
+    pub async fn start_on_small_disk(mib: usize) -> Self {
+        Self::start_with("on", Some(mib)).await
     }
 
     /// The same, but a power cut of the machine would lose what it acknowledged. For tests that do not ask for more.
     pub(super) async fn start_in_haste() -> Self {
-        Self::start_with("off").await
+        Self::start_with("off", None).await
     }
 
-    async fn start_with(fsync: &str) -> Self {
+    async fn start_with(fsync: &str, disk_mib: Option<usize>) -> Self {
         let binaries = binaries().unwrap_or_else(|| panic!("{}", POSTGRES.three_ways()));
         for _ in 0..TRIES_MAX {
-            let server = Self::on(free_port(), &binaries, fsync);
+            let server = Self::on(free_port(), &binaries, fsync, disk_mib);
             if server.launch().await {
                 return server;
             }
@@ -100,16 +74,22 @@ impl PostgresServer {
         panic!("postgres did not start on any of {TRIES_MAX} free ports");
     }
 
-    fn on(port: u16, binaries: &Path, fsync: &str) -> Self {
+    fn on(port: u16, binaries: &Path, fsync: &str, disk_mib: Option<usize>) -> Self {
         let directory = tempfile::Builder::new().prefix("docket-postgres-").tempdir().expect("a directory can be made");
         let port_text = port.to_string();
         let arguments = [directory.path().as_os_str(), port_text.as_ref(), binaries.as_os_str(), fsync.as_ref()];
-        let owner = fs::metadata(directory.path()).expect("it was just made").uid();
-        let keeper = if owner == 0 {
+        let is_root = fs::metadata(directory.path()).expect("it was just made").uid() == 0;
+        if is_root {
             chown(directory.path(), Some(NOT_ROOT), Some(NOT_ROOT)).expect("root may give away what it owns");
-            Keeper::new_as(NOT_ROOT, KEEPER, &arguments)
-        } else {
-            Keeper::new(KEEPER, &arguments)
+        }
+        let keeper = match disk_mib {
+            Some(mib) => {
+                let size = format!("{mib}m");
+                let around = [script::KEEPER.as_ref(), size.as_ref()];
+                Keeper::new(script::ON_SMALL_DISK, &[around.as_slice(), arguments.as_slice()].concat())
+            }
+            None if is_root => Keeper::new_as(NOT_ROOT, script::KEEPER, &arguments),
+            None => Keeper::new(script::KEEPER, &arguments),
         };
         Self { port, keeper: Mutex::new(keeper), directory }
     }
@@ -127,6 +107,21 @@ impl PostgresServer {
     /// Kills all its processes as a power cut would (SIGKILL). Returns when they are gone.
     pub fn kill9(&self) {
         self.tell("kill");
+    }
+
+    /// Stops it as `pg_ctl stop -m fast` does: transactions are broken off, clients told. Returns when it is gone.
+    pub fn stop_fast(&self) {
+        self.tell("stop");
+    }
+
+    /// Leaves no byte free on its small disk.
+    pub fn fill_disk(&self) {
+        self.tell("fill");
+    }
+
+    /// Gives the room back.
+    pub fn free_disk(&self) {
+        self.tell("free");
     }
 
     /// Starts it again on the same port and data, and waits until it answers.

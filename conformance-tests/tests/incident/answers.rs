@@ -11,15 +11,17 @@ use docket_core::{
 use futures_util::future::join_all;
 
 use crate::scene::{SOON, Scene, request};
+use crate::stores::SERVED;
 use crate::tasks::Note;
 
 const LEASE: Duration = Duration::from_secs(30);
 
-/// Plays with the connection closed after the loss, and with it silent.
+/// Plays with the connection closed after the loss, and with it silent, on each store with a server.
 async fn on_each_loss(play: impl AsyncFn(Scene, Then)) {
-    join_all([Then::Close, Then::Silence].map(async |then| {
-        let scene = Scene::proxied("answers").await;
-        // The scripts are known, so that the answer that is lost is that of the run.
+    let plays = [Then::Close, Then::Silence].into_iter().flat_map(|then| SERVED.map(|kind| (kind, then)));
+    join_all(plays.map(async |(kind, then)| {
+        let scene = Scene::proxied(kind, "answers").await;
+        // The server knows the scripts and statements, so that the answer that is lost is that of the run.
         warm_up(&scene).await;
         play(scene, then).await;
     }))

@@ -9,7 +9,8 @@ use tracing::Level;
 
 use crate::logs;
 use crate::running::Running;
-use crate::scene::{CALL_MAX, NOTICED, PAIR, SHORT_PAIR, SOON, Scene, Setup, eventually, on_each};
+use crate::scene::{CALL_MAX, EACH, NOTICED, SHORT, SOON, Scene, Setup, eventually, on_each};
+use crate::stores::Kind;
 use crate::tasks::{Hold, Note};
 
 const CHECK: Duration = Duration::from_secs(1);
@@ -24,7 +25,7 @@ fn checking(setup: Setup) -> Settings {
 /// Waits until each of `workers` has its fetch in a blocking read.
 async fn waiting(scene: &Scene, workers: usize) -> Vec<Flow> {
     eventually("every fetch waits", SOON, async || {
-        let flows = scene.proxy().flows_in("BLPOP");
+        let flows = scene.waiting();
         (flows.len() >= workers).then_some(flows)
     })
     .await
@@ -39,8 +40,8 @@ async fn stop(workers: Vec<Running>) {
 /// A lost blocked read once left the loop waiting until there was no future work, which a periodic task prevents.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t2_a_killed_fetch_connection_is_replaced_while_a_perpetual_waits() {
-    on_each(&PAIR, async |setup| {
-        let scene = Scene::proxied("t2").await;
+    on_each(&EACH, async |kind, setup| {
+        let scene = Scene::proxied(kind, "t2").await;
         let workers = scene.start_all(setup);
         for round in 0..3 {
             for flow in waiting(&scene, setup.workers).await {
@@ -59,8 +60,8 @@ async fn t2_a_killed_fetch_connection_is_replaced_while_a_perpetual_waits() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t3_a_half_open_fetch_connection_is_found_out_after_the_block() {
-    on_each(&SHORT_PAIR, async |setup| {
-        let scene = Scene::proxied("t3a").await;
+    on_each(&SHORT, async |kind, setup| {
+        let scene = Scene::proxied(kind, "t3a").await;
         let workers = scene.start_all_with(setup, &checking(setup));
         for held in [Held::Both, Held::Answers] {
             for flow in waiting(&scene, setup.workers).await {
@@ -77,8 +78,8 @@ async fn t3_a_half_open_fetch_connection_is_found_out_after_the_block() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t3_connections_cut_with_work_in_flight_lose_none_of_it() {
-    on_each(&SHORT_PAIR, async |setup| {
-        let scene = Scene::proxied("t3b").await;
+    on_each(&SHORT, async |kind, setup| {
+        let scene = Scene::proxied(kind, "t3b").await;
         let workers = scene.start_all_with(setup, &checking(setup));
         waiting(&scene, setup.workers).await;
         for (round, held) in [Held::Both, Held::Answers].into_iter().enumerate() {
@@ -120,8 +121,8 @@ async fn add_some(scene: &Scene, prefix: &str) -> usize {
 /// for ever behind it, and nothing was logged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t4_one_handshake_that_is_never_answered_costs_seconds_and_no_task() {
-    on_each(&PAIR, async |setup| {
-        let scene = Scene::proxied("t4a").await;
+    on_each(&EACH, async |kind, setup| {
+        let scene = Scene::proxied(kind, "t4a").await;
         let workers = scene.start_all(setup);
         waiting(&scene, setup.workers).await;
         scene.add(&scene.client, Note {}, "before", Duration::ZERO).await.unwrap();
@@ -139,19 +140,23 @@ async fn t4_one_handshake_that_is_never_answered_costs_seconds_and_no_task() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t4_while_no_handshake_is_answered_adds_fail_in_time_and_the_other_machine_goes_on() {
-    on_each(&PAIR, async |setup| a_machine_without_connections(setup, Welcome::Mute).await).await;
+    on_each(&EACH, async |kind, setup| a_machine_without_connections(kind, setup, Welcome::Mute).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t5_while_connections_are_refused_dropped_or_reset_the_other_machine_goes_on() {
+    let setups = [Setup::new(2_000, 1)];
     let welcomes = [Welcome::Refuse, Welcome::Drop, Welcome::Reset];
-    join_all(welcomes.map(|welcome| a_machine_without_connections(Setup::new(2_000, 1), welcome))).await;
+    join_all(welcomes.map(async |welcome| {
+        on_each(&setups, async |kind, setup| a_machine_without_connections(kind, setup, welcome).await).await;
+    }))
+    .await;
 }
 
 /// Machine A goes through the proxy, machine B does not. A says that it is not alive, B does all the work, and A is back
 /// by itself.
-async fn a_machine_without_connections(setup: Setup, welcome: Welcome) {
-    let scene = Scene::proxied("t4b").await;
+async fn a_machine_without_connections(kind: Kind, setup: Setup, welcome: Welcome) {
+    let scene = Scene::proxied(kind, "t4b").await;
     let a = scene.start_all_with(setup, &checking(setup));
     let b = scene.start_on(scene.aside.fork(), crate::scene::all_tasks(), setup.settings());
     waiting(&scene, setup.workers).await;
@@ -196,43 +201,54 @@ async fn heartbeat_flow(scene: &Scene) -> Flow {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t5_leases_are_kept_while_every_other_connection_is_away() {
+    // The shortest lease there is; the run takes more than two of them.
+    let setups = [Setup::new(50, 1)];
     let welcomes = [Welcome::Mute, Welcome::Refuse, Welcome::Drop];
     join_all(welcomes.map(async |welcome| {
-        let scene = Scene::proxied("t5b").await;
-        // The shortest lease there is; the run takes more than two of them.
-        let setup = Setup::new(50, 1);
-        let worker = scene.start(Settings { check_interval: Duration::from_mins(1), ..setup.settings() });
-        let hold = Hold { millis: 6_000, stubborn: false };
-        scene.add(&scene.client, hold, "hold", Duration::ZERO).await.unwrap();
-        scene.until("hold", State::Running, SOON).await;
-        let heartbeat = heartbeat_flow(&scene).await;
-        scene.proxy().welcome(welcome);
-        for flow in scene.proxy().flows().iter().filter(|flow| flow.id() != heartbeat.id()) {
-            flow.kill();
-        }
-        tokio::time::sleep(setup.lease() + Duration::from_millis(500)).await;
-        assert!(heartbeat.is_open());
-        scene.proxy().welcome(Welcome::Carry);
-        let view = scene.until("hold", State::Completed, Duration::from_secs(6) + SOON).await;
-        assert_eq!((view.crashes, scene.log.runs("hold").len()), (0, 1), "{welcome:?}");
-        worker.stopped().await.unwrap();
+        on_each(&setups, async |kind, setup| heartbeats_alone(kind, setup, welcome).await).await;
     }))
     .await;
 }
 
+async fn heartbeats_alone(kind: Kind, setup: Setup, welcome: Welcome) {
+    let scene = Scene::proxied(kind, "t5b").await;
+    let worker = scene.start(Settings { check_interval: Duration::from_mins(1), ..setup.settings() });
+    let hold = Hold { millis: 6_000, stubborn: false };
+    scene.add(&scene.client, hold, "hold", Duration::ZERO).await.unwrap();
+    scene.until("hold", State::Running, SOON).await;
+    let heartbeat = heartbeat_flow(&scene).await;
+    scene.proxy().welcome(welcome);
+    for flow in scene.proxy().flows().iter().filter(|flow| flow.id() != heartbeat.id()) {
+        flow.kill();
+    }
+    tokio::time::sleep(setup.lease() + Duration::from_millis(500)).await;
+    assert!(heartbeat.is_open());
+    scene.proxy().welcome(Welcome::Carry);
+    let view = scene.until("hold", State::Completed, Duration::from_secs(6) + SOON).await;
+    assert_eq!((view.crashes, scene.log.runs("hold").len()), (0, 1), "{welcome:?}");
+    worker.stopped().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t5_calls_that_hang_starve_neither_renewals_nor_leasing() {
-    let scene = Scene::proxied("t5c").await;
-    let setup = Setup::new(50, 1);
+    on_each(&[Setup::new(50, 1)], async |kind, setup| hanging_calls(kind, setup).await).await;
+}
+
+async fn hanging_calls(kind: Kind, setup: Setup) {
+    let scene = Scene::proxied(kind, "t5c").await;
+    // Those that are open before there is a worker are the client's.
+    scene.client.add(Note {}).key("first").await.unwrap();
+    let clients = scene.proxy().flows();
     let worker = scene.start(setup.settings());
     waiting(&scene, 1).await;
     let hold = Hold { millis: 6_000, stubborn: false };
     scene.add(&scene.client, hold, "hold", Duration::ZERO).await.unwrap();
     scene.until("hold", State::Running, SOON).await;
     heartbeat_flow(&scene).await;
-    // The scene was opened over the connection that its client uses; new ones are muted, so that its calls go on hanging.
-    let clients = scene.proxy().flows().into_iter().find(|flow| flow.id() == 0).expect("the client's is open");
-    clients.hold(Held::Both);
+    // New connections are muted, so that the client's calls go on hanging.
+    for flow in clients {
+        flow.hold(Held::Both);
+    }
     scene.proxy().welcome(Welcome::Mute);
     let hung = join_all((0..100).map(async |n| {
         let start = Instant::now();
@@ -253,8 +269,8 @@ async fn t5_calls_that_hang_starve_neither_renewals_nor_leasing() {
 /// A firewall that forgets quiet connections, and resets them at their next byte.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t6_a_forgotten_idle_connection_costs_no_task_and_no_stall() {
-    on_each(&PAIR, async |setup| {
-        let scene = Scene::proxied("t6").await;
+    on_each(&EACH, async |kind, setup| {
+        let scene = Scene::proxied(kind, "t6").await;
         scene.proxy().forget_idle(Some(Duration::from_millis(400)));
         let workers = scene.start_all(setup);
         for n in 0..8 {

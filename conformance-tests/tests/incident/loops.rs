@@ -10,6 +10,7 @@ use tracing::Level;
 use crate::running::Running;
 use crate::sabotage::{Fault, Sabotage, Verb};
 use crate::scene::{NOTICED, SOON, Scene, Setup, all_tasks, eventually};
+use crate::stores::ALL;
 use crate::tasks::Hold;
 
 const SHORT: Setup = Setup::new(50, 1);
@@ -30,8 +31,9 @@ fn sabotaged(scene: &Scene) -> (Sabotage, Running) {
 async fn on_each_fault(case: &str, play: impl AsyncFn(Scene, Fault)) {
     let mut plays = Vec::new();
     for fault in [Fault::Panics, Fault::Fails, Fault::NeverAnswers] {
-        plays.push(play(Scene::memory(), fault));
-        plays.push(play(Scene::redis(case).await, fault));
+        for kind in ALL {
+            plays.push(play(Scene::new(kind, case).await, fault));
+        }
     }
     join_all(plays).await;
 }

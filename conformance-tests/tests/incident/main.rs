@@ -3,8 +3,8 @@
 //! In December 2025 a queue under a service stopped running most of its work for a day, with nothing in any log and every
 //! worker shown as alive. What could be reproduced later was all of one class: loops without supervision, calls without
 //! deadlines, a sign of life that did not depend on work being done, and work whose loss left no trace. Each way there
-//! has a number, T1 to T19 (T16, a crash between a business commit and the add, needs a store that takes part in the
-//! caller's transaction), and a test here named by it:
+//! has a number, T1 to T19, and a test here named by it, on memory, Redis and Postgres, through our proxy where the network
+//! is what fails:
 //!
 //! * `pace` — T1, T17, T19: settings move nothing but how soon a lost worker is noticed.
 //! * `connections` — T2 to T6: connections killed, cut, muted, refused, forgotten.
@@ -14,6 +14,7 @@
 //! * `skew` — T10: the store's clock and the workers' a minute apart.
 //! * `loops` — T12, T13: each loop of a worker made to fail.
 //! * `names` — T15, T18: names nobody serves, work that waits behind healthy work.
+//! * `committed` — T16: a process killed between a business row and its task.
 //! * `answers` — one answer lost after the call took effect, for each verb.
 //!
 //! Each passes when every accepted task has run, within 5 s of its time (and the lease length, where a lease was lost),
@@ -24,6 +25,7 @@
 #![expect(clippy::unwrap_used, reason = "it is a test as a whole; the lint knows only its test functions")]
 
 mod answers;
+mod committed;
 mod connections;
 mod logs;
 mod loops;
@@ -36,4 +38,5 @@ mod sabotage;
 mod scene;
 mod server;
 mod skew;
+mod stores;
 mod tasks;

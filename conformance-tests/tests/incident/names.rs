@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use tracing::Level;
 
 use crate::scene::{SOON, Scene, Setup, all_tasks, eventually};
+use crate::stores::ALL;
 use crate::tasks::{Flaky, Hold, Note, Tick};
 
 /// Short, so that the alarm comes within a test's time.
@@ -17,8 +18,8 @@ fn settings() -> Settings {
     Settings { oldest_ready_alarm: TOO_OLD, ..Setup::new(50, 1).settings() }
 }
 
-async fn both(case: &str) -> [Scene; 2] {
-    [Scene::memory(), Scene::redis(case).await]
+async fn each(case: &str) -> Vec<Scene> {
+    join_all(ALL.map(|kind| Scene::new(kind, case))).await
 }
 
 /// A worker of which the docket knows nothing else: only the perpetual is registered.
@@ -31,7 +32,7 @@ fn only_ticks() -> Registry {
 /// A second consumer that knew only the periodic task once took and dropped everything else: 0 of 40 ran.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t15_a_worker_that_knows_only_some_names_leaves_the_others_untouched_and_says_so() {
-    join_all(both("t15a").await.map(async |scene| {
+    join_all(each("t15a").await.into_iter().map(async |scene| {
         let foreign = scene.start_on(scene.store.fork(), only_ticks(), settings());
         for n in 0..40 {
             scene.client.add(Note {}).key(format!("n{n}")).await.unwrap();
@@ -63,7 +64,7 @@ async fn t15_a_worker_that_knows_only_some_names_leaves_the_others_untouched_and
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t15_old_and_new_code_share_a_docket() {
-    join_all(both("t15b").await.map(async |scene| {
+    join_all(each("t15b").await.into_iter().map(async |scene| {
         let mut old = Registry::new();
         old.register::<Note>().unwrap().register::<Hold>().unwrap();
         let mut new = Registry::new();
@@ -81,7 +82,7 @@ async fn t15_old_and_new_code_share_a_docket() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t15_a_worker_of_another_environment_is_refused_and_takes_nothing() {
-    join_all(both("t15c").await.map(async |scene| {
+    join_all(each("t15c").await.into_iter().map(async |scene| {
         let of = |environment: &str| Settings { environment: Some(environment.to_owned()), ..settings() };
         let ours = scene.start(of("production"));
         scene.burst("ours", 5).await;
@@ -99,7 +100,7 @@ async fn t15_a_worker_of_another_environment_is_refused_and_takes_nothing() {
 /// The periodic task ran on time all day, so everything looked well.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t18_work_that_waits_behind_healthy_perpetuals_is_an_alarm() {
-    join_all(both("t18").await.map(async |scene| {
+    join_all(each("t18").await.into_iter().map(async |scene| {
         let mut registry = Registry::new();
         registry.register::<Note>().unwrap().register::<Hold>().unwrap();
         let blocked = scene.start_on(scene.store.fork(), registry, Settings { concurrency: 1, ..settings() });

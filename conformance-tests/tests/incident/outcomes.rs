@@ -10,18 +10,19 @@ use crate::logs;
 use crate::running::Running;
 use crate::sabotage::{Fault, Sabotage, Verb};
 use crate::scene::{SOON, Scene, Setup, all_tasks, request};
+use crate::stores::ALL;
 use crate::tasks::{Hold, Note, Panics, Unwritable};
 
 const SHORT: Setup = Setup::new(50, 1);
 
-async fn both(case: &str) -> [Scene; 2] {
-    [Scene::memory(), Scene::redis(case).await]
+async fn each(case: &str) -> Vec<Scene> {
+    join_all(ALL.map(|kind| Scene::new(kind, case))).await
 }
 
 /// One exception that could not be serialised once ended the worker, and the next one that got the message.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t9_a_run_that_ends_badly_is_dead_with_the_reason_and_the_worker_goes_on() {
-    join_all(both("t9a").await.map(async |scene| {
+    join_all(each("t9a").await.into_iter().map(async |scene| {
         let workers = [scene.start(SHORT.settings()), scene.start(SHORT.settings())];
         let mut garbled = NewTask::new(Name::new("note").unwrap(), Payload::new(&b"\xff{"[..]));
         garbled.key = Key::new("garbled").unwrap();
@@ -52,7 +53,7 @@ async fn t9_a_run_that_ends_badly_is_dead_with_the_reason_and_the_worker_goes_on
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t9_a_store_that_takes_no_outcomes_for_a_while_runs_nothing_twice() {
-    join_all(both("t9b").await.map(async |scene| {
+    join_all(each("t9b").await.into_iter().map(async |scene| {
         let sabotage = Sabotage::of(scene.store.clone());
         let worker = scene.start_on(sabotage.store(), all_tasks(), SHORT.settings());
         sabotage.set(Verb::Ack, Fault::Fails);
@@ -72,7 +73,7 @@ async fn t9_a_store_that_takes_no_outcomes_for_a_while_runs_nothing_twice() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t11_a_run_longer_than_its_lease_runs_once() {
-    join_all(both("t11a").await.map(async |scene| {
+    join_all(each("t11a").await.into_iter().map(async |scene| {
         let workers = [scene.start(SHORT.settings()), scene.start(SHORT.settings())];
         let hold = Hold { millis: 6_000, stubborn: true };
         scene.client.add(hold).key("long").await.unwrap();
@@ -97,7 +98,7 @@ async fn taken_over(scene: &Scene, worker: &Running) -> docket_core::TaskView {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t11_a_worker_cut_off_from_renewing_settles_nothing_late() {
-    join_all(both("t11b").await.map(async |scene| {
+    join_all(each("t11b").await.into_iter().map(async |scene| {
         let sabotage = Sabotage::of(scene.store.clone());
         // It would let a run go on for a minute after it lost the lease.
         let patient = Settings { cancel_grace: Duration::from_mins(1), ..SHORT.settings() };
@@ -126,7 +127,7 @@ async fn t11_a_worker_cut_off_from_renewing_settles_nothing_late() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t11_a_late_ack_changes_nothing() {
-    join_all(both("t11c").await.map(async |scene| {
+    join_all(each("t11c").await.into_iter().map(async |scene| {
         scene.client.add(Note {}).key("late").await.unwrap();
         let reply = scene.store.lease(&request("the-slow", "note", 1, limits::LEASE_MIN)).await.unwrap();
         let worker = scene.start(SHORT.settings());

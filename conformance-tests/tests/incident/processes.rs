@@ -10,14 +10,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use conformance_tests::servers::redis_url;
 use docket_core::{Client, Context, DocketName, Failure, Key, Policy, Registry, State, Store, Task, Worker};
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
-use uuid::Uuid;
 
-use crate::scene::{SOON, Setup, eventually, open};
+use crate::scene::{SOON, Setup, eventually};
+use crate::stores::{Kind, SERVED, docket, on_kinds, open};
 
 /// Where a process is told what to do.
 const ASKED: &str = "DOCKET_INCIDENT_PROCESS";
@@ -147,10 +146,10 @@ struct Scene {
 }
 
 impl Scene {
-    async fn new(heartbeat_ms: u64) -> Self {
+    async fn new(kind: Kind, heartbeat_ms: u64) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let url = redis_url().await;
-        let docket = DocketName::new(format!("incident.processes.{}", Uuid::now_v7().simple())).unwrap();
+        let url = kind.url().await;
+        let docket = docket("processes");
         let store = open(&url, &docket).await;
         let log = directory.path().join("runs");
         let asked = Asked { url, docket: docket.to_string(), log, heartbeat_ms, stuck: false };
@@ -178,8 +177,9 @@ impl Scene {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t10_what_a_killed_worker_held_runs_once_its_own_leases_end_and_not_before() {
     let plays = [(50, false), (50, true), (2_000, false)];
-    join_all(plays.map(async |(heartbeat_ms, back)| {
-        let scene = Scene::new(heartbeat_ms).await;
+    let plays = plays.into_iter().flat_map(|(heartbeat_ms, back)| SERVED.map(|kind| (kind, heartbeat_ms, back)));
+    join_all(plays.map(async |(kind, heartbeat_ms, back)| {
+        let scene = Scene::new(kind, heartbeat_ms).await;
         let keys: Vec<String> = (0..10).map(|n| format!("k{n}")).collect();
         for key in &keys {
             scene.client.add(Work { millis: 0 }).key(key).await.unwrap();
@@ -209,7 +209,11 @@ async fn t10_what_a_killed_worker_held_runs_once_its_own_leases_end_and_not_befo
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t10_a_task_that_kills_its_workers_is_dead_and_takes_no_other_with_it() {
-    let scene = Scene::new(50).await;
+    on_kinds(&SERVED, deadly).await;
+}
+
+async fn deadly(kind: Kind) {
+    let scene = Scene::new(kind, 50).await;
     scene.client.add(Deadly {}).key("deadly").await.unwrap();
     let end = Instant::now() + (scene.lease() + SOON) * 3;
     let mut process = scene.asked.start();
@@ -236,7 +240,11 @@ async fn t10_a_task_that_kills_its_workers_is_dead_and_takes_no_other_with_it() 
 /// Three deploys under way with work in flight and tasks for later.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t14_rolling_deploys_lose_nothing_and_end_within_the_grace() {
-    let scene = Scene::new(50).await;
+    on_kinds(&SERVED, deploys).await;
+}
+
+async fn deploys(kind: Kind) {
+    let scene = Scene::new(kind, 50).await;
     let mut keys = Vec::new();
     let mut generation = scene.asked.start();
     for deploy in 0..3 {

@@ -3,16 +3,16 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use conformance_tests::proxy::Proxy;
-use conformance_tests::servers::redis_url;
+use conformance_tests::proxy::{Flow, Proxy};
 use docket_core::{
-    Client, DocketName, Key, LeaseOrder, LeaseRequest, Name, Names, Registry, RequestId, Result, Settings, State,
-    Store, Suspects, Task, TaskView, Worker, WorkerId, WorkerRecord,
+    Client, Key, LeaseOrder, LeaseRequest, Name, Names, Registry, RequestId, Result, Settings, State, Store, Suspects,
+    Task, TaskView, Worker, WorkerId, WorkerRecord,
 };
 use futures_util::future::join_all;
 
 use crate::logs;
 use crate::running::Running;
+use crate::stores::{Kind, SERVED, docket, open};
 use crate::tasks::{Flaky, Hold, Log, Note, Panics, Tick, Unwritable};
 
 /// The bound where nothing else is said: this long after its time, a task has run.
@@ -43,14 +43,16 @@ impl Setup {
     }
 }
 
-/// The two settings of the incident: before the change and after it.
-pub(crate) const PAIR: [Setup; 2] = [Setup::new(2_000, 1), Setup::new(30_000, 2)];
+/// Every heartbeat of the incident, and either number of workers.
+pub(crate) const EACH: [Setup; 4] =
+    [Setup::new(50, 2), Setup::new(2_000, 1), Setup::new(30_000, 2), Setup::new(120_000, 1)];
 /// Where leases are lost, a lease of a minute would only make the test longer.
-pub(crate) const SHORT_PAIR: [Setup; 2] = [Setup::new(50, 1), Setup::new(2_000, 2)];
+pub(crate) const SHORT: [Setup; 2] = [Setup::new(50, 1), Setup::new(2_000, 2)];
 
-/// Plays one scene in several setups, at the same time.
-pub(crate) async fn on_each(setups: &[Setup], play: impl AsyncFn(Setup)) {
-    join_all(setups.iter().map(|setup| play(*setup))).await;
+/// Plays one scene in several setups on each store with a server, at the same time.
+pub(crate) async fn on_each(setups: &[Setup], play: impl AsyncFn(Kind, Setup)) {
+    let plays = SERVED.iter().flat_map(|kind| setups.iter().map(|setup| play(*kind, *setup)));
+    join_all(plays).await;
 }
 
 /// One docket and what happens on it.
@@ -67,21 +69,24 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn memory() -> Self {
-        Self::of(Arc::new(docket_memory::MemoryBackend::new(DocketName::default())))
+        Self::of(Arc::new(docket_memory::MemoryBackend::new(docket("memory"))))
     }
 
     pub(crate) fn of(store: Arc<dyn Store>) -> Self {
         Self::on(store.clone(), store, None)
     }
 
-    /// On the shared server.
-    pub(crate) async fn redis(case: &str) -> Self {
-        Self::of(open(&redis_url().await, &docket(case)).await)
+    /// On the shared server, where there is one.
+    pub(crate) async fn new(kind: Kind, case: &str) -> Self {
+        match kind {
+            Kind::Memory => Self::memory(),
+            Kind::Redis | Kind::Postgres => Self::of(open(&kind.url().await, &docket(case)).await),
+        }
     }
 
     /// On the shared server, through a proxy.
-    pub(crate) async fn proxied(case: &str) -> Self {
-        Self::proxied_before(&redis_url().await, case).await
+    pub(crate) async fn proxied(kind: Kind, case: &str) -> Self {
+        Self::proxied_before(&kind.url().await, case).await
     }
 
     pub(crate) async fn proxied_before(url: &str, case: &str) -> Self {
@@ -99,6 +104,12 @@ impl Scene {
 
     pub(crate) fn proxy(&self) -> &Proxy {
         self.proxy.as_ref().expect("this scene was set up with a proxy")
+    }
+
+    /// The connections through the proxy on which a fetch waits.
+    pub(crate) fn waiting(&self) -> Vec<Flow> {
+        let is_postgres = self.store.capabilities().scheme.starts_with("postgres");
+        self.proxy().flows_in(if is_postgres { "LISTEN" } else { "BLPOP" })
     }
 
     /// Where the proxy is, as errors name it.
@@ -223,15 +234,6 @@ pub(crate) fn all_tasks() -> Registry {
     registry.register::<Note>().unwrap().register::<Flaky>().unwrap().register::<Hold>().unwrap();
     registry.register::<Panics>().unwrap().register::<Unwritable>().unwrap().perpetual::<Tick>().unwrap();
     registry
-}
-
-pub(crate) fn docket(case: &str) -> DocketName {
-    DocketName::new(format!("incident.{case}.{}", uuid::Uuid::now_v7().simple())).unwrap()
-}
-
-pub(crate) async fn open(url: &str, docket: &DocketName) -> Arc<dyn Store> {
-    let options = docket_redis::Options::default();
-    Arc::new(docket_redis::RedisBackend::connect(url, docket.clone(), options).await.unwrap())
 }
 
 /// A lease request made by hand, for one name of the default queue.

@@ -2,20 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use conformance_tests::servers::RedisServer;
 use docket_core::{Settings, State};
 use tracing::Level;
 
 use crate::logs;
 use crate::running::Running;
-use crate::scene::{CALL_MAX, NOTICED, SHORT_PAIR, SOON, Scene, Setup, on_each};
+use crate::scene::{CALL_MAX, NOTICED, SHORT, SOON, Scene, Setup, on_each};
+use crate::stores::{Kind, Server};
 use crate::tasks::{Hold, Note};
 
 const CHECK: Duration = Duration::from_secs(1);
 
 /// A scene on a server of its own, with its workers under way.
-async fn with_own_server(case: &str, setup: Setup) -> (RedisServer, Scene, Vec<Running>) {
-    let server = RedisServer::start().await;
+async fn with_own_server(kind: Kind, case: &str, setup: Setup) -> (Server, Scene, Vec<Running>) {
+    let server = Server::start(kind).await;
     let scene = Scene::proxied_before(&server.url(), case).await;
     // The store is looked at as often as ready work may be old.
     let oldest_ready_alarm = Duration::from_secs(2);
@@ -24,15 +24,6 @@ async fn with_own_server(case: &str, setup: Setup) -> (RedisServer, Scene, Vec<R
     scene.burst("before", 10).await;
     scene.all_ran(SOON).await;
     (server, scene, workers)
-}
-
-/// Sends one command to the server itself.
-async fn command(server: &RedisServer, words: &[&str]) {
-    let client = redis::Client::open(server.url()).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-    let mut command = redis::cmd(words[0]);
-    command.arg(&words[1..]);
-    command.query_async::<redis::Value>(&mut connection).await.unwrap();
 }
 
 /// The store takes nothing for a while: adds fail in time, the workers say that they are not alive; afterwards they are
@@ -67,8 +58,8 @@ async fn a_task_under_way(scene: &Scene) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t7_a_restarted_server_finds_its_workers_again() {
-    on_each(&SHORT_PAIR, async |setup| {
-        let (server, scene, workers) = with_own_server("t7a", setup).await;
+    on_each(&SHORT, async |kind, setup| {
+        let (server, scene, workers) = with_own_server(kind, "t7a", setup).await;
         a_task_under_way(&scene).await;
         // Acknowledged just before, and due while the server is away.
         scene.add(&scene.client, Note {}, "accepted", Duration::from_secs(16)).await.unwrap();
@@ -80,23 +71,22 @@ async fn t7_a_restarted_server_finds_its_workers_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t7_a_server_that_turns_read_only_finds_its_workers_again() {
-    on_each(&SHORT_PAIR, async |setup| {
-        let (server, scene, workers) = with_own_server("t7b", setup).await;
+    on_each(&SHORT, async |kind, setup| {
+        let (server, scene, workers) = with_own_server(kind, "t7b", setup).await;
         a_task_under_way(&scene).await;
-        // A copy of a primary that is nowhere keeps what it has and takes no write: nothing is lost by it.
-        command(&server, &["REPLICAOF", "127.0.0.1", "1"]).await;
-        an_outage(&scene, workers, setup, async || command(&server, &["REPLICAOF", "NO", "ONE"]).await).await;
+        server.turn_read_only().await;
+        an_outage(&scene, workers, setup, async || server.turn_writable().await).await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t7_a_server_that_refuses_with_a_code_nobody_knows_finds_its_workers_again() {
-    on_each(&SHORT_PAIR, async |setup| {
-        let (_server, scene, workers) = with_own_server("t7c", setup).await;
+    on_each(&SHORT, async |kind, setup| {
+        let (_server, scene, workers) = with_own_server(kind, "t7c", setup).await;
         a_task_under_way(&scene).await;
-        scene.proxy().refuse_scripts(Some("WEIRD a code that no version had so far"));
-        an_outage(&scene, workers, setup, async || scene.proxy().refuse_scripts(None)).await;
+        scene.proxy().refuse_calls(Some("WEIRD a code that no version had so far"));
+        an_outage(&scene, workers, setup, async || scene.proxy().refuse_calls(None)).await;
     })
     .await;
 }
@@ -104,10 +94,9 @@ async fn t7_a_server_that_refuses_with_a_code_nobody_knows_finds_its_workers_aga
 /// A deleted stream once ended every loop that read it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t8_an_emptied_server_is_filled_again_and_said() {
-    on_each(&SHORT_PAIR, async |setup| {
-        let (server, scene, workers) = with_own_server("t8", setup).await;
-        command(&server, &["FLUSHALL"]).await;
-        command(&server, &["SCRIPT", "FLUSH"]).await;
+    on_each(&SHORT, async |kind, setup| {
+        let (server, scene, workers) = with_own_server(kind, "t8", setup).await;
+        server.empty().await;
         scene.burst("after", 20).await;
         scene.all_ran(SOON).await;
         // Only the workers know of the perpetual: one of them sees that it is gone.

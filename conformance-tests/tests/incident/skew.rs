@@ -4,14 +4,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use conformance_tests::servers::redis_url;
 use docket_core::{TestStore, Timestamp};
-use docket_memory::MemoryBackend;
-use docket_redis::{Options, RedisBackend};
 use futures_util::future::join_all;
 use tokio::task::AbortHandle;
 
-use crate::scene::{SHORT_PAIR, SOON, Scene, Setup, docket};
+use crate::scene::{SHORT, SOON, Scene, Setup};
+use crate::stores::ALL;
 use crate::tasks::Hold;
 
 const SKEW: i64 = 60_000_000;
@@ -46,10 +44,10 @@ impl Drop for Clock {
 async fn t10_a_clock_that_is_a_minute_off_steals_nothing_and_loses_nothing() {
     let mut plays = Vec::new();
     for skew in [-SKEW, SKEW] {
-        for setup in SHORT_PAIR {
-            let redis = RedisBackend::connect(&redis_url().await, docket("skew"), Options::default()).await.unwrap();
-            plays.push(play(Arc::new(redis), setup, skew));
-            plays.push(play(Arc::new(MemoryBackend::new(docket("skew"))), setup, skew));
+        for setup in SHORT {
+            for kind in ALL {
+                plays.push(play(kind.clocked("skew").await, setup, skew));
+            }
         }
     }
     join_all(plays).await;

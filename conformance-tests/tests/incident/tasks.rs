@@ -1,6 +1,6 @@
 //! Task types for the scenes, and what they leave behind.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,11 @@ pub(crate) struct Log(Mutex<HashMap<String, Vec<Instant>>>);
 impl Log {
     pub(crate) fn runs(&self, key: &str) -> Vec<Instant> {
         self.0.lock().unwrap().get(key).cloned().unwrap_or_default()
+    }
+
+    /// What has run.
+    pub(crate) fn keys(&self) -> BTreeSet<String> {
+        self.0.lock().unwrap().keys().cloned().collect()
     }
 
     fn note(&self, key: impl Into<String>) {
