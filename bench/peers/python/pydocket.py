@@ -13,6 +13,7 @@ from docket import Docket, Worker
 
 URL, COUNT, CONCURRENCY = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 FIRST, BATCH = 1_000_000, 40
+AUDIO_URL = "https://audio.example/track/12345.mp3"
 runs = [0] * COUNT
 ended = 0.0
 
@@ -29,8 +30,7 @@ async def main() -> None:
         start = time.perf_counter()
         for begin in range(0, COUNT, BATCH):
             batch = range(begin, min(begin + BATCH, COUNT))
-            add = docket.add(note)
-            await asyncio.gather(*(add(FIRST + n, "https://audio.example/track/12345.mp3") for n in batch))
+            await asyncio.gather(*(docket.add(note)(FIRST + n, AUDIO_URL) for n in batch))
         added = COUNT / (time.perf_counter() - start)
         start = time.perf_counter()
         async with Worker(docket, concurrency=CONCURRENCY, minimum_check_interval=timedelta(milliseconds=250)) as worker:
