@@ -26,12 +26,14 @@ mod examine;
 mod inspect;
 mod items;
 mod link;
+mod look;
 mod migrate;
 mod options;
 mod outbox;
 mod relocate;
 mod request;
 mod schema;
+mod server;
 mod statements;
 #[cfg(feature = "testing")]
 mod testing;

@@ -7,7 +7,7 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{AssertSqlSafe, PgConnection, Postgres};
 
 use crate::Pooler;
-use crate::connection::Server;
+use crate::server::Server;
 
 /// One open connection, ours or of somebody else's pool.
 pub(crate) enum Link {

@@ -6,9 +6,9 @@ use docket_core::{Error, ErrorKind, Result};
 use sqlx::{AssertSqlSafe, Executor, PgConnection, Row};
 use tokio::time::timeout;
 
-use crate::connection::Server;
 use crate::error::{describe, unanswered};
 use crate::schema::{lock, needed, script, whole_script};
+use crate::server::Server;
 use crate::statements::in_schema;
 use crate::url::Address;
 use crate::{Migrate, Options};

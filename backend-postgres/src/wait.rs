@@ -3,6 +3,7 @@
 //! A wake-up is a hint. One that is lost costs a waiter nothing but time, up to the end of its wait; after the connection
 //! was made, or made again, everybody looks.
 
+use crate::server::Server;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,8 +15,6 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
-
-use crate::connection::Server;
 
 /// Wake-ups that a waiter may fall behind; then it looks, which is all that they ask for.
 const BACKLOG: usize = 1_024;

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use docket_core::{ErrorKind, NewTask, Result, Store, Verb};
 use sqlx::PgConnection;
 
-use crate::connection::Server;
 use crate::items::{self, Batch};
+use crate::server::Server;
 use crate::url::Address;
 use crate::{Options, examine};
 

@@ -9,10 +9,11 @@ use sqlx::{PgConnection, PgTransaction};
 use tokio::time::timeout;
 
 use super::rows::{Became, Row};
-use crate::connection::{Connection, Server};
+use crate::connection::Connection;
 use crate::error::{describe, unanswered};
 use crate::items;
 use crate::request::{Columns, push, whole};
+use crate::server::Server;
 use crate::statements::Statement;
 use crate::wait::Listener;
 

@@ -125,7 +125,7 @@ async fn a_deadlock_with_somebody_elses_transaction_is_repeated() {
     assert!(both.await.unwrap().unwrap().iter().all(Result::is_ok));
     // The server notes it when the connections have ended.
     drop((store, other));
-    sleep(Duration::from_millis(1_000)).await;
+    sleep(Duration::from_secs(1)).await;
     assert!(tell(&url, "SELECT sum(deadlocks)::bigint FROM pg_stat_database").await >= 1, "there was one");
 }
 

@@ -1,0 +1,112 @@
+//! Looking for tasks: one look is one statement, and a wait is listening, or a pause, between two looks.
+
+use std::time::Duration;
+
+use docket_core::{LeaseReply, LeaseRequest, Result, Swept};
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use crate::PostgresBackend;
+use crate::request::{self, Look, Looked};
+use crate::wait::{Ear, Noted};
+
+/// The longest wait of one lease call; one that asks for more is answered after this.
+const WAIT_MAX: Duration = Duration::from_hours(1);
+/// How much longer than it waits a waiter is noted, so that its last look comes before its end.
+const NOTED_LONGER: Duration = Duration::from_secs(5);
+/// The pauses between looks while another call holds what might be taken: from the first, doubling, to the last.
+const HELD_PAUSE_MIN: Duration = Duration::from_millis(2);
+/// See [`HELD_PAUSE_MIN`].
+const HELD_PAUSE_MAX: Duration = Duration::from_millis(200);
+/// How long such looks go on in a call that does not wait.
+const HELD_MAX: Duration = Duration::from_millis(60);
+
+impl PostgresBackend {
+    /// One look for tasks.
+    async fn look(&self, request: &LeaseRequest, look: Look) -> Result<Looked> {
+        let mut arguments = self.arguments()?;
+        request::write(&mut arguments, Some(request), look)?;
+        let row = self.commands.row(&self.statements().lease, arguments, "lease tasks").await?;
+        request::read(&row, request)
+    }
+
+    /// Looks until there is an answer, be it empty.
+    pub(crate) async fn look_at_once(&self, request: &LeaseRequest, swept: &mut Swept) -> Result<LeaseReply> {
+        let (end, mut pause) = (Instant::now() + HELD_MAX, HELD_PAUSE_MIN);
+        loop {
+            let look = if Instant::now() < end { Look::Last } else { Look::Final };
+            let looked = self.look(request, look).await?;
+            absorb(swept, &looked.reply.swept);
+            if looked.answered {
+                return Ok(LeaseReply { swept: std::mem::take(swept), ..looked.reply });
+            }
+            sleep(pause).await;
+            pause *= 2;
+        }
+    }
+
+    /// Looks every now and then until there is an answer: behind a pooler nobody is woken.
+    pub(crate) async fn poll(&self, request: &LeaseRequest) -> Result<LeaseReply> {
+        let end = Instant::now() + request.wait.min(WAIT_MAX);
+        let mut swept = Swept::default();
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left < Duration::from_millis(1) {
+                return self.look_at_once(request, &mut swept).await;
+            }
+            let looked = self.look(request, Look::Polling).await?;
+            absorb(&mut swept, &looked.reply.swept);
+            if looked.answered {
+                return Ok(LeaseReply { swept, ..looked.reply });
+            }
+            let due = looked.due.unwrap_or(left).max(HELD_PAUSE_MIN);
+            sleep(due.min(self.commands.server.options.poll).min(left)).await;
+        }
+    }
+
+    /// Looks, waits for a wake-up, and looks again, until there is an answer.
+    pub(crate) async fn wait(&self, request: &LeaseRequest) -> Result<LeaseReply> {
+        let end = Instant::now() + request.wait.min(WAIT_MAX);
+        let (waiter, mut swept) = (Uuid::now_v7(), Swept::default());
+        let (mut ear, mut noted, mut pause) = (None::<Ear>, Noted::No, HELD_PAUSE_MIN);
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left < Duration::from_millis(1) {
+                return self.look_at_once(request, &mut swept).await;
+            }
+            if let Some(ear) = &mut ear {
+                ear.forget();
+            }
+            let looked = self.look(request, Look::Waiting { waiter, block: left + NOTED_LONGER }).await?;
+            absorb(&mut swept, &looked.reply.swept);
+            if looked.answered {
+                return Ok(LeaseReply { swept, ..looked.reply });
+            }
+            let channel = looked.channel.unwrap_or_default();
+            if ear.is_none() {
+                ear.insert(self.listener.listen(&channel)).open(end).await;
+            }
+            // Order matters: it is noted and listens; what came before that, and told nobody, the next look finds.
+            if noted == Noted::No {
+                noted = Noted::Yes;
+                continue;
+            }
+            if looked.due == Some(Duration::ZERO) {
+                sleep(pause.min(left)).await;
+                pause = (pause * 2).min(HELD_PAUSE_MAX);
+                continue;
+            }
+            pause = HELD_PAUSE_MIN;
+            let due = looked.due.map_or(end, |due| end.min(Instant::now() + due));
+            let ear = ear.get_or_insert_with(|| self.listener.listen(&channel));
+            noted = ear.wait(request, due, || self.listener.listen(&channel)).await;
+        }
+    }
+}
+
+/// What the looks of one call did on the way is told in its one answer.
+fn absorb(all: &mut Swept, look: &Swept) {
+    all.crashed += look.crashed;
+    all.limited.extend_from_slice(&look.limited);
+    all.dead_trimmed += look.dead_trimmed;
+}
