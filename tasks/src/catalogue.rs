@@ -10,6 +10,7 @@ pub(crate) mod sessions;
 pub(crate) mod social;
 
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use docket_core::{Fence, Result, Timestamp};
@@ -51,6 +52,9 @@ pub trait Catalogue: Genres + Placements + Resolutions + fmt::Debug + Send + Syn
 
     /// One job.
     async fn job(&self, id: &str) -> Result<Option<Job>>;
+
+    /// Export jobs that are pending or processing and have not been written for this long, by the catalogue's own clock.
+    async fn quiet_exports(&self, quiet_for: Duration, limit: usize) -> Result<Vec<Job>>;
 
     /// Moves a job on, in the name of the run that holds `fence`.
     ///

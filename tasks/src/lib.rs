@@ -39,6 +39,7 @@ mod pds;
 mod pds_comment;
 mod pds_like;
 mod process_export;
+mod reap_exports;
 mod run;
 mod scan_copyright;
 mod scrobble_to_teal;
@@ -75,12 +76,14 @@ pub use clients::replicate::Replicate;
 pub use clients::secret::Secret;
 pub use clients::storage::{Access, Object, Storage};
 pub use clients::upload::{PART_BYTES, PARTS_IN_FLIGHT_MAX, Upload};
+pub use export::download::{ExportDownload, export_download};
 pub use export::manifest::Missing;
 pub use move_track_audio::{MoveReport, MoveTrackAudio, schedule_track_audio_move, track_audio_move};
 pub use pds::{Change, Pds, PdsNames, RecordReport, wake_did};
 pub use pds_comment::{PdsComment, schedule_pds_comment};
 pub use pds_like::{PdsLike, schedule_pds_like};
 pub use process_export::{ExportReport, ProcessExport, schedule_export};
+pub use reap_exports::{ReapExports, ReapReport};
 pub use scan_copyright::{ScanCopyright, ScanReport, schedule_copyright_scan};
 pub use scrobble_to_teal::{ScrobbleReport, ScrobbleToTeal, StatusReport, schedule_teal_scrobble};
 pub use services::{Buckets, EXPORTS_MAX, Services};
@@ -89,7 +92,11 @@ pub use sync_resolutions::{ResolutionsReport, SyncCopyrightResolutions};
 /// Registers every task of this crate but those of [`register_pds`].
 pub fn register(registry: &mut docket_core::Registry) -> docket_core::Result<()> {
     registry.register::<ProcessExport>()?.register::<ScanCopyright>()?;
-    registry.register::<ClassifyGenres>()?.register::<MoveTrackAudio>()?.perpetual::<SyncCopyrightResolutions>()?;
+    registry
+        .register::<ClassifyGenres>()?
+        .register::<MoveTrackAudio>()?
+        .perpetual::<ReapExports>()?
+        .perpetual::<SyncCopyrightResolutions>()?;
     Ok(())
 }
 

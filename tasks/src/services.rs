@@ -32,6 +32,15 @@ impl Buckets {
             AudioStorage::Pds => Err("its audio is only on the artist's own PDS"),
         }
     }
+
+    /// The other bucket: where audio still is while it moves, and originals of gated tracks from before these moved too.
+    pub(crate) fn aside(&self, storage: AudioStorage) -> Option<&Storage> {
+        match storage {
+            AudioStorage::Public => self.private.as_ref(),
+            AudioStorage::Private => Some(&self.public),
+            AudioStorage::Pds => None,
+        }
+    }
 }
 
 /// What a worker gives the tasks of this crate, with `worker::Builder::share`.

@@ -1,5 +1,7 @@
 //! Jobs.
 
+use std::time::Duration;
+
 use docket_core::Fence;
 use docket_tasks::{Job, JobAnswer, JobState, JobUpdate};
 use futures_util::future::join_all;
@@ -16,6 +18,7 @@ on_every_catalogue![
     a_result_is_merged_key_by_key,
     a_job_that_is_not_there_says_so,
     of_many_runs_at_once_the_latest_has_the_last_word,
+    quiet_exports_are_unfinished_and_were_not_written_lately,
 ];
 
 fn to(state: JobState) -> JobUpdate {
@@ -91,4 +94,22 @@ async fn of_many_runs_at_once_the_latest_has_the_last_word(place: Place) {
     let found = job(&place).await;
     assert_eq!((found.fence, &found.result["run"]), (Some(Fence(20)), &json!(20)));
     assert!(answers.iter().all(|answer| matches!(answer, JobAnswer::Updated | JobAnswer::Superseded)), "{answers:?}");
+}
+
+async fn quiet_exports_are_unfinished_and_were_not_written_lately(place: Place) {
+    for id in ["e1", "e2", "e3", "e4"] {
+        place.put_job(Job::pending(id, ARTIST)).await;
+    }
+    for (id, state) in [("e2", JobState::Processing), ("e3", JobState::Completed), ("e4", JobState::Failed)] {
+        place.catalogue.update_job(id, Fence(1), to(state)).await.unwrap();
+    }
+    let quiet = async |quiet_for, limit| {
+        let found = place.catalogue.quiet_exports(quiet_for, limit).await.unwrap();
+        let mut ids: Vec<_> = found.into_iter().map(|job| job.id).collect();
+        ids.sort();
+        ids
+    };
+    assert_eq!(quiet(Duration::ZERO, 10).await, ["e1", "e2"]);
+    assert_eq!(quiet(Duration::ZERO, 1).await.len(), 1);
+    assert_eq!(quiet(Duration::from_mins(1), 10).await, Vec::<String>::new());
 }

@@ -9,6 +9,7 @@ mod catalogue;
 mod export;
 mod genres;
 mod moves;
+mod reaper;
 mod resolutions;
 mod scan;
 mod scene;
@@ -69,6 +70,12 @@ on_every_backend! {
         what_can_never_work_is_dead_with_the_reason,
         adding_it_twice_exports_once,
         more_exports_than_may_run_at_once_come_back_uncounted,
+    }
+    reaper: "reap_exports" {
+        a_job_whose_task_was_never_added_is_exported_all_the_same,
+        a_job_whose_task_died_of_crashes_fails_with_the_reason,
+        a_job_whose_task_was_cancelled_before_it_ran_fails,
+        a_job_that_waits_for_its_next_attempt_is_left_alone,
     }
     scan: "scan_copyright" {
         the_row_and_the_result_agree,

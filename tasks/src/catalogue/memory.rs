@@ -6,13 +6,15 @@ mod resolutions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use docket_core::{Fence, Result};
+use tokio::time::Instant;
 
 use crate::{Genre, ScanId};
 
-use super::{Catalogue, Job, JobAnswer, JobUpdate, Scan, ScanAnswer, ScanState, Track};
+use super::{Catalogue, Job, JobAnswer, JobState, JobUpdate, Scan, ScanAnswer, ScanState, Track};
 
 /// [`Catalogue`] in memory. Lost with the process.
 #[derive(Debug, Default)]
@@ -22,7 +24,8 @@ pub struct MemoryCatalogue(Mutex<Tables>);
 struct Tables {
     tracks: BTreeMap<i64, Track>,
     scans: BTreeMap<(i64, String), (ScanId, Scan)>,
-    jobs: BTreeMap<String, Job>,
+    /// With when they were written.
+    jobs: BTreeMap<String, (Instant, Job)>,
     /// With the audio they were heard in.
     genres: BTreeMap<i64, (String, Vec<Genre>)>,
     /// Tracks whose artist asked for tags to be found.
@@ -40,7 +43,7 @@ impl MemoryCatalogue {
 
     /// Puts a job in, or in place of the one with its id.
     pub fn put_job(&self, job: Job) {
-        self.tables().jobs.insert(job.id.clone(), job);
+        self.tables().jobs.insert(job.id.clone(), (Instant::now(), job));
     }
 
     /// Every scan that is kept.
@@ -89,10 +92,21 @@ impl Catalogue for MemoryCatalogue {
     }
 
     async fn job(&self, id: &str) -> Result<Option<Job>> {
-        Ok(self.tables().jobs.get(id).cloned())
+        Ok(self.tables().jobs.get(id).map(|(_, job)| job.clone()))
+    }
+
+    async fn quiet_exports(&self, quiet_for: Duration, limit: usize) -> Result<Vec<Job>> {
+        let tables = self.tables();
+        let quiet = tables.jobs.values().filter(|(written, job)| {
+            matches!(job.state, JobState::Pending | JobState::Processing) && written.elapsed() >= quiet_for
+        });
+        Ok(quiet.map(|(_, job)| job.clone()).take(limit).collect())
     }
 
     async fn update_job(&self, id: &str, fence: Fence, update: JobUpdate) -> Result<JobAnswer> {
-        Ok(self.tables().jobs.get_mut(id).map_or(JobAnswer::NotFound, |job| job.apply(fence, update)))
+        Ok(self.tables().jobs.get_mut(id).map_or(JobAnswer::NotFound, |(written, job)| {
+            *written = Instant::now();
+            job.apply(fence, update)
+        }))
     }
 }

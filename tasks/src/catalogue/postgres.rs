@@ -80,6 +80,10 @@ impl Catalogue for PostgresCatalogue {
         self.read_job(id).await
     }
 
+    async fn quiet_exports(&self, quiet_for: Duration, limit: usize) -> Result<Vec<Job>> {
+        self.read_quiet_exports(quiet_for, limit).await
+    }
+
     async fn update_job(&self, id: &str, fence: Fence, update: JobUpdate) -> Result<JobAnswer> {
         self.write_job(id, fence, update).await
     }

@@ -80,17 +80,21 @@ impl<'a> Entries<'a> {
 /// The lossless original if there is one, else the playable audio. Only an answer of the storage makes a track missing;
 /// a storage that is away fails the run instead.
 async fn find(buckets: &Buckets, track: &Track) -> docket_core::Result<Audio> {
-    let storage = match buckets.holding(track.storage) {
-        Ok(storage) => storage,
+    let places = match buckets.holding(track.storage) {
+        Ok(storage) => [Some(storage), buckets.aside(track.storage)],
         Err(reason) => return Ok(Audio::Missing(reason.to_owned())),
     };
     let mut missing = "it has no audio".to_owned();
     for file in [&track.original, &track.audio].into_iter().flatten() {
         match file.extension().and_then(|extension| Ok((extension, file.key()?))) {
-            Ok((extension, key)) => match storage.read(&key).await? {
-                Some(object) => return Ok(Audio::Found { extension, object }),
-                None => missing = format!("{key} is not in storage"),
-            },
+            Ok((extension, key)) => {
+                for storage in places.into_iter().flatten() {
+                    if let Some(object) = storage.read(&key).await? {
+                        return Ok(Audio::Found { extension, object });
+                    }
+                }
+                missing = format!("{key} is not in storage");
+            }
             Err(error) => missing = error.to_string(),
         }
     }

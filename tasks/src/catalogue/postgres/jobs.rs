@@ -1,11 +1,13 @@
 //! Jobs.
 
+use std::time::Duration;
+
 use docket_core::{Fence, Result};
 use serde_json::{Map, Value};
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
-use super::{PostgresCatalogue, described};
+use super::PostgresCatalogue;
 use crate::{Job, JobAnswer, JobState, JobUpdate};
 
 /// The guarded transition of [`Job::apply`], in one statement. The row beside it is from before the update.
@@ -18,12 +20,22 @@ const WRITE: &str = "\
     SELECT status, EXISTS (SELECT FROM moved) AS moved FROM jobs WHERE id = $1";
 
 const READ: &str =
-    "SELECT owner_did, status, message, progress_pct, result::text, error, fence FROM jobs WHERE id = $1";
+    "SELECT id, owner_did, status, message, progress_pct, result::text, error, fence FROM jobs WHERE id = $1";
+
+const QUIET: &str = "SELECT id, owner_did, status, message, progress_pct, result::text, error, fence FROM jobs \
+    WHERE type = 'export' AND status IN ('pending', 'processing') \
+      AND updated_at <= now() - make_interval(secs => $1) ORDER BY updated_at LIMIT $2";
 
 impl PostgresCatalogue {
     pub(super) async fn read_job(&self, id: &str) -> Result<Option<Job>> {
-        let row = self.ask("read a job", sqlx::query(READ).bind(id).fetch_optional(&self.pool)).await?;
-        row.map(|row| job(&row, id)).transpose().map_err(|e| described("read a job", e))
+        let query = sqlx::query(READ).bind(id).try_map(job);
+        self.ask("read a job", query.fetch_optional(&self.pool)).await
+    }
+
+    pub(super) async fn read_quiet_exports(&self, quiet_for: Duration, limit: usize) -> Result<Vec<Job>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let query = sqlx::query(QUIET).bind(quiet_for.as_secs_f64()).bind(limit).try_map(job);
+        self.ask("read quiet exports", query.fetch_all(&self.pool)).await
     }
 
     pub(super) async fn write_job(&self, id: &str, fence: Fence, update: JobUpdate) -> Result<JobAnswer> {
@@ -45,13 +57,14 @@ impl PostgresCatalogue {
     }
 }
 
-fn job(row: &PgRow, id: &str) -> sqlx::Result<Job> {
+#[expect(clippy::needless_pass_by_value, reason = "the shape that the query asks for")]
+fn job(row: PgRow) -> sqlx::Result<Job> {
     let unread = |e: serde_json::Error| sqlx::Error::Decode(e.into());
     let state: &str = row.try_get("status")?;
     let result: Option<&str> = row.try_get("result")?;
     let progress: f64 = row.try_get("progress_pct")?;
     Ok(Job {
-        id: id.to_owned(),
+        id: row.try_get("id")?,
         owner_did: row.try_get("owner_did")?,
         state: serde_json::from_value(state.into()).map_err(unread)?,
         message: row.try_get::<Option<_>, _>("message")?.unwrap_or_default(),
