@@ -30,6 +30,12 @@ test:
 containers:
     scripts/test-containers
 
+# The tasks that write to users' PDSs, against a real one. The first time installs it, which takes some minutes.
+pds *ARGS:
+    scripts/pds
+    cargo clippy -p docket-tasks --test pds --locked -- -D warnings
+    cargo test -p docket-tasks --test pds --locked {{ARGS}}
+
 # The main job on the embedded default.
 demo:
     cargo run --release --bin docket -- demo

@@ -1,10 +1,96 @@
 //! The ATProto side against a real PDS with its PLC directory and its authorization server.
 //!
 //! Not among the tests that run by default: `just pds` installs the servers and runs these. Without them they fail.
+//! The tasks run through real workers, on memory and on Redis, with the docket's clock set.
 
 #![expect(clippy::unwrap_used, reason = "it is a test as a whole; the lint knows only its test functions")]
 
 mod client;
+mod comments;
+mod gate;
 mod identity;
+mod likes;
+mod rows;
+mod scrobbles;
 mod server;
 mod world;
+
+use std::sync::Arc;
+
+use docket_core::{DocketName, Name, Registry, TestStore};
+
+/// One test per case and store, and the names of the tasks they are about.
+macro_rules! on_memory_and_redis {
+    ($($task:ident: $name:literal { $($case:ident),* $(,)? })*) => {
+        mod memory {
+            $(mod $task {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    crate::$task::$case(crate::memory_store()).await;
+                })*
+            })*
+        }
+        mod redis {
+            $(mod $task {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    crate::$task::$case(crate::redis_store().await).await;
+                })*
+            })*
+        }
+        const TASKS: &[&str] = &[$($name),*];
+    };
+}
+
+on_memory_and_redis! {
+    comments: "pds_comment" {
+        it_is_created_edited_and_deleted,
+        of_a_burst_of_edits_the_last_wins,
+        an_edit_while_it_is_created_is_not_lost,
+        a_worker_killed_behind_any_effect_leaves_one_record,
+        one_that_is_deleted_before_it_was_written_is_never_seen,
+        what_can_never_work_is_dead_with_the_reason,
+    }
+    likes: "pds_like" {
+        a_like_is_a_record_and_an_unlike_takes_it_away,
+        a_burst_of_changes_ends_as_the_row,
+        a_worker_killed_behind_the_put_leaves_one_record,
+        a_worker_killed_behind_the_row_leaves_one_record,
+        a_worker_killed_behind_the_delete_leaves_none,
+        an_unlike_while_the_like_is_written_leaves_none,
+        an_unlike_nobody_scheduled_is_seen_by_the_run_it_overtook,
+        what_nobody_wants_is_nothing,
+        who_is_logged_out_is_waited_for_and_a_login_wakes_it,
+        who_stays_logged_out_is_given_up_after_a_day_and_still_woken,
+        an_overloaded_pds_is_asked_again_no_sooner_than_it_says,
+        what_can_never_work_is_dead_with_the_reason,
+        a_deleted_account_is_parked_like_a_logout,
+    }
+    scrobbles: "scrobble_to_teal" {
+        a_play_and_what_is_playing_are_reported_once,
+        a_worker_killed_behind_either_write_leaves_one_play,
+        a_late_run_reports_the_play_and_no_stale_status,
+        an_older_play_does_not_replace_a_newer_status,
+        a_refused_status_does_not_cost_the_play,
+        a_parked_play_is_woken_by_a_login,
+        what_is_not_wanted_or_not_known_writes_nothing,
+    }
+}
+
+#[test]
+fn every_task_that_writes_to_a_pds_is_run_here() {
+    let mut registry = Registry::new();
+    docket_tasks::register_pds(&mut registry).unwrap();
+    let names: Vec<&str> = registry.names().map(Name::as_str).collect();
+    assert_eq!(names, TASKS, "a task without cases against a PDS");
+}
+
+fn memory_store() -> Arc<dyn TestStore> {
+    Arc::new(docket_memory::MemoryBackend::new(DocketName::default()))
+}
+
+async fn redis_store() -> Arc<dyn TestStore> {
+    let (url, options) = (conformance_tests::servers::redis_url().await, docket_redis::Options::default());
+    let docket = DocketName::new(format!("pds.{}", uuid::Uuid::now_v7().simple())).unwrap();
+    Arc::new(docket_redis::RedisBackend::connect(&url, docket, options).await.expect("the test server answers"))
+}
