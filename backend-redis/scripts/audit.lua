@@ -8,7 +8,8 @@ local function defect(...) defects[#defects + 1] = table.concat({ ... }) end
 -- A key as people know it.
 local function shown(key)
   if string.byte(key, 1) ~= 0 then return key end
-  local digits = string.gsub(string.sub(key, 2), '.', function(byte) return string.format('%02x', string.byte(byte)) end)
+  local function hex(byte) return string.format('%02x', string.byte(byte)) end
+  local digits = string.gsub(string.sub(key, 2), '.', hex)
   return (string.gsub(digits, '^(%x%x%x%x%x%x%x%x)(%x%x%x%x)(%x%x%x%x)(%x%x%x%x)', '%1-%2-%3-%4-'))
 end
 

@@ -9,8 +9,8 @@ for _, list in ipairs(call('SMEMBERS', P .. 'wakes')) do call('UNLINK', P .. lis
 -- Safe to lose: a waiter without its entry still waits on the lists of its lanes.
 for _, waiter in ipairs(call('ZRANGE', P .. 'waiting', 0, -1)) do call('UNLINK', P .. 'p:' .. waiter) end
 for _, rest in ipairs({
-  'tasks', 'args', 'results', 'followers', 'lanes', 'finished', 'dead', 'kept', 'finished_counts', 'corrupt', 'requests',
-  'requests_at', 'requests_held', 'workers', 'workers_leased', 'workers_until', 'wakes', 'waiting', 'armed',
+  'tasks', 'args', 'results', 'followers', 'lanes', 'finished', 'dead', 'kept', 'finished_counts', 'corrupt',
+  'requests', 'requests_at', 'requests_held', 'workers', 'workers_leased', 'workers_until', 'wakes', 'waiting', 'armed',
 }) do
   call('UNLINK', P .. rest)
 end

@@ -92,6 +92,9 @@ end
 
 local function set_payloads_apart(writes, rec)
   local gone, follower = rec.gone, rec.follower
+  local some_apart = rec.args_apart or rec.result_apart or rec.follower_apart
+  -- Most have nothing but short args.
+  if not some_apart and (gone or (bytes_of(rec.args) <= INLINE_MAX and not rec.result and not follower)) then return end
   rec.args, rec.args_apart = set_apart(writes, rec, 'args', not gone and rec.args or '', rec.args_apart)
   if rec.result or rec.result_apart then
     rec.result, rec.result_apart = set_apart(writes, rec, 'results', not gone and rec.result or nil, rec.result_apart)

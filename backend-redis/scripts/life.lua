@@ -60,10 +60,9 @@ end
 -- A record of a key that has none.
 local function new_record(key)
   local rec = {
-    key = key, member = false, member_seq = false, at = false, at_score = false, at_member = false, kept = false, worker = nil, fence = nil, request = nil,
-    leased = nil, expires = nil, every = nil, attempts_max = nil, crashes_max = nil, calls = '', state = 'queued',
-    name = false, queue = false, args = false, seq = 0, visible = 0, due = 0, added = 0, attempts = 0, crashes = 0,
-    failures = 0, crashed = 0,
+    key = key, member = false, member_seq = false, at = false, at_score = false, at_member = false, kept = false,
+    state = 'queued', name = false, queue = false, args = false, calls = '', seq = 0, visible = 0, due = 0, added = 0,
+    attempts = 0, crashes = 0, failures = 0, crashed = 0,
   }
   held[key] = rec
   return rec

@@ -14,8 +14,8 @@ local FRESH_NOW, FRESH_LATER, LIVED = 1, 2, 3
 local FRESH = '>BI6I7Bc0Bc0I2c0I2c0'
 -- form, state, flags; seq; visible, due, added, leased, expires; fence; name, queue, worker, request; args, calls
 local LIVED_AS = '>BBBI6I7I7I7I7I7I6Bc0Bc0Bc0Bc0I2c0I2c0'
--- every; settled_fence, requeued + 1; attempts, crashes, failures, crashed, attempts_max, crashes_max, size of args, size
--- of result; settled_request; result, error, follower
+-- every; settled_fence, requeued + 1; attempts, crashes, failures, crashed, attempts_max, crashes_max, size of args,
+-- size of result; settled_request; result, error, follower
 local MORE_AS = '>I7I6I6I4I4I4I4I4I4I4I4Bc0I2c0I2c0I2c0'
 local CANCELLING, HAS_ERROR, HAS_RESULT, ARGS_APART, RESULT_APART, SETTLED_LATEST, HAS_MORE = 1, 2, 4, 8, 16, 32, 64
 local STATES = { 'queued', 'leased', 'completed', 'dead', 'cancelled' }
@@ -36,12 +36,13 @@ local STATE_CODES, ANSWER_CODES = codes_of(STATES), codes_of(ANSWERS)
 
 local function some(n) return n ~= 0 and n or nil end
 
+-- `nil` in a constructor leaves room for what a lease adds: a table that grows costs more than one that is made.
 local function read_fresh(raw, form)
   local _, seq, visible, name, queue, args, calls, rest = struct.unpack(FRESH, raw)
   local added = form == FRESH_LATER and struct.unpack('>I7', raw, rest) or visible
   return {
-    key = false, member = false, member_seq = false, at = false, at_score = false, at_member = false, kept = false, worker = nil, fence = nil,
-    request = nil, leased = nil, settled_fence = nil, settled_request = nil, expires = nil,
+    key = false, member = false, member_seq = false, at = false, at_score = false, at_member = false, kept = false,
+    worker = nil, fence = nil, request = nil, leased = nil, settled_fence = nil, settled_request = nil, expires = nil,
     state = 'queued', seq = seq, visible = visible, due = visible, added = added, name = name, args = args,
     queue = queue == '' and 'default' or queue, calls = calls, attempts = 0, crashes = 0, failures = 0, crashed = 0,
   }
@@ -123,8 +124,8 @@ end
 
 local function encode_fresh(rec, queue)
   local now_too = rec.added == rec.visible
-  local raw = struct.pack(FRESH, now_too and FRESH_NOW or FRESH_LATER, rec.seq, rec.visible, #rec.name, rec.name, #queue,
-    queue, #rec.args, rec.args, #rec.calls, rec.calls)
+  local raw = struct.pack(FRESH, now_too and FRESH_NOW or FRESH_LATER, rec.seq, rec.visible, #rec.name, rec.name,
+    #queue, queue, #rec.args, rec.args, #rec.calls, rec.calls)
   return now_too and raw or raw .. struct.pack('>I7', rec.added)
 end
 

@@ -1,6 +1,8 @@
 //! Docket on Redis (6.2 or later) and Valkey: each transition of `docs/transitions.md` is one Lua script.
 //!
-//! All keys of a docket share one hash tag, `docket:{NAME}:`; `scripts/prelude.lua` lists them. Time is the server's.
+//! All keys of a docket share one hash tag, `docket:{NAME}:`; `scripts/prelude.lua` lists them, and `scripts/record.lua`
+//! says what a record looks like: `docket show` reads one, `redis-cli` shows its bytes. A script changes records in
+//! memory, and `scripts/held.lua` writes each and moves it to the index it then belongs to. Time is the server's.
 //! A wait is a blocking read on a connection of its own, so nothing polls.
 //!
 //! # Guarantees
