@@ -11,6 +11,7 @@
 -- lower_queued, lower_leased: that comparison, by whoever put a row into a lane, under the shared lock.
 -- A caller's own transaction cannot hold that lock for as long as it takes. It shares one of its own from its beginning on
 -- (see enter), and while it does no floor rises: what it adds comes later than every floor. Order matters: that one first.
+-- trim_floor, raise_trim_floor: the same for what is finished or answered, and waits to be trimmed.
 -- Twice: the same floor.
 CREATE OR REPLACE FUNCTION docket.floor_lock(d int) RETURNS bigint LANGUAGE sql STABLE AS $$
   SELECT hashtextextended('floor of ' || docket.channel(d), 0)
@@ -112,5 +113,31 @@ BEGIN
   PERFORM pg_advisory_xact_lock_shared(docket.wait_lock(d));
   UPDATE docket.floor f SET visible_at = deadline, seq = 0
     WHERE f.docket = d AND f.state = 'leased' AND (f.visible_at, f.seq) > (deadline, 0);
+END
+$$;
+
+-- What is to be trimmed has a floor of a simpler kind: who misses it is only late. It is forgotten after a while, so that
+-- what came below it is found. `seq` holds since when there is this one.
+CREATE OR REPLACE FUNCTION docket.trim_floor(d int, trimmed text, moment bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  found_at bigint;
+BEGIN
+  SELECT f.visible_at INTO found_at FROM docket.floor f
+    WHERE f.docket = d AND f.state = trimmed AND f.queue = '' AND f.name = '' AND f.seq > moment - {TRIM_FLOOR_MAX};
+  RETURN coalesce(found_at, 0);
+END
+$$;
+
+-- By one call at a time, and no other waits for it.
+CREATE OR REPLACE FUNCTION docket.raise_trim_floor(d int, trimmed text, moment bigint, head bigint)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF pg_try_advisory_xact_lock(hashtextextended(trimmed || ' floor of ' || docket.channel(d), 0)) THEN
+    INSERT INTO docket.floor AS f (docket, state, queue, name, visible_at, seq)
+      VALUES (d, trimmed, '', '', least(head, moment), moment)
+      ON CONFLICT ON CONSTRAINT floor_pkey DO UPDATE SET
+        visible_at = excluded.visible_at,
+        seq = CASE WHEN f.seq > moment - {TRIM_FLOOR_MAX} THEN f.seq ELSE excluded.seq END;
+  END IF;
 END
 $$;

@@ -163,12 +163,21 @@ $$;
 -- Remembers an answered request, those that took nothing as well, and forgets some that are old enough.
 CREATE OR REPLACE FUNCTION docket.remember_request(d int, moment bigint, id uuid, taken text[])
 RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  floor bigint := docket.trim_floor(d, 'request', moment);
+  read_before bigint := pg_stat_get_xact_tuples_returned('docket.request_age'::regclass);
 BEGIN
   DELETE FROM docket.request r WHERE r.ctid = ANY (ARRAY(
     SELECT old.ctid FROM docket.request old
-    WHERE old.docket = d AND old.answered_at <= moment - {REQUEST_MEMORY}
+    WHERE old.docket = d AND old.answered_at <= moment - {REQUEST_MEMORY} AND old.answered_at >= floor
     ORDER BY old.answered_at LIMIT {TRIM_ITEMS_MAX} FOR UPDATE SKIP LOCKED
   ));
+  IF pg_stat_get_xact_tuples_returned('docket.request_age'::regclass) - read_before > {FLOOR_ENTRIES_MIN} THEN
+    PERFORM docket.raise_trim_floor(d, 'request', moment, (
+      SELECT old.answered_at FROM docket.request old WHERE old.docket = d AND old.answered_at >= floor
+      ORDER BY old.answered_at LIMIT 1
+    ));
+  END IF;
   INSERT INTO docket.request (docket, request, answered_at, keys) VALUES (d, id, moment, taken);
 END
 $$;

@@ -3,6 +3,8 @@
 //! The tables change by numbered steps, `migrations/`. The functions, `sql/`, are made anew with each number, so that they
 //! always fit the tables; whoever changes one raises the number.
 
+use std::time::Duration;
+
 use docket_core::{limits, micros};
 
 use crate::outbox;
@@ -68,6 +70,9 @@ const LOCK_WAIT_MAX_MS: u32 = 1_000;
 /// Index entries that a look must have read in vain before it raises the floors of its lanes: about half a millisecond.
 const FLOOR_ENTRIES_MIN: u32 = 1_000;
 
+/// How long trimming begins where it was, before it looks whether something came below.
+const TRIM_FLOOR_MAX: Duration = Duration::from_mins(1);
+
 /// The version that this build reads and writes.
 pub(crate) fn needed() -> i64 {
     i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
@@ -124,6 +129,7 @@ fn fill_in(text: String) -> String {
         ("{CRASH_LIMIT}", CRASH_LIMIT.to_owned()),
         ("{LOCK_WAIT_MS}", LOCK_WAIT_MS.to_string()),
         ("{LOCK_WAIT_MAX_MS}", LOCK_WAIT_MAX_MS.to_string()),
+        ("{TRIM_FLOOR_MAX}", micros(TRIM_FLOOR_MAX).to_string()),
         ("{FLOOR_ENTRIES_MIN}", FLOOR_ENTRIES_MIN.to_string()),
         ("{SUSPECT_CRASHES}", limits::SUSPECT_CRASHES.to_string()),
         ("{CALL_IDS_MAX}", whole(limits::CALL_IDS_MAX)),
