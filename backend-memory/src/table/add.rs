@@ -9,32 +9,38 @@ impl Table {
     /// Adds one task, unless its key is unfinished. Twice: the record knows the add id and gives its first answer.
     pub(crate) fn add(&mut self, task: &NewTask, now: Timestamp) -> Result<AddAnswer> {
         let id = CallId::Add(task.add_id);
-        let known = self.records.get_mut(&task.key);
-        if let Some(answered) = known.as_ref().and_then(|record| record.calls.answered(id)) {
+        let Some(record) = self.records.get_mut(&task.key) else {
+            self.check_room("add a task")?;
+            self.create(&task.key, Work::new(task, now), now).calls.remember(id, Answered::Added);
+            return Ok(AddAnswer::Added);
+        };
+        if let Some(answered) = record.calls.answered(id) {
             return repeated(answered);
         }
-        if let Some(record) = known
-            && is_taken(record, task)
-        {
+        if is_taken(record, task) {
             let existing = record.existing(now);
             record.calls.remember(id, Answered::Exists(existing));
             return Ok(AddAnswer::Exists(existing));
         }
-        self.begin_life("add a task", task, now)?;
-        self.remember(&task.key, id, Answered::Added);
+        self.begin_life("add a task", task, now)?.calls.remember(id, Answered::Added);
         Ok(AddAnswer::Added)
     }
 
     /// A first or a second life of a key that is absent or finished.
-    pub(super) fn begin_life(&mut self, operation: &'static str, task: &NewTask, now: Timestamp) -> Result<()> {
+    pub(super) fn begin_life(
+        &mut self,
+        operation: &'static str,
+        task: &NewTask,
+        now: Timestamp,
+    ) -> Result<&mut Record> {
         self.check_room(operation)?;
         let work = Work::new(task, now);
         if self.records.contains_key(&task.key) {
-            self.change(&task.key, now, |record, moment| record.live(work, moment));
-        } else {
-            self.create(&task.key, work, now);
+            let (record, books) = self.find(&task.key).expect("it is there");
+            books.change(record, now, |record, moment| record.live(work, moment));
+            return Ok(record);
         }
-        Ok(())
+        Ok(self.create(&task.key, work, now))
     }
 
     pub(super) fn remember(&mut self, key: &docket_core::Key, id: CallId, answer: Answered) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use docket_core::{LeaseOrder, LeaseRequest, Name, Names, Queue, RequestId, Suspects, WorkerRecord, limits};
 
 use super::Table;
-use super::indexes::Kind;
+use super::lane::Kind;
 use super::record::{LaneId, Record};
 
 /// What a worker asks for.

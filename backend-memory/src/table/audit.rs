@@ -1,7 +1,9 @@
 //! Compares records with indexes, both ways.
 
 use super::Table;
-use super::indexes::{Finished, Kind, Line, Shelf};
+use super::indexes::Shelf;
+use super::lane::{Finished, Kind};
+use super::line::Line;
 use super::record::{Phase, Record};
 
 impl Table {
@@ -68,7 +70,7 @@ impl Table {
     }
 
     fn audit_line(&self, line: &Line, unfinished: Unfinished, defects: &mut Vec<String>) {
-        for key in line.values() {
+        for (_, key) in line.iter() {
             match self.records.get(key) {
                 None => defects.push(format!("an index names {key}, which has no record")),
                 Some(record) if record.phase.is_finished() == (unfinished == Unfinished::Yes) => {

@@ -1,9 +1,12 @@
 //! How many tasks are in which state.
 
+use std::ops::Bound;
+
 use docket_core::{LaneCounts, Timestamp};
 
 use super::Table;
-use super::indexes::{Kind, Lane, Line};
+use super::lane::{Kind, Lane};
+use super::line::Line;
 use super::record::{LaneId, Seq};
 
 impl Table {
@@ -35,6 +38,6 @@ fn count(id: &LaneId, lane: &Lane, now: Timestamp) -> LaneCounts {
 
 /// How many of a line are visible, and how many are not yet.
 fn split(line: &Line, now: Timestamp) -> (u64, u64) {
-    let later = line.range((now, Seq(u64::MAX))..).count();
+    let later = line.after(Bound::Excluded((now, Seq(u64::MAX)))).count();
     ((line.len() - later) as u64, later as u64)
 }

@@ -7,7 +7,8 @@ use docket_core::{Key, Lease, LeaseOrder, LeaseReply, Suspects, Swept, Timestamp
 
 use super::Table;
 use super::asked::{Asked, RankedLane};
-use super::indexes::{Kind, head};
+use super::lane::Kind;
+use super::life::Moment;
 use super::record::{Held, Phase, Place, Record};
 use super::workers::Sign;
 
@@ -26,8 +27,8 @@ pub(crate) struct Look {
     pub(crate) answered: bool,
 }
 
-/// The first task that is due in one of some lanes; the earliest comes first out of a heap.
-type Due = Reverse<(Place, usize, Kind)>;
+/// The first task that is due in one of some lanes; the earliest comes first out of a heap. Its key decides nothing.
+type Due = Reverse<(Place, usize, Kind, Key)>;
 
 /// What a look has taken so far.
 #[derive(Default)]
@@ -119,39 +120,25 @@ impl Table {
         for lane in 0..lanes.len() {
             heads.extend(kinds.iter().filter_map(|kind| self.first_due(lanes, lane, *kind, now)));
         }
-        while let Some(Reverse((place, lane, kind))) = heads.pop() {
+        while let Some(Reverse((_, lane, kind, key))) = heads.pop() {
             if kind == Kind::Suspect && taking.suspect {
                 continue;
             }
-            let key = self.indexes.lanes[&lanes[lane].1].lines(kind).queued[&place].clone();
-            taking.full |= taking.leases.len() >= asked.count || !taking.has_room_for(&self.records[&key]);
+            let (record, books) = self.find(&key).expect("what is in an index has a record");
+            taking.full |= taking.leases.len() >= asked.count || !taking.has_room_for(record);
             if taking.full {
                 return;
             }
             taking.suspect |= kind == Kind::Suspect;
-            taking.add(self.lease_one(&key, asked, now));
+            taking.add(books.change(record, now, |record, moment| record.lend(asked, moment)));
             heads.extend(self.first_due(lanes, lane, kind, now));
         }
     }
 
     fn first_due(&self, lanes: &[RankedLane], lane: usize, kind: Kind, now: Timestamp) -> Option<Due> {
         let (_, id) = &lanes[lane];
-        let place = head(&self.indexes.lanes.get(id)?.lines(kind).queued)?;
-        (place.0 <= now).then_some(Reverse((place, lane, kind)))
-    }
-
-    fn lease_one(&mut self, key: &Key, asked: &Asked, now: Timestamp) -> Lease {
-        self.change(key, now, |record, moment| {
-            record.phase = Phase::Leased;
-            record.visible_at = now.plus(asked.lease);
-            record.held = Some(Held {
-                fence: moment.counters.next_fence(),
-                request: asked.request,
-                worker: asked.worker.id.clone(),
-                leased_at: now,
-            });
-            record.lease()
-        })
+        let (place, key) = self.indexes.lanes.get(id)?.lines(kind).queued.first()?;
+        (place.0 <= now).then(|| Reverse((*place, lane, kind, key.clone())))
     }
 
     /// When the next task that this request could lease becomes visible.
@@ -192,6 +179,18 @@ impl Taking {
 }
 
 impl Record {
+    fn lend(&mut self, asked: &Asked, moment: &mut Moment<'_>) -> Lease {
+        self.phase = Phase::Leased;
+        self.visible_at = moment.now.plus(asked.lease);
+        self.held = Some(Held {
+            fence: moment.counters.next_fence(),
+            request: asked.request,
+            worker: asked.worker.id.clone(),
+            leased_at: moment.now,
+        });
+        self.lease()
+    }
+
     /// The lease of a record that is leased.
     fn lease(&self) -> Lease {
         let held = self.held.as_ref().expect("a leased record is held");

@@ -7,7 +7,9 @@ use docket_core::{
 };
 
 use super::Table;
-use super::indexes::{Kind, Line, Shelf};
+use super::indexes::Shelf;
+use super::lane::Kind;
+use super::line::Line;
 use super::record::{LaneId, Phase, Place, Record, Seq};
 
 impl Table {
@@ -96,7 +98,7 @@ fn range(
     let start = from.max(later).map_or(Bound::Unbounded, Bound::Excluded);
     // Not as the end of the range: a cursor of another filter could put its start behind that.
     let end = (state == Some(State::Ready)).then_some(visible);
-    line.range((start, Bound::Unbounded)).take_while(move |(place, _)| end.is_none_or(|end| **place <= end))
+    line.after(start).take_while(move |(place, _)| end.is_none_or(|end| **place <= end))
 }
 
 /// One index, in the order of listing.

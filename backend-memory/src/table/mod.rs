@@ -1,10 +1,11 @@
 //! A docket as a table: the readable form of `docs/transitions.md`.
 //!
 //! No lock, no clock, no async: each transition takes the time and gives its answer. Every change of a record passes
-//! through [`Table::change`], which takes it out of its index before and puts it back after, so that records and
+//! through [`Books::change`], which takes it out of its index before and puts it back after, so that records and
 //! indexes cannot come apart.
 //!
-//! * [`record`]: what is known of one key. [`life`]: the steps of its life. [`indexes`]: where to find it by its time.
+//! * [`record`]: what is known of one key. [`life`]: the steps of its life. [`indexes`] (with [`lane`], [`line`]): where to
+//!   find it by its time.
 //! * [`add`], [`schedule`], [`lease`] (with [`asked`], [`sweep`], [`requests`]), [`heartbeat`], [`ack`], [`cancel`],
 //!   [`requeue`], [`relocate`], [`trim`], [`clear`]: the transitions.
 //! * [`list`], [`counts`], [`audit`], [`workers`]: what can be read.
@@ -19,8 +20,10 @@ mod counts;
 mod heartbeat;
 mod indexes;
 mod join;
+mod lane;
 mod lease;
 mod life;
+mod line;
 mod list;
 mod record;
 mod relocate;
@@ -96,25 +99,23 @@ impl Table {
         self.indexes.forget_wakes();
     }
 
+    /// A record, with all that must be told of its change.
+    fn find(&mut self, key: &Key) -> Option<(&mut Record, Books<'_>)> {
+        let Self { records, indexes, counters, requests, .. } = self;
+        records.get_mut(key).map(|record| (record.as_mut(), Books { indexes, counters, requests }))
+    }
+
     /// Makes one step of the life of `key`, which must exist.
-    // Invariant: the only way in which a record that is indexed changes.
     fn change<T>(&mut self, key: &Key, now: Timestamp, step: impl FnOnce(&mut Record, &mut Moment<'_>) -> T) -> T {
-        let record = self.records.get_mut(key).expect("only keys with a record are changed");
-        let before = record.holder();
-        self.indexes.remove(record);
-        let answer = step(record, &mut Moment { now, counters: &mut self.counters });
-        self.indexes.insert(record, now);
-        if let Some((request, fence)) = before.filter(|_| record.holder() != before) {
-            self.requests.let_go(request, fence);
-        }
-        answer
+        let (record, books) = self.find(key).expect("only keys with a record are changed");
+        books.change(record, now, step)
     }
 
     /// Gives a key without a record its first life.
-    fn create(&mut self, key: &Key, work: Work, now: Timestamp) {
+    fn create(&mut self, key: &Key, work: Work, now: Timestamp) -> &mut Record {
         let record = Record::new(key.clone(), work, &mut Moment { now, counters: &mut self.counters });
         self.indexes.insert(&record, now);
-        self.records.insert(key.clone(), Box::new(record));
+        self.records.entry(key.clone()).insert_entry(Box::new(record)).into_mut()
     }
 
     /// Takes a record away.
@@ -134,5 +135,26 @@ impl Table {
             self.tasks_max
         );
         Err(Error::new(ErrorKind::Refused, operation, message).retryable(Retryable::Yes))
+    }
+}
+
+/// What must be told of every change of a record.
+struct Books<'a> {
+    indexes: &'a mut Indexes,
+    counters: &'a mut Counters,
+    requests: &'a mut Requests,
+}
+
+impl Books<'_> {
+    /// Makes one step of the life of `record`.
+    // Invariant: the only way in which a record that is indexed changes.
+    fn change<T>(self, record: &mut Record, now: Timestamp, step: impl FnOnce(&mut Record, &mut Moment<'_>) -> T) -> T {
+        let before = record.holder();
+        let counters = self.counters;
+        let answer = self.indexes.change(record, now, |record| step(record, &mut Moment { now, counters }));
+        if let Some((request, fence)) = before.filter(|_| record.holder() != before) {
+            self.requests.let_go(request, fence);
+        }
+        answer
     }
 }

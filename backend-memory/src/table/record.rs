@@ -180,16 +180,25 @@ pub(crate) enum Answered {
 
 /// The last [`limits::CALL_IDS_MAX`] calls, each with the answer it got.
 #[derive(Default, Debug)]
-pub(crate) struct Calls(Vec<(CallId, Answered)>);
+pub(crate) struct Calls {
+    // Apart from the others: most records hear of one call and no more, and it needs no memory of its own.
+    latest: Option<(CallId, Answered)>,
+    /// The oldest first.
+    earlier: Vec<(CallId, Answered)>,
+}
 
 impl Calls {
+    fn latest_first(&self) -> impl Iterator<Item = &(CallId, Answered)> {
+        self.latest.iter().chain(self.earlier.iter().rev())
+    }
+
     pub(crate) fn answered(&self, id: CallId) -> Option<Answered> {
-        self.0.iter().find(|(known, _)| *known == id).map(|(_, answer)| *answer)
+        self.latest_first().find(|(known, _)| *known == id).map(|(_, answer)| *answer)
     }
 
     /// What the latest call that placed, moved or followed a task was.
     pub(crate) fn origin(&self) -> Origin {
-        let placed = self.0.iter().rev().find_map(|(_, answer)| match answer {
+        let placed = self.latest_first().find_map(|(_, answer)| match answer {
             Answered::Added => Some(Origin::Here(Verb::Add)),
             Answered::Scheduled(_) => Some(Origin::Here(Verb::Schedule)),
             Answered::Arrived(Arrival::Placed) => Some(Origin::Arrived(Verb::Add)),
@@ -200,9 +209,9 @@ impl Calls {
     }
 
     pub(crate) fn remember(&mut self, id: CallId, answer: Answered) {
-        if self.0.len() == limits::CALL_IDS_MAX {
-            self.0.remove(0);
+        self.earlier.extend(self.latest.replace((id, answer)));
+        if self.earlier.len() == limits::CALL_IDS_MAX {
+            self.earlier.remove(0);
         }
-        self.0.push((id, answer));
     }
 }

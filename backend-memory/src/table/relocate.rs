@@ -5,7 +5,7 @@ use docket_core::{
 };
 
 use super::Table;
-use super::indexes::{Kind, Lines};
+use super::lane::{Kind, Lines};
 use super::record::{Answered, CallId, LaneId, Origin, Phase, Place, Record, Work};
 
 /// Whether a parcel may still come in.

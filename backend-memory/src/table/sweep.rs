@@ -1,15 +1,16 @@
 //! Leased and late → one crash, and what follows from it.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use docket_core::{Key, Swept, Timestamp, limits};
 
 use super::Table;
 use super::asked::{Asked, RankedLane};
-use super::indexes::{Kind, head};
+use super::lane::{Kind, head};
 use super::life::Moment;
+use super::line::Line;
 use super::record::{Phase, Record};
 
 /// The error of a task that ended at its crash limit.
@@ -43,7 +44,7 @@ impl Table {
             .filter_map(|(_, id)| self.indexes.lanes.get(id))
             .flat_map(|lane| Kind::ALL.map(|kind| &lane.lines(kind).leased))
             .filter(|line| head(line).is_some_and(|(deadline, _)| deadline <= now));
-        let mut iters: Vec<_> = leased.map(BTreeMap::iter).collect();
+        let mut iters: Vec<_> = leased.map(Line::iter).collect();
         let mut heads = BinaryHeap::new();
         for (n, iter) in iters.iter_mut().enumerate() {
             heads.extend(iter.next().map(|(place, key)| Reverse((*place, n, key))));

@@ -261,7 +261,7 @@ proptest! {
                 scene.lease(&request(1, 2, Suspects::One, LeaseOrder::Precedence), 2);
             }
             if n % 5 == 0 {
-                scene.table.cancel(&key(n), CancelId::unique(), scene.now);
+                scene.table.cancel(&key(n), CancelId::unique(), scene.now).unwrap();
             }
         }
         let (mut cursor, mut keys) = (None, Vec::new());

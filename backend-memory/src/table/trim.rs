@@ -16,9 +16,9 @@ impl Table {
 
     fn trim_shelf(&mut self, which: Shelf, kept_max: usize, trimmed_max: usize, now: Timestamp) -> usize {
         let line = self.indexes.shelf(which);
-        let over = line.keys().take(trimmed_max).take_while(|(expires_at, _)| *expires_at <= now).count();
+        let over = line.iter().take(trimmed_max).take_while(|((expires_at, _), _)| *expires_at <= now).count();
         let beyond = line.len().saturating_sub(kept_max);
-        let keys: Vec<Key> = line.values().take(over.max(beyond).min(trimmed_max)).cloned().collect();
+        let keys: Vec<Key> = line.iter().take(over.max(beyond).min(trimmed_max)).map(|(_, key)| key.clone()).collect();
         for key in &keys {
             self.remove(key);
         }

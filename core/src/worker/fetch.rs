@@ -14,7 +14,8 @@ use crate::{
     Error, ErrorKind, LeaseOrder, LeaseReply, LeaseRequest, QueueOrder, RequestId, Result, Suspects, Swept, limits,
 };
 
-/// Every so many lease calls the earliest task of all queues goes first, so that none starves.
+/// Every so many lease calls the earliest task of all queues goes first, and nothing is leased ahead, so that no queue and
+/// no suspect starves.
 const FAIR_EVERY: u64 = 8;
 /// The wait after a lease call that failed for good as far as the backend can tell. The loop goes on all the same:
 /// which errors pass is not for it to guess.
@@ -26,13 +27,9 @@ pub(super) async fn fetch(worker: Arc<Inner>, acks: mpsc::Sender<Settlement>) ->
     let mut left = Left::Nothing;
     for call in 0_u64.. {
         start(&worker, &acks);
-        let ahead = match left {
-            Left::Some if worker.held.suspects() == Suspects::One => worker.slots.ahead(),
-            _ => 0,
-        };
+        let ahead = ahead(&worker, left, call);
         let Some(count) = room(&worker, ahead, &acks).await else { break };
-        let wait = wait(&worker, call, ahead);
-        let request = request(&worker, count, wait, call);
+        let request = request(&worker, count, ahead, call);
         let asked_at = Instant::now();
         let reply = tokio::select! {
             reply = lease(&worker, &request) => reply,
@@ -57,8 +54,7 @@ pub(super) async fn fetch(worker: Arc<Inner>, acks: mpsc::Sender<Settlement>) ->
     Ok(())
 }
 
-/// What the latest answer left behind. Only then more is leased than there are free slots: a call that waits for work
-/// does not yet know of what kind it will be.
+/// What the latest answer left behind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Left {
     Nothing,
@@ -69,6 +65,18 @@ impl Left {
     fn by(reply: &LeaseReply) -> Self {
         if reply.oldest_ready.is_some() && !reply.leases.is_empty() { Self::Some } else { Self::Nothing }
     }
+}
+
+/// How many tasks may be leased ahead by this call. Only where the latest answer left some behind: a call that waits does
+/// not yet know of what kind its work will be. And never beside a suspect, so that it takes no more along than ran.
+fn ahead(worker: &Inner, left: Left, call: u64) -> usize {
+    let may = left == Left::Some && !is_eighth(call) && worker.held.suspects() == Suspects::One;
+    if may { worker.slots.ahead() } else { 0 }
+}
+
+/// Whether the earliest of all queues comes first, and suspects come whatever the backlog.
+fn is_eighth(call: u64) -> bool {
+    call % FAIR_EVERY == FAIR_EVERY - 1
 }
 
 /// Joins the docket and seeds the perpetuals, however long the store is away.
@@ -102,7 +110,7 @@ async fn begin(worker: &Inner) -> Result<()> {
 }
 
 /// Waits until the worker can take something, and says how much; `None` when it stops.
-async fn room(worker: &Arc<Inner>, ahead: usize, acks: &mpsc::Sender<Settlement>) -> Option<usize> {
+async fn room(worker: &Arc<Inner>, mut ahead: usize, acks: &mpsc::Sender<Settlement>) -> Option<usize> {
     loop {
         if worker.stop.is_stopping() {
             return None;
@@ -118,7 +126,11 @@ async fn room(worker: &Arc<Inner>, ahead: usize, acks: &mpsc::Sender<Settlement>
         let patience = first.map_or(Duration::MAX, |since| PATIENCE.saturating_sub(since.elapsed()));
         tokio::select! {
             () = worker.slots.changed() => start(worker, acks),
-            () = tokio::time::sleep(patience), if first.is_some() => clear_line(worker, acks).await,
+            () = tokio::time::sleep(patience), if first.is_some() => {
+                clear_line(worker, acks).await;
+                // Its tasks are not as short as they were.
+                ahead = 0;
+            }
             () = worker.stop.stopping() => {}
         }
     }
@@ -131,23 +143,18 @@ async fn clear_line(worker: &Inner, acks: &mpsc::Sender<Settlement>) {
     }
 }
 
-/// How long a lease call may wait for work.
-fn wait(worker: &Inner, call: u64, ahead: usize) -> Duration {
-    // The first answer is awaited: it is the first sign of life, and tells a worker without work that there is none.
-    if call == 0 || ahead > 0 { Duration::ZERO } else { worker.settings.check_interval }
-}
-
-fn request(worker: &Inner, count: usize, wait: Duration, call: u64) -> LeaseRequest {
-    let fair = worker.settings.order == QueueOrder::Fair && call % FAIR_EVERY == FAIR_EVERY - 1;
+fn request(worker: &Inner, count: usize, ahead: usize, call: u64) -> LeaseRequest {
+    let fair = worker.settings.order == QueueOrder::Fair && is_eighth(call);
     LeaseRequest {
         request: RequestId::unique(),
         worker: worker.record(),
         queues: worker.queues.clone(),
         names: worker.names.clone(),
         count,
-        suspects: worker.held.suspects(),
+        suspects: if ahead > 0 { Suspects::None } else { worker.held.suspects() },
         lease: worker.timing.lease,
-        wait,
+        // The first answer is awaited: it is the first sign of life, and tells a worker without work that there is none.
+        wait: if call == 0 || ahead > 0 { Duration::ZERO } else { worker.settings.check_interval },
         order: if fair { LeaseOrder::Earliest } else { LeaseOrder::Precedence },
     }
 }

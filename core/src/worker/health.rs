@@ -31,7 +31,7 @@ const UNHEARD_MARGIN: Duration = Duration::from_secs(2);
 /// What is known of a worker's well-being.
 #[derive(Debug)]
 pub struct Health {
-    /// The longest a fetch with a free permit may go unanswered.
+    /// The longest a fetch with a free slot may go unanswered.
     fetch_max: Duration,
     /// The longest a worker with leases may go without a renewal.
     beat_max: Duration,
@@ -112,14 +112,14 @@ impl Health {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The store answered a lease call that had `free` permits.
-    pub(super) fn answered(&self, reply: &LeaseReply, free: usize) {
+    /// The store answered a lease call that had room for so many.
+    pub(super) fn answered(&self, reply: &LeaseReply, room: usize) {
         let mut facts = self.facts();
         facts.full_since = None;
         facts.fetched = true;
-        // Left behind with permits to spare is a contradiction; left behind by a full worker is a backlog. Both are
+        // Left behind with room to spare is a contradiction; left behind by a full worker is a backlog. Both are
         // work that waits, and both are too old at some point.
-        let left = reply.oldest_ready.filter(|_| reply.leases.len() <= free);
+        let left = reply.oldest_ready.filter(|_| reply.leases.len() <= room);
         facts.oldest_ready = left.map(|age| (age, Instant::now()));
         drop(facts);
         self.progressed(Loop::Fetch);
@@ -130,12 +130,12 @@ impl Health {
         self.facts().fetched
     }
 
-    /// Every permit is taken: the heartbeat is the sign of life until one is free.
+    /// Every slot is taken: the heartbeat is the sign of life until one is free.
     pub(super) fn full(&self) {
         self.facts().full_since.get_or_insert_with(Instant::now);
     }
 
-    /// A permit is free again: from now on the next answered lease call is due.
+    /// A slot is free again: from now on the next answered lease call is due.
     pub(super) fn freed(&self) {
         let mut facts = self.facts();
         if facts.full_since.take().is_some() {

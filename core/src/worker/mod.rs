@@ -2,7 +2,8 @@
 //!
 //! Each job has one file and one loop, and every loop is supervised:
 //!
-//! * `fetch` — a permit first, then a lease; its answered calls are the worker's sign of life.
+//! * `fetch` — a free slot first, then a lease; its answered calls are the worker's sign of life.
+//! * `slots` — who may run, and the short line of what was leased ahead.
 //! * `run` — one task: its timeout, its cancellation, its panic, its outcome.
 //! * `settle` — acks in groups, repeated until answered.
 //! * `heartbeat` — a thread with a runtime and connections of its own, so that handlers cannot starve it.
