@@ -1,6 +1,6 @@
 -- Transition: Queued -> Cancelled; Leased in time -> cancelling, no follower; Leased and late -> Cancelled.
 -- Keys: meta. Args: key, cancel id.
--- Result: cancelled, cancelling, finished:STATE, notfound, corrupt.
+-- Result: cancelled, cancelling, finished:STATE, notfound, corrupt; moving, elsewhere (its task was moved).
 -- Twice: a record knows the cancel id and gives the first answer again; a later life is never hit.
 begin()
 local key, id = arg(), arg()
@@ -9,6 +9,8 @@ if corrupt then return 'corrupt' end
 if not rec then return 'notfound' end
 local answer = answered(rec, id)
 if answer then return answer end
+if rec.state == 'moving' then return 'moving' end
+if is_away(rec) then return 'elsewhere' end
 if is_finished(rec) then
   answer = 'finished:' .. rec.state
 elseif rec.state == 'leased' and rec.visible > now then

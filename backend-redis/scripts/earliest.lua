@@ -20,11 +20,11 @@ local function sink(heads, i)
   heads[i] = head
 end
 
--- Goes on to the next visible entry of an index; answers whether there is one.
+-- Goes on to the next entry of an index; answers whether there is one.
 local function step(head)
   if head.i > #head.page then
     if head.ended then return false end
-    head.page = call('ZRANGEBYSCORE', P .. head.index, '-inf', whole(now), 'WITHSCORES', 'LIMIT', head.offset, head.size)
+    head.page = call('ZRANGEBYSCORE', P .. head.index, '-inf', head.till, 'WITHSCORES', 'LIMIT', head.offset, head.size)
     head.offset, head.i, head.ended = head.offset + head.size, 1, #head.page < 2 * head.size
     head.size = math.min(2 * head.size, PAGE_MAX)
     if #head.page == 0 then return false end
@@ -34,13 +34,14 @@ local function step(head)
   return true
 end
 
--- The first `limit` visible entries of `indexes`, earliest first, then in order of adding.
-local function earliest(indexes, limit)
+-- The first `limit` entries of `indexes`, earliest first, then in order of adding: those that are visible, or, where
+-- `till` says so, later ones as well.
+local function earliest(indexes, limit, till)
   local heads, found = {}, {}
   -- A few of each of many, many of a few.
   local size = math.max(1, math.min(limit, PAGE_MAX, math.ceil(2 * limit / math.max(#indexes, 1))))
   for _, from in ipairs(indexes) do
-    local head = { index = from.index, kind = from.kind, page = {}, i = 1, offset = 0, size = size }
+    local head = { index = from.index, kind = from.kind, page = {}, i = 1, offset = 0, size = size, till = till or whole(now) }
     if step(head) then heads[#heads + 1] = head end
   end
   for i = math.floor(#heads / 2), 1, -1 do sink(heads, i) end

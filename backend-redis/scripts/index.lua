@@ -29,6 +29,7 @@ local function key_of(member) return string.sub(member, SEQ_BYTES + 1) end
 -- The index an unfinished record belongs to.
 local function index_of(rec)
   if rec.state == 'queued' then return of_lane(is_suspect(rec) and 'sus:' or 'due:', rec) end
+  if rec.state == 'moving' then return of_lane('mov:', rec) end
   return of_lane(is_suspect(rec) and 'srun:' or 'run:', rec)
 end
 

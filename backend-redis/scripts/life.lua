@@ -54,7 +54,7 @@ end
 
 local function begin_life(rec)
   rec.seq, rec.added = next_seq(), now
-  rec.expires, rec.result = nil, nil
+  rec.expires, rec.result, rec.parcel = nil, nil, nil
 end
 
 -- A record of a key that has none.

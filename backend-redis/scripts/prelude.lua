@@ -2,12 +2,13 @@
 --
 -- KEYS[1] is `docket:{NAME}:meta`; every other key of the docket is derived from it and shares its hash tag:
 --
---   meta                 hash    fence, seq, seen, clock, layout, environment
+--   meta                 hash    fence, seq, seen, clock, layout, environment, moving_to
 --   tasks                hash    a record per task, packed: see record.lua
 --   args, results, followers   hash    payloads that are too large for the record of their task
 --   lanes                set     the indexes below that are not empty, as `KIND:QUEUE|NAME`
 --   due:, sus:           zset    queued tasks by visible_at; suspects (crashes >= 2) apart
 --   run:, srun:          zset    leased tasks by deadline; suspects apart
+--   mov:                 zset    tasks that were taken out for a move, by visible_at
 --   finished, dead       zset    keys by the time at which they are trimmed
 --   kept                 zset    finished perpetuals by the time they finished: never trimmed
 --   finished_counts      hash    how many are finished, as `STATE|QUEUE|NAME`

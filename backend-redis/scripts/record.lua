@@ -15,15 +15,16 @@ local FRESH = '>BI6I7Bc0Bc0I2c0I2c0'
 -- form, state, flags; seq; visible, due, added, leased, expires; fence; name, queue, worker, request; args, calls
 local LIVED_AS = '>BBBI6I7I7I7I7I7I6Bc0Bc0Bc0Bc0I2c0I2c0'
 -- every; settled_fence, requeued + 1; attempts, crashes, failures, crashed, attempts_max, crashes_max, size of args,
--- size of result; settled_request; result, error, follower
-local MORE_AS = '>I7I6I6I4I4I4I4I4I4I4I4Bc0I2c0I2c0I2c0'
+-- size of result; settled_request, parcel; result, error, follower
+local MORE_AS = '>I7I6I6I4I4I4I4I4I4I4I4Bc0Bc0I2c0I2c0I2c0'
 local CANCELLING, HAS_ERROR, HAS_RESULT, ARGS_APART, RESULT_APART, SETTLED_LATEST, HAS_MORE = 1, 2, 4, 8, 16, 32, 64
-local STATES = { 'queued', 'leased', 'completed', 'dead', 'cancelled' }
+local STATES = { 'queued', 'leased', 'completed', 'dead', 'cancelled', 'moving' }
 -- What calls were answered; a record remembers each as its id and the place of its answer in this list.
 local ANSWERS = {
   'added', 'placed', 'moved', 'follows', 'cancelled', 'cancelling', 'exists:ready', 'exists:scheduled',
   'exists:running', 'exists:cancelling', 'exists:completed', 'exists:dead', 'exists:cancelled', 'finished:completed',
-  'finished:dead', 'finished:cancelled',
+  'finished:dead', 'finished:cancelled', 'exists:moving', 'arrived', 'arrived:moved', 'arrived:follows', 'superseded',
+  'turnedaway',
 }
 local ID_BYTES = 16
 
@@ -51,11 +52,12 @@ end
 local function has(flags, flag) return bit.band(flags, flag) ~= 0 end
 
 local function read_more(rec, raw, from, flags)
-  local every, settled_fence, requeued, attempts_max, crashes_max, args_bytes, result_bytes, settled_request, result,
-    failure, follower
+  local every, settled_fence, requeued, attempts_max, crashes_max, args_bytes, result_bytes, settled_request, parcel,
+    result, failure, follower
   every, settled_fence, requeued, rec.attempts, rec.crashes, rec.failures, rec.crashed, attempts_max, crashes_max,
-    args_bytes, result_bytes, settled_request, result, failure, follower = struct.unpack(MORE_AS, raw, from)
+    args_bytes, result_bytes, settled_request, parcel, result, failure, follower = struct.unpack(MORE_AS, raw, from)
   rec.every, rec.attempts_max, rec.crashes_max = some(every), some(attempts_max), some(crashes_max)
+  if parcel ~= '' then rec.parcel = parcel end
   if requeued > 0 then rec.requeued = requeued - 1 end
   if not rec.settled_fence then rec.settled_fence, rec.settled_request = some(settled_fence), settled_request end
   if has(flags, ARGS_APART) then rec.args = args_bytes end
@@ -86,6 +88,7 @@ local function is_sound(rec)
     return false
   end
   if state == 'queued' then return true end
+  if state == 'moving' then return rec.parcel ~= nil end
   if state == 'leased' then return rec.leased ~= nil and rec.fence ~= nil end
   return state ~= nil and rec.expires ~= nil
 end
@@ -103,11 +106,12 @@ end
 local function is_fresh(rec)
   return not rec.fence and rec.state == 'queued' and rec.due == rec.visible and not rec.every and not rec.attempts_max
     and not rec.crashes_max and not rec.error and not rec.requeued and type(rec.args) == 'string'
+    and rec.attempts + rec.crashes + rec.failures + rec.crashed == 0
 end
 
 local function has_more(rec, latest)
   return rec.every or rec.attempts + rec.crashes + rec.failures + rec.crashed > 0 or rec.attempts_max or rec.crashes_max
-    or rec.result or rec.error or rec.follower or rec.requeued or type(rec.args) == 'number'
+    or rec.result or rec.error or rec.follower or rec.requeued or rec.parcel or type(rec.args) == 'number'
     or (rec.settled_fence and not latest)
 end
 
@@ -115,11 +119,11 @@ local function encode_more(rec, latest)
   local args_bytes, result_bytes = type(rec.args) == 'number' and rec.args, type(rec.result) == 'number' and rec.result
   local settled_request = not latest and rec.settled_request or ''
   local result, failure = not result_bytes and rec.result or '', rec.error or ''
-  local follower = rec.follower and cmsgpack.pack(rec.follower) or ''
+  local parcel, follower = rec.parcel or '', rec.follower and cmsgpack.pack(rec.follower) or ''
   return struct.pack(MORE_AS, rec.every or 0, not latest and rec.settled_fence or 0,
     rec.requeued and rec.requeued + 1 or 0, rec.attempts, rec.crashes, rec.failures, rec.crashed, rec.attempts_max or 0,
-    rec.crashes_max or 0, args_bytes or 0, result_bytes or 0, #settled_request, settled_request, #result, result,
-    #failure, failure, #follower, follower)
+    rec.crashes_max or 0, args_bytes or 0, result_bytes or 0, #settled_request, settled_request, #parcel, parcel,
+    #result, result, #failure, failure, #follower, follower)
 end
 
 local function encode_fresh(rec, queue)
@@ -147,7 +151,10 @@ local function encode(rec)
   return more and raw .. encode_more(rec, latest) or raw
 end
 
-local function is_finished(rec) return rec.state ~= 'queued' and rec.state ~= 'leased' end
+local function is_finished(rec) return rec.state ~= 'queued' and rec.state ~= 'leased' and rec.state ~= 'moving' end
+
+-- Whether its task lives in another store now.
+local function is_away(rec) return rec.state == 'cancelled' and rec.parcel ~= nil end
 
 -- The state as people see it: a lease that ran out is ready again.
 local function shown_state(rec)
@@ -169,6 +176,18 @@ local function answered(rec, id)
     end
   end
   return nil
+end
+
+-- How its task came to be what it is: the answer to the latest call that placed, moved or followed one.
+local PLACED_BY = codes_of({
+  'added', 'placed', 'moved', 'follows', 'arrived', 'arrived:moved', 'arrived:follows',
+})
+local function origin(rec)
+  for i = #rec.calls, 1, -ID_BYTES - 1 do
+    local answer = ANSWERS[string.byte(rec.calls, i)]
+    if PLACED_BY[answer] then return answer end
+  end
+  return 'added'
 end
 
 local function remember(rec, id, answer)

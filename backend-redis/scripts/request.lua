@@ -46,7 +46,7 @@ local function indexes_of(req)
   local asked = {}
   for _, index in ipairs(found) do
     local kind, queue, name = string.match(index, '^(%a+):([^|]+)|(.+)$')
-    if req.rank[queue] and (req.any or req.names[name]) then
+    if kind ~= 'mov' and req.rank[queue] and (req.any or req.names[name]) then
       asked[#asked + 1] = { kind = kind, index = index, rank = req.rank[queue], lane = queue .. '|' .. name }
     end
   end

@@ -1,6 +1,6 @@
 -- Transition: absent or finished -> Queued; Queued -> Queued, moved; Leased -> Leased with a follower.
 -- Keys: meta. Args: as add.lua.
--- Result: one text per task: placed, moved, follows, corrupt.
+-- Result: one text per task: placed, moved, follows, moving (to another store: try again), corrupt.
 -- Twice: a record knows the add id and gives the first answer again; nothing changes.
 begin_adding()
 local answers = {}
@@ -9,6 +9,8 @@ for i, item in ipairs(read_items()) do
   local answer = rec and answered(rec, item.id)
   if corrupt then
     answer = 'corrupt'
+  elseif not answer and rec and rec.state == 'moving' then
+    answer = 'moving'
   elseif not answer then
     if rec and rec.state == 'leased' then
       answer = 'follows'

@@ -157,7 +157,7 @@ impl RedisBackend {
         }
     }
 
-    fn payload_bytes_max(&self) -> usize {
+    pub(crate) fn payload_bytes_max(&self) -> usize {
         self.commands.server.options.payload_bytes_max
     }
 

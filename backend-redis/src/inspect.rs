@@ -70,6 +70,10 @@ impl Inspect for RedisBackend {
             Ok((line.text()?, line.text()?, line.count::<u64>()?, line.count::<u64>()?, line.optional_micros()?))
         })? {
             let counts = lane_counts(&mut lanes, &lane)?;
+            if kind == "mov" {
+                counts.moving += visible + later;
+                continue;
+            }
             counts.ready += visible;
             *(if kind.ends_with("run") { &mut counts.running } else { &mut counts.scheduled }) += later;
             counts.oldest_ready = counts.oldest_ready.max(oldest);
@@ -152,11 +156,12 @@ impl Place {
 
 /// Whether an index can hold what the filter asks for.
 fn may_hold(index: &str, filter: &ListFilter) -> bool {
-    use State::{Cancelled, Completed, Dead, Ready, Running, Scheduled};
+    use State::{Cancelled, Completed, Dead, Moving, Ready, Running, Scheduled};
     let (kind, lane) = index.split_once(':').unwrap_or((index, ""));
     let states: &[State] = match kind {
         "due" | "sus" => &[Scheduled, Ready],
         "run" | "srun" => &[Running, Ready],
+        "mov" => &[Moving],
         "dead" => &[Dead],
         // Perpetuals that ended: by a cancel, or completed while one waited.
         _ => &[Completed, Cancelled],

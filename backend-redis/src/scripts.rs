@@ -57,6 +57,18 @@ script!(
     REQUEUE, "requeue.lua", RECORD, INDEX, HELD, WAITERS, LIFE
 );
 script!(
+    /// Takes tasks out, for a move.
+    TAKE_OUT, "relocate_out.lua", RECORD, INDEX, HELD, WORKER, WAITERS, LIFE, REQUEST, EARLIEST, TAKE
+);
+script!(
+    /// Takes parcels of another store in, or turns them away.
+    TAKE_IN, "relocate_in.lua", RECORD, INDEX, HELD, WAITERS, LIFE
+);
+script!(
+    /// Lets go of tasks that were taken out, or puts them back.
+    TICKETS, "relocate_end.lua", RECORD, INDEX, HELD, WAITERS, LIFE
+);
+script!(
     /// Takes the whole docket away.
     CLEAR, "clear.lua"
 );
@@ -111,6 +123,7 @@ fn assemble(parts: &[&str]) -> Script {
 fn constants() -> String {
     [
         ("SUSPECT_CRASHES", i64::from(limits::SUSPECT_CRASHES)),
+        ("CRASHES_MAX", i64::from(limits::CRASHES_MAX)),
         ("CALL_IDS_MAX", whole(limits::CALL_IDS_MAX)),
         ("TRIM_ITEMS_MAX", whole(limits::TRIM_ITEMS_MAX)),
         ("FINISHED_MAX", whole(limits::FINISHED_MAX)),

@@ -58,6 +58,14 @@ impl Call {
     pub(crate) fn micros(&mut self, duration: Duration) -> &mut Self {
         self.number(micros(duration))
     }
+
+    /// A number that may be absent is sent as an empty text.
+    pub(crate) fn optional(&mut self, number: Option<i64>) -> &mut Self {
+        match number {
+            Some(number) => self.number(number),
+            None => self.text(""),
+        }
+    }
 }
 
 /// The values of one answer, read in order.
@@ -135,6 +143,11 @@ impl Fields {
 
     pub(crate) fn key(&mut self) -> Result<Key> {
         keys::unpack(self.bytes()?).map_err(|error| self.corrupt(error))
+    }
+
+    /// The id of a call.
+    pub(crate) fn id(&mut self) -> Result<Uuid> {
+        Uuid::from_slice(&self.bytes()?).map_err(|error| self.corrupt(error))
     }
 
     /// A text that is one of the identities, which check themselves.

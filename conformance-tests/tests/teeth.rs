@@ -204,6 +204,21 @@ teeth! {
         "control::clear_spares_other_dockets"
         "control::environments_are_per_docket"
         "unknown::another_docket_is_another_world";
+    leases_what_moves: LeasesWhatMoves =>
+        "relocate::a_task_that_moves_is_not_leased";
+    lets_go_without_a_trace: LetsGoWithoutATrace =>
+        "relocate::what_was_let_go_is_over"
+        "relocate::a_perpetual_let_go_is_not_seeded_again"
+        "relocate::a_repeated_add_after_it_is_answered";
+    moves_to_two_places: MovesToTwoPlaces =>
+        "relocate::a_docket_moves_to_one_place_at_a_time";
+    arrivals_start_counting_again: ArrivalsStartCountingAgain =>
+        "relocate::a_parcel_keeps_its_counts_and_times"
+        "relocate::a_parcel_comes_out_again_as_it_went_in";
+    takes_in_twice: TakesInTwice =>
+        "relocate::a_parcel_is_taken_in_once";
+    turns_away_once: TurnsAwayOnce =>
+        "relocate::a_parcel_turned_away_stays_away";
     strange_cursor_starts_over: StrangeCursorStartsOver =>
         "inspect::a_cursor_nobody_gave_is_refused";
     loses_tasks_by_setting: LosesTasksBySetting =>

@@ -29,10 +29,7 @@ pub trait Relocate: Send + Sync {
     /// * A running task stays; a lost one is swept first, as a lease call of a worker of any name would:
     ///   `relocate::a_running_task_stays`, `relocate::a_lost_lease_is_one_crash`.
     /// * While tasks move to another place it is a `Conflict`: `relocate::a_docket_moves_to_one_place_at_a_time`.
-    async fn take_out(&self, to: &Destination, id: ParcelId, limit: usize) -> Result<Vec<Parcel>> {
-        let _ = (to, id, limit);
-        Err(crate::Error::new(crate::ErrorKind::Unsupported, "move tasks", "this backend cannot"))
-    }
+    async fn take_out(&self, to: &Destination, id: ParcelId, limit: usize) -> Result<Vec<Parcel>>;
 
     /// Places parcels in this docket.
     ///
@@ -43,32 +40,20 @@ pub trait Relocate: Send + Sync {
     ///   `relocate::a_later_schedule_overtakes_what_arrived_before`.
     /// * The docket's fence goes on from that of the source: `relocate::the_fence_goes_on`.
     /// * What crosses a limit is refused alone: `relocate::an_oversized_parcel_is_refused_alone`.
-    async fn take_in(&self, parcels: &[Parcel]) -> Result<Vec<Result<Arrival>>> {
-        let _ = parcels;
-        Err(crate::Error::new(crate::ErrorKind::Unsupported, "move tasks", "this backend cannot"))
-    }
+    async fn take_in(&self, parcels: &[Parcel]) -> Result<Vec<Result<Arrival>>>;
 
     /// Makes sure that parcels are not taken in here any more, not even by a call that is still under way; answers
     /// [`Arrival::TurnedAway`], or what `take_in` answered before: `relocate::a_parcel_turned_away_stays_away`.
-    async fn turn_away(&self, parcels: &[Parcel]) -> Result<Vec<Result<Arrival>>> {
-        let _ = parcels;
-        Err(crate::Error::new(crate::ErrorKind::Unsupported, "move tasks", "this backend cannot"))
-    }
+    async fn turn_away(&self, parcels: &[Parcel]) -> Result<Vec<Result<Arrival>>>;
 
     /// Ends tasks here that have arrived elsewhere. Their records stay for a while, so that repeated calls are answered,
     /// and those of perpetuals for good, so that no seed begins a second chain:
     /// `relocate::what_was_let_go_is_over`, `relocate::a_perpetual_let_go_is_not_seeded_again`.
-    async fn let_go(&self, tickets: &[Ticket]) -> Result<()> {
-        let _ = tickets;
-        Err(crate::Error::new(crate::ErrorKind::Unsupported, "move tasks", "this backend cannot"))
-    }
+    async fn let_go(&self, tickets: &[Ticket]) -> Result<()>;
 
     /// Puts tasks back into their place in the line, as if they had not been taken out:
     /// `relocate::a_task_put_back_has_its_place`.
-    async fn put_back(&self, tickets: &[Ticket]) -> Result<()> {
-        let _ = tickets;
-        Err(crate::Error::new(crate::ErrorKind::Unsupported, "move tasks", "this backend cannot"))
-    }
+    async fn put_back(&self, tickets: &[Ticket]) -> Result<()>;
 }
 
 /// A task on its way.

@@ -173,7 +173,8 @@ impl Docket {
         let next = self
             .records
             .values()
-            .filter(|record| !(record.is_finished() || (record.is_suspect() && no_suspect)))
+            .filter(|record| matches!(record.state, Life::Queued | Life::Leased))
+            .filter(|record| !(record.is_suspect() && no_suspect))
             .filter(|record| asks_for(request, record) || self.has(Fault::CountsUnaskedNames))
             .map(|record| record.work.visible_at)
             .min();

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use docket_core::{
-    AckAnswer, AddAnswer, CancelAnswer, Error, ErrorKind, Fence, HeartbeatAnswer, Lease, LeaseReply, RequeueAnswer,
-    ScheduleAnswer, Swept, TestStore, Token,
+    AckAnswer, AddAnswer, Arrival, CancelAnswer, Error, ErrorKind, Fence, HeartbeatAnswer, Lease, LeaseReply, Parcel,
+    RequeueAnswer, ScheduleAnswer, Swept, TestStore, Ticket, Token,
 };
 
 use super::issue::Issued;
+use super::op::Step;
 
 /// What a store answered; a refused item is compared by the kind of its error.
 #[derive(Clone, PartialEq, Debug)]
@@ -17,8 +18,11 @@ pub(super) enum Answer {
     Lease(LeaseReply),
     Heartbeat(Vec<Result<HeartbeatAnswer, ErrorKind>>),
     Ack(Vec<Result<AckAnswer, ErrorKind>>, Option<LeaseReply>, Swept),
-    Cancel(CancelAnswer),
-    Requeue(RequeueAnswer),
+    Cancel(Result<CancelAnswer, ErrorKind>),
+    Requeue(Result<RequeueAnswer, ErrorKind>),
+    TakeOut(Result<Vec<Parcel>, ErrorKind>),
+    Arrive(Vec<Result<Arrival, ErrorKind>>),
+    Done,
     Clear(u64),
 }
 
@@ -33,10 +37,34 @@ impl Answer {
                 let reply = store.ack(acks, next.as_ref()).await?;
                 Self::Ack(kinds(reply.answers), reply.next, reply.swept)
             }
-            Issued::Cancel(key, id) => Self::Cancel(store.cancel(key, *id).await?),
-            Issued::Requeue(key, fence) => Self::Requeue(store.requeue(key, *fence).await?),
+            Issued::Cancel(key, id) => Self::Cancel(store.cancel(key, *id).await.map_err(|error| error.kind())),
+            Issued::Requeue(key, fence) => {
+                Self::Requeue(store.requeue(key, *fence).await.map_err(|error| error.kind()))
+            }
+            Issued::TakeOut(to, id, limit) => {
+                Self::TakeOut(store.take_out(to, *id, *limit).await.map_err(|error| error.kind()))
+            }
+            Issued::Move(step, parcels) => Self::of_step(store, *step, parcels).await?,
             Issued::Clear => Self::Clear(store.clear().await?),
         })
+    }
+
+    async fn of_step(store: &dyn TestStore, step: Step, parcels: &[Parcel]) -> Result<Self, Error> {
+        let tickets: Vec<Ticket> = parcels.iter().map(Parcel::ticket).collect();
+        match step {
+            Step::TakeIn => return Ok(Self::Arrive(kinds(store.take_in(parcels).await?))),
+            Step::TurnAway => return Ok(Self::Arrive(kinds(store.turn_away(parcels).await?))),
+            Step::LetGo => store.let_go(&tickets).await?,
+            Step::PutBack => store.put_back(&tickets).await?,
+        }
+        Ok(Self::Done)
+    }
+
+    pub(super) fn parcels(&self) -> &[Parcel] {
+        match self {
+            Self::TakeOut(Ok(parcels)) => parcels,
+            _ => &[],
+        }
     }
 
     pub(super) fn leases(&self) -> &[Lease] {
@@ -70,6 +98,11 @@ impl Fences {
         for (ours, theirs) in model.leases().iter().zip(store.leases_mut()) {
             self.learn(ours.token.fence, theirs.token.fence)?;
             theirs.token.fence = ours.token.fence;
+        }
+        if let Answer::TakeOut(Ok(parcels)) = store {
+            for parcel in parcels {
+                parcel.fence = parcel.fence.map(|fence| self.of_model(fence).unwrap_or(fence));
+            }
         }
         Ok(())
     }
@@ -105,6 +138,11 @@ impl Fences {
         match &mut call {
             Issued::Heartbeat(beat) => beat.tokens.iter_mut().for_each(token),
             Issued::Ack(acks, _) => acks.iter_mut().for_each(|ack| token(&mut ack.token)),
+            Issued::Move(_, parcels) => {
+                for fence in parcels.iter_mut().filter_map(|parcel| parcel.fence.as_mut()) {
+                    *fence = self.of_store(*fence);
+                }
+            }
             Issued::Requeue(_, Some(fence)) => *fence = self.of_store(*fence),
             _ => {}
         }

@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::op::{Asking, Call, End, Ending, Fate, Item, Op, Said, Time};
+use super::op::{Asking, Call, End, Ending, Fate, Item, Op, Said, Step, Time};
 
 /// The longest sequence. A failing one is cut down to the few steps it takes.
 const STEPS_MAX: usize = 60;
@@ -36,8 +36,15 @@ fn call() -> impl Strategy<Value = Call> {
             .prop_map(|(endings, next)| Call::Ack { endings, next }),
         15 => (0_usize..5).prop_map(|key| Call::Cancel { key }),
         15 => (0_usize..5).prop_map(|key| Call::Requeue { key }),
+        8 => (0_usize..5, prop_oneof![9 => Just(0_usize), 1 => Just(1)])
+            .prop_map(|(limit, place)| Call::TakeOut { limit, place }),
+        24 => (stage(), vec(0_usize..5, 1..4)).prop_map(|(step, parcels)| Call::Move { step, parcels }),
         1 => Just(Call::Clear),
     ]
+}
+
+fn stage() -> impl Strategy<Value = Step> {
+    select(vec![Step::TakeIn, Step::TakeIn, Step::TurnAway, Step::LetGo, Step::LetGo, Step::PutBack])
 }
 
 fn item() -> impl Strategy<Value = Item> {

@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use docket_core::{
-    Ack, AddId, CancelId, Fence, Heartbeat, Key, KnownName, LeaseRequest, Name, Names, NewTask, Outcome, Overrides,
-    Payload, Queue, RequestId, RunAt, Timestamp, Token, WorkerId, WorkerRecord,
+    Ack, AddId, CancelId, Destination, Fence, Heartbeat, Key, KnownName, LeaseRequest, Name, Names, NewTask, Outcome,
+    Overrides, Parcel, ParcelId, Payload, Queue, RequestId, RunAt, Timestamp, Token, WorkerId, WorkerRecord,
 };
 use uuid::Uuid;
 
-use super::op::{Asking, Call, End, Ending, Item, Said, Time};
+use super::op::{Asking, Call, End, Ending, Item, Said, Step, Time};
 
 /// The names that exist, and one that nobody adds.
 const NAMES: [&str; 3] = ["work", "mail", "ghost"];
 const QUEUES: [&str; 2] = ["default", "bulk"];
+const PLACES: [&str; 2] = ["there", "elsewhere"];
 const KEYS: [&str; 5] = ["e", "d", "c", "b", "a"];
 
 /// A call as it is sent, and sent again.
@@ -25,6 +26,8 @@ pub(super) enum Issued {
     Ack(Vec<Ack>, Option<LeaseRequest>),
     Cancel(Key, CancelId),
     Requeue(Key, Option<Fence>),
+    TakeOut(Destination, ParcelId, usize),
+    Move(Step, Vec<Parcel>),
     Clear,
 }
 
@@ -33,6 +36,8 @@ pub(super) struct Known<'a> {
     pub(super) now: Timestamp,
     /// The tokens that somebody heard of, the latest last.
     pub(super) tokens: &'a [Token],
+    /// The parcels that somebody heard of, the latest last.
+    pub(super) parcels: &'a [Parcel],
     /// The fence that the record of a key shows, looked up for requeues.
     pub(super) fence: Option<Fence>,
 }
@@ -60,6 +65,13 @@ impl Issuer {
             }
             Call::Cancel { key: at } => Issued::Cancel(key(*at), CancelId::from_uuid(self.id())),
             Call::Requeue { key: at } => Issued::Requeue(key(*at), known.fence),
+            Call::TakeOut { limit, place } => {
+                let to = Destination::new(PLACES[place % PLACES.len()]).expect("a good place");
+                Issued::TakeOut(to, ParcelId::from_uuid(self.id()), *limit)
+            }
+            Call::Move { step, parcels } => {
+                Issued::Move(*step, parcels.iter().filter_map(|back| latest(known.parcels, *back)).collect())
+            }
             Call::Clear => Issued::Clear,
         }
     }
@@ -200,6 +212,6 @@ fn run_at(time: Time, now: Timestamp) -> RunAt {
     }
 }
 
-fn latest(tokens: &[Token], back: usize) -> Option<Token> {
-    tokens.len().checked_sub(back % tokens.len().max(1) + 1).map(|at| tokens[at].clone())
+fn latest<T: Clone>(all: &[T], back: usize) -> Option<T> {
+    all.len().checked_sub(back % all.len().max(1) + 1).map(|at| all[at].clone())
 }

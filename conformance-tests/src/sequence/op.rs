@@ -67,8 +67,35 @@ pub(super) enum Call {
         /// Which key.
         key: usize,
     },
+    /// Tasks taken out for a move.
+    TakeOut {
+        /// How many.
+        limit: usize,
+        /// To which of a few places.
+        place: usize,
+    },
+    /// One step of a move, with some of the parcels that were taken out.
+    Move {
+        /// Which step.
+        step: Step,
+        /// Parcels, counted from the latest.
+        parcels: Vec<usize>,
+    },
     /// Everything goes.
     Clear,
+}
+
+/// What can be done with a parcel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Step {
+    /// It is taken in.
+    TakeIn,
+    /// It is turned away.
+    TurnAway,
+    /// It is let go.
+    LetGo,
+    /// It is put back.
+    PutBack,
 }
 
 /// One task to add or schedule.

@@ -1,6 +1,8 @@
 //! Playing one sequence on the model and on a store, and comparing what they say.
 
-use docket_core::{DocketName, Fence, Key, ListFilter, TaskView, TestStore, Timestamp, Token, WorkerView, limits};
+use docket_core::{
+    DocketName, Fence, Key, ListFilter, Parcel, TaskView, TestStore, Timestamp, Token, WorkerView, limits,
+};
 
 use super::answer::{Answer, Fences};
 use super::issue::{Issued, Issuer, Known, key, keys};
@@ -19,6 +21,8 @@ struct Play<'a> {
     fences: Fences,
     /// The tokens somebody heard of.
     tokens: Vec<Token>,
+    /// The parcels somebody heard of.
+    parcels: Vec<Parcel>,
     /// What was sent, and when.
     sent: Vec<(Timestamp, Issued)>,
 }
@@ -37,6 +41,7 @@ pub(super) async fn play(ops: &[Op], store: &dyn TestStore) -> Result<(), String
         issuer: Issuer::default(),
         fences: Fences::default(),
         tokens: Vec::new(),
+        parcels: Vec::new(),
         sent: Vec::new(),
     };
     play.set_clocks().await?;
@@ -69,7 +74,9 @@ impl Play<'_> {
                     Call::Requeue { key: at } => self.fence_of(&key(*at)).await?,
                     _ => None,
                 };
-                let issued = self.issuer.issue(call, &Known { now: self.now, tokens: &self.tokens, fence });
+                let issued = self
+                    .issuer
+                    .issue(call, &Known { now: self.now, tokens: &self.tokens, parcels: &self.parcels, fence });
                 self.sent.push((self.now, issued.clone()));
                 if *fate == Fate::Delayed { Ok(()) } else { self.deliver(&issued, *fate).await }
             }
@@ -98,6 +105,7 @@ impl Play<'_> {
         }
         if fate == Fate::Answered {
             self.tokens.extend(ours.leases().iter().map(|lease| lease.token.clone()));
+            self.parcels.extend_from_slice(ours.parcels());
         }
         Ok(())
     }
@@ -140,7 +148,8 @@ impl Play<'_> {
 
     fn in_words_of_the_model(&self, view: TaskView) -> TaskView {
         // Each store words the end at a crash limit as it likes.
-        let error = view.error.map(|error| if error.starts_with("failure") { error } else { CRASH_LIMIT.to_owned() });
+        let kept = |error: &str| error.starts_with("failure") || error.starts_with("moved to");
+        let error = view.error.map(|error| if kept(&error) { error } else { CRASH_LIMIT.to_owned() });
         TaskView { fence: view.fence.map(|fence| self.fences.of_model(fence).unwrap_or(fence)), error, ..view }
     }
 }

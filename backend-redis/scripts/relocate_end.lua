@@ -1,0 +1,24 @@
+-- Transition: Moving -> Cancelled (let go), or Queued again, in its place (put back).
+-- Keys: meta. Args: go or back; then per task: key, and the call that took it out.
+-- Result: how many that were.
+-- Twice: what is not moving under its ticket is left alone.
+begin()
+local goes, keys, ids = arg() == 'go', {}, {}
+while at < #ARGV do keys[#keys + 1], ids[#ids + 1] = arg(), arg() end
+fetch(keys)
+local place, count = call('HGET', META, 'moving_to') or 'another store', 0
+for i, key in ipairs(keys) do
+  local rec = load(key)
+  if rec and rec.state == 'moving' and rec.parcel == ids[i] then
+    if goes then
+      finish(rec, 'cancelled', RETENTION)
+      rec.error = 'moved to ' .. place
+    else
+      rec.state, rec.parcel = 'queued', nil
+    end
+    keep(rec)
+    count = count + 1
+  end
+end
+finish_writes()
+return count

@@ -1,0 +1,86 @@
+-- Transition: absent or finished -> Queued, by a parcel of another store; Queued -> Queued, Leased -> Leased with a
+-- follower, by a later schedule of what had arrived before. Behind a closed door: absent -> Cancelled, any -> unchanged.
+-- Keys: meta. Args: door (open, closed); per parcel: key, id, name, queue, args, visible_at, due_at, added_at, every,
+-- attempts_max, crashes_max, attempts, crashes, failures, crashed in a row, fence, whether there is an error (0, 1), the
+-- error, whether a schedule placed it (0, 1). Every, the limits and the fence may be empty.
+-- Result: one text per parcel: arrived, arrived:moved, arrived:follows, superseded, turnedaway, moving, corrupt.
+-- Twice: a record knows the parcel and gives the first answer again; nothing changes.
+local closed = arg() == 'closed'
+if closed then begin() else begin_adding() end
+
+local function read_parcel()
+  local parcel = { key = arg(), id = arg(), name = arg(), queue = arg(), args = arg() }
+  parcel.visible, parcel.due, parcel.added = number(), number(), number()
+  parcel.every, parcel.attempts_max, parcel.crashes_max = optional_number(), optional_number(), optional_number()
+  parcel.attempts, parcel.crashes, parcel.failures, parcel.crashed = number(), number(), number(), number()
+  parcel.fence = optional_number()
+  local has_error, failure = arg() == '1', arg()
+  parcel.error = has_error and failure or nil
+  parcel.scheduled = arg() == '1'
+  return parcel
+end
+
+local function read_parcels()
+  local parcels, keys = {}, {}
+  while at < #ARGV do
+    local parcel = read_parcel()
+    parcels[#parcels + 1], keys[#keys + 1] = parcel, parcel.key
+  end
+  fetch(keys)
+  seq_block = math.max(1, #parcels)
+  return parcels
+end
+
+-- What a parcel that has not come before is to a record.
+local function judge(rec, parcel)
+  if closed then return 'turnedaway' end
+  if not rec or is_finished(rec) then return 'arrived' end
+  if rec.state == 'moving' then return 'moving' end
+  if not parcel.scheduled or string.sub(origin(rec), 1, 7) ~= 'arrived' then return 'superseded' end
+  return rec.state == 'queued' and 'arrived:moved' or 'arrived:follows'
+end
+
+-- All that was counted elsewhere.
+local function carry(rec, parcel)
+  rec.due, rec.added = parcel.due, parcel.added
+  rec.attempts, rec.crashes, rec.failures, rec.crashed = parcel.attempts, parcel.crashes, parcel.failures, parcel.crashed
+  rec.error = parcel.error or rec.error
+end
+
+local function settle(rec, parcel, answer)
+  if answer == 'arrived' then
+    rec = rec or new_record(parcel.key)
+    live(rec, parcel)
+    carry(rec, parcel)
+  elseif answer == 'arrived:moved' then
+    take_over(rec, parcel)
+    carry(rec, parcel)
+  elseif answer == 'arrived:follows' then
+    rec.follower = {
+      name = parcel.name, queue = parcel.queue, args = parcel.args, visible = parcel.visible, every = parcel.every,
+      attempts_max = parcel.attempts_max, crashes_max = parcel.crashes_max,
+    }
+  elseif answer == 'turnedaway' and not rec then
+    rec, parcel.every = new_record(parcel.key), nil
+    live(rec, parcel)
+    finish(rec, 'cancelled', RETENTION)
+  end
+  remember(rec, parcel.id, answer)
+  keep(rec)
+end
+
+local parcels, answers, fence = read_parcels(), {}, 0
+for i, parcel in ipairs(parcels) do
+  fence = math.max(fence, parcel.fence or 0)
+  local rec, corrupt = load(parcel.key)
+  local answer = corrupt and 'corrupt' or rec and answered(rec, parcel.id)
+  if not answer then
+    answer = judge(rec, parcel)
+    if answer ~= 'moving' then settle(rec, parcel, answer) end
+  end
+  answers[i] = answer
+end
+-- The runs to come have larger fences than those before the move.
+if fence > tonumber(call('HGET', META, 'fence') or '0') then call('HSET', META, 'fence', whole(fence)) end
+finish_writes()
+return answers

@@ -1,0 +1,128 @@
+//! `docket move` between a real Redis and a real Postgres, while workers and adders are at work, and while it is killed.
+
+mod scene;
+
+use std::time::Duration;
+
+use docket::{AddAnswer, State};
+use scene::{Place, Scene, Work};
+
+/// One-shot tasks of every shape. What makes the shape is in `Scene::fill`.
+const TASKS: usize = 2_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_moves_from_redis_to_postgres_while_both_sides_work() {
+    everything_moves(Place::redis().await, Place::postgres().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_moves_from_postgres_to_redis_while_both_sides_work() {
+    everything_moves(Place::postgres().await, Place::redis().await).await;
+}
+
+async fn everything_moves(from: Place, to: Place) {
+    let scene = Scene::open(from, to).await;
+    scene.fill(TASKS).await;
+    let workers = [scene.worker(&scene.from, 2).await, scene.worker(&scene.to, 10).await];
+    scene.follow_a_running_task().await;
+    let adders = scene.keep_adding(Duration::from_secs(2));
+    let moved = scene.mover(&[]).run().await;
+    assert_eq!(moved.code, 0, "{moved:?}");
+    assert!(moved.stdout.contains("moved and compared"), "{moved:?}");
+    adders.await.unwrap();
+    scene.nothing_is_left_behind().await;
+    scene.every_task_ran_once().await;
+    scene.rest(workers).await;
+}
+
+/// Killed again and again, at moments that nobody chose.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mover_that_is_killed_anywhere_is_followed_by_another() {
+    for (from, to) in [(Place::redis().await, Place::postgres().await), (Place::postgres().await, Place::redis().await)]
+    {
+        let scene = Scene::open(from, to).await;
+        scene.fill(TASKS).await;
+        let workers = [scene.worker(&scene.from, 1).await, scene.worker(&scene.to, 4).await];
+        scene.follow_a_running_task().await;
+        let mut cut_short = 0;
+        for _ in 0..8 {
+            let mover = scene.mover(&[]).start();
+            tokio::time::sleep(Duration::from_millis(fastrand::u64(30..250))).await;
+            cut_short += usize::from(mover.kill());
+        }
+        assert!(cut_short > 3, "the mover was too fast to be killed: {cut_short}");
+        let moved = scene.mover(&[]).run().await;
+        assert_eq!(moved.code, 0, "{moved:?}");
+        scene.nothing_is_left_behind().await;
+        scene.every_task_ran_once().await;
+        scene.rest(workers).await;
+    }
+}
+
+/// Killed while its calls are under way to a destination that has stopped to answer: they arrive when it goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_abandoned_move_leaves_each_task_in_one_place() {
+    let (server, there) = Place::own_redis().await;
+    let scene = Scene::open(Place::postgres().await, there).await;
+    scene.fill(200).await;
+    for pause in [true, false, true] {
+        let mover = scene.mover(&[]).start();
+        scene.until_something_moves().await;
+        if pause {
+            server.pause();
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        mover.kill();
+        if pause {
+            server.resume();
+        }
+    }
+    let said = scene.mover(&["--abandon"]).run().await;
+    assert_eq!(said.code, 0, "{said:?}");
+    assert_eq!(scene.from.count(State::Moving).await, 0);
+    let workers = [scene.worker(&scene.from, 4).await, scene.worker(&scene.to, 4).await];
+    scene.every_task_ran_once().await;
+    scene.rest(workers).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_both_sides_have_is_the_destinations() {
+    let scene = Scene::open(Place::redis().await, Place::postgres().await).await;
+    assert_eq!(scene.from.add("k", Work::of("k")).await, AddAnswer::Added);
+    assert_eq!(scene.to.add("k", Work::of("k")).await, AddAnswer::Added);
+    let moved = scene.mover(&[]).run().await;
+    assert_eq!(moved.code, 0, "{moved:?}");
+    assert!(moved.stdout.contains("0 tasks moved and compared, 1 superseded"), "{moved:?}");
+    assert!(moved.stderr.contains("k is unfinished at the destination already"), "{moved:?}");
+    assert_eq!((scene.from.count(State::Ready).await, scene.to.count(State::Ready).await), (0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_moved_is_refused_with_the_reason() {
+    let scene = Scene::open(Place::redis().await, Place::postgres().await).await;
+    let here = scene.from.url.as_str();
+    for (from, to, said) in [
+        ("memory://", here, "a memory docket lives inside one process"),
+        (here, "memory://", "a memory docket lives inside one process"),
+        (here, here, "there is nothing to move"),
+    ] {
+        let refused = scene.mover_between(from, to, &[]).run().await;
+        assert!(refused.code == 2 && refused.stderr.contains(said), "{refused:?}");
+    }
+    // The same server by another name.
+    scene.from.add("k", Work::of("k")).await;
+    let refused = scene.mover_between(here, &here.replace("127.0.0.1", "localhost"), &[]).run().await;
+    assert!(refused.code == 2 && refused.stderr.contains("both URLs name the same docket"), "{refused:?}");
+    assert_eq!(scene.from.count(State::Ready).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_docket_may_have_another_name_over_there() {
+    let scene = Scene::open(Place::redis().await, Place::postgres().await).await;
+    scene.from.add("k", Work::of("k")).await;
+    let other = format!("{}-new", scene.from.name());
+    let moved = scene.mover(&["--to-docket", &other]).run().await;
+    assert_eq!(moved.code, 0, "{moved:?}");
+    assert_eq!((scene.from.count(State::Ready).await, scene.to.count(State::Ready).await), (0, 0));
+    assert_eq!(scene.to.named(&other).await.count(State::Ready).await, 1);
+}
