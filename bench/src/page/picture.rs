@@ -53,16 +53,21 @@ fn peers(standing: &Standing, kind: Kind) -> String {
     bars(&format!("{kind}: tasks drained a second, beside peers in the same run"), &found, None)
 }
 
+/// Against the smallest docket, so that stores of different pace share one picture.
 fn growth(report: &Report) -> String {
     let mut found = Vec::new();
-    let sizes = [1_000, 10_000, 100_000, 1_000_000];
     for kind in Kind::ALL {
+        let sizes = [1_000, 10_000, 100_000, 1_000_000];
         let rows: Vec<&Row> = sizes.iter().filter_map(|size| report.find("w8", kind, &growth_name(*size))).collect();
-        let of = |side: fn(&Row) -> &Vec<f64>| rows.iter().filter_map(|row| median(side(row))).collect();
-        found.push(Line { label: format!("{kind}, docket"), values: of(|row| &row.docket) });
-        found.push(Line { label: format!("{kind}, floor"), values: of(|row| &row.floor) });
+        for (who, side) in [("docket", (|row| &row.docket) as fn(&Row) -> &Vec<f64>), ("floor", |row| &row.floor)] {
+            let values: Vec<f64> = rows.iter().filter_map(|row| median(side(row))).collect();
+            let Some(first) = values.first().copied() else { continue };
+            let values = values.iter().map(|value| value / first).collect();
+            found.push(Line { label: format!("{kind}, {who}"), values });
+        }
     }
-    lines("A lease of 10, by tasks pending (and as many scheduled)", "µs", &["10³", "10⁴", "10⁵", "10⁶"], &found)
+    let title = "A lease of 10 by tasks pending (and as many scheduled), against the same at 10³";
+    lines(title, "×", &["10³", "10⁴", "10⁵", "10⁶"], &found)
 }
 
 fn workers(report: &Report, kind: Kind) -> String {

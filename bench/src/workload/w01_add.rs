@@ -26,8 +26,8 @@ async fn one_side(side: Side, server: &Server, scale: Scale) -> Outcome<Measured
         Side::Docket => Arc::new(Docket::on(server.docket().await?)?),
         Side::Floor => floor::open(&server.url()).await?,
     };
-    let single = scale.tasks(if server.kind() == Kind::Postgres { 1_000 } else { 5_000 });
-    let bulk = scale.tasks(50_000);
+    let (single, bulk) = if server.kind() == Kind::Postgres { (1_000, 20_000) } else { (5_000, 50_000) };
+    let (single, bulk) = (scale.tasks(single), scale.tasks(bulk));
     let mut measured = Measured::default();
     // The first opens connections, and a Postgres plans.
     let first = usual(ADDERS)?;

@@ -37,7 +37,7 @@ fn tasks(kind: Kind, concurrency: usize) -> usize {
         (Kind::Memory, _) => 200_000,
         (Kind::Redis, ..50) => 20_000,
         (Kind::Redis, _) => 60_000,
-        (Kind::Postgres, ..50) => 5_000,
+        (Kind::Postgres, ..50) => 3_000,
         (Kind::Postgres, _) => 20_000,
     }
 }

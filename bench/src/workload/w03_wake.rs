@@ -24,7 +24,7 @@ pub(crate) async fn measure(bench: &mut Bench) -> Outcome {
 }
 
 async fn one_side(side: Side, server: &Server, scale: Scale) -> Outcome<Measured> {
-    let count = FIRST + scale.tasks(1_000);
+    let count = FIRST + scale.tasks(500);
     let tally = Arc::new(Tally::of(count));
     let waits = match side {
         Side::Docket => {

@@ -19,9 +19,9 @@ use crate::verbs::{add_all, serve};
 /// The floor knows no check interval; it stands beside both.
 const CHECK_INTERVALS: [Duration; 2] = [Duration::from_secs(15), Duration::from_millis(250)];
 /// The first is due when all have been added.
-const SOONEST: Duration = Duration::from_millis(1_500);
+const SOONEST: Duration = Duration::from_secs(1);
 /// They are due one after another, this far apart on average.
-const APART: Duration = Duration::from_millis(10);
+const APART: Duration = Duration::from_millis(7);
 
 pub(crate) async fn measure(bench: &mut Bench) -> Outcome {
     for check_interval in CHECK_INTERVALS {
@@ -33,7 +33,7 @@ pub(crate) async fn measure(bench: &mut Bench) -> Outcome {
 }
 
 async fn one_side(side: Side, server: &Server, scale: Scale, check_interval: Duration) -> Outcome<Measured> {
-    let count = scale.tasks(300);
+    let count = scale.tasks(200);
     let tally = Arc::new(Tally::of(count));
     // The same moments on both sides.
     let mut random = fastrand::Rng::with_seed(7);

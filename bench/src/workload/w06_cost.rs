@@ -24,7 +24,7 @@ pub(crate) async fn measure(bench: &mut Bench) -> Outcome {
 }
 
 async fn one_side(side: Side, server: &Server, scale: Scale) -> Outcome<Measured> {
-    let count = scale.tasks(if server.kind() == Kind::Redis { 100_000 } else { 20_000 });
+    let count = scale.tasks(if server.kind() == Kind::Redis { 50_000 } else { 10_000 });
     let items = usual(count)?;
     let tally = Tally::of(count);
     let mut meter = Meter::on(server).await?.ok_or("memory has no server")?;

@@ -20,7 +20,7 @@ const SIZES: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
 /// Tasks taken by one lease call.
 const TAKEN: usize = 10;
 /// Lease calls of one run; the figure is their median.
-const CALLS: usize = 200;
+const CALLS: usize = 100;
 /// Later than anybody looks.
 const SCHEDULED: Duration = Duration::from_hours(10);
 
@@ -49,9 +49,8 @@ pub(crate) async fn measure(bench: &mut Bench) -> Outcome {
             both.push(Growing { side, verbs, _server: server, size: 0 });
         }
         for size in sizes {
-            for one in &mut both {
-                one.grow(*size).await?;
-            }
+            let [ours, floor] = both.as_mut_slice() else { return Err("there are two sides".into()) };
+            tokio::try_join!(ours.grow(*size), floor.grow(*size))?;
             for _ in 0..bench.scale.rounds {
                 for one in &both {
                     bench.report.take("w8", kind, one.side, one.calls(*size).await?);
@@ -73,14 +72,8 @@ pub(crate) fn name(size: usize) -> String {
 
 impl Growing {
     async fn grow(&mut self, size: usize) -> Outcome {
-        for delay in [Duration::ZERO, SCHEDULED] {
-            let mut left = size - self.size;
-            while left > 0 {
-                let some = left.min(limits::BATCH_ITEMS_MAX);
-                add_all(&*self.verbs, &usual(some)?, some, delay).await?;
-                left -= some;
-            }
-        }
+        let more = size - self.size;
+        tokio::try_join!(add(&*self.verbs, more, Duration::ZERO), add(&*self.verbs, more, SCHEDULED))?;
         self.size = size;
         Ok(())
     }
@@ -100,4 +93,13 @@ impl Growing {
         measured.figure(name(size), "µs", median(&times).ok_or("no call was made")?);
         Ok(measured)
     }
+}
+
+async fn add(verbs: &dyn Verbs, mut left: usize, delay: Duration) -> Outcome {
+    while left > 0 {
+        let some = left.min(limits::BATCH_ITEMS_MAX);
+        add_all(verbs, &usual(some)?, some, delay).await?;
+        left -= some;
+    }
+    Ok(())
 }

@@ -43,7 +43,7 @@ async fn drain(side: Side, server: &Server, scale: Scale, workers: usize) -> Out
     let count = scale.tasks(match server.kind() {
         Kind::Memory => 100_000,
         Kind::Redis => 20_000,
-        Kind::Postgres => 6_000,
+        Kind::Postgres => 3_000,
     });
     let items = usual(count)?;
     let tally = Arc::new(Tally::of(count));

@@ -16,11 +16,11 @@ use crate::verbs::{Verbs, add_all};
 
 /// Bytes of the args, and how many tasks.
 const PAYLOADS: [(usize, usize, &str); 5] = [
-    (100, 4_000, "100 B"),
-    (1 << 10, 4_000, "1 KiB"),
-    (10 << 10, 2_000, "10 KiB"),
-    (100 << 10, 400, "100 KiB"),
-    (1 << 20, 60, "1 MiB"),
+    (100, 2_000, "100 B"),
+    (1 << 10, 2_000, "1 KiB"),
+    (10 << 10, 1_000, "10 KiB"),
+    (100 << 10, 200, "100 KiB"),
+    (1 << 20, 40, "1 MiB"),
 ];
 const CONCURRENCY: usize = 10;
 /// Below what one call may carry.
