@@ -44,7 +44,7 @@ demo:
 soak:
     DOCKET_MODEL_CASES=20000 cargo test --release -p conformance-tests --test model
 
-# The figures: W1 to W10, each beside its raw floor, in turns. One table, and docs/performance/figures.json. About ten minutes.
+# The figures: W1 to W10, each beside its raw floor, in turns. One table, and docs/performance/figures.json. A quarter of an hour.
 bench *ARGS:
     cargo run --release --locked -p docket-bench -- run --save docs/performance/figures.json {{ARGS}}
 

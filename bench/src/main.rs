@@ -60,7 +60,7 @@ enum Command {
         /// How often each side is measured, in turns.
         #[arg(long, default_value_t = 3)]
         rounds: usize,
-        /// A tenth of the tasks: shows that everything works, not how fast.
+        /// A tenth of the tasks: shows that everything works, not how fast. Nothing is kept.
         #[arg(long)]
         quick: bool,
         /// The file the figures are kept in; those of workloads that are not measured now stay in it.
@@ -75,7 +75,7 @@ enum Command {
         /// How often each is measured, in turns.
         #[arg(long, default_value_t = 3)]
         rounds: usize,
-        /// A tenth of the tasks.
+        /// A tenth of the tasks. Nothing is kept.
         #[arg(long)]
         quick: bool,
         /// The file the figures are kept in.

@@ -33,7 +33,7 @@ pub(crate) async fn look(scale: Scale) -> Outcome<Vec<(String, String)>> {
         ("runs".to_owned(), format!("{} of each side, in turns; medians, with the least and the most", scale.rounds)),
     ];
     if scale.quick {
-        all.push(("quick".to_owned(), "a tenth of the tasks: no figures to keep".to_owned()));
+        all.push(("quick".to_owned(), "a tenth of the tasks; nothing is kept".to_owned()));
     }
     Ok(all)
 }

@@ -154,7 +154,7 @@ pub(crate) async fn run(only: &[String], scale: Scale, save: Option<&Path>) -> O
         }
     }
     standing.print();
-    if let Some(file) = save {
+    if let Some(file) = save.filter(|_| !scale.quick) {
         standing.save(file)?;
     }
     match standing.of_ours() {

@@ -63,7 +63,7 @@ pub(crate) async fn run(only: &[String], stores: &[Kind], scale: Scale, save: Op
             _ => w10_payload::measure(&mut bench).await,
         }?;
         table::rows(&bench.report, name);
-        if let Some(file) = save {
+        if let Some(file) = save.filter(|_| !scale.quick) {
             bench.report.save(file)?;
         }
     }
