@@ -166,6 +166,8 @@ mod tests {
             ("08006", Unavailable, Yes, Next::Reconnect),
             ("58030", Refused, Yes, Next::Tell),
             ("22021", Invalid, No, Next::Tell),
+            ("42P05", Config, No, Next::Reconnect),
+            ("26000", Config, No, Next::Reconnect),
             ("XX001", Corrupt, No, Next::Tell),
             ("XX000", Internal, No, Next::Tell),
             ("", Internal, No, Next::Tell),

@@ -1,11 +1,12 @@
 //! The look at the server: what about its version, role or settings can lose or delay tasks.
 
-use docket_core::{Error, ErrorKind, Finding, Result, Retryable, Severity};
+use docket_core::{Error, ErrorKind, Finding, Result, Retryable, Severity, display_duration};
 use sqlx::Row;
 use sqlx::postgres::PgArguments;
 
 use crate::connection::Connection;
 use crate::statements::Statement;
+use crate::{Options, Pooler};
 
 /// The oldest server whose `extract` gives microseconds exactly.
 const VERSION_MIN: i64 = 140_000;
@@ -55,7 +56,18 @@ pub(crate) async fn examine(connection: &Connection) -> Result<Vec<Finding>> {
     let found: Vec<String> = row.try_get(0).map_err(|error| {
         Error::new(ErrorKind::Internal, operation, "the answer has another shape").with_source(error)
     })?;
-    Ok(judge(&Facts::read(found)))
+    let mut findings = judge(&Facts::read(found));
+    findings.push(wake_ups(&connection.server.options));
+    Ok(findings)
+}
+
+/// How a waiting worker hears of work.
+fn wake_ups(options: &Options) -> Finding {
+    let found = match options.pooler {
+        Pooler::None => "by notification".to_owned(),
+        Pooler::Transaction => format!("a look every {} (pooler)", display_duration(options.poll)),
+    };
+    finding(Severity::Ok, "wake-ups", found, "")
 }
 
 /// What the server said of itself.

@@ -151,6 +151,25 @@ mod tests {
     }
 
     #[test]
+    fn a_pooler_is_said_in_the_url_and_the_driver_never_hears_of_it() {
+        for (query, pooler) in [
+            ("", Pooler::None),
+            ("?pgbouncer=false", Pooler::None),
+            ("?pgbouncer=true", Pooler::Transaction),
+            ("?sslmode=disable&pgbouncer=true&application_name=a%26b", Pooler::Transaction),
+        ] {
+            let address = Address::parse(&format!("postgres://joe:secret@localhost/app{query}")).unwrap();
+            assert_eq!(address.pooler, pooler, "{query}");
+            assert_eq!(address.to_string().contains("pgbouncer="), query.contains("pgbouncer="), "{address}");
+        }
+        let error = Address::parse("postgres://joe:secret@localhost/app?pgbouncer=yes").unwrap_err();
+        assert!(
+            error.to_string().contains("neither true nor false") && !error.to_string().contains("secret"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn user_and_host_stay_readable() {
         let address = Address::parse("postgres://joe:secret@example.com/app?sslmode=require").unwrap();
         assert_eq!(address.to_string(), "postgres://joe:***@example.com/app?sslmode=require");

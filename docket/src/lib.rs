@@ -57,7 +57,7 @@ pub use docket_core::{QueueOrder, Settings, Timing, Worker, limits, worker};
 pub use docket_core::{Add, AddAnswer, Answer, CancelAnswer, Client, Existing, NewTask, Overrides, Receipt};
 pub use docket_core::{RequeueAnswer, RunAt, Verb};
 #[cfg(feature = "postgres")]
-pub use docket_postgres::InTransaction;
+pub use docket_postgres::{CompleteInTransaction, InTransaction};
 
 // What things are known by.
 pub use docket_core::WorkerId;

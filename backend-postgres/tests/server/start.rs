@@ -26,7 +26,8 @@ async fn ten_that_start_at_once_make_one_schema() {
     for start in starts {
         assert_eq!(start.await.unwrap().unwrap(), AddAnswer::Added);
     }
-    assert_eq!(tell(&url, "SELECT count(*) FROM ten_at_once.migration").await, 1);
+    let steps_and_latest = "SELECT count(*) - max(version) FROM ten_at_once.migration";
+    assert_eq!(tell(&url, steps_and_latest).await, 0, "each step was made once");
     assert_eq!(tell(&url, "SELECT count(*) FROM ten_at_once.task").await, 10);
 }
 
