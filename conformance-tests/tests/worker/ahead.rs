@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use docket_core::{NewTask, Payload, Settings, State, Store, limits};
 
 use crate::cases::{SOON, Scene, eventually, fast};
-use crate::jobs::{Echo, Slow};
+use crate::jobs::Slow;
 
 /// Keys `0`, `1`, ... of short tasks, in this order.
 async fn add_short(scene: &Scene, keys: std::ops::Range<usize>) {

@@ -42,7 +42,7 @@ impl Scene {
         Running::of(self.worker(settings))
     }
 
-    async fn view(&self, key: &str) -> TaskView {
+    pub(crate) async fn view(&self, key: &str) -> TaskView {
         self.store.get(&Key::new(key).unwrap()).await.unwrap().expect("the task is kept")
     }
 
