@@ -209,10 +209,12 @@ impl Carrying {
             }
             let held = now.held.and(mine.held);
             let (bytes, is_command) = tokio::select! {
-                read = self.client.read(&mut up), if held != Held::Both => (&up[..read?], true),
-                read = self.server.read(&mut down), if held == Held::Nothing => (&down[..read?], false),
+                // Order matters: what was said before a byte came holds for it.
+                biased;
                 _ = rules.changed() => continue,
                 _ = own.changed() => continue,
+                read = self.client.read(&mut up), if held != Held::Both => (&up[..read?], true),
+                read = self.server.read(&mut down), if held == Held::Nothing => (&down[..read?], false),
             };
             if bytes.is_empty() {
                 return Ok(End::Closed);

@@ -8,7 +8,7 @@ use tracing::Level;
 use crate::logs;
 use crate::running::Running;
 use crate::scene::{CALL_MAX, NOTICED, SHORT, SOON, Scene, Setup, on_each};
-use crate::stores::{Kind, Server};
+use crate::stores::{Kind, Server, docket, open, tell};
 use crate::tasks::{Hold, Note};
 
 const CHECK: Duration = Duration::from_secs(1);
@@ -110,4 +110,31 @@ async fn t8_an_emptied_server_is_filled_again_and_said() {
         }
     })
     .await;
+}
+
+/// Somebody restored a dump without the schema. A running worker makes no tables behind an operator's back: it says what is
+/// missing, and goes on once it is there again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t8_a_schema_that_is_gone_is_said_and_work_goes_on_once_it_is_back() {
+    let setup = SHORT[0];
+    let (server, scene, workers) = with_own_server(Kind::Postgres, "t8b", setup).await;
+    let Server::Postgres(postgres) = &server else { panic!("a Postgres was asked for") };
+    tell(postgres, &["DROP SCHEMA docket CASCADE"]).await;
+    let error = scene.client.add(Note {}).key("during").await.unwrap_err();
+    assert!(error.to_string().contains("the schema is missing"), "{error}");
+    for worker in &workers {
+        worker.until_unready(NOTICED).await;
+    }
+    assert!(logs::count(Level::WARN, &[&scene.port(), "the schema is missing"]) > 0);
+    // The next process that starts makes it.
+    open(&server.url(), &docket("t8b")).await;
+    for worker in &workers {
+        worker.until_ready(SOON + CHECK).await;
+    }
+    scene.burst("after", 10).await;
+    scene.all_ran(SOON).await;
+    scene.runs_again("tick", SOON).await;
+    for worker in workers {
+        worker.stopped().await.unwrap();
+    }
 }

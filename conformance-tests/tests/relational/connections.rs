@@ -20,7 +20,7 @@ const TERMINATE_ONE: &str = "SELECT count(pg_terminate_backend(pid)) FROM (SELEC
 async fn connections_terminated_in_turn_lose_nothing_and_stall_nothing() {
     let scene = Scene::new().await;
     let worker = scene.start(Settings::default());
-    scene.add(0..TASKS).await;
+    scene.add::<Count>(0..TASKS).await;
     scene.ran(1, SOON).await;
     let (end, mut terminated) = (Instant::now() + Duration::from_secs(6), 0);
     // Adds go on beside it: a drained queue would only wait.

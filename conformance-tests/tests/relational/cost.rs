@@ -7,6 +7,7 @@ use conformance_tests::servers::PostgresServer;
 use docket_core::Settings;
 
 use crate::scene::{SOON, Scene};
+use crate::tasks::Count;
 
 const TASKS: usize = 5_000;
 const IDLE: Duration = Duration::from_secs(30);
@@ -28,10 +29,10 @@ async fn a_life_costs_few_rows_and_few_bytes() {
     let scene = Scene::new().await;
     let worker = scene.start(Settings { concurrency: 100, ..Settings::default() });
     // The first life also makes what all of them share; and a page is written whole after a checkpoint.
-    scene.add(0..100).await;
+    scene.add::<Count>(0..100).await;
     scene.ran(100, SOON).await;
     let before = figures(&scene).await;
-    scene.add(100..100 + TASKS).await;
+    scene.add::<Count>(100..100 + TASKS).await;
     scene.ran(100 + TASKS, SOON).await;
     worker.stopped().await;
     let after = figures(&scene).await;

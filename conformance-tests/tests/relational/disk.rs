@@ -17,7 +17,7 @@ const TAKEN_MAX: usize = 200;
 async fn a_full_disk_is_said_and_loses_nothing() {
     let scene = Scene::on(PostgresServer::start_on_small_disk(DISK_MIB).await).await;
     let worker = scene.start(Settings { check_interval: Duration::from_secs(1), ..Settings::default() });
-    scene.add(0..200).await;
+    scene.add::<Count>(0..200).await;
     scene.ran(200, SOON).await;
 
     scene.server.fill_disk();

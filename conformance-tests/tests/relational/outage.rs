@@ -7,6 +7,7 @@ use docket_core::{ErrorKind, Settings};
 use futures_util::future::join_all;
 
 use crate::scene::{SOON, Scene};
+use crate::tasks::Count;
 
 const TASKS: usize = 3_000;
 /// How long it is away: longer than a client repeats a call.
@@ -52,7 +53,7 @@ async fn play(fault: Fault) {
     // Twice as many hands as there are tasks in a lease: some are leased, some run, some are being settled.
     let settings = Settings { check_interval: Duration::from_secs(1), concurrency: 50, ..Settings::default() };
     let worker = scene.start(settings);
-    scene.add(0..TASKS).await;
+    scene.add::<Count>(0..TASKS).await;
     scene.ran(TASKS / 10, SOON).await;
     let start = Instant::now();
     let ((accepted, errors), ()) = tokio::join!(scene.add_until("during", start + AWAY * 2), async {

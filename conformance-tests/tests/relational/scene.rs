@@ -1,5 +1,6 @@
 //! A server of one test, a docket on it, and a worker under way.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -51,9 +52,9 @@ impl Scene {
     }
 
     /// Adds the tasks of these numbers, in full batches.
-    pub(crate) async fn add(&self, numbers: std::ops::Range<usize>) {
-        let args = Payload::new(serde_json::to_vec(&Count::light()).unwrap());
-        let name = Name::new(Count::NAME).unwrap();
+    pub(crate) async fn add<T: Task>(&self, numbers: Range<usize>) {
+        let args = Payload::new("{}");
+        let name = Name::new(T::NAME).unwrap();
         let task = |n| NewTask { key: Key::new(format!("k{n}")).unwrap(), ..NewTask::new(name.clone(), args.clone()) };
         let tasks: Vec<NewTask> = numbers.map(task).collect();
         for batch in tasks.chunks(limits::BATCH_ITEMS_MAX) {

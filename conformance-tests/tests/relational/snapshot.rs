@@ -9,7 +9,7 @@ use docket_core::{
 use sqlx::{Executor as _, PgConnection};
 
 use crate::scene::{Scene, eventually};
-use crate::tasks::Count;
+use crate::tasks::Brief;
 
 const TASKS: usize = 100_000;
 const WINDOW: usize = 10_000;
@@ -71,7 +71,7 @@ async fn pass(scene: &Scene, start: usize) -> Duration {
     let before = scene.log.len() - start;
     for from in (start..start + WINDOW).step_by(BATCH) {
         scene.ran((before + from).saturating_sub(AHEAD), PATIENCE).await;
-        scene.add(from..from + BATCH).await;
+        scene.add::<Brief>(from..from + BATCH).await;
     }
     scene.ran(before + start + WINDOW, PATIENCE).await;
     began.elapsed()
@@ -91,7 +91,7 @@ async fn look_time(scene: &Scene) -> Duration {
 
 /// A look into the lane that all has passed through.
 fn request() -> LeaseRequest {
-    let (name, queue) = (Name::new(Count::NAME).unwrap(), Queue::default());
+    let (name, queue) = (Name::new(Brief::NAME).unwrap(), Queue::default());
     LeaseRequest {
         request: RequestId::unique(),
         worker: WorkerRecord {

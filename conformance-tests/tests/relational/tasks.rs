@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use docket_core::{Context, Failure, Registry, Task};
+use docket_core::{Context, Failure, Policy, Registry, Task};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
@@ -42,7 +42,7 @@ impl Log {
 /// Every task type of the scenes.
 pub(crate) fn registry() -> Registry {
     let mut registry = Registry::new();
-    registry.register::<Count>().unwrap().register::<Hog>().unwrap();
+    registry.register::<Count>().unwrap().register::<Brief>().unwrap().register::<Hog>().unwrap();
     registry
 }
 
@@ -50,6 +50,7 @@ pub(crate) fn registry() -> Registry {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Count {
     /// So that it needs room.
+    #[serde(default)]
     pub(crate) ballast: String,
 }
 
@@ -63,6 +64,25 @@ impl Count {
 impl Task for Count {
     const NAME: &'static str = "count";
     type Output = ();
+
+    async fn run(self, ctx: Context) -> Result<(), Failure> {
+        ctx.state::<Log>()?.note(&ctx);
+        Ok(())
+    }
+}
+
+/// The same, and forgotten soon: what is trimmed dies as well.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Brief {}
+
+#[async_trait]
+impl Task for Brief {
+    const NAME: &'static str = "brief";
+    type Output = ();
+
+    fn policy() -> Policy {
+        Policy { retention: Duration::from_secs(3), ..Policy::default() }
+    }
 
     async fn run(self, ctx: Context) -> Result<(), Failure> {
         ctx.state::<Log>()?.note(&ctx);
