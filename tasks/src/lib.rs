@@ -54,7 +54,8 @@ pub use catalogue::genres::{Genre, Genres, GenresAnswer};
 pub use catalogue::placement::{Placement, Placements};
 pub use catalogue::resolutions::{Flagged, Resolutions, ScanId};
 pub use catalogue::sessions::{
-    Credentials, LockAnswer, MemorySessions, OAuthTokens, Session, SessionId, Sessions, StoreAnswer, TokenVersion,
+    Credentials, LockAnswer, MemorySessions, OAuthTokens, Session, SessionCipher, SessionId, SessionPayload, Sessions,
+    StoreAnswer, TokenVersion,
 };
 pub use catalogue::social::{Comment, Confirmed, Like, MemorySocial, Played, Record, Row, Social, Wanted};
 pub use catalogue::{

@@ -1,6 +1,7 @@
 //! The logins of users: what a task may write to their PDS with.
 
 mod memory;
+mod sealed;
 
 use std::fmt;
 use std::time::Duration;
@@ -12,11 +13,12 @@ use uuid::Uuid;
 use crate::Secret;
 
 pub use memory::MemorySessions;
+pub use sealed::{SessionCipher, SessionPayload};
 
 /// Live sessions, and the lock under which their tokens are refreshed.
 ///
 /// The **implementor** keeps the tokens encrypted and hands them out decrypted: nothing above this trait knows the key
-/// (plyr.fm: Fernet, `OAUTH_ENCRYPTION_KEY`). The lock is shared by all workers; it lives with the session, in the same
+/// (plyr.fm's: [`SessionCipher`]). The lock is shared by all workers; it lives with the session, in the same
 /// store. The **caller** refreshes at most one session at a time and says [`Sessions::unlock`] when it could not.
 ///
 /// # Cancel safety

@@ -20,6 +20,7 @@ struct Told {
     /// Keep the answer to the n-th call of this method from now on.
     keep: Mutex<Option<(String, usize)>>,
     kept: watch::Sender<usize>,
+    released: watch::Sender<usize>,
     answers: Mutex<VecDeque<Response>>,
     asked: Mutex<Vec<String>>,
 }
@@ -32,6 +33,7 @@ impl Gate {
             url: format!("http://{}", listener.local_addr().unwrap()),
             keep: Mutex::default(),
             kept: watch::Sender::new(0),
+            released: watch::Sender::new(0),
             answers: Mutex::default(),
             asked: Mutex::default(),
         };
@@ -55,6 +57,11 @@ impl Gate {
         let mut kept = self.0.kept.subscribe();
         let wait = kept.wait_for(|kept| *kept >= answers);
         tokio::time::timeout(crate::world::SOON, wait).await.expect("an answer is kept soon").unwrap();
+    }
+
+    /// Gives the answers it kept.
+    pub(crate) fn release(&self) {
+        self.0.released.send_replace(*self.0.kept.borrow());
     }
 
     /// The next call does not reach the PDS: it is answered with this.
@@ -94,7 +101,8 @@ async fn pass(State(gate): State<Gate>, method: Method, uri: Uri, headers: Heade
     if is_kept {
         *told.keep.lock().unwrap() = None;
         told.kept.send_modify(|kept| *kept += 1);
-        std::future::pending::<()>().await;
+        let number = *told.kept.borrow();
+        told.released.subscribe().wait_for(|released| *released >= number).await.unwrap();
     }
     (status, [("content-type", "application/json")], text).into_response()
 }

@@ -13,6 +13,7 @@ mod likes;
 mod rows;
 mod scrobbles;
 mod server;
+mod setbacks;
 mod world;
 
 use std::sync::Arc;
@@ -60,6 +61,8 @@ on_memory_and_redis! {
         an_unlike_while_the_like_is_written_leaves_none,
         an_unlike_nobody_scheduled_is_seen_by_the_run_it_overtook,
         what_nobody_wants_is_nothing,
+    }
+    setbacks: "pds_like" {
         who_is_logged_out_is_waited_for_and_a_login_wakes_it,
         who_stays_logged_out_is_given_up_after_a_day_and_still_woken,
         an_overloaded_pds_is_asked_again_no_sooner_than_it_says,
@@ -81,8 +84,9 @@ on_memory_and_redis! {
 fn every_task_that_writes_to_a_pds_is_run_here() {
     let mut registry = Registry::new();
     docket_tasks::register_pds(&mut registry).unwrap();
-    let names: Vec<&str> = registry.names().map(Name::as_str).collect();
-    assert_eq!(names, TASKS, "a task without cases against a PDS");
+    for name in registry.names().map(Name::as_str) {
+        assert!(TASKS.contains(&name), "{name} is without cases against a PDS");
+    }
 }
 
 fn memory_store() -> Arc<dyn TestStore> {
