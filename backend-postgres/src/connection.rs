@@ -59,7 +59,7 @@ impl Connection {
 
     /// Sees to the schema, the first time that it is asked on this server.
     pub(crate) async fn make_ready(&self) -> Result<()> {
-        self.server.ready.get_or_try_init(|| migrate::make_ready(&self.server)).await.copied()
+        self.server.ready.get_or_try_init(|| Box::pin(migrate::make_ready(&self.server))).await.copied()
     }
 
     /// Runs a statement that brings one row and touches nothing of ours: the schema may be missing.

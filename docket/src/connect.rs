@@ -9,6 +9,7 @@ use docket_core::{Client, DocketName, Error, Result, Store, limits};
 
 use crate::Docket;
 use crate::address::{Backend, backend_of};
+use crate::outbox;
 
 /// Said once per process, however many dockets it opens.
 static NOT_DURABLE: Once = Once::new();
@@ -23,6 +24,7 @@ pub struct Connect {
     migrating: Migrating,
     patience: Option<Duration>,
     payload_bytes_max: usize,
+    outbox: Option<String>,
 }
 
 /// Which servers will do.
@@ -38,7 +40,7 @@ enum Admit {
 
 /// Whether a schema that is missing or old is made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Migrating {
+pub(crate) enum Migrating {
     First,
     Never,
 }
@@ -52,6 +54,7 @@ impl Connect {
             migrating: Migrating::First,
             patience: None,
             payload_bytes_max: limits::PAYLOAD_BYTES_MAX,
+            outbox: None,
         }
     }
 
@@ -70,6 +73,7 @@ impl Connect {
             Some(name) => Self::to(url).name(name),
             None => Self::to(url),
         };
+        let connect = Self { outbox: text("DOCKET_OUTBOX_URL"), ..connect };
         let connect = match text("DOCKET_MIGRATE").as_deref() {
             None | Some("first") => connect,
             Some("never") => connect.without_migrating(),
@@ -126,6 +130,17 @@ impl Connect {
         self
     }
 
+    /// Puts an outbox in the Postgres at `url` before the docket: for a service whose data is there and whose queue is not.
+    /// `in_transaction` then writes into it, and every worker of this docket brings what was committed to the queue; see
+    /// `docket_postgres::Outbox` for what it promises.
+    ///
+    /// The URL is that of the database in which the caller's transactions are, for a role that may make the schema `docket`
+    /// there. A docket that is in that database already needs no outbox.
+    pub fn outbox(mut self, url: impl Into<String>) -> Self {
+        self.outbox = Some(url.into());
+        self
+    }
+
     async fn open(self) -> Result<Docket> {
         let name = self.name?;
         // A new backend is one arm here and one in `address`.
@@ -133,6 +148,12 @@ impl Connect {
             Backend::Memory => memory(&self.url, name, self.payload_bytes_max)?,
             Backend::Postgres => postgres(&self.url, name, self.admit, self.migrating, self.payload_bytes_max).await?,
             Backend::Redis => redis(&self.url, name, self.admit, self.payload_bytes_max).await?,
+        };
+        let store = match &self.outbox {
+            None => store,
+            // A report looks at it when it gets there, and changes nothing.
+            Some(url) if self.admit == Admit::Any => outbox::later(store, url, self.payload_bytes_max)?,
+            Some(url) => outbox::now(store, url, self.migrating, self.payload_bytes_max).await?,
         };
         let client = Client::new(store).with_payload_bytes_max(self.payload_bytes_max);
         Ok(Docket::new(match self.patience {
@@ -143,7 +164,7 @@ impl Connect {
 }
 
 impl std::fmt::Debug for Connect {
-    /// Without the URL, which may carry a password.
+    /// Without the URLs, which may carry passwords.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connect").field("name", &self.name).field("admit", &self.admit).finish_non_exhaustive()
     }

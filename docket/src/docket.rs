@@ -51,8 +51,9 @@ impl Docket {
 
     /// Opens the docket that the environment names; `.await` does it.
     ///
-    /// `DOCKET_URL` (unset: in memory, which is said once in the log), `DOCKET_NAME` (unset: `plyr`) and
-    /// `DOCKET_ACCEPT_EVICTION` (`true` to start on a server that may evict tasks).
+    /// `DOCKET_URL` (unset: in memory, which is said once in the log), `DOCKET_NAME` (unset: `plyr`),
+    /// `DOCKET_ACCEPT_EVICTION` (`true` to start on a server that may evict tasks) and `DOCKET_OUTBOX_URL` (unset: no outbox;
+    /// see [`Connect::outbox`]).
     ///
     /// # Errors
     ///

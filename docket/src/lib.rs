@@ -43,6 +43,7 @@ mod connect;
 mod docket;
 #[cfg(feature = "memory")]
 pub mod fallback;
+mod outbox;
 
 pub use connect::Connect;
 pub use docket::Docket;
@@ -57,7 +58,7 @@ pub use docket_core::{QueueOrder, Settings, Timing, Worker, limits, worker};
 pub use docket_core::{Add, AddAnswer, Answer, CancelAnswer, Client, Existing, NewTask, Overrides, Receipt};
 pub use docket_core::{RequeueAnswer, RunAt, Verb};
 #[cfg(feature = "postgres")]
-pub use docket_postgres::{CompleteInTransaction, InTransaction};
+pub use docket_postgres::{CompleteInTransaction, InTransaction, Outbox, OutboxCounts, RefusedRow};
 
 // What things are known by.
 pub use docket_core::WorkerId;

@@ -15,9 +15,13 @@ pub(crate) enum Accept {
 }
 
 impl Place {
-    /// Opens it.
+    /// Opens it, with the outbox that the environment names.
     pub(crate) async fn open(&self, accept: Accept) -> Result<Docket, End> {
-        Ok(self.connect(accept).await?)
+        let connect = self.connect(accept);
+        Ok(match said(std::env::var("DOCKET_OUTBOX_URL").ok().as_ref()) {
+            Some(url) => connect.outbox(url).await?,
+            None => connect.await?,
+        })
     }
 
     /// The store's URL.
