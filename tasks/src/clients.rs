@@ -1,6 +1,7 @@
 //! The outside systems: object storage, the moderation service, ATProto.
 
 pub(crate) mod atproto;
+pub(crate) mod bluesky;
 pub(crate) mod call;
 pub(crate) mod dpop;
 pub(crate) mod http;

@@ -34,6 +34,7 @@ mod catalogue;
 mod classify_genres;
 mod clients;
 mod export;
+mod lists;
 mod move_track_audio;
 mod pds;
 mod pds_comment;
@@ -45,12 +46,15 @@ mod scan_copyright;
 mod scrobble_to_teal;
 mod self_match;
 mod services;
+mod sync_album_list;
+mod sync_atproto;
 mod sync_resolutions;
 #[cfg(test)]
 mod testing;
 
 pub use audio::{AudioFile, AudioStorage};
 pub use catalogue::genres::{Genre, Genres, GenresAnswer};
+pub use catalogue::lists::{ListId, Lists, Profile, TrackList};
 pub use catalogue::placement::{Placement, Placements};
 pub use catalogue::resolutions::{Flagged, Resolutions, ScanId};
 pub use catalogue::sessions::{
@@ -66,6 +70,7 @@ pub use classify_genres::{ClassifyGenres, GenresReport, genre_classification, sc
 pub use clients::atproto::{
     AtUri, Atproto, AtprotoOptions, KeptRecord, PAGE_RECORDS_MAX, PdsError, RecordPage, StrongRef, Swap, Tid, Write,
 };
+pub use clients::bluesky::Bluesky;
 pub use clients::call::CallError;
 pub use clients::dpop::SigningKey;
 pub use clients::http::Reach;
@@ -88,6 +93,8 @@ pub use reap_exports::{ReapExports, ReapReport};
 pub use scan_copyright::{ScanCopyright, ScanReport, schedule_copyright_scan};
 pub use scrobble_to_teal::{ScrobbleReport, ScrobbleToTeal, StatusReport, schedule_teal_scrobble};
 pub use services::{Buckets, EXPORTS_MAX, Services};
+pub use sync_album_list::{ListReport, SyncAlbumList, schedule_album_list_sync};
+pub use sync_atproto::{SyncAtproto, SyncReport, schedule_atproto_sync};
 pub use sync_resolutions::{ResolutionsReport, SyncCopyrightResolutions};
 
 /// Registers every task of this crate but those of [`register_pds`].
@@ -105,5 +112,6 @@ pub fn register(registry: &mut docket_core::Registry) -> docket_core::Result<()>
 /// them leaves these tasks to others.
 pub fn register_pds(registry: &mut docket_core::Registry) -> docket_core::Result<()> {
     registry.register::<PdsLike>()?.register::<PdsComment>()?.register::<ScrobbleToTeal>()?;
+    registry.register::<SyncAlbumList>()?.register::<SyncAtproto>()?;
     Ok(())
 }

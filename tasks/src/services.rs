@@ -6,7 +6,9 @@ use std::time::Duration;
 use docket_core::{Error, Failure, Result};
 use tokio::sync::Semaphore;
 
-use crate::{Access, AudioFile, AudioStorage, Catalogue, Labeler, Moderation, Pds, Replicate, Secret, Storage};
+use crate::{
+    Access, AudioFile, AudioStorage, Bluesky, Catalogue, Labeler, Moderation, Pds, Replicate, Secret, Storage,
+};
 
 /// Exports that run at once in one worker: each holds parts in memory and a connection for minutes.
 pub const EXPORTS_MAX: usize = 2;
@@ -51,6 +53,7 @@ pub struct Services {
     pub(crate) moderation: Option<Moderation>,
     pub(crate) labeler: Option<Labeler>,
     pub(crate) replicate: Option<Replicate>,
+    pub(crate) bluesky: Option<Bluesky>,
     pub(crate) public_url: Option<String>,
     pub(crate) exports: Semaphore,
     pds: Option<Pds>,
@@ -65,6 +68,7 @@ impl Services {
             moderation,
             labeler: None,
             replicate: None,
+            bluesky: None,
             public_url: None,
             exports: Semaphore::new(EXPORTS_MAX),
             pds: None,
@@ -79,6 +83,11 @@ impl Services {
     /// Adds the service that hears genres.
     pub fn with_replicate(self, replicate: Replicate) -> Self {
         Self { replicate: Some(replicate), ..self }
+    }
+
+    /// Adds Bluesky, which knows what artists look like.
+    pub fn with_bluesky(self, bluesky: Bluesky) -> Self {
+        Self { bluesky: Some(bluesky), ..self }
     }
 
     /// Sets where the public bucket is open to all, e.g. `https://audio.plyr.fm`; without it, a folder's own address.
@@ -111,7 +120,7 @@ impl Services {
     /// name, or `s3://` or `file://`; `R2_PUBLIC_BUCKET_URL`; `R2_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`
     /// (default `auto`); `MODERATION_ENABLED` (default true), `MODERATION_SERVICE_URL`, `MODERATION_LABELER_URL` (default:
     /// none, so no flag is taken back), `MODERATION_AUTH_TOKEN`, `MODERATION_TIMEOUT_SECONDS` (default 300);
-    /// `REPLICATE_ENABLED` (default false), `REPLICATE_API_TOKEN`, `REPLICATE_TOP_N` (default 10).
+    /// `REPLICATE_ENABLED` (default false), `REPLICATE_API_TOKEN`, `REPLICATE_TOP_N` (default 10); `BLUESKY_API_URL`.
     pub fn from_env(catalogue: Arc<dyn Catalogue>) -> Result<Self> {
         Self::from_vars(catalogue, |name| std::env::var(name).ok())
     }
@@ -120,8 +129,10 @@ impl Services {
     pub fn from_vars(catalogue: Arc<dyn Catalogue>, lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let vars = Vars(lookup);
         let services = Self::new(catalogue, vars.buckets()?, vars.moderation()?);
+        let bluesky = vars.text("BLUESKY_API_URL").unwrap_or_else(|| "https://public.api.bsky.app".to_owned());
+        let bluesky = Some(Bluesky::new(&bluesky)?);
         let public_url = vars.text("R2_PUBLIC_BUCKET_URL");
-        Ok(Self { labeler: vars.labeler()?, replicate: vars.replicate()?, public_url, ..services })
+        Ok(Self { labeler: vars.labeler()?, replicate: vars.replicate()?, bluesky, public_url, ..services })
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod genres;
 mod jobs;
+mod lists;
 mod place;
 mod placements;
 mod resolutions;

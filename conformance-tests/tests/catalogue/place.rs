@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use conformance_tests::servers;
 use docket_core::Timestamp;
-use docket_tasks::{AudioFile, AudioStorage, Catalogue, Job, MemoryCatalogue, PostgresCatalogue, Track};
+use docket_tasks::{
+    AudioFile, AudioStorage, Catalogue, Job, ListId, MemoryCatalogue, PostgresCatalogue, Profile, Track, TrackList,
+};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -94,6 +96,26 @@ impl Place {
         }
     }
 
+    /// Puts a list and its tracks in.
+    pub(crate) async fn put_list(&self, list: &TrackList) {
+        match &self.kind {
+            Kind::Memory(memory) => memory.put_list(list.clone()),
+            Kind::Postgres(pool) => insert_list(pool, list).await,
+        }
+    }
+
+    pub(crate) async fn put_profile(&self, did: &str, profile: &Profile) {
+        match &self.kind {
+            Kind::Memory(memory) => memory.put_profile(did, profile.clone()),
+            Kind::Postgres(pool) => {
+                insert_artist(pool, did).await;
+                let write = "UPDATE artists SET bio = $2, avatar_url = $3 WHERE did = $1";
+                let write = sqlx::query(write).bind(did).bind(&profile.bio).bind(&profile.avatar_url);
+                write.execute(pool).await.unwrap();
+            }
+        }
+    }
+
     /// The tags of a track, in order.
     pub(crate) async fn tags_of(&self, track_id: i64) -> Vec<String> {
         let read = "SELECT name FROM tags t JOIN track_tags tt ON tt.tag_id = t.id WHERE track_id = $1 \
@@ -126,6 +148,43 @@ impl Place {
         let Kind::Postgres(pool) = &self.kind else { panic!("only a database keeps something beside") };
         let write = "UPDATE tracks SET extra = extra || $2::jsonb WHERE id = $1";
         sqlx::query(write).bind(track_id).bind(extra).execute(pool).await.unwrap();
+    }
+}
+
+async fn insert_artist(pool: &PgPool, did: &str) {
+    let artist = "INSERT INTO artists (did, handle, display_name) VALUES ($1, 'ada', 'Ada') ON CONFLICT DO NOTHING";
+    sqlx::query(artist).bind(did).execute(pool).await.unwrap();
+}
+
+/// Its tracks were made, or liked, a minute after another, in its order.
+async fn insert_list(pool: &PgPool, list: &TrackList) {
+    insert_artist(pool, &list.did).await;
+    if let ListId::Album(id) = &list.id {
+        let insert = "INSERT INTO albums (id, artist_did, title, atproto_record_uri, created_at) \
+                      VALUES ($1, $2, $3, $4, to_timestamp($5 / 1000000.0))";
+        let insert = sqlx::query(insert)
+            .bind(id)
+            .bind(&list.did)
+            .bind(&list.name)
+            .bind(list.record.as_ref().map(ToString::to_string))
+            .bind(list.created_at.unwrap().as_micros());
+        insert.execute(pool).await.unwrap();
+    }
+    for (minute, track) in (0_i32..).zip(&list.tracks) {
+        let insert = "INSERT INTO tracks (title, artist_did, album_id, atproto_record_uri, atproto_record_cid, created_at) \
+                      VALUES ('t', $1, $2, $3, $4, now() + $5 * interval '1 minute') RETURNING id";
+        let album = match &list.id {
+            ListId::Album(id) => Some(id),
+            ListId::Liked(_) => None,
+        };
+        let insert =
+            sqlx::query_scalar(insert).bind(&list.did).bind(album).bind(track.uri.to_string()).bind(&track.cid);
+        let id: i32 = insert.bind(minute).fetch_one(pool).await.unwrap();
+        if let ListId::Liked(did) = &list.id {
+            let like = "INSERT INTO track_likes (track_id, user_did, created_at) \
+                        VALUES ($1, $2, now() - $3 * interval '1 minute')";
+            sqlx::query(like).bind(id).bind(did).bind(minute).execute(pool).await.unwrap();
+        }
     }
 }
 

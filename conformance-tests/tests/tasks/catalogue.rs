@@ -6,8 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use docket_core::{Error, ErrorKind, Fence, Result};
 use docket_tasks::{
-    AudioFile, AudioStorage, Catalogue, Flagged, Genre, Genres, GenresAnswer, Job, JobAnswer, JobUpdate,
-    MemoryCatalogue, Placement, Placements, Resolutions, Scan, ScanAnswer, ScanId, Track,
+    AudioFile, AudioStorage, Catalogue, Flagged, Genre, Genres, GenresAnswer, Job, JobAnswer, JobUpdate, ListId, Lists,
+    MemoryCatalogue, Placement, Placements, Profile, Resolutions, Scan, ScanAnswer, ScanId, StrongRef, Track,
+    TrackList,
 };
 use tokio::sync::watch;
 
@@ -63,6 +64,39 @@ impl Genres for ToldCatalogue {
     ) -> Result<GenresAnswer> {
         self.look()?;
         self.kept.keep_genres(track_id, file_id, genres, tags).await
+    }
+}
+
+#[async_trait]
+impl Lists for ToldCatalogue {
+    async fn album(&self, id: &str) -> Result<Option<TrackList>> {
+        self.look()?;
+        self.kept.album(id).await
+    }
+
+    async fn albums_of(&self, did: &str) -> Result<Vec<String>> {
+        self.look()?;
+        self.kept.albums_of(did).await
+    }
+
+    async fn liked_by(&self, did: &str) -> Result<TrackList> {
+        self.look()?;
+        self.kept.liked_by(did).await
+    }
+
+    async fn record_list(&self, list: &ListId, record: &StrongRef) -> Result<()> {
+        self.look()?;
+        self.kept.record_list(list, record).await
+    }
+
+    async fn profile(&self, did: &str) -> Result<Option<Profile>> {
+        self.look()?;
+        self.kept.profile(did).await
+    }
+
+    async fn record_avatar(&self, did: &str, avatar_url: Option<&str>) -> Result<()> {
+        self.look()?;
+        self.kept.record_avatar(did, avatar_url).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! A catalogue that lives in this process: for the demo and for tests.
 
 mod genres;
+mod lists;
 mod placements;
 mod resolutions;
 
@@ -12,7 +13,7 @@ use async_trait::async_trait;
 use docket_core::{Fence, Result};
 use tokio::time::Instant;
 
-use crate::{Genre, ScanId};
+use crate::{Genre, ListId, Profile, ScanId, TrackList};
 
 use super::{Catalogue, Job, JobAnswer, JobState, JobUpdate, Scan, ScanAnswer, ScanState, Track};
 
@@ -31,6 +32,8 @@ struct Tables {
     /// Tracks whose artist asked for tags to be found.
     auto_tagged: BTreeSet<i64>,
     tags: BTreeSet<(i64, String)>,
+    lists: BTreeMap<ListId, TrackList>,
+    profiles: BTreeMap<String, Profile>,
     /// Tracks for supporters only.
     gated: BTreeSet<i64>,
 }

@@ -2,6 +2,7 @@
 
 mod genres;
 mod jobs;
+mod lists;
 mod placements;
 mod resolutions;
 mod scans;

@@ -47,6 +47,14 @@ impl PdsNames {
         format!("{}.comment", self.namespace)
     }
 
+    pub(crate) fn list(&self) -> String {
+        format!("{}.list", self.namespace)
+    }
+
+    pub(crate) fn profile(&self) -> String {
+        format!("{}.actor.profile", self.namespace)
+    }
+
     pub(crate) fn collection(&self, record: &Record) -> String {
         match record {
             Record::Like { .. } => self.like(),
