@@ -25,12 +25,13 @@ impl Table {
         now: Timestamp,
     ) -> Result<Vec<Parcel>> {
         let limit = limit.min(limits::BATCH_ITEMS_MAX);
-        let moving = self.first(Phase::Moving, limit);
+        let mut moving = self.first(Phase::Moving, limit.max(1));
         if let Some(elsewhere) = self.moving_to.as_ref().filter(|other| *other != to && !moving.is_empty()) {
             let message = format!("its tasks move to {elsewhere} already; finish that move, or abandon it");
             return Err(Error::new(ErrorKind::Conflict, "take tasks out", message));
         }
         self.moving_to = Some(to.clone());
+        moving.truncate(limit);
         let lanes: Vec<_> = self.indexes.lanes.keys().map(|lane| (0, lane.clone())).collect();
         self.sweep_all(&lanes, now);
         let (mut parcels, mut bytes) = (Vec::new(), 0);
