@@ -36,10 +36,10 @@ fn is_there(target: &str, test: &str) -> bool {
         return conformance_tests::all().iter().any(|case| case.name == test);
     };
     sources(&root().join(folder)).iter().any(|file| {
-        let text = fs::read_to_string(file).unwrap();
+        let source = fs::read_to_string(file).unwrap();
         // A test is run by its attribute, not by its name.
-        text.split(&format!("fn {test}(")).next().is_some_and(|before| {
-            before.len() < text.len()
+        source.split(&format!("fn {test}(")).next().is_some_and(|before| {
+            before.len() < source.len()
                 && before
                     .rsplit("\n\n")
                     .next()

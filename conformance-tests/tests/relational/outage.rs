@@ -27,7 +27,7 @@ enum Fault {
 }
 
 impl Fault {
-    async fn begin(self, server: &PostgresServer) {
+    fn begin(self, server: &PostgresServer) {
         match self {
             Self::Killed => server.kill9(),
             Self::Stopped => server.stop_fast(),
@@ -57,7 +57,7 @@ async fn play(fault: Fault) {
     scene.ran(TASKS / 10, SOON).await;
     let start = Instant::now();
     let ((accepted, errors), ()) = tokio::join!(scene.add_until("during", start + AWAY * 2), async {
-        fault.begin(&scene.server).await;
+        fault.begin(&scene.server);
         assert!(scene.log.len() < TASKS, "it came in the middle");
         tokio::time::sleep(AWAY).await;
         fault.end(&scene.server).await;
