@@ -137,14 +137,16 @@ async fn serialization_failures_are_repeated_and_nothing_is_done_twice() {
     let strict: PgConnectOptions = server.url().parse().unwrap();
     let strict = strict.options([("default_transaction_isolation", "serializable")]);
     let pool = PgPoolOptions::new().max_connections(8).connect_with(strict).await.unwrap();
-    let store = PostgresBackend::on_pool(pool, docket(), Options::default()).unwrap();
+    let store = PostgresBackend::on_pool(pool.clone(), docket(), Options::default()).unwrap();
     let caller = |n| add_and_settle(n, store.fork());
     tokio::join!(caller(0), caller(1), caller(2), caller(3));
     assert_eq!(tell(&server.url(), "SELECT count(*) FROM docket.task WHERE state <> 'completed'").await, 0);
     assert_eq!(tell(&server.url(), "SELECT count(*) FROM docket.task WHERE attempts + crashes > 0").await, 0);
     assert_eq!(tell(&server.url(), "SELECT count(*) FROM docket.task").await, 4 * 25);
     assert_eq!(store.audit().await.unwrap(), Vec::<String>::new());
-    sleep(Duration::from_millis(1_500)).await;
+    // The server notes it when the connections have ended.
+    pool.close().await;
+    sleep(Duration::from_secs(1)).await;
     assert!(
         tell(&server.url(), "SELECT sum(xact_rollback)::bigint FROM pg_stat_database").await > 0,
         "there were some"
