@@ -1,5 +1,7 @@
 //! `docket move` between a real Redis and a real Postgres, while workers and adders are at work, and while it is killed.
 
+#![expect(clippy::unwrap_used, reason = "all of it is a test")]
+
 mod scene;
 
 use std::time::Duration;
@@ -23,7 +25,7 @@ async fn everything_moves_from_postgres_to_redis_while_both_sides_work() {
 async fn everything_moves(from: Place, to: Place) {
     let scene = Scene::open(from, to).await;
     scene.fill(TASKS).await;
-    let workers = [scene.worker(&scene.from, 2).await, scene.worker(&scene.to, 10).await];
+    let workers = [scene.worker(&scene.from, 2), scene.worker(&scene.to, 10)];
     scene.follow_a_running_task().await;
     let adders = scene.keep_adding(Duration::from_secs(2));
     let moved = scene.mover(&[]).run().await;
@@ -42,7 +44,7 @@ async fn a_mover_that_is_killed_anywhere_is_followed_by_another() {
     {
         let scene = Scene::open(from, to).await;
         scene.fill(TASKS).await;
-        let workers = [scene.worker(&scene.from, 1).await, scene.worker(&scene.to, 4).await];
+        let workers = [scene.worker(&scene.from, 1), scene.worker(&scene.to, 4)];
         scene.follow_a_running_task().await;
         let mut cut_short = 0;
         for _ in 0..8 {
@@ -80,7 +82,7 @@ async fn an_abandoned_move_leaves_each_task_in_one_place() {
     let said = scene.mover(&["--abandon"]).run().await;
     assert_eq!(said.code, 0, "{said:?}");
     assert_eq!(scene.from.count(State::Moving).await, 0);
-    let workers = [scene.worker(&scene.from, 4).await, scene.worker(&scene.to, 4).await];
+    let workers = [scene.worker(&scene.from, 4), scene.worker(&scene.to, 4)];
     scene.every_task_ran_once().await;
     scene.rest(workers).await;
 }

@@ -266,7 +266,7 @@ impl Scene {
         })
     }
 
-    pub(crate) async fn worker(&self, place: &Place, concurrency: usize) -> AtWork {
+    pub(crate) fn worker(&self, place: &Place, concurrency: usize) -> AtWork {
         let mut registry = Registry::new();
         registry.register::<Work>().unwrap();
         let queues = ["first", "lost", "default", "bulk"].map(|queue| Queue::new(queue).unwrap()).to_vec();

@@ -13,7 +13,7 @@ pub(crate) fn readable(url: &str, docket: &DocketName) -> String {
     };
     // A socket or a database may be named behind the question mark; a password may be as well.
     let named = url.query_pairs().filter(|(name, _)| matches!(name.as_ref(), "host" | "port" | "dbname" | "db"));
-    let named: String = named.map(|(name, value)| format!(" {name}={value}")).collect();
+    let named: String = named.flat_map(|(name, value)| [" ".into(), name, "=".into(), value]).collect();
     let path = match url.path() {
         "" | "/" if scheme == "redis" => "/0",
         path => path,

@@ -1,5 +1,6 @@
 //! The steps of a move, batch by batch. Each may be repeated, so a mover that was killed anywhere is followed by another.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,12 +55,13 @@ impl Mover {
     pub(crate) fn summary(&self) -> String {
         let Self { moved, superseded, put_back, .. } = self;
         let tasks = |count: usize| format!("{count} {}", if count == 1 { "task" } else { "tasks" });
+        // Writing into a text cannot fail.
         let mut said = format!("{} moved and compared", tasks(*moved));
         if *superseded > 0 {
-            said += &format!(", {superseded} superseded by what the destination had");
+            let _ = write!(said, ", {superseded} superseded by what the destination had");
         }
         if *put_back > 0 {
-            said += &format!(", {put_back} put back");
+            let _ = write!(said, ", {put_back} put back");
         }
         said
     }
