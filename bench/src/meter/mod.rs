@@ -14,6 +14,8 @@ pub(crate) struct Look {
     pub(crate) cpu: f64,
     /// Commands or statements that clients sent.
     pub(crate) sent: f64,
+    /// Looks for tasks among them; on Redis, all calls of scripts.
+    pub(crate) looks: f64,
     /// Those that were run inside scripts or functions.
     pub(crate) inside: f64,
     /// Bytes of log written: WAL; none where it is not told.
@@ -28,6 +30,7 @@ impl Look {
         Self {
             cpu: self.cpu - earlier.cpu,
             sent: self.sent - earlier.sent,
+            looks: self.looks - earlier.looks,
             inside: self.inside - earlier.inside,
             log: self.log.zip(earlier.log).map(|(now, then)| now - then),
             stored: self.stored - earlier.stored,

@@ -5,9 +5,10 @@ use sqlx::{Connection as _, PgConnection};
 use super::{Look, process};
 use crate::Outcome;
 
-/// Statements by level: those that were sent, and those inside functions.
+/// Statements by level: those that were sent, and those inside functions; and the looks for tasks, of both sides.
 const STATEMENTS: &str = "SELECT coalesce(sum(calls) FILTER (WHERE toplevel), 0)::float8, \
-    coalesce(sum(calls) FILTER (WHERE NOT toplevel), 0)::float8 \
+    coalesce(sum(calls) FILTER (WHERE NOT toplevel), 0)::float8, \
+    coalesce(sum(calls) FILTER (WHERE toplevel AND (query LIKE '%docket.lease(%' OR query LIKE '%UPDATE floor.task%RETURNING t.key%')), 0)::float8 \
     FROM pg_stat_statements WHERE query NOT LIKE '%/* a look */%'";
 
 pub(crate) struct Meter {
@@ -31,13 +32,13 @@ impl Meter {
         let place = "/* a look */ SELECT (pg_current_wal_insert_lsn() - '0/0')::float8, \
                      pg_database_size(current_database())::float8";
         let (log, stored): (f64, f64) = sqlx::query_as(place).fetch_one(&mut self.connection).await?;
-        let (sent, inside) = if self.has_statements {
+        let (sent, inside, looks) = if self.has_statements {
             sqlx::query_as(sqlx::AssertSqlSafe(format!("/* a look */ {STATEMENTS}")))
                 .fetch_one(&mut self.connection)
                 .await?
         } else {
-            (0.0, 0.0)
+            (0.0, 0.0, 0.0)
         };
-        Ok(Look { cpu: process::family_cpu(self.server)?, sent, inside, log: Some(log), stored })
+        Ok(Look { cpu: process::family_cpu(self.server)?, sent, inside, looks, log: Some(log), stored })
     }
 }

@@ -24,11 +24,12 @@ impl Meter {
             let line = all.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
             Ok(line.ok_or_else(|| format!("the server does not tell {name}"))?.trim().parse()?)
         };
-        let (sent, inside) = commands(&all)?;
+        let (sent, inside, looks) = commands(&all)?;
         Ok(Look {
             cpu: value("used_cpu_sys")? + value("used_cpu_user")?,
             sent,
             inside,
+            looks,
             log: None,
             // Without what comes and goes with connections and with what is not yet written out.
             stored: value("used_memory")? - value("mem_clients_normal")? - value("mem_aof_buffer")?,
@@ -36,8 +37,9 @@ impl Meter {
     }
 }
 
-fn commands(all: &str) -> Outcome<(f64, f64)> {
-    let (mut sent, mut inside) = (0.0, 0.0);
+/// What was sent, what scripts called, and how many calls of scripts were sent.
+fn commands(all: &str) -> Outcome<(f64, f64, f64)> {
+    let (mut sent, mut inside, mut scripts) = (0.0, 0.0, 0.0);
     for line in all.lines().filter_map(|line| line.strip_prefix("cmdstat_")) {
         let (name, rest) = line.split_once(":calls=").ok_or("the server's statistics have another shape")?;
         let calls: f64 = rest.split(',').next().unwrap_or_default().parse()?;
@@ -49,8 +51,11 @@ fn commands(all: &str) -> Outcome<(f64, f64)> {
         } else {
             inside += calls;
         }
+        if name == "evalsha" || name == "eval" {
+            scripts += calls;
+        }
     }
-    Ok((sent, inside))
+    Ok((sent, inside, scripts))
 }
 
 #[cfg(test)]
@@ -61,6 +66,6 @@ mod tests {
     fn what_a_client_sends_is_told_from_what_scripts_call() {
         let told = "cmdstat_evalsha:calls=3,usec=1\ncmdstat_client|setinfo:calls=2,usec=1\ncmdstat_zadd:calls=7,usec=1\n\
                     cmdstat_info:calls=9,usec=1\n";
-        assert_eq!(commands(told).unwrap(), (5.0, 7.0));
+        assert_eq!(commands(told).unwrap(), (5.0, 7.0, 3.0));
     }
 }

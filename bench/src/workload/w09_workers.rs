@@ -83,7 +83,7 @@ async fn drain(side: Side, server: &Server, scale: Scale, workers: usize) -> Out
     Ok(measured)
 }
 
-/// What eight workers send more than one does for each task that arrives: all but one of those that woke.
+/// How often eight workers look more than one does for each task that arrives: all but one of those that woke.
 async fn stampede(side: Side, server: &Server) -> Outcome<Measured> {
     let mut measured = Measured::default();
     let mut sent = Vec::new();
@@ -97,7 +97,7 @@ async fn stampede(side: Side, server: &Server) -> Outcome<Measured> {
     Ok(measured)
 }
 
-/// How much is sent for each arrival.
+/// How many looks there are for each arrival.
 async fn arrivals(side: Side, server: &Server, workers: usize) -> Outcome<(f64, Faults)> {
     let tally = Arc::new(Tally::of(ARRIVALS));
     let mut meter = Meter::on(server).await?.ok_or("memory has no server")?;
@@ -131,5 +131,5 @@ async fn arrivals(side: Side, server: &Server, workers: usize) -> Outcome<(f64, 
         worker.stop().await?;
     }
     floors.shutdown().await;
-    Ok((share(spent.sent, ARRIVALS), tally.faults()))
+    Ok((share(spent.looks, ARRIVALS), tally.faults()))
 }

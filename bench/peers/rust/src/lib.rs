@@ -49,7 +49,8 @@ impl Told {
     }
 
     pub fn notes(&self) -> Vec<Note> {
-        let note = |n| Note { track_id: FIRST + n as u64, audio_url: "https://audio.example/track/12345.mp3".to_owned() };
+        let note =
+            |n| Note { track_id: FIRST + n as u64, audio_url: "https://audio.example/track/12345.mp3".to_owned() };
         (0..self.count).map(note).collect()
     }
 

@@ -23,10 +23,14 @@ async fn main() -> Outcome {
         storage.push_bulk(some.to_vec()).await.map_err(|error| error.to_string())?;
     }
     let added = start.elapsed();
-    let worker = WorkerBuilder::new("bench").backend(storage).concurrency(told.concurrency).parallelize(tokio::spawn).build(note);
+    let worker = WorkerBuilder::new("bench")
+        .backend(storage)
+        .concurrency(told.concurrency)
+        .parallelize(tokio::spawn)
+        .build(note);
     let began = Instant::now();
-    let running = tokio::spawn(async move { worker.run().await.map_err(|error| error.to_string()) });
-    told.finish(added, began).await?;
-    running.abort();
-    Ok(())
+    tokio::select! {
+        ended = worker.run() => Err(format!("the worker ended before its tasks: {ended:?}").into()),
+        told = told.finish(added, began) => told,
+    }
 }
