@@ -10,10 +10,12 @@ mod comments;
 mod gate;
 mod identity;
 mod likes;
+mod lists;
 mod rows;
 mod scrobbles;
 mod server;
 mod setbacks;
+mod sync;
 mod world;
 
 use std::sync::Arc;
@@ -61,6 +63,21 @@ on_memory_and_redis! {
         an_unlike_while_the_like_is_written_leaves_none,
         an_unlike_nobody_scheduled_is_seen_by_the_run_it_overtook,
         what_nobody_wants_is_nothing,
+    }
+    lists: "sync_album_list" {
+        it_is_written_and_only_when_something_changed,
+        the_order_the_artist_gave_it_is_kept,
+        a_burst_of_uploads_is_one_write,
+        a_worker_killed_behind_the_put_leaves_one_record,
+        a_write_of_somebody_else_in_between_is_read_again,
+        what_can_never_work_is_dead_and_what_is_gone_is_done,
+    }
+    sync: "sync_atproto" {
+        a_login_brings_everything_up_to_date_and_the_next_one_writes_nothing,
+        a_changed_profile_keeps_the_day_it_was_made,
+        a_part_that_fails_stops_no_other_and_is_tried_again,
+        a_worker_killed_behind_any_write_leaves_one_record_of_each,
+        a_login_wakes_what_waited_for_it,
     }
     setbacks: "pds_like" {
         who_is_logged_out_is_waited_for_and_a_login_wakes_it,

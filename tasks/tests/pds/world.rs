@@ -30,6 +30,7 @@ pub(crate) struct World {
     pub(crate) server: Arc<Server>,
     pub(crate) sessions: Arc<MemorySessions>,
     pub(crate) rows: Arc<Rows>,
+    pub(crate) catalogue: Arc<MemoryCatalogue>,
     folder: TempDir,
     elapsed: Mutex<Duration>,
 }
@@ -43,6 +44,7 @@ impl World {
             server: Server::shared().await,
             sessions: Arc::default(),
             rows: Arc::default(),
+            catalogue: Arc::default(),
             folder: tempfile::tempdir().unwrap(),
             elapsed: Mutex::default(),
         }
@@ -81,7 +83,7 @@ impl World {
         let buckets = Buckets { public: folder.clone(), private: None, exports: folder };
         let social: Arc<dyn Social> = self.rows.clone();
         let pds = Pds::new(atproto(self.sessions.clone()), social, PdsNames::default());
-        let services = Services::new(Arc::new(MemoryCatalogue::default()), buckets, None).with_pds(pds);
+        let services = Services::new(self.catalogue.clone(), buckets, None).with_pds(pds);
         let mut registry = Registry::new();
         docket_tasks::register_pds(&mut registry).unwrap();
         let builder = Worker::builder(self.store.fork()).registry(registry).settings(Settings::default());
