@@ -22,7 +22,7 @@ use crate::{AudioFile, AudioStorage, Genres, Lists, Placements, Resolutions};
 
 pub use job::{Job, JobAnswer, JobState, JobUpdate};
 pub use memory::MemoryCatalogue;
-pub use postgres::PostgresCatalogue;
+pub use postgres::{PostgresCatalogue, PostgresSessions};
 
 /// Tracks, copyright scans and export jobs.
 ///

@@ -63,8 +63,8 @@ pub use catalogue::sessions::{
 };
 pub use catalogue::social::{Comment, Confirmed, Like, MemorySocial, Played, Record, Row, Social, Wanted};
 pub use catalogue::{
-    Catalogue, Job, JobAnswer, JobState, JobUpdate, Match, MemoryCatalogue, PostgresCatalogue, Scan, ScanAnswer,
-    ScanState, Track,
+    Catalogue, Job, JobAnswer, JobState, JobUpdate, Match, MemoryCatalogue, PostgresCatalogue, PostgresSessions, Scan,
+    ScanAnswer, ScanState, Track,
 };
 pub use classify_genres::{ClassifyGenres, GenresReport, genre_classification, schedule_genre_classification};
 pub use clients::atproto::{

@@ -20,7 +20,8 @@ pub struct PdsComment {
 }
 
 impl PdsComment {
-    /// The task about to be scheduled: await it, or send it in the transaction that changes the row.
+    /// The task about to be scheduled: await it, or send it in the transaction that changes the row
+    /// (`docket_postgres::InTransaction`).
     pub fn add(client: &Client, comment_id: i64) -> Add<'_> {
         client.schedule(Self { comment_id }).key(format!("comment:{comment_id}"))
     }

@@ -23,16 +23,8 @@ pub struct PdsLike {
 }
 
 impl PdsLike {
-    /// The task about to be scheduled: await it, or send it in the transaction that changes the row.
-    ///
-    /// ```no_run
-    /// # async fn f(client: docket_core::Client, mut tx: sqlx::PgConnection) -> docket_core::Result<()> {
-    /// let add = docket_tasks::PdsLike::add(&client, "did:plc:ada", 42);
-    /// # let _ = (add, &mut tx);
-    /// // with docket_postgres::InTransaction: add.in_transaction(&mut tx).await?
-    /// # Ok(())
-    /// # }
-    /// ```
+    /// The task about to be scheduled: await it, or send it in the transaction that changes the row
+    /// (`docket_postgres::InTransaction`).
     pub fn add<'a>(client: &'a Client, did: &str, track_id: i64) -> Add<'a> {
         let task = Self { did: did.to_owned(), track_id };
         client.schedule(task).key(format!("like:{did}:{track_id}"))

@@ -6,6 +6,8 @@ mod lists;
 mod placements;
 mod resolutions;
 mod scans;
+mod sessions;
+mod social;
 mod tracks;
 
 use std::borrow::Cow;
@@ -20,6 +22,8 @@ use super::{Catalogue, Job, JobAnswer, JobUpdate, Scan, ScanAnswer, Track};
 
 /// How long one statement may take, the wait for a connection included.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
+
+pub use sessions::PostgresSessions;
 
 /// [`Catalogue`] over the tables of plyr.fm, as `migrations/` describes them.
 ///
@@ -40,12 +44,13 @@ impl PostgresCatalogue {
     ///
     /// # Errors
     ///
-    /// If one of them is there already: a service has its own migrations, and takes `0002_docket.sql` into them.
+    /// If one of them is there already: a service has its own migrations, and takes `0002_docket.sql` and `0003_records.sql` into them.
     pub async fn create_tables(&self) -> Result<()> {
         let scripts = concat!(
             "BEGIN;",
             include_str!("../../migrations/0001_plyr.sql"),
             include_str!("../../migrations/0002_docket.sql"),
+            include_str!("../../migrations/0003_records.sql"),
             "COMMIT;"
         );
         self.ask("create the tables", sqlx::raw_sql(scripts).execute(&self.pool)).await.map(|_| ())

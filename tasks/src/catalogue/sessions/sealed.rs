@@ -22,6 +22,11 @@ const VERSION: u8 = 0x80;
 const HEAD: usize = 1 + 8 + 16;
 const TAG: usize = 32;
 
+/// How long refresh tokens are good for, in days, where the session does not say.
+const CONFIDENTIAL_DAYS: i64 = 180;
+const PUBLIC_DAYS: i64 = 14;
+const DAY: i64 = 24 * 60 * 60;
+
 /// The key that sessions are encrypted with (`OAUTH_ENCRYPTION_KEY`). `Debug` shows nothing of it.
 pub struct SessionCipher {
     signing: hmac::Key,
@@ -85,6 +90,11 @@ impl SessionCipher {
 }
 
 impl SessionPayload {
+    /// A session as the login made it.
+    pub fn new(fields: Map<String, Value>) -> Self {
+        Self(fields)
+    }
+
     /// What proves the login.
     pub fn credentials(&self) -> Result<Credentials> {
         let (access, refresh) = (self.secret("access_token")?, self.secret("refresh_token")?);
@@ -100,8 +110,22 @@ impl SessionPayload {
         }))
     }
 
-    /// The same session with other tokens.
-    pub fn with(&self, credentials: &Credentials) -> Self {
+    /// When its refresh token runs out, in seconds since 1970: as it says, else a lifetime after `created_at`.
+    pub fn refresh_ends_at(&self, created_at: i64) -> i64 {
+        let told = self.0.get("refresh_token_expires_at").and_then(Value::as_str);
+        let told: Option<jiff::Timestamp> = told.and_then(|text| text.parse().ok());
+        told.map_or(created_at.saturating_add(self.lifetime()), jiff::Timestamp::as_second)
+    }
+
+    fn lifetime(&self) -> i64 {
+        let told = self.0.get("refresh_token_lifetime_days").and_then(Value::as_i64);
+        let is_public = self.0.get("client_auth_method").and_then(Value::as_str) == Some("none");
+        let days = told.unwrap_or(if is_public { PUBLIC_DAYS } else { CONFIDENTIAL_DAYS });
+        days.saturating_mul(DAY)
+    }
+
+    /// The same session with other tokens, given `now`, in seconds since 1970.
+    pub fn with(&self, credentials: &Credentials, now: i64) -> Self {
         let mut payload = self.0.clone();
         let mut set = |name: &str, value: &str| payload.insert(name.to_owned(), value.into());
         let (access, refresh) = match credentials {
@@ -115,6 +139,9 @@ impl SessionPayload {
         };
         set("access_token", access.reveal());
         set("refresh_token", refresh.reveal());
+        if let Ok(end) = jiff::Timestamp::from_second(now.saturating_add(self.lifetime())) {
+            set("refresh_token_expires_at", &end.to_string());
+        }
         Self(payload)
     }
 
@@ -170,7 +197,7 @@ mod tests {
             "dpop_pds_nonce": "n1",
         });
         let Value::Object(payload) = payload else { unreachable!("it is an object") };
-        SessionPayload(payload)
+        SessionPayload::new(payload)
     }
 
     #[test]
@@ -199,12 +226,28 @@ mod tests {
         let Credentials::OAuth(old) = payload().credentials().unwrap() else { panic!("it is by OAuth") };
         assert_eq!((&*old.issuer, old.access.reveal()), ("https://auth.example.com", "a1"));
         let new = Credentials::OAuth(OAuthTokens { access: Secret::new("a2"), refresh: Secret::new("r2"), ..old });
-        let changed = payload().with(&new);
+        let changed = payload().with(&new, 1_767_225_600);
         assert_eq!(changed.credentials().unwrap(), new);
         assert_eq!(
             (&changed.0["dpop_pds_nonce"], changed.pds_url().unwrap()),
             (&json!("n1"), "https://pds.example.com")
         );
+    }
+
+    #[test]
+    fn a_refresh_token_runs_out_when_the_session_says_or_a_lifetime_after_it_was_given() {
+        let with = |name: &str, value: Value| {
+            let mut payload = payload();
+            payload.0.insert(name.to_owned(), value);
+            payload
+        };
+        assert_eq!(payload().refresh_ends_at(0), 180 * DAY);
+        assert_eq!(with("client_auth_method", "none".into()).refresh_ends_at(0), 14 * DAY);
+        assert_eq!(with("refresh_token_lifetime_days", 7.into()).refresh_ends_at(DAY), 8 * DAY);
+        let told = with("refresh_token_expires_at", "2026-01-01T00:00:00+00:00".into());
+        assert_eq!(told.refresh_ends_at(0), 1_767_225_600);
+        let renewed = told.with(&told.credentials().unwrap(), 1_767_225_600);
+        assert_eq!(renewed.refresh_ends_at(0), 1_767_225_600 + 180 * DAY);
     }
 
     #[test]

@@ -20,6 +20,8 @@ const LOCK: Duration = Duration::from_mins(2);
 const WAIT: Duration = Duration::from_millis(100);
 /// Looks at a lock that somebody else holds; then the run is tried again later.
 const LOOKS_MAX: usize = 150;
+/// Sessions of one user that are tried: each that is turned away has ended.
+const SESSIONS_MAX: usize = 5;
 /// Tries to keep new tokens: the old ones are used up.
 const STORES_MAX: usize = 5;
 
@@ -32,7 +34,7 @@ impl Atproto {
         collection: &str,
         question: &Question<'_>,
     ) -> Result<T, PdsError> {
-        loop {
+        for _ in 0..SESSIONS_MAX {
             let session = self.session(did, collection).await?;
             let expired = match self.ask_as(&session, question).await {
                 Err(PdsError::Expired(expired)) => expired,
@@ -40,7 +42,7 @@ impl Atproto {
             };
             tracing::debug!(did, error = %expired, "token not accepted, refreshing");
             let fresh = match self.refreshed(session).await {
-                // That session has ended; there may be another. Each turn ends one, so there are few.
+                // That session has ended; there may be another.
                 Err(PdsError::LoggedOut(_)) => continue,
                 fresh => fresh?,
             };
@@ -50,6 +52,7 @@ impl Atproto {
                 ended => ended,
             };
         }
+        Err(PdsError::LoggedOut(did.to_owned()))
     }
 
     async fn ask_as<T: DeserializeOwned>(&self, session: &Session, question: &Question<'_>) -> Result<T, PdsError> {
