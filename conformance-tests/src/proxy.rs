@@ -224,12 +224,14 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener) {
                     None => listen(shared.address).await,
                 };
                 tokio::select! {
+                    // Order matters: what was said before somebody came holds for them.
+                    biased;
+                    () = changed(&mut rules) => {}
                     accepted = open.accept() => {
                         if let Ok((client, _)) = accepted {
                             receive(&shared, client, welcome);
                         }
                     }
-                    () = changed(&mut rules) => {}
                 }
                 listener = Some(open);
             }
