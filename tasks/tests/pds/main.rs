@@ -7,6 +7,7 @@
 
 mod client;
 mod comments;
+mod database;
 mod gate;
 mod identity;
 mod likes;

@@ -100,20 +100,23 @@ impl Server {
     }
 
     pub(crate) async fn oauth_session_for(self: &Arc<Self>, account: &Account, scope: &str) -> Session {
-        let login = json!({ "username": account.handle, "password": PASSWORD, "scope": scope });
-        let tokens = self.command(json!({ "login": login })).await;
+        let tokens = self.oauth_tokens(account, scope).await;
         let text = |name: &str| tokens[name].as_str().unwrap().to_owned();
         let secret = |name: &str| Secret::new(text(name));
-        self.session(
-            account,
-            Credentials::OAuth(OAuthTokens {
-                issuer: text("issuer"),
-                scope: text("scope"),
-                access: secret("access_token"),
-                refresh: secret("refresh_token"),
-                key_pem: secret("key_pem"),
-            }),
-        )
+        let credentials = OAuthTokens {
+            issuer: text("issuer"),
+            scope: text("scope"),
+            access: secret("access_token"),
+            refresh: secret("refresh_token"),
+            key_pem: secret("key_pem"),
+        };
+        self.session(account, Credentials::OAuth(credentials))
+    }
+
+    /// What a login by OAuth gives.
+    pub(crate) async fn oauth_tokens(self: &Arc<Self>, account: &Account, scope: &str) -> Value {
+        let login = json!({ "username": account.handle, "password": PASSWORD, "scope": scope });
+        self.command(json!({ "login": login })).await
     }
 
     /// A session as an app password gives it.
