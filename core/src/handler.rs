@@ -115,7 +115,6 @@ pub struct Context {
 }
 
 impl Context {
-
     /// The task's key.
     pub fn key(&self) -> &crate::Key {
         &self.lease.token.key

@@ -5,6 +5,7 @@
 mod ahead;
 mod cases;
 mod jobs;
+mod suspects;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,6 +69,7 @@ on_every_backend!(
     ahead::a_stop_gives_back_what_was_leased_ahead,
     ahead::long_tasks_do_not_hold_up_what_was_leased_ahead,
     ahead::nothing_is_leased_ahead_of_long_tasks,
+    suspects::a_suspect_starts_when_the_one_before_has_ended,
 );
 
 fn memory_store() -> Arc<dyn Store> {

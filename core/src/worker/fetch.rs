@@ -20,6 +20,8 @@ const FAIR_EVERY: u64 = 8;
 /// The wait after a lease call that failed for good as far as the backend can tell. The loop goes on all the same:
 /// which errors pass is not for it to guess.
 const REFUSED_WAIT: Duration = Duration::from_secs(1);
+/// How long a lease call waits at most while a suspect is held.
+const SUSPECT_WAIT: Duration = Duration::from_secs(1);
 
 /// Leases and starts tasks until the worker stops.
 pub(super) async fn fetch(worker: Arc<Inner>, acks: mpsc::Sender<Settlement>) -> Result<()> {
@@ -143,6 +145,19 @@ async fn clear_line(worker: &Inner, acks: &mpsc::Sender<Settlement>) {
     }
 }
 
+/// How long a lease call may wait for work.
+fn wait(worker: &Inner, ahead: usize, call: u64) -> Duration {
+    // The first answer is awaited: it is the first sign of life, and tells a worker without work that there is none.
+    if call == 0 || ahead > 0 {
+        return Duration::ZERO;
+    }
+    // A call that may bring no suspect does not hear of one that waits for the one we hold to end.
+    match worker.held.suspects() {
+        Suspects::None => worker.settings.check_interval.min(SUSPECT_WAIT),
+        Suspects::One => worker.settings.check_interval,
+    }
+}
+
 fn request(worker: &Inner, count: usize, ahead: usize, call: u64) -> LeaseRequest {
     let fair = worker.settings.order == QueueOrder::Fair && is_eighth(call);
     LeaseRequest {
@@ -153,8 +168,7 @@ fn request(worker: &Inner, count: usize, ahead: usize, call: u64) -> LeaseReques
         count,
         suspects: if ahead > 0 { Suspects::None } else { worker.held.suspects() },
         lease: worker.timing.lease,
-        // The first answer is awaited: it is the first sign of life, and tells a worker without work that there is none.
-        wait: if call == 0 || ahead > 0 { Duration::ZERO } else { worker.settings.check_interval },
+        wait: wait(worker, ahead, call),
         order: if fair { LeaseOrder::Earliest } else { LeaseOrder::Precedence },
     }
 }
