@@ -13,6 +13,8 @@ use crate::scene::{ARTIST, PAST_ANY_LEASE, START, Scene, becomes, eventually};
 
 /// From one slot to the next.
 const SLOT: Duration = Duration::from_mins(5);
+/// The next slot is a millisecond away.
+const JUST_BEFORE: Duration = Duration::from_millis(299_999);
 
 /// Tracks 1 and 2 are flagged.
 async fn scene(store: Arc<dyn TestStore>) -> Scene {
@@ -74,7 +76,7 @@ pub(crate) async fn every_five_minutes_flags_are_taken_back(store: Arc<dyn TestS
     ended(&scene, 0).await;
     assert_eq!(state(&scene, 2).await, ScanState::Flagged);
     negate(&scene, 2);
-    scene.pass(SLOT - Duration::from_millis(1)).await;
+    scene.pass(JUST_BEFORE).await;
     assert_eq!((state(&scene, 2).await, scene.labeler.asked()), (ScanState::Flagged, 2));
     scene.pass(Duration::from_millis(1)).await;
     becomes_resolved(&scene, 2).await;
