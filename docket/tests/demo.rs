@@ -2,8 +2,22 @@
 
 use std::process::Command;
 
+/// plyr.fm's ten, as the README has them.
+const TYPES: [&str; 10] = [
+    "scan_copyright",
+    "process_export",
+    "sync_atproto",
+    "scrobble_to_teal",
+    "sync_album_list",
+    "pds_like",
+    "pds_comment",
+    "classify_genres",
+    "move_track_audio",
+    "sync_copyright_resolutions",
+];
+
 #[test]
-fn the_demo_completes_everything_shows_a_retry_and_leaves_the_archive() {
+fn the_demo_runs_all_ten_types_shows_a_retry_and_every_effect_and_leaves_the_archive() {
     let folder = tempfile::tempdir().expect("a test can have a folder");
     let mut demo = Command::new(env!("CARGO_BIN_EXE_docket"));
     // A store that is not there: the demo needs none.
@@ -20,14 +34,21 @@ fn the_demo_completes_everything_shows_a_retry_and_leaves_the_archive() {
         "{text}"
     );
 
-    let tasks: Vec<Vec<&str>> = text
-        .lines()
-        .skip_while(|line| !line.starts_with("TASK"))
-        .skip(1)
-        .map(|l| l.split_whitespace().collect())
-        .collect();
-    assert!(tasks.len() == 7 && tasks.iter().all(|task| task[1] == "completed"), "{text}");
+    let tasks = table(&text, "TASK");
+    let (perpetual, once): (Vec<_>, Vec<_>) = tasks.iter().partition(|task| task[0] == TYPES[9]);
+    assert!(once.len() == 15 && once.iter().all(|task| task[1] == "completed"), "{text}");
+    assert!(perpetual.len() == 1 && perpetual[0][1] == "scheduled", "{text}");
     let runs: Vec<&str> = tasks.iter().map(|task| task[2]).filter(|runs| *runs != "1").collect();
     assert_eq!(runs, ["2"], "one scan met the overload: {text}");
     assert!(text.contains("will be tried again") && text.contains("flagged, matches: 1"), "{text}");
+
+    let effects: Vec<&str> = table(&text, "TYPE").iter().map(|effect| effect[0]).collect();
+    assert_eq!(effects, TYPES, "{text}");
+    assert!(!text.contains("NOT SO"), "{text}");
+}
+
+/// The cells of a table, but for its heading, which begins with this.
+fn table<'a>(text: &'a str, heading: &str) -> Vec<Vec<&'a str>> {
+    let rows = text.lines().skip_while(|line| !line.starts_with(&format!("{heading}  "))).skip(1);
+    rows.take_while(|line| !line.is_empty()).map(|line| line.split_whitespace().collect()).collect()
 }

@@ -1,62 +1,63 @@
-//! `docket demo`: plyr.fm's first two tasks on real audio, everything in one process.
+//! `docket demo`: plyr.fm's ten task types, on real audio and over real HTTP, everything in one process.
 //!
-//! It makes tracks (tones, and one whose audio is lost), adds one export and one scan per track to a docket in memory,
-//! runs a worker until nothing is left, and shows what became of each task. The moderation service is a stand-in that
-//! listens to the audio, and that is overloaded at first, so that a retry can be seen.
+//! It makes tracks (tones, and one whose audio is lost) and lets an artist and a listener do what people do in the
+//! service; each deed schedules its task on a docket in memory. A worker runs until nothing is left. Then it shows what
+//! became of each task, and looks up every effect where it was to be. The outside systems are stand-ins on loopback; the
+//! moderation service listens to the audio, and is overloaded at first, so that a retry can be seen.
 
 mod audio;
+mod deeds;
+mod effects;
 mod moderation;
+mod pds;
+mod peers;
 mod progress;
+mod serve;
+mod stage;
 mod summary;
 mod tracks;
+mod words;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use docket::{Docket, Key, Registry, Settings};
-use docket_tasks::{Buckets, Job, MemoryCatalogue, Moderation, Secret, Services, Storage};
+use docket_tasks::Services;
 
 use crate::end::{End, Outcome};
 use crate::output;
 use progress::Progress;
+use stage::Stage;
 
-/// Whose tracks the demo exports.
+/// Whose tracks these are.
 const ARTIST: &str = "did:plc:demo";
+/// Who hears them.
+const LISTENER: &str = "did:plc:listener";
 /// The export's job.
 const EXPORT: &str = "demo";
-/// What the stand-in is asked with.
+/// What the stand-ins are asked with.
 const TOKEN: &str = "demo-token";
 
-/// Runs it; fails if any task did not complete.
+/// Runs it; fails if any task did not complete, or is without its effect.
 pub(crate) async fn run() -> Outcome {
     let folder = folder()?;
     output::line(&format!("making audio in {}", folder.display()))?;
-    let catalogue = Arc::new(MemoryCatalogue::default());
-    let service = moderation::serve(folder.join("audio")).await?;
-    let tracks = tracks::make(&folder, &format!("{service}/audio")).await?;
-
+    let stage = Stage::in_folder(folder).await?;
     let docket = Docket::connect("memory://").await?;
-    let mut keys = Vec::new();
-    catalogue.put_job(Job::pending(EXPORT, ARTIST));
-    keys.push(docket_tasks::schedule_export(docket.client(), EXPORT, ARTIST).await?.key);
-    for track in tracks {
-        if let Some(audio) = &track.audio {
-            keys.push(docket_tasks::schedule_copyright_scan(docket.client(), track.id, &audio.file_id).await?.key);
-        }
-        catalogue.put_track(track);
-    }
+    let keys = deeds::happen(&docket, &stage).await?;
     output::line(&format!("added {} tasks to a docket in memory\n", keys.len()))?;
 
-    let services = Arc::new(services(&folder, &service, catalogue.clone())?);
-    let keys = work(&docket, services, Progress::new(&catalogue, keys)).await?;
-    summary::print(&docket, &keys, &folder).await
+    let keys = work(&docket, stage.services.clone(), Progress::new(&stage.catalogue, keys)).await?;
+    let tasks = summary::print(&docket, &keys, &stage.folder).await?;
+    effects::print(&stage, &tasks).await
 }
 
 /// Runs a worker until nothing is left, while `progress` is shown; gives the tasks in their order.
 async fn work(docket: &Docket, services: Arc<Services>, mut progress: Progress) -> Result<Vec<Key>, End> {
     let mut registry = Registry::new();
     docket_tasks::register(&mut registry)?;
+    docket_tasks::register_pds(&mut registry)?;
     let worker = docket.worker().registry(registry).settings(Settings::default()).share(services).build()?;
     let stop = worker.stop();
     let signals = tokio::spawn(async move { stop.on_signals().await });
@@ -80,14 +81,8 @@ fn folder() -> Result<PathBuf, End> {
     let made = || -> std::io::Result<PathBuf> {
         let folder = tempfile::Builder::new().prefix("docket-demo-").tempdir()?.keep();
         std::fs::create_dir(folder.join("audio"))?;
+        std::fs::create_dir(folder.join("private"))?;
         Ok(folder)
     };
     made().map_err(|error| End::failed(format!("could not make a temporary folder: {error}")))
-}
-
-fn services(folder: &Path, service: &str, catalogue: Arc<MemoryCatalogue>) -> docket::Result<Services> {
-    let storage = Storage::open(&format!("file://{}", folder.display()), None)?;
-    let buckets = Buckets { public: storage.clone(), private: None, exports: storage };
-    let moderation = Moderation::new(service, Secret::new(TOKEN), Duration::from_secs(10))?;
-    Ok(Services::new(catalogue, buckets, Some(moderation)))
 }

@@ -22,15 +22,10 @@ struct Service {
     overloaded: AtomicBool,
 }
 
-/// Serves it for as long as the process lives; gives its address.
+/// Serves it; gives its address.
 pub(super) async fn serve(audio: PathBuf) -> Result<String, End> {
-    let failed = |error| End::failed(format!("could not listen on loopback: {error}"));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
     let service = Arc::new(Service { audio, overloaded: AtomicBool::new(true) });
-    let router = Router::new().route("/scan", post(scan)).with_state(service);
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    Ok(format!("http://{address}"))
+    super::serve::serve(Router::new().route("/scan", post(scan)).with_state(service)).await
 }
 
 async fn scan(State(service): State<Arc<Service>>, headers: HeaderMap, Json(question): Json<Value>) -> Response {

@@ -2,58 +2,42 @@
 
 use std::path::Path;
 
-use docket::{Docket, Key, State, TaskView};
-use docket_tasks::{ExportReport, Missing, ProcessExport, ScanReport};
+use docket::{Docket, Key, State, Task as _, TaskView};
+use docket_tasks::{ExportReport, ProcessExport};
 use zip::ZipArchive;
 
+use super::words::outcome;
 use crate::end::{End, Outcome};
 use crate::output;
 
-/// Prints it; fails if any task did not complete.
-pub(super) async fn print(docket: &Docket, keys: &[Key], folder: &Path) -> Outcome {
-    let mut rows = Vec::new();
-    let mut unfinished = 0;
+/// Prints it, and gives the tasks; fails if any of them did not do what it was added for.
+pub(super) async fn print(docket: &Docket, keys: &[Key], folder: &Path) -> Result<Vec<TaskView>, End> {
+    let mut tasks = Vec::new();
     for key in keys {
-        let Some(task) = docket.store().get(key).await? else {
-            return Err(End::failed(format!("{key} is gone")));
-        };
-        unfinished += u32::from(task.state != State::Completed);
-        let runs = task.attempts + task.crashes + u32::from(task.state == State::Completed);
-        rows.push([key.to_string(), task.state.to_string(), runs.to_string(), outcome(&task)]);
-        if task.name.as_str() == <ProcessExport as docket::Task>::NAME {
-            archive(&task, folder)?;
-        }
+        let task = docket.store().get(key).await?;
+        tasks.push(task.ok_or_else(|| End::failed(format!("{key} is gone")))?);
     }
+    for task in tasks.iter().filter(|task| task.name.as_str() == ProcessExport::NAME) {
+        archive(task, folder)?;
+    }
+    let rows: Vec<[String; 4]> = tasks.iter().map(row).collect();
     output::line("")?;
     output::table(["TASK", "STATE", "RUNS", "RESULT"], &rows)?;
-    if unfinished > 0 {
-        return Err(End::failed(format!("{unfinished} of {} tasks did not complete", keys.len())));
-    }
-    Ok(())
-}
-
-/// The result in words, or the error.
-fn outcome(task: &TaskView) -> String {
-    let Some(result) = &task.result else {
-        return task.error.clone().unwrap_or_default();
-    };
-    if let Ok(report) = serde_json::from_slice::<ExportReport>(result.as_bytes()) {
-        let missing: Vec<String> = report.missing.iter().map(missing).collect();
-        let counts = format!("{} of {} tracks", report.processed_count, report.total_count);
-        return [vec![counts], missing].concat().join("; ");
-    }
-    match serde_json::from_slice(result.as_bytes()) {
-        Ok(ScanReport::Scanned { state, match_count, .. }) => {
-            format!("{state:?}, matches: {match_count}").to_lowercase()
-        }
-        Ok(ScanReport::AudioReplaced) => "the audio was replaced".to_owned(),
-        Ok(ScanReport::Skipped { reason }) => format!("skipped: {reason}"),
-        Err(error) => format!("the result does not decode: {error}"),
+    match tasks.iter().filter(|task| !is_done(task)).count() {
+        0 => Ok(tasks),
+        undone => Err(End::failed(format!("{undone} of {} tasks did not complete", tasks.len()))),
     }
 }
 
-fn missing(missing: &Missing) -> String {
-    format!("{:?} left out: {}", missing.title, missing.reason)
+fn row(task: &TaskView) -> [String; 4] {
+    let runs = task.attempts + task.crashes + u32::from(is_done(task));
+    [task.key.to_string(), task.state.to_string(), runs.to_string(), outcome(task)]
+}
+
+/// A perpetual is never completed: it has run, and waits for its next time.
+fn is_done(task: &TaskView) -> bool {
+    let has_run = task.fence.is_some() && task.failures == 0 && task.state == State::Scheduled;
+    task.state == State::Completed || (task.every.is_some() && has_run)
 }
 
 /// Opens the finished archive and lists what is in it.
