@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use docket_core::{Backoff, Client, Context, Failure, Policy, Queue, Receipt, Task};
+use docket_core::{Add, Backoff, Client, Context, Failure, Policy, Queue, Receipt, Task};
 use futures_util::TryFutureExt;
 use jiff::tz::Offset;
 use serde::{Deserialize, Serialize};
@@ -56,10 +56,17 @@ pub struct ExportReport {
     pub missing: Vec<Missing>,
 }
 
+impl ProcessExport {
+    /// The task about to be added: await it, or send it in the transaction that makes the job. Adding it twice is harmless.
+    pub fn add<'a>(client: &'a Client, export_id: &str, artist_did: &str) -> Add<'a> {
+        let task = Self { export_id: export_id.to_owned(), artist_did: artist_did.to_owned() };
+        client.add(task).key(format!("export:{export_id}"))
+    }
+}
+
 /// Adds the export of job `export_id`; the job row must be there already. Adding it twice is harmless.
 pub async fn schedule_export(client: &Client, export_id: &str, artist_did: &str) -> docket_core::Result<Receipt> {
-    let task = ProcessExport { export_id: export_id.to_owned(), artist_did: artist_did.to_owned() };
-    let receipt = client.add(task).key(format!("export:{export_id}")).await?;
+    let receipt = ProcessExport::add(client, export_id, artist_did).await?;
     tracing::info!(export_id, "scheduled export via docket");
     Ok(receipt)
 }

@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use docket_core::{Backoff, Client, Context, Failure, Policy, Receipt, Task};
+use docket_core::{Add, Backoff, Client, Context, Failure, Policy, Receipt, Task};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -49,10 +49,17 @@ pub enum ScanReport {
     },
 }
 
+impl ScanCopyright {
+    /// The task about to be added: await it, or send it in the transaction that gives the track its audio. Adding it twice
+    /// is harmless.
+    pub fn add<'a>(client: &'a Client, track_id: i64, file_id: &str) -> Add<'a> {
+        client.add(Self { track_id, file_id: file_id.to_owned() }).key(format!("scan:{track_id}:{file_id}"))
+    }
+}
+
 /// Adds the scan of a track's audio. Adding it twice is harmless.
 pub async fn schedule_copyright_scan(client: &Client, track_id: i64, file_id: &str) -> docket_core::Result<Receipt> {
-    let task = ScanCopyright { track_id, file_id: file_id.to_owned() };
-    let receipt = client.add(task).key(format!("scan:{track_id}:{file_id}")).await?;
+    let receipt = ScanCopyright::add(client, track_id, file_id).await?;
     tracing::info!(track_id, "scheduled copyright scan via docket");
     Ok(receipt)
 }

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use docket_core::{Backoff, Client, Context, Failure, Policy, Receipt, Result, Task, Timestamp};
+use docket_core::{Add, Backoff, Client, Context, Failure, Policy, Receipt, Result, Task, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -35,9 +35,16 @@ pub struct SyncReport {
     pub woken: usize,
 }
 
+impl SyncAtproto {
+    /// The task about to be scheduled: await it, or send it in the transaction that makes the session.
+    pub fn add<'a>(client: &'a Client, did: &str) -> Add<'a> {
+        client.schedule(Self { did: did.to_owned() }).key(format!("sync:{did}"))
+    }
+}
+
 /// Schedules it, after a login. Several logins in a row are one.
 pub async fn schedule_atproto_sync(client: &Client, did: &str) -> Result<Receipt> {
-    let receipt = client.schedule(SyncAtproto { did: did.to_owned() }).key(format!("sync:{did}")).await?;
+    let receipt = SyncAtproto::add(client, did).await?;
     tracing::info!(user_did = did, "scheduled atproto sync via docket");
     Ok(receipt)
 }
