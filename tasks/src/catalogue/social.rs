@@ -7,7 +7,8 @@
 //!
 //! Whoever inserts, changes or deletes a row does the same to its slot **in the same transaction**: a first insert makes
 //! the slot, with [`crate::Tid::new`] as its record key (or that of the record there already is), every other change
-//! raises its revision. Then it schedules the task, in that transaction too where the docket can.
+//! raises its revision. Then it schedules the task, in that transaction too where the docket can. In Postgres triggers keep
+//! the slots (`migrations/0003_records.sql`), so the service changes its rows as ever.
 
 mod memory;
 

@@ -47,8 +47,9 @@ impl Atproto {
                 fresh => fresh?,
             };
             return match self.ask_as(&fresh, question).await {
-                // Fresh, and refused all the same: it is not the age of the token.
-                Err(PdsError::Expired(error)) => Err(PdsError::Permanent(error)),
+                // Fresh, and refused all the same: somebody without our lock was faster, or the server is not itself. The
+                // attempts are counted, so it is no loop.
+                Err(PdsError::Expired(error)) => Err(PdsError::Retry(None, error)),
                 ended => ended,
             };
         }
