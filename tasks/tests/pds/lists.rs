@@ -149,7 +149,7 @@ pub(crate) async fn a_write_of_somebody_else_in_between_is_read_again(store: Arc
     let (ada, gate) = world.user_behind_gate().await;
     let (one, two) = (track(&ada.did, 2), track(&ada.did, 3));
     let worker = world.worker();
-    let key = world.album(&ada, &[one.clone()]).await;
+    let key = world.album(&ada, std::slice::from_ref(&one)).await;
     world.listed(&key).await;
     // The next run has read the record when somebody else writes it.
     gate.keep_answer("getRecord", 1);

@@ -101,8 +101,9 @@ impl Atproto {
             }
             ended
         });
-        let broken = |_| Error::new(ErrorKind::Internal, "refresh a session", "it broke off").into();
-        refresh.await.unwrap_or_else(|error| Err(broken(error)))
+        // It panicked, or the runtime is going down: either way somebody comes again.
+        let broken = Error::new(ErrorKind::Internal, "refresh a session", "it broke off");
+        refresh.await.unwrap_or(Err(PdsError::Retry(None, broken)))
     }
 
     async fn refresh(&self, session: &Session) -> Result<Session, PdsError> {
