@@ -1,6 +1,6 @@
 -- Transition: absent or finished -> Queued.
--- Keys: meta. Args: per task: key, add id, name, queue, args, its numbers (see read_item in life.lua).
--- Result: one text per task: added, exists:STATE, exists:cancelling, corrupt.
+-- Keys: meta. Args: per task, two: see read_item in life.lua.
+-- Result: one word per task, apart by spaces: added, exists:STATE, exists:cancelling, corrupt.
 -- Twice: a record knows the add id and gives the first answer again; nothing changes.
 begin_adding()
 local answers = {}
@@ -11,7 +11,7 @@ for i, item in ipairs(read_items()) do
     answer = 'corrupt'
   elseif not answer then
     -- Only a requeue brings a cancelled perpetual back; a seed does not.
-    local seed = rec and rec.every and item.every
+    local seed = rec and rec[EVERY] and item.every
     if rec and (not is_finished(rec) or seed) then
       answer = existing(rec)
     else
@@ -25,4 +25,4 @@ for i, item in ipairs(read_items()) do
   answers[i] = answer
 end
 finish_writes()
-return answers
+return table.concat(answers, ' ')

@@ -14,15 +14,15 @@ local function shown(key)
 end
 
 local function check_record(rec)
-  local index, score, member = rec.at, rec.at_score, rec.at_member
+  local index, score, member = rec[AT], rec[AT_SCORE], rec[AT_MEMBER]
   if not is_finished(rec) and call('SISMEMBER', P .. 'lanes', index) == 0 then
     defect('lanes does not name ', index)
   end
   local found = call('ZSCORE', P .. index, member)
   if not found then
-    defect('the record ', shown(rec.key), ' (', rec.state, ') is not in ', index)
+    defect('the record ', shown(rec[KEY]), ' (', STATES[rec[STATE]], ') is not in ', index)
   elseif tonumber(found) ~= score then
-    defect('the record ', shown(rec.key), ' is in ', index, ' at ', found, ', not at ', whole(score))
+    defect('the record ', shown(rec[KEY]), ' is in ', index, ' at ', found, ', not at ', whole(score))
   end
 end
 
@@ -30,18 +30,18 @@ local function check_entry(index, member, key, rec)
   if not rec then
     defect(index, ' names ', shown(key), ', which has no record that can be read')
   elseif is_finished(rec) ~= is_shelf(index) then
-    defect(index, ' names ', shown(key), ', which is ', rec.state)
-  elseif rec.at ~= index or rec.at_member ~= member then
+    defect(index, ' names ', shown(key), ', which is ', STATES[rec[STATE]])
+  elseif rec[AT] ~= index or rec[AT_MEMBER] ~= member then
     defect(index, ' names ', shown(key), ', which belongs elsewhere')
   end
 end
 
 -- Notes which payloads lie apart, and whether they are there.
 local function check_payloads(rec, apart)
-  local of_record = { args = rec.args_apart, results = rec.result_apart, followers = rec.follower_apart }
+  local of_record = { args = rec[ARGS_APART], results = rec[RESULT_APART], followers = rec[FOLLOWER_APART] }
   for hash in pairs(of_record) do
-    apart[#apart + 1], apart[#apart + 2] = hash, rec.key
-    if call('HEXISTS', P .. hash, rec.key) == 0 then defect(shown(rec.key), ' has nothing in ', hash) end
+    apart[#apart + 1], apart[#apart + 2] = hash, rec[KEY]
+    if call('HEXISTS', P .. hash, rec[KEY]) == 0 then defect(shown(rec[KEY]), ' has nothing in ', hash) end
   end
 end
 
@@ -55,7 +55,7 @@ if arg() == 'records' then
     if rec then
       check_record(rec)
       check_payloads(rec, apart)
-      if rec.at_count then finished[#finished + 1], finished[#finished + 2] = key, rec.at_count end
+      if rec[AT_COUNT] then finished[#finished + 1], finished[#finished + 2] = key, rec[AT_COUNT] end
     else
       defect('the record ', shown(key), ' cannot be read')
     end

@@ -9,17 +9,17 @@ if corrupt then return 'corrupt' end
 if not rec then return 'notfound' end
 local answer = answered(rec, id)
 if answer then return answer end
-if rec.state == 'moving' then return 'moving' end
+if rec[STATE] == MOVING then return 'moving' end
 if is_away(rec) then return 'elsewhere' end
 if is_finished(rec) then
-  answer = 'finished:' .. rec.state
-elseif rec.state == 'leased' and rec.visible > now then
+  answer = 'finished:' .. STATES[rec[STATE]]
+elseif rec[STATE] == LEASED and rec[VISIBLE] > now then
   answer = 'cancelling'
-  rec.cancelling, rec.follower = true, nil
+  rec[CANCELLING], rec[FOLLOWER] = true, nil
 else
   answer = 'cancelled'
-  rec.follower = nil
-  finish(rec, 'cancelled', RETENTION)
+  rec[FOLLOWER] = nil
+  finish(rec, CANCELLED, RETENTION)
 end
 remember(rec, id, answer)
 keep(rec)

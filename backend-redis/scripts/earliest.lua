@@ -35,24 +35,39 @@ local function step(head)
 end
 
 -- The first `limit` entries of `indexes`, earliest first, then in order of adding: those that are visible, or, where
--- `till` says so, later ones as well.
-local function earliest(indexes, limit, till)
-  local heads, found = {}, {}
+-- `till` says so, later ones as well; with `one_suspect`, at most one of the suspects. Answers their members, and the
+-- index of each.
+local function earliest(indexes, limit, till, one_suspect)
+  local members, at = {}, {}
+  if limit <= 0 then return members, at end
+  till = till or whole(now)
+  if #indexes == 1 then
+    local only = indexes[1]
+    if one_suspect and only.kind == 'sus' then limit = 1 end
+    members = call('ZRANGEBYSCORE', P .. only.index, '-inf', till, 'LIMIT', 0, limit)
+    for i = 1, #members do at[i] = only.index end
+    return members, at
+  end
+  local heads = {}
   -- A few of each of many, many of a few.
   local size = math.max(1, math.min(limit, PAGE_MAX, math.ceil(2 * limit / math.max(#indexes, 1))))
   for _, from in ipairs(indexes) do
-    local head = { index = from.index, kind = from.kind, page = {}, i = 1, offset = 0, size = size, till = till or whole(now) }
+    local head = { index = from.index, page = {}, i = 1, offset = 0, size = size, till = till }
+    -- Its first is all that is asked of it.
+    if one_suspect and from.kind == 'sus' then head.one, head.size = true, 1 end
     if step(head) then heads[#heads + 1] = head end
   end
   for i = math.floor(#heads / 2), 1, -1 do sink(heads, i) end
-  while #found < limit and #heads > 0 do
+  local suspect = false
+  while #members < limit and #heads > 0 do
     local head = heads[1]
-    found[#found + 1] = { index = head.index, kind = head.kind, member = head.member, score = head.score }
-    if not step(head) then
+    if not (head.one and suspect) then members[#members + 1], at[#at + 1] = head.member, head.index end
+    suspect = suspect or head.one
+    if head.one or not step(head) then
       heads[1] = heads[#heads]
       heads[#heads] = nil
     end
     if #heads > 0 then sink(heads, 1) end
   end
-  return found
+  return members, at
 end

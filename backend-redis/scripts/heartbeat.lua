@@ -1,6 +1,6 @@
 -- Transition: Leased -> Leased, visible_at = now + lease, for each current token.
 -- Keys: meta. Args: worker id, its record, ttl, lease; per token: key, fence, request.
--- Result: one text per token: held, lost, cancelled, corrupt.
+-- Result: one word per token, apart by spaces: held, lost, cancelled, corrupt.
 -- Twice: the deadline moves again, as it would with the next heartbeat.
 begin()
 local worker, record, ttl, lease = arg(), arg(), number(), number()
@@ -15,12 +15,12 @@ local answers = {}
 for i, token in ipairs(tokens) do
   local rec, corrupt = load(token.key)
   local answer = corrupt and 'corrupt' or 'lost'
-  if rec and rec.state == 'leased' and rec.fence == token.fence and rec.request == token.request then
-    rec.visible = now + lease
+  if rec and rec[STATE] == LEASED and rec[FENCE] == token.fence and rec[REQUEST] == token.request then
+    rec[VISIBLE] = now + lease
     keep(rec)
-    answer = rec.cancelling and 'cancelled' or 'held'
+    answer = rec[CANCELLING] and 'cancelled' or 'held'
   end
   answers[i] = answer
 end
 flush()
-return answers
+return table.concat(answers, ' ')

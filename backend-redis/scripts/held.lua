@@ -1,25 +1,39 @@
 -- The records that a script holds. It reads them once, changes them in memory, and writes them with `flush`, each into
 -- the one index it then belongs to: however a record was changed, records and indexes agree.
 
-local ABSENT, UNREADABLE = 'absent', 'unreadable'
 local held = {} -- key -> record, ABSENT or UNREADABLE
 local kept = {} -- the records to write
 local announced = {} -- wake list -> the earliest moment at which something of its lane becomes visible
 local touched = {} -- indexes whose place in `lanes` is to be looked at
 
-local function hold(key, raw)
-  local rec = raw and decode(raw)
-  if not rec then
-    held[key] = raw and UNREADABLE or ABSENT
-    return
-  end
-  rec.key, held[key] = key, rec
-  rec.at, rec.at_score, rec.at_member = place_of(rec)
-  if is_finished(rec) then rec.at_count = count_of(rec) end
+local function hold_record(key, raw)
+  local rec = decode(raw)
+  rec[KEY] = key
+  rec[AT], rec[AT_SCORE], rec[AT_MEMBER], rec[AT_COUNT] = place_of(rec)
   -- Which payloads lie apart.
-  if type(rec.args) == 'number' then rec.args_apart = true end
-  if type(rec.result) == 'number' then rec.result_apart = true end
-  if rec.follower and type(rec.follower.args) == 'number' then rec.follower_apart = true end
+  local follower = rec[FOLLOWER]
+  if rec[ARGS] then rec[ARGS_APART] = true end
+  if type(rec[RESULT]) == 'number' then rec[RESULT_APART] = true end
+  if follower and type(follower.args) == 'number' then rec[FOLLOWER_APART] = true end
+  held[key] = rec
+end
+
+local function hold(key, raw)
+  if not raw then
+    held[key] = ABSENT
+  elseif not pcall(hold_record, key, raw) then
+    -- One that cannot be read must not fail the call that meets it.
+    held[key] = UNREADABLE
+  end
+end
+
+local function hold_all(keys, raws)
+  for i = 1, #keys do
+    local key, raw = keys[i], raws[i]
+    if held[key] == nil then
+      if raw then hold_record(key, raw) else held[key] = ABSENT end
+    end
+  end
 end
 
 -- Reads the records of `keys`.
@@ -29,10 +43,13 @@ local function fetch(keys)
     if held[keys[i]] == nil then missing[#missing + 1] = keys[i] end
   end
   for from = 1, #missing, CHUNK do
-    local till = math.min(from + CHUNK - 1, #missing)
-    local raws = call('HMGET', P .. 'tasks', unpack(missing, from, till))
-    for i = from, till do
-      if held[missing[i]] == nil then hold(missing[i], raws[i - from + 1]) end
+    local some_keys = #missing <= CHUNK and missing or { unpack(missing, from, math.min(from + CHUNK - 1, #missing)) }
+    local raws = call('HMGET', P .. 'tasks', unpack(some_keys))
+    -- Most often all of them can be read.
+    if not pcall(hold_all, some_keys, raws) then
+      for i, key in ipairs(some_keys) do
+        if held[key] == nil then hold(key, raws[i]) end
+      end
     end
   end
 end
@@ -44,28 +61,30 @@ local function load(key)
     hold(key, call('HGET', P .. 'tasks', key))
     rec = held[key]
   end
-  if type(rec) == 'table' then return rec, false end
+  if rec ~= ABSENT and rec ~= UNREADABLE then return rec, false end
   return nil, rec == UNREADABLE
 end
 
 -- A payload, wherever it lies: `false` if it is gone.
 local function text_of(rec, hash, value)
-  if type(value) == 'number' then return call('HGET', P .. hash, rec.key) end
+  if type(value) == 'number' then return call('HGET', P .. hash, rec[KEY]) end
   return value
 end
 
 local function bytes_of(value) return type(value) == 'number' and value or value and #value or 0 end
 
+local function args_bytes_of(rec) return rec[ARGS] and bytes_of(rec[ARGS]) or rec[ARGS_BYTES] end
+
 -- Marks a record as changed.
 local function keep(rec)
-  if rec.kept then return end
-  rec.kept = true
+  if rec[KEPT] then return end
+  rec[KEPT] = true
   kept[#kept + 1] = rec
 end
 
 -- Marks a record as one to take away.
 local function forget(rec)
-  rec.gone = true
+  rec[GONE] = true
   keep(rec)
 end
 
@@ -79,57 +98,58 @@ end
 local function set_apart(writes, rec, hash, value, was_apart)
   if type(value) == 'string' and #value > INLINE_MAX then
     local pairs_of = list_in(writes.apart, hash)
-    pairs_of[#pairs_of + 1], pairs_of[#pairs_of + 2] = rec.key, value
+    pairs_of[#pairs_of + 1], pairs_of[#pairs_of + 2] = rec[KEY], value
     return #value, true
   end
   local is_apart = type(value) == 'number'
   if was_apart and not is_apart then
     local keys = list_in(writes.not_apart, hash)
-    keys[#keys + 1] = rec.key
+    keys[#keys + 1] = rec[KEY]
   end
   return value, is_apart
 end
 
 local function set_payloads_apart(writes, rec)
-  local gone, follower = rec.gone, rec.follower
-  local some_apart = rec.args_apart or rec.result_apart or rec.follower_apart
-  -- Most have nothing but short args.
-  if not some_apart and (gone or (bytes_of(rec.args) <= INLINE_MAX and not rec.result and not follower)) then return end
-  rec.args, rec.args_apart = set_apart(writes, rec, 'args', not gone and rec.args or '', rec.args_apart)
-  if rec.result or rec.result_apart then
-    rec.result, rec.result_apart = set_apart(writes, rec, 'results', not gone and rec.result or nil, rec.result_apart)
+  local args, result, follower, gone = rec[ARGS], rec[RESULT], rec[FOLLOWER], rec[GONE]
+  if args or rec[ARGS_APART] then
+    rec[ARGS], rec[ARGS_APART] = set_apart(writes, rec, 'args', not gone and args or nil, rec[ARGS_APART])
   end
-  if follower or rec.follower_apart then
-    local args, apart = set_apart(writes, rec, 'followers', not gone and follower and follower.args, rec.follower_apart)
-    if follower then follower.args = args end
-    rec.follower_apart = apart
+  if result or rec[RESULT_APART] then
+    rec[RESULT], rec[RESULT_APART] = set_apart(writes, rec, 'results', not gone and result or nil, rec[RESULT_APART])
+  end
+  if follower or rec[FOLLOWER_APART] then
+    local follower_args = not gone and follower and follower.args
+    local kept_args, apart = set_apart(writes, rec, 'followers', follower_args, rec[FOLLOWER_APART])
+    if follower then follower.args = kept_args end
+    rec[FOLLOWER_APART] = apart
   end
 end
 
 local function move(writes, rec)
   local index, score, member, count
-  if not rec.gone then
-    index, score, member = place_of(rec)
-    if is_finished(rec) then count = count_of(rec) end
+  if not rec[GONE] then index, score, member, count = place_of(rec) end
+  local at, at_count = rec[AT], rec[AT_COUNT]
+  local same = at == index and rec[AT_MEMBER] == member
+  if at and not same then
+    local members = writes.removed[at] or list_in(writes.removed, at)
+    members[#members + 1] = rec[AT_MEMBER]
   end
-  local same = rec.at == index and rec.at_member == member
-  if rec.at and not same then
-    local members = list_in(writes.removed, rec.at)
-    members[#members + 1] = rec.at_member
-  end
-  if index and not (same and rec.at_score == score) then
-    local entries = list_in(writes.added, index)
-    entries[#entries + 1], entries[#entries + 2] = whole(score), member
-    if rec.state == 'queued' then
+  if index and not (same and rec[AT_SCORE] == score) then
+    local entries = writes.added[index] or list_in(writes.added, index)
+    entries[#entries + 1] = whole(score)
+    entries[#entries + 1] = member
+    if rec[STATE] == QUEUED then
       local list = list_of(rec)
-      announced[list] = math.min(announced[list] or score, score)
+      local moment = announced[list]
+      if not moment or score < moment then announced[list] = score end
     end
   end
-  if rec.at_count ~= count then
-    if rec.at_count then writes.counts[rec.at_count] = (writes.counts[rec.at_count] or 0) - 1 end
-    if count then writes.counts[count] = (writes.counts[count] or 0) + 1 end
+  if at_count ~= count then
+    local counts = writes.counts
+    if at_count then counts[at_count] = (counts[at_count] or 0) - 1 end
+    if count then counts[count] = (counts[count] or 0) + 1 end
   end
-  rec.at, rec.at_score, rec.at_member, rec.at_count = index or false, score, member, count
+  rec[AT], rec[AT_SCORE], rec[AT_MEMBER], rec[AT_COUNT] = index, score, member, count
 end
 
 -- Brings `lanes` up to date with the indexes that were written.
@@ -164,17 +184,22 @@ end
 local function flush()
   if #kept > 0 then
     local writes = new_writes()
+    local records, gone = writes.records, writes.gone
     for i = 1, #kept do
       local rec = kept[i]
-      rec.kept = false
-      set_payloads_apart(writes, rec)
+      rec[KEPT] = false
+      if rec[ARGS] or rec[RESULT] or rec[FOLLOWER] or rec[ARGS_APART] or rec[RESULT_APART] or rec[FOLLOWER_APART] then
+        set_payloads_apart(writes, rec)
+      end
       move(writes, rec)
-      if rec.gone then
-        writes.gone[#writes.gone + 1] = rec.key
-        held[rec.key] = ABSENT
+      if rec[GONE] then
+        gone[#gone + 1] = rec[KEY]
+        held[rec[KEY]] = ABSENT
       else
-        local records = writes.records
-        records[#records + 1], records[#records + 2] = rec.key, encode(rec)
+        local raw = encode(rec)
+        rec[RAW] = raw
+        records[#records + 1] = rec[KEY]
+        records[#records + 1] = raw
       end
     end
     kept = {}

@@ -2,22 +2,21 @@
 -- memory only; the caller keeps it.
 
 -- `In` from `from`, `At` a moment, or now; never earlier than now, never later than the furthest future.
-local IN, AT = 1, 2
 local function resolve(kind, micros, from)
+  if kind == RUN_NOW then return now end
   local moment = now
-  if kind == IN then moment = from + micros end
-  if kind == AT then moment = micros end
+  if kind == RUN_IN then moment = from + micros end
+  if kind == RUN_AT then moment = micros end
   return math.min(math.max(moment, now), now + DELAY_MAX)
 end
 
--- One new task, from six arguments; the last has its numbers: kind of time, its microseconds, every, attempts_max,
--- crashes_max (0 where there is none).
+-- One new task, from two arguments: its numbers (kind of time, its microseconds, every, attempts_max, crashes_max; 0
+-- where there is none), the id of the call, its key and lane; and its args.
 local function read_item()
-  local key, id, name, queue, args = arg(), arg(), arg(), arg(), arg()
-  local kind, micros, every, attempts_max, crashes_max = struct.unpack('>BI8I8I4I4', arg())
+  local kind, micros, every, attempts_max, crashes_max, id, key, lane = unpacked('>BI8I8I4I4c16I2c0I2c0', arg())
   return {
-    key = key, id = id, name = name, queue = queue, args = args, visible = resolve(kind, micros, now),
-    every = some(every), attempts_max = some(attempts_max), crashes_max = some(crashes_max),
+    key = key, id = id, lane = lane, args = arg(), visible = resolve(kind, micros, now), every = some(every),
+    attempts_max = some(attempts_max), crashes_max = some(crashes_max),
   }
 end
 
@@ -29,7 +28,7 @@ local function next_seq()
     seq = seq_last - seq_block
   end
   seq = seq + 1
-  return seq
+  return pack('>I6', seq)
 end
 
 -- All that the arguments have; their records are read.
@@ -45,24 +44,24 @@ local function read_items()
 end
 
 local function take_over(rec, item)
-  rec.name, rec.queue, rec.args, rec.every = item.name, item.queue, item.args, item.every
-  rec.attempts_max, rec.crashes_max = item.attempts_max, item.crashes_max
-  rec.state, rec.visible, rec.due = 'queued', item.visible, item.visible
-  rec.attempts, rec.crashes, rec.failures, rec.crashed = 0, 0, 0, 0
-  rec.cancelling, rec.follower = nil, nil
+  set_args(rec, item.args)
+  rec[LANE], rec[EVERY] = item.lane, item.every
+  rec[ATTEMPTS_MAX], rec[CRASHES_MAX] = item.attempts_max, item.crashes_max
+  rec[STATE], rec[VISIBLE], rec[DUE] = QUEUED, item.visible, item.visible
+  rec[ATTEMPTS], rec[CRASHES], rec[FAILURES], rec[CRASHED] = 0, 0, 0, 0
+  rec[CANCELLING], rec[FOLLOWER] = nil, nil
 end
 
 local function begin_life(rec)
-  rec.seq, rec.added = next_seq(), now
-  rec.expires, rec.result, rec.parcel = nil, nil, nil
+  rec[SEQ], rec[ADDED], rec[EXPIRES] = next_seq(), now, 0
+  rec[RESULT], rec[PARCEL] = nil, nil
 end
 
 -- A record of a key that has none.
 local function new_record(key)
   local rec = {
-    key = key, member = false, member_seq = false, at = false, at_score = false, at_member = false, kept = false,
-    state = 'queued', name = false, queue = false, args = false, calls = '', seq = 0, visible = 0, due = 0, added = 0,
-    attempts = 0, crashes = 0, failures = 0, crashed = 0,
+    key, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil,
+    0, 0, 0, 0, '', LIVED, QUEUED, 0, '', 0, 0, 0, 0, 0, 0, 0, 0, '', '', '', 0,
   }
   held[key] = rec
   return rec
@@ -75,7 +74,7 @@ local function live(rec, item)
 end
 
 local function promote(rec)
-  local follower = rec.follower
+  local follower = rec[FOLLOWER]
   if not follower then return end
   follower.args = text_of(rec, 'followers', follower.args) or ''
   take_over(rec, follower)
@@ -83,15 +82,15 @@ local function promote(rec)
 end
 
 local function finish(rec, state, retention)
-  rec.state, rec.visible = state, now
-  rec.cancelling = nil
-  rec.expires = now + (state == 'dead' and DEAD_RETENTION or retention)
+  rec[STATE], rec[VISIBLE] = state, now
+  rec[CANCELLING] = nil
+  rec[EXPIRES] = now + (state == DEAD and DEAD_RETENTION or retention)
   promote(rec)
 end
 
 local function back_at(rec, moment)
-  rec.state, rec.visible, rec.due = 'queued', moment, moment
-  rec.cancelling = nil
+  rec[STATE], rec[VISIBLE], rec[DUE] = QUEUED, moment, moment
+  rec[CANCELLING] = nil
   promote(rec)
 end
 
@@ -99,11 +98,11 @@ local function back(rec, delay) back_at(rec, now + delay) end
 
 -- The next occurrence of a perpetual; `failure` is what went wrong in this one, if anything.
 local function next_at(rec, moment, failure)
-  rec.attempts, rec.crashes = 0, 0
+  rec[ATTEMPTS], rec[CRASHES] = 0, 0
   if failure then
-    rec.error, rec.failures = failure, rec.failures + 1
+    rec[ERROR], rec[FAILURES] = failure, rec[FAILURES] + 1
   else
-    rec.failures = 0
+    rec[FAILURES] = 0
   end
   back_at(rec, moment)
 end

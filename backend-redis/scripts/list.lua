@@ -31,8 +31,8 @@ while after_score and low < high do
 end
 
 local function weigh(rec)
-  local bytes = bytes_of(rec.args) + bytes_of(rec.follower and rec.follower.args)
-  return bytes + bytes_of(rec.result) + bytes_of(rec.error)
+  local bytes = args_bytes_of(rec) + bytes_of(rec[FOLLOWER] and rec[FOLLOWER].args)
+  return bytes + bytes_of(rec[RESULT]) + bytes_of(rec[ERROR])
 end
 
 local views, looked, brought, full, score = {}, 0, 0, false, nil
@@ -42,8 +42,8 @@ for i = 1, #entries, 2 do keys[#keys + 1] = shelf and entries[i] or key_of(entri
 fetch(keys)
 for i, key in ipairs(keys) do
   local rec = load(key)
-  local fits = rec and (not state or shown_state(rec) == state) and (not name or rec.name == name)
-    and (not queue or rec.queue == queue)
+  local fits = rec and (not state or shown_state(rec) == state) and (not name or lane_of(rec).name == name)
+    and (not queue or lane_of(rec).queue == queue)
   if fits then
     local weight = weigh(rec)
     if not first and brought + weight > bytes then

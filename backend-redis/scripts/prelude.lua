@@ -28,7 +28,6 @@
 
 local META = KEYS[1]
 local P = string.sub(META, 1, -5)
-local CHUNK = 500
 local call = redis.call
 
 local whole_number, whole_text

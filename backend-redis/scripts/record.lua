@@ -1,23 +1,28 @@
--- A record: what is known of one task, as a table and as the text that is kept.
+-- A record: what is known of one task, as a list and as the text that is kept.
+--
+-- The list has a place for each field. Scripts name them, as in `rec[VISIBLE]`; scripts.rs has the list of names, and
+-- writes the number of the place in their stead. Where there is none of something, the last fields have 0 or an empty
+-- text, the others nil.
 --
 -- Forms, told apart by the first byte; all numbers are unsigned, the highest byte first, 0 where there is none:
 --
 --   FRESH    a task as it was added, for now, or for later, then with when it was added: nothing has happened to it yet
 --   LIVED    every other; with MORE of it where there is more than most have
 --
--- A queue is empty where it is `default`. A payload of more than INLINE_MAX bytes is kept in a hash of its own, and the
--- record has its size: what is renewed and settled does not carry it along.
+-- A lane is `QUEUE|NAME`, its queue empty where it is `default`. Args and calls come last, and stay one text, REST,
+-- that most transitions carry along unread. A payload of more than INLINE_MAX bytes is kept in a hash of its own, and
+-- the record has its size: what is renewed and settled does not carry it along.
 
-local INLINE_MAX = 1024
-local FRESH_NOW, FRESH_LATER, LIVED = 1, 2, 3
--- form; seq, visible; name, queue; args, calls
-local FRESH = '>BI6I7Bc0Bc0I2c0I2c0'
--- form, state, flags; seq; visible, due, added, leased, expires; fence; name, queue, worker, request; args, calls
-local LIVED_AS = '>BBBI6I7I7I7I7I7I6Bc0Bc0Bc0Bc0I2c0I2c0'
+-- form; seq, visible, if later: added; bytes of args and of calls; lane; args, calls
+local FRESH_NOW_AS, FRESH_LATER_AS = '>Bc6I7I2I2I2c0', '>Bc6I7I7I2I2I2c0'
+-- form, state, flags; seq; visible, due, added, leased, expires; fence; bytes of args and of calls; request, lane,
+-- worker; args, calls
+local LIVED_AS = '>BBBc6I7I7I7I7I7I6I2I2Bc0I2c0Bc0'
 -- every; settled_fence, requeued + 1; attempts, crashes, failures, crashed, attempts_max, crashes_max, size of args,
 -- size of result; settled_request, parcel; result, error, follower
 local MORE_AS = '>I7I6I6I4I4I4I4I4I4I4I4Bc0Bc0I2c0I2c0I2c0'
-local CANCELLING, HAS_ERROR, HAS_RESULT, ARGS_APART, RESULT_APART, SETTLED_LATEST, HAS_MORE = 1, 2, 4, 8, 16, 32, 64
+-- A text of no given length takes the rest.
+local FRESH_NOW_OF, FRESH_LATER_OF, LIVED_OF = FRESH_NOW_AS .. 'c0', FRESH_LATER_AS .. 'c0', LIVED_AS .. 'c0'
 local STATES = { 'queued', 'leased', 'completed', 'dead', 'cancelled', 'moving' }
 -- What calls were answered; a record remembers each as its id and the place of its answer in this list.
 local ANSWERS = {
@@ -26,170 +31,195 @@ local ANSWERS = {
   'finished:dead', 'finished:cancelled', 'exists:moving', 'arrived', 'arrived:moved', 'arrived:follows', 'superseded',
   'turnedaway',
 }
-local ID_BYTES = 16
-
-local function codes_of(words)
-  local codes = {}
-  for i, word in ipairs(words) do codes[word] = i end
-  return codes
-end
-local STATE_CODES, ANSWER_CODES = codes_of(STATES), codes_of(ANSWERS)
+local ANSWER_BYTES = {}
+for i, answer in ipairs(ANSWERS) do ANSWER_BYTES[answer] = string.char(i) end
+local pack, unpacked, cut_of = struct.pack, struct.unpack, string.sub
 
 local function some(n) return n ~= 0 and n or nil end
 
--- `nil` in a constructor leaves room for what a lease adds: a table that grows costs more than one that is made.
+-- What comes after the fixed part of `raw`, as long as that says: no less, and no more unless there is MORE.
+local function rest_of(raw, from, bytes, more)
+  if #raw < from + bytes - 1 or (#raw > from + bytes - 1 and not more) then error('cut off') end
+  return cut_of(raw, from, from + bytes - 1)
+end
+
+-- All places are made at once: a list that grows costs more than one that is made.
 local function read_fresh(raw, form)
-  local _, seq, visible, name, queue, args, calls, rest = struct.unpack(FRESH, raw)
-  local added = form == FRESH_LATER and struct.unpack('>I7', raw, rest) or visible
+  local _, seq, visible, added, args_bytes, calls_bytes, lane, from
+  if form == FRESH_NOW then
+    _, seq, visible, args_bytes, calls_bytes, lane, from = unpacked(FRESH_NOW_AS, raw)
+    added = visible
+  else
+    _, seq, visible, added, args_bytes, calls_bytes, lane, from = unpacked(FRESH_LATER_AS, raw)
+  end
   return {
-    key = false, member = false, member_seq = false, at = false, at_score = false, at_member = false, kept = false,
-    worker = nil, fence = nil, request = nil, leased = nil, settled_fence = nil, settled_request = nil, expires = nil,
-    state = 'queued', seq = seq, visible = visible, due = visible, added = added, name = name, args = args,
-    queue = queue == '' and 'default' or queue, calls = calls, attempts = 0, crashes = 0, failures = 0, crashed = 0,
+    nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil,
+    0, 0, 0, 0, rest_of(raw, from, args_bytes + calls_bytes), form, QUEUED, 0, seq, visible, visible, added, 0, 0, 0,
+    args_bytes, calls_bytes, '', lane, '', from,
   }
 end
 
 local function has(flags, flag) return bit.band(flags, flag) ~= 0 end
 
 local function read_more(rec, raw, from, flags)
-  local every, settled_fence, requeued, attempts_max, crashes_max, args_bytes, result_bytes, settled_request, parcel,
+  local every, settled_fence, requeued, attempts_max, crashes_max, args_size, result_size, settled_request, parcel,
     result, failure, follower
-  every, settled_fence, requeued, rec.attempts, rec.crashes, rec.failures, rec.crashed, attempts_max, crashes_max,
-    args_bytes, result_bytes, settled_request, parcel, result, failure, follower = struct.unpack(MORE_AS, raw, from)
-  rec.every, rec.attempts_max, rec.crashes_max = some(every), some(attempts_max), some(crashes_max)
-  if parcel ~= '' then rec.parcel = parcel end
-  if requeued > 0 then rec.requeued = requeued - 1 end
-  if not rec.settled_fence then rec.settled_fence, rec.settled_request = some(settled_fence), settled_request end
-  if has(flags, ARGS_APART) then rec.args = args_bytes end
-  if has(flags, HAS_RESULT) then rec.result = has(flags, RESULT_APART) and result_bytes or result end
-  if has(flags, HAS_ERROR) then rec.error = failure end
-  if follower ~= '' then rec.follower = cmsgpack.unpack(follower) end
+  every, settled_fence, requeued, rec[ATTEMPTS], rec[CRASHES], rec[FAILURES], rec[CRASHED], attempts_max, crashes_max,
+    args_size, result_size, settled_request, parcel, result, failure, follower = unpacked(MORE_AS, raw, from)
+  rec[EVERY], rec[ATTEMPTS_MAX], rec[CRASHES_MAX] = some(every), some(attempts_max), some(crashes_max)
+  if parcel ~= '' then rec[PARCEL] = parcel end
+  if requeued > 0 then rec[REQUEUED] = requeued - 1 end
+  rec[SETTLED_FENCE], rec[SETTLED_REQUEST] = some(settled_fence), settled_request
+  if has(flags, WITH_ARGS_APART) then rec[ARGS] = args_size end
+  if has(flags, WITH_RESULT) then rec[RESULT] = has(flags, WITH_RESULT_APART) and result_size or result end
+  if has(flags, WITH_ERROR) then rec[ERROR] = failure end
+  if follower ~= '' then rec[FOLLOWER] = cmsgpack.unpack(follower) end
 end
 
 local function read_lived(raw)
-  local _, state, flags, seq, visible, due, added, leased, expires, fence, name, queue, worker, request, args, calls,
-    rest = struct.unpack(LIVED_AS, raw)
-  local latest = has(flags, SETTLED_LATEST)
   local rec = {
-    key = false, member = false, member_seq = false, at = false, at_score = false, at_member = false, kept = false,
-    state = STATES[state], seq = seq, visible = visible, due = due, added = added, leased = some(leased),
-    expires = some(expires), fence = some(fence), name = name, queue = queue == '' and 'default' or queue,
-    worker = worker ~= '' and worker or nil, request = request, args = args, calls = calls, attempts = 0, crashes = 0,
-    failures = 0, crashed = 0, cancelling = has(flags, CANCELLING) or nil, settled_fence = latest and fence or nil,
-    settled_request = latest and request or nil,
+    nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil,
+    0, 0, 0, 0, false, unpacked(LIVED_AS, raw),
   }
-  if has(flags, HAS_MORE) then read_more(rec, raw, rest, flags) end
+  local flags, from, bytes = rec[FLAGS], rec[NEXT], rec[ARGS_BYTES] + rec[CALLS_BYTES]
+  rec[REST] = rest_of(raw, from, bytes, flags >= WITH_MORE)
+  if flags == 0 then return rec end
+  if flags >= WITH_MORE then read_more(rec, raw, from + bytes, flags) end
+  if has(flags, WITH_CANCELLING) then rec[CANCELLING] = true end
+  if has(flags, WITH_LATEST_SETTLED) then rec[SETTLED_FENCE], rec[SETTLED_REQUEST] = rec[FENCE], rec[REQUEST] end
   return rec
 end
 
-local function is_sound(rec)
-  local state, follower = rec.state, rec.follower
-  if follower and (type(follower) ~= 'table' or not (follower.name and follower.queue and follower.visible)) then
-    return false
-  end
-  if state == 'queued' then return true end
-  if state == 'moving' then return rec.parcel ~= nil end
-  if state == 'leased' then return rec.leased ~= nil and rec.fence ~= nil end
-  return state ~= nil and rec.expires ~= nil
+local function is_finished(rec)
+  local state = rec[STATE]
+  return state > LEASED and state < MOVING
 end
 
--- The record, or nil: an unsound one must not fail the call that meets it.
+local function is_sound(rec)
+  local state, follower = rec[STATE], rec[FOLLOWER]
+  if follower and (type(follower) ~= 'table' or not (follower.lane and follower.visible)) then return false end
+  if state == QUEUED then return true end
+  if state == LEASED then return rec[LEASED_AT] ~= 0 and rec[FENCE] ~= 0 end
+  if state == MOVING then return rec[PARCEL] ~= nil end
+  return STATES[state] ~= nil and rec[EXPIRES] ~= 0
+end
+
+-- The record of `raw`; an error where it cannot be read.
 local function decode(raw)
   local form = string.byte(raw, 1)
-  local reader = form == LIVED and read_lived or (form == FRESH_NOW or form == FRESH_LATER) and read_fresh
-  if not reader then return nil end
-  local read, rec = pcall(reader, raw, form)
-  if read and is_sound(rec) then return rec end
-  return nil
-end
-
-local function is_fresh(rec)
-  return not rec.fence and rec.state == 'queued' and rec.due == rec.visible and not rec.every and not rec.attempts_max
-    and not rec.crashes_max and not rec.error and not rec.requeued and type(rec.args) == 'string'
-    and rec.attempts + rec.crashes + rec.failures + rec.crashed == 0
+  if form == FRESH_NOW or form == FRESH_LATER then return read_fresh(raw, form) end
+  if form ~= LIVED then error('of no known form') end
+  local rec = read_lived(raw)
+  if not is_sound(rec) then error('not sound') end
+  return rec
 end
 
 local function has_more(rec, latest)
-  return rec.every or rec.attempts + rec.crashes + rec.failures + rec.crashed > 0 or rec.attempts_max or rec.crashes_max
-    or rec.result or rec.error or rec.follower or rec.requeued or rec.parcel or type(rec.args) == 'number'
-    or (rec.settled_fence and not latest)
+  return rec[EVERY] or rec[ATTEMPTS] + rec[CRASHES] + rec[FAILURES] + rec[CRASHED] > 0 or rec[ERROR] or rec[ARGS]
+    or rec[ATTEMPTS_MAX] or rec[CRASHES_MAX] or rec[RESULT] or rec[FOLLOWER] or rec[REQUEUED] or rec[PARCEL]
+    or (rec[SETTLED_FENCE] and not latest)
 end
 
 local function encode_more(rec, latest)
-  local args_bytes, result_bytes = type(rec.args) == 'number' and rec.args, type(rec.result) == 'number' and rec.result
-  local settled_request = not latest and rec.settled_request or ''
-  local result, failure = not result_bytes and rec.result or '', rec.error or ''
-  local parcel, follower = rec.parcel or '', rec.follower and cmsgpack.pack(rec.follower) or ''
-  return struct.pack(MORE_AS, rec.every or 0, not latest and rec.settled_fence or 0,
-    rec.requeued and rec.requeued + 1 or 0, rec.attempts, rec.crashes, rec.failures, rec.crashed, rec.attempts_max or 0,
-    rec.crashes_max or 0, args_bytes or 0, result_bytes or 0, #settled_request, settled_request, #parcel, parcel,
-    #result, result, #failure, failure, #follower, follower)
+  local result, follower = rec[RESULT], rec[FOLLOWER]
+  local args_size, result_size = rec[ARGS] or 0, type(result) == 'number' and result or 0
+  local settled_request = not latest and rec[SETTLED_REQUEST] or ''
+  local failure, parcel = rec[ERROR] or '', rec[PARCEL] or ''
+  result = type(result) == 'string' and result or ''
+  follower = follower and cmsgpack.pack(follower) or ''
+  return pack(MORE_AS, rec[EVERY] or 0, not latest and rec[SETTLED_FENCE] or 0,
+    rec[REQUEUED] and rec[REQUEUED] + 1 or 0, rec[ATTEMPTS], rec[CRASHES], rec[FAILURES], rec[CRASHED],
+    rec[ATTEMPTS_MAX] or 0, rec[CRASHES_MAX] or 0, args_size, result_size, #settled_request, settled_request, #parcel,
+    parcel, #result, result, #failure, failure, #follower, follower)
 end
 
-local function encode_fresh(rec, queue)
-  local now_too = rec.added == rec.visible
-  local raw = struct.pack(FRESH, now_too and FRESH_NOW or FRESH_LATER, rec.seq, rec.visible, #rec.name, rec.name,
-    #queue, queue, #rec.args, rec.args, #rec.calls, rec.calls)
-  return now_too and raw or raw .. struct.pack('>I7', rec.added)
-end
-
-local function encode(rec)
-  local queue = rec.queue == 'default' and '' or rec.queue
-  if is_fresh(rec) then return encode_fresh(rec, queue) end
-  local latest = rec.fence and rec.settled_fence == rec.fence and rec.settled_request == rec.request
-  local more = has_more(rec, latest)
-  local flags = (latest and SETTLED_LATEST or 0) + (rec.cancelling and CANCELLING or 0)
-  if more then
-    flags = flags + HAS_MORE + (rec.error and HAS_ERROR or 0) + (rec.result and HAS_RESULT or 0)
-      + (type(rec.args) == 'number' and ARGS_APART or 0) + (type(rec.result) == 'number' and RESULT_APART or 0)
+local function encode_fresh(rec)
+  local visible, added, lane = rec[VISIBLE], rec[ADDED], rec[LANE]
+  if added == visible then
+    return pack(FRESH_NOW_OF, FRESH_NOW, rec[SEQ], visible, rec[ARGS_BYTES], rec[CALLS_BYTES], #lane, lane, rec[REST])
   end
-  local args = type(rec.args) == 'string' and rec.args or ''
-  local worker, request = rec.worker or '', rec.request or ''
-  local raw = struct.pack(LIVED_AS, LIVED, STATE_CODES[rec.state], flags, rec.seq, rec.visible, rec.due, rec.added,
-    rec.leased or 0, rec.expires or 0, rec.fence or 0, #rec.name, rec.name, #queue, queue, #worker, worker, #request,
-    request, #args, args, #rec.calls, rec.calls)
+  return pack(FRESH_LATER_OF, FRESH_LATER, rec[SEQ], visible, added, rec[ARGS_BYTES], rec[CALLS_BYTES], #lane, lane,
+    rec[REST])
+end
+
+-- Its payloads of more than INLINE_MAX bytes have been set apart.
+local function encode(rec)
+  local fence, request, lane, worker = rec[FENCE], rec[REQUEST], rec[LANE], rec[WORKER]
+  local latest = rec[SETTLED_FENCE] == fence and rec[SETTLED_REQUEST] == request
+  local more = has_more(rec, latest)
+  if fence == 0 and not more and rec[STATE] == QUEUED and rec[DUE] == rec[VISIBLE] then return encode_fresh(rec) end
+  local flags = (latest and WITH_LATEST_SETTLED or 0) + (rec[CANCELLING] and WITH_CANCELLING or 0)
+  if more then
+    flags = flags + WITH_MORE + (rec[ERROR] and WITH_ERROR or 0) + (rec[RESULT] and WITH_RESULT or 0)
+      + (rec[ARGS] and WITH_ARGS_APART or 0) + (type(rec[RESULT]) == 'number' and WITH_RESULT_APART or 0)
+  end
+  local raw = pack(LIVED_OF, LIVED, rec[STATE], flags, rec[SEQ], rec[VISIBLE], rec[DUE], rec[ADDED], rec[LEASED_AT],
+    rec[EXPIRES], fence, rec[ARGS_BYTES], rec[CALLS_BYTES], #request, request, #lane, lane, #worker, worker, rec[REST])
   return more and raw .. encode_more(rec, latest) or raw
 end
 
-local function is_finished(rec) return rec.state ~= 'queued' and rec.state ~= 'leased' and rec.state ~= 'moving' end
-
 -- Whether its task lives in another store now.
-local function is_away(rec) return rec.state == 'cancelled' and rec.parcel ~= nil end
+local function is_away(rec) return rec[STATE] == CANCELLED and rec[PARCEL] ~= nil end
 
 -- The state as people see it: a lease that ran out is ready again.
 local function shown_state(rec)
-  if rec.state == 'queued' then return rec.visible <= now and 'ready' or 'scheduled' end
-  if rec.state == 'leased' then return rec.visible <= now and 'ready' or 'running' end
-  return rec.state
+  if rec[STATE] == QUEUED then return rec[VISIBLE] <= now and 'ready' or 'scheduled' end
+  if rec[STATE] == LEASED then return rec[VISIBLE] <= now and 'ready' or 'running' end
+  return STATES[rec[STATE]]
 end
 
 local function existing(rec)
-  if rec.state == 'leased' and rec.cancelling then return 'exists:cancelling' end
+  if rec[STATE] == LEASED and rec[CANCELLING] then return 'exists:cancelling' end
   return 'exists:' .. shown_state(rec)
+end
+
+-- What it remembers of calls: the id of each, then the byte of its answer.
+local function calls_of(rec) return cut_of(rec[REST], rec[ARGS_BYTES] + 1) end
+
+-- The args: `false` where they lie apart, and are gone.
+local function args_of(rec)
+  local args = rec[ARGS]
+  if not args then return cut_of(rec[REST], 1, rec[ARGS_BYTES]) end
+  return type(args) == 'string' and args or call('HGET', P .. 'args', rec[KEY])
+end
+
+local function set_args(rec, args)
+  local calls = calls_of(rec)
+  if #args > INLINE_MAX then
+    rec[ARGS], rec[ARGS_BYTES], rec[REST] = args, 0, calls
+  else
+    rec[ARGS], rec[ARGS_BYTES], rec[REST] = nil, #args, args .. calls
+  end
 end
 
 -- The answer that the call `id` got before, if the record still knows it.
 local function answered(rec, id)
-  for i = 1, #rec.calls, ID_BYTES + 1 do
-    if string.sub(rec.calls, i, i + ID_BYTES - 1) == id then
-      return ANSWERS[string.byte(rec.calls, i + ID_BYTES)]
-    end
+  local calls = calls_of(rec)
+  for i = 1, #calls, ID_BYTES + 1 do
+    if cut_of(calls, i, i + ID_BYTES - 1) == id then return ANSWERS[string.byte(calls, i + ID_BYTES)] end
   end
   return nil
 end
 
 -- How its task came to be what it is: the answer to the latest call that placed, moved or followed one.
-local PLACED_BY = codes_of({
-  'added', 'placed', 'moved', 'follows', 'arrived', 'arrived:moved', 'arrived:follows',
-})
+local PLACED_BY = {
+  added = true, placed = true, moved = true, follows = true, arrived = true, ['arrived:moved'] = true,
+  ['arrived:follows'] = true,
+}
 local function origin(rec)
-  for i = #rec.calls, 1, -ID_BYTES - 1 do
-    local answer = ANSWERS[string.byte(rec.calls, i)]
+  local calls = calls_of(rec)
+  for i = #calls, 1, -ID_BYTES - 1 do
+    local answer = ANSWERS[string.byte(calls, i)]
     if PLACED_BY[answer] then return answer end
   end
   return 'added'
 end
 
 local function remember(rec, id, answer)
-  rec.calls = string.sub(rec.calls .. id .. string.char(ANSWER_CODES[answer]), -CALL_IDS_MAX * (ID_BYTES + 1))
+  local bytes = rec[CALLS_BYTES] + ID_BYTES + 1
+  if bytes > CALL_IDS_MAX * (ID_BYTES + 1) then
+    bytes = bytes - ID_BYTES - 1
+    rec[REST] = cut_of(rec[REST], 1, rec[ARGS_BYTES]) .. cut_of(rec[REST], rec[ARGS_BYTES] + ID_BYTES + 2)
+  end
+  rec[CALLS_BYTES], rec[REST] = bytes, rec[REST] .. id .. ANSWER_BYTES[answer]
 end

@@ -1,15 +1,17 @@
 -- Transition: absent or finished -> Queued, by a parcel of another store; Queued -> Queued, Leased -> Leased with a
--- follower, by a later schedule of what had arrived before. Behind a closed door: absent -> Cancelled, any -> unchanged.
--- Keys: meta. Args: door (open, closed); per parcel: key, id, name, queue, args, visible_at, due_at, added_at, every,
--- attempts_max, crashes_max, attempts, crashes, failures, crashed in a row, fence, whether there is an error (0, 1), the
--- error, whether a schedule placed it (0, 1). Every, the limits and the fence may be empty.
--- Result: one text per parcel: arrived, arrived:moved, arrived:follows, superseded, turnedaway, moving, corrupt.
+-- follower, by a later schedule of what had arrived before. Behind a closed door: absent -> Cancelled, any ->
+-- unchanged.
+-- Keys: meta. Args: door (open, closed); per parcel: key, id, lane, args, visible_at, due_at, added_at, every,
+-- attempts_max, crashes_max, attempts, crashes, failures, crashed in a row, fence, whether there is an error (0, 1),
+-- the error, whether a schedule placed it (0, 1). Every, the limits and the fence may be empty.
+-- Result: one word per parcel, apart by spaces: arrived, arrived:moved, arrived:follows, superseded, turnedaway,
+-- moving, corrupt.
 -- Twice: a record knows the parcel and gives the first answer again; nothing changes.
 local closed = arg() == 'closed'
 if closed then begin() else begin_adding() end
 
 local function read_parcel()
-  local parcel = { key = arg(), id = arg(), name = arg(), queue = arg(), args = arg() }
+  local parcel = { key = arg(), id = arg(), lane = arg(), args = arg() }
   parcel.visible, parcel.due, parcel.added = number(), number(), number()
   parcel.every, parcel.attempts_max, parcel.crashes_max = optional_number(), optional_number(), optional_number()
   parcel.attempts, parcel.crashes, parcel.failures, parcel.crashed = number(), number(), number(), number()
@@ -35,16 +37,17 @@ end
 local function judge(rec, parcel)
   if closed then return 'turnedaway' end
   if not rec or is_finished(rec) then return 'arrived' end
-  if rec.state == 'moving' then return 'moving' end
+  if rec[STATE] == MOVING then return 'moving' end
   if not parcel.scheduled or string.sub(origin(rec), 1, 7) ~= 'arrived' then return 'superseded' end
-  return rec.state == 'queued' and 'arrived:moved' or 'arrived:follows'
+  return rec[STATE] == QUEUED and 'arrived:moved' or 'arrived:follows'
 end
 
 -- All that was counted elsewhere.
 local function carry(rec, parcel)
-  rec.due, rec.added = parcel.due, parcel.added
-  rec.attempts, rec.crashes, rec.failures, rec.crashed = parcel.attempts, parcel.crashes, parcel.failures, parcel.crashed
-  rec.error = parcel.error or rec.error
+  rec[DUE], rec[ADDED] = parcel.due, parcel.added
+  rec[ATTEMPTS], rec[CRASHES] = parcel.attempts, parcel.crashes
+  rec[FAILURES], rec[CRASHED] = parcel.failures, parcel.crashed
+  rec[ERROR] = parcel.error or rec[ERROR]
 end
 
 local function settle(rec, parcel, answer)
@@ -56,14 +59,14 @@ local function settle(rec, parcel, answer)
     take_over(rec, parcel)
     carry(rec, parcel)
   elseif answer == 'arrived:follows' then
-    rec.follower = {
-      name = parcel.name, queue = parcel.queue, args = parcel.args, visible = parcel.visible, every = parcel.every,
+    rec[FOLLOWER] = {
+      lane = parcel.lane, args = parcel.args, visible = parcel.visible, every = parcel.every,
       attempts_max = parcel.attempts_max, crashes_max = parcel.crashes_max,
     }
   elseif answer == 'turnedaway' and not rec then
     rec, parcel.every = new_record(parcel.key), nil
     live(rec, parcel)
-    finish(rec, 'cancelled', RETENTION)
+    finish(rec, CANCELLED, RETENTION)
   end
   remember(rec, parcel.id, answer)
   keep(rec)
@@ -83,4 +86,4 @@ end
 -- The runs to come have larger fences than those before the move.
 if fence > tonumber(call('HGET', META, 'fence') or '0') then call('HSET', META, 'fence', whole(fence)) end
 finish_writes()
-return answers
+return table.concat(answers, ' ')

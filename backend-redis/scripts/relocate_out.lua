@@ -14,39 +14,38 @@ local function all_indexes()
 end
 
 local function parcel_of(rec, args)
-  local placed_by = origin(rec)
+  local placed_by, lane = origin(rec), lane_of(rec)
   local scheduled = placed_by ~= 'added' and placed_by ~= 'arrived'
   return {
-    rec.parcel, rec.key, rec.name, rec.queue, args, rec.visible, rec.due, rec.added, rec.every or false,
-    rec.attempts_max or false, rec.crashes_max or false, rec.attempts, rec.crashes, rec.failures, rec.crashed,
-    rec.fence or false, rec.error or false, scheduled and 1 or 0,
+    rec[PARCEL], rec[KEY], lane.name, lane.queue, args, rec[VISIBLE], rec[DUE], rec[ADDED], rec[EVERY] or false,
+    rec[ATTEMPTS_MAX] or false, rec[CRASHES_MAX] or false, rec[ATTEMPTS], rec[CRASHES], rec[FAILURES], rec[CRASHED],
+    some(rec[FENCE]) or false, rec[ERROR] or false, scheduled and 1 or 0,
   }
 end
 
-local moving = earliest(of_kinds(all_indexes(), 'mov'), math.max(limit, 1), '+inf')
+local moving, moving_at = earliest(of_kinds(all_indexes(), 'mov'), math.max(limit, 1), '+inf')
 local already = call('HGET', META, 'moving_to')
 if already and already ~= destination and #moving > 0 then return { already, {} } end
 call('HSET', META, 'moving_to', destination)
 
 local swept = { crashed = 0, limited = {}, parked = {} }
-sweep({ any = CRASHES_MAX }, all_indexes(), swept)
+sweep({ any = CRASHES_MAX_DEFAULT }, all_indexes(), swept)
 
-local found = {}
-for i = 1, math.min(#moving, limit) do found[i] = moving[i] end
-for _, entry in ipairs(earliest(of_kinds(all_indexes(), 'due', 'sus'), limit - #found, '+inf')) do
-  found[#found + 1] = entry
-end
+local found, indexes = {}, {}
+for i = 1, math.min(#moving, limit) do found[i], indexes[i] = moving[i], moving_at[i] end
+local queued, queued_at = earliest(of_kinds(all_indexes(), 'due', 'sus'), limit - #found, '+inf')
+for i, member in ipairs(queued) do found[#found + 1], indexes[#found + 1] = member, queued_at[i] end
 local keys, parcels, bytes = keys_of(found), {}, 0
 fetch(keys)
 for i, key in ipairs(keys) do
-  local rec, entry = load(key), found[i]
-  local args = rec and is_at(rec, entry) and text_of(rec, 'args', rec.args)
+  local rec, index, member = load(key), indexes[i], found[i]
+  local args = rec and is_at(rec, index, member) and args_of(rec)
   if not args then
-    park(entry.index, entry.member, key)
+    park(index, member, key)
   else
     bytes = bytes + #args
     if bytes > BATCH_BYTES_MAX and #parcels > 0 then break end
-    rec.state, rec.parcel = 'moving', rec.parcel or id
+    rec[STATE], rec[PARCEL] = MOVING, rec[PARCEL] or id
     keep(rec)
     parcels[#parcels + 1] = parcel_of(rec, args)
   end

@@ -54,15 +54,15 @@ local function indexes_of(req)
 end
 
 local function of_kinds(indexes, first, second)
-  local some = {}
+  local found = {}
   for _, entry in ipairs(indexes) do
-    if entry.kind == first or entry.kind == second then some[#some + 1] = entry end
+    if entry.kind == first or entry.kind == second then found[#found + 1] = entry end
   end
-  return some
+  return found
 end
 
-local function keys_of(entries)
+local function keys_of(members)
   local keys = {}
-  for i, entry in ipairs(entries) do keys[i] = key_of(entry.member) end
+  for i = 1, #members do keys[i] = key_of(members[i]) end
   return keys
 end

@@ -7,14 +7,14 @@ local key, fence = arg(), number()
 local rec, corrupt = load(key)
 if corrupt then return 'corrupt' end
 if not rec then return 'notfound' end
-if rec.requeued == fence then return 'requeued' end
+if rec[REQUEUED] == fence then return 'requeued' end
 if is_away(rec) then return 'elsewhere' end
-local over = rec.state == 'dead' or (is_finished(rec) and rec.every)
-if not over or (rec.fence or 0) ~= fence then return existing(rec) end
-rec.state, rec.visible, rec.due, rec.requeued = 'queued', now, now, fence
+local over = rec[STATE] == DEAD or (is_finished(rec) and rec[EVERY])
+if not over or rec[FENCE] ~= fence then return existing(rec) end
+rec[STATE], rec[VISIBLE], rec[DUE], rec[REQUEUED] = QUEUED, now, now, fence
 -- So that a death without another lease has a fence of its own.
-rec.fence = call('HINCRBY', META, 'fence', 1)
-rec.attempts, rec.crashes, rec.failures, rec.crashed = 0, 0, 0, 0
+rec[FENCE] = call('HINCRBY', META, 'fence', 1)
+rec[ATTEMPTS], rec[CRASHES], rec[FAILURES], rec[CRASHED] = 0, 0, 0, 0
 begin_life(rec)
 keep(rec)
 finish_writes()

@@ -1,6 +1,6 @@
 -- Transition: absent or finished -> Queued; Queued -> Queued, moved; Leased -> Leased with a follower.
 -- Keys: meta. Args: as add.lua.
--- Result: one text per task: placed, moved, follows, moving (to another store: try again), corrupt.
+-- Result: one word per task, apart by spaces: placed, moved, follows, moving (to another store: try again), corrupt.
 -- Twice: a record knows the add id and gives the first answer again; nothing changes.
 begin_adding()
 local answers = {}
@@ -9,16 +9,16 @@ for i, item in ipairs(read_items()) do
   local answer = rec and answered(rec, item.id)
   if corrupt then
     answer = 'corrupt'
-  elseif not answer and rec and rec.state == 'moving' then
+  elseif not answer and rec and rec[STATE] == MOVING then
     answer = 'moving'
   elseif not answer then
-    if rec and rec.state == 'leased' then
+    if rec and rec[STATE] == LEASED then
       answer = 'follows'
-      rec.follower = {
-        name = item.name, queue = item.queue, args = item.args, visible = item.visible, every = item.every,
+      rec[FOLLOWER] = {
+        lane = item.lane, args = item.args, visible = item.visible, every = item.every,
         attempts_max = item.attempts_max, crashes_max = item.crashes_max,
       }
-    elseif rec and rec.state == 'queued' then
+    elseif rec and rec[STATE] == QUEUED then
       answer = 'moved'
       take_over(rec, item)
     else
@@ -32,4 +32,4 @@ for i, item in ipairs(read_items()) do
   answers[i] = answer
 end
 finish_writes()
-return answers
+return table.concat(answers, ' ')

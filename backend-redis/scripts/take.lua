@@ -5,44 +5,48 @@ local CRASH_LIMIT = 'its lease ran out too often'
 
 -- A lease that ran out: one crash, and what follows from it.
 local function crash(rec, crashes_max, reply)
-  local deadline = rec.visible
+  local deadline = rec[VISIBLE]
   reply.crashed = reply.crashed + 1
-  rec.crashes = rec.crashes + 1
-  local max = rec.crashes_max or crashes_max
-  if rec.cancelling then
-    finish(rec, 'cancelled', RETENTION)
-  elseif rec.crashes < max then
-    rec.state, rec.visible = 'queued', deadline -- due stays: its place in the line
+  rec[CRASHES] = rec[CRASHES] + 1
+  local max = rec[CRASHES_MAX] or crashes_max
+  if rec[CANCELLING] then
+    finish(rec, CANCELLED, RETENTION)
+  elseif rec[CRASHES] < max then
+    rec[STATE], rec[VISIBLE] = QUEUED, deadline -- due stays: its place in the line
     promote(rec)
   else
-    reply.limited[#reply.limited + 1] = rec.key
-    if rec.every then
-      rec.crashed = rec.crashed + 1
-      local wait = math.min(rec.every * 2 ^ math.min(rec.crashed, 60), math.max(CRASH_WAIT_MAX, rec.every))
+    reply.limited[#reply.limited + 1] = rec[KEY]
+    if rec[EVERY] then
+      rec[CRASHED] = rec[CRASHED] + 1
+      local wait = math.min(rec[EVERY] * 2 ^ math.min(rec[CRASHED], 60), math.max(CRASH_WAIT_MAX, rec[EVERY]))
       next_at(rec, now + wait, CRASH_LIMIT)
     else
-      rec.error = CRASH_LIMIT
-      finish(rec, 'dead', RETENTION)
+      rec[ERROR] = CRASH_LIMIT
+      finish(rec, DEAD, RETENTION)
     end
   end
 end
 
 -- Whether an index entry is the one that its record belongs to.
-local function is_at(rec, entry) return rec.at == entry.index and rec.at_member == entry.member end
+local function is_at(rec, index, member) return rec[AT] == index and rec[AT_MEMBER] == member end
+
+local function set_aside(index, member, key, reply)
+  park(index, member, key)
+  reply.parked[#reply.parked + 1] = key
+end
 
 -- Counts the crashes of late leases, at most 100, oldest deadline first. Answers whether there were any.
 local function sweep(req, indexes, reply)
-  local late = earliest(of_kinds(indexes, 'run', 'srun'), TRIM_ITEMS_MAX)
+  local late, at = earliest(of_kinds(indexes, 'run', 'srun'), TRIM_ITEMS_MAX)
   if #late == 0 then return false end
   local keys = keys_of(late)
   fetch(keys)
   for i, key in ipairs(keys) do
-    local rec, entry = load(key), late[i]
-    if not rec or rec.state ~= 'leased' or not is_at(rec, entry) then
-      park(entry.index, entry.member, key)
-      reply.parked[#reply.parked + 1] = key
+    local rec = load(key)
+    if not rec or rec[STATE] ~= LEASED or not is_at(rec, at[i], late[i]) then
+      set_aside(at[i], late[i], key, reply)
     else
-      crash(rec, req.any or req.names[rec.name], reply)
+      crash(rec, req.any or req.names[lane_of(rec).name], reply)
       keep(rec)
     end
   end
@@ -50,52 +54,45 @@ local function sweep(req, indexes, reply)
   return true
 end
 
-local function emit(rec, args, reply)
-  reply.bytes = reply.bytes + #args
-  reply.leases[#reply.leases + 1] = {
-    rec.key, rec.fence, rec.name, rec.queue, args, rec.attempts, rec.crashes, rec.visible, rec.leased, rec.due,
-    rec.every or false, rec.attempts_max or false, rec.crashes_max or false,
-  }
-end
-
--- The candidates of one group of indexes: all that is due, and at most one suspect among them.
-local function candidates(indexes, limit, suspect)
-  local found = earliest(of_kinds(indexes, 'due'), limit)
-  if suspect then
-    local one = earliest(of_kinds(indexes, 'sus'), 1)[1]
-    if one then
-      found[#found + 1] = one
-      table.sort(found, earlier)
-    end
+-- Leases one task to a request, unless its args are gone.
+local function take_one(rec, req, reply, fence)
+  if rec[ARGS] then
+    local args = args_of(rec)
+    if not args then return false end
+    reply.apart[#reply.apart + 1] = args
   end
-  return found
+  if fence then
+    rec[FENCE], rec[REQUEST], rec[WORKER], rec[STATE], rec[LEASED_AT] = fence, req.request, req.worker, LEASED, now
+  end
+  rec[VISIBLE] = now + req.lease
+  keep(rec)
+  if is_suspect(rec) then reply.suspect = true end
+  reply.bytes = reply.bytes + args_bytes_of(rec)
+  reply.leased[#reply.leased + 1] = rec
+  return true
 end
 
--- Leases what is due in one group of indexes.
+-- Leases what is due in one group of indexes, at most one suspect among it.
 local function take_from(indexes, req, reply)
-  local found = candidates(indexes, req.count - #reply.leases, req.suspects and not reply.suspect)
+  local may_suspect = req.suspects and not reply.suspect
+  local due = of_kinds(indexes, 'due', may_suspect and 'sus' or nil)
+  local found, at = earliest(due, req.count - #reply.leased, nil, true)
   if #found == 0 then return end
   local keys = keys_of(found)
   -- A fence for each, also for those that do not fit: gaps are harmless.
   local fence = call('HINCRBY', META, 'fence', #found) - #found
   fetch(keys)
-  for i, key in ipairs(keys) do
-    local rec, entry = load(key), found[i]
-    if #reply.leases >= req.count then reply.full = true end
-    if #reply.leases > 0 and rec and reply.bytes + bytes_of(rec.args) > BATCH_BYTES_MAX then reply.full = true end
-    if reply.full then return end
-    local args = rec and rec.state == 'queued' and is_at(rec, entry) and text_of(rec, 'args', rec.args)
-    if not args then
-      park(entry.index, entry.member, key)
-      reply.parked[#reply.parked + 1] = key
-    else
-      rec.state, rec.fence, rec.request = 'leased', fence + i, req.request
-      rec.leased, rec.visible, rec.worker = now, now + req.lease, req.worker
-      keep(rec)
-      if entry.kind == 'sus' then reply.suspect = true end
+  for i = 1, #keys do
+    local rec = load(keys[i])
+    if rec and reply.bytes + args_bytes_of(rec) > BATCH_BYTES_MAX and #reply.leased > 0 then
+      reply.full = true
+      return
+    end
+    local takes = rec and rec[STATE] == QUEUED and is_at(rec, at[i], found[i]) and take_one(rec, req, reply, fence + i)
+    if takes then
       reply.lists[list_of(rec)] = true
-      reply.taken[#reply.taken + 1] = key
-      emit(rec, args, reply)
+    else
+      set_aside(at[i], found[i], keys[i], reply)
     end
   end
 end
@@ -106,20 +103,23 @@ local function take_again(req, packed, reply)
   fetch(keys)
   for _, key in ipairs(keys) do
     local rec = load(key)
-    local args = rec and rec.state == 'leased' and rec.request == req.request and text_of(rec, 'args', rec.args)
-    if args then
-      rec.visible = now + req.lease
-      keep(rec)
-      if is_suspect(rec) then reply.suspect = true end
-      emit(rec, args, reply)
-    end
+    if rec and rec[STATE] == LEASED and rec[REQUEST] == req.request then take_one(rec, req, reply) end
   end
-  flush()
+end
+
+-- What was leased, as key and record, one after the other. Order matters: after the records were written.
+local function leases_of(reply)
+  local leases = {}
+  for _, rec in ipairs(reply.leased) do
+    leases[#leases + 1] = rec[KEY]
+    leases[#leases + 1] = rec[RAW]
+  end
+  return leases
 end
 
 -- When the next one becomes visible, how long the oldest has been, and whom to wake for what this call leaves.
 local function look_ahead(req, indexes, reply)
-  local full = reply.full or #reply.leases >= req.count
+  local full = reply.full or #reply.leased >= req.count
   local head_at
   for _, entry in ipairs(indexes) do
     local head = call('ZRANGE', P .. entry.index, 0, 0, 'WITHSCORES')
@@ -143,8 +143,10 @@ local function remember_request(req, reply)
     chunked('HDEL', P .. 'requests', old)
     chunked('HDEL', P .. 'requests_held', old)
   end
-  if #reply.taken > 0 then call('HSET', P .. 'requests_held', req.request, #reply.taken) end
-  call('HSET', P .. 'requests', req.request, cmsgpack.pack(reply.taken))
+  local keys = {}
+  for i, rec in ipairs(reply.leased) do keys[i] = rec[KEY] end
+  if #keys > 0 then call('HSET', P .. 'requests_held', req.request, #keys) end
+  call('HSET', P .. 'requests', req.request, cmsgpack.pack(keys))
   call('ZADD', P .. 'requests_at', whole(now), req.request)
 end
 
@@ -152,7 +154,7 @@ end
 local function take_new(req, indexes, reply)
   if req.order == 'earliest' then return take_from(indexes, req, reply) end
   for rank = 1, #req.queues do
-    if #reply.leases >= req.count or reply.full then return end
+    if #reply.leased >= req.count or reply.full then return end
     local group = {}
     for _, entry in ipairs(indexes) do
       if entry.rank == rank then group[#group + 1] = entry end
@@ -164,26 +166,27 @@ end
 -- Whether the waiter goes on to wait: it found nothing. After a last look, only if nothing becomes visible before the
 -- next call can be there: else another had better look then.
 local function waits_on(req, repeated, reply)
-  if repeated or #reply.leases > 0 or req.block == 0 then return false end
+  if repeated or #reply.leased > 0 or req.block == 0 then return false end
   return not req.last or not reply.next_visible or reply.next_visible > LEFT_ALONE_MAX
 end
 
 -- One lease call. `trimming` is false inside an ack, which has trimmed already.
 local function take(req, trimming)
-  local reply = { leases = {}, taken = {}, lists = {}, limited = {}, parked = {}, crashed = 0, bytes = 0, dead = 0 }
+  local reply = { leased = {}, apart = {}, lists = {}, limited = {}, parked = {}, crashed = 0, bytes = 0, dead = 0 }
   write_worker(req.worker, req.record, req.ttl, true)
   if trimming then reply.dead = trim(0) end
   local packed = call('HGET', P .. 'requests', req.request)
   local indexes = indexes_of(req)
   if packed then
     take_again(req, packed, reply)
+    flush()
   else
     if sweep(req, indexes, reply) then indexes = indexes_of(req) end
     take_new(req, indexes, reply)
     flush()
-    if #reply.leases > 0 or #reply.parked > 0 then indexes = indexes_of(req) end
+    if #reply.leased > 0 or #reply.parked > 0 then indexes = indexes_of(req) end
   end
-  local answered_now = packed or #reply.leases > 0 or req.last
+  local answered_now = packed or #reply.leased > 0 or req.last
   if answered_now and not packed then remember_request(req, reply) end
   look_ahead(req, indexes, reply)
   for list in pairs(reply.lists) do watch_deadline(list, now + req.lease, req.worker) end
@@ -193,8 +196,8 @@ local function take(req, trimming)
   -- Order matters: after the wake-ups of this call, so that a waiter does not wake itself.
   local due = waiting and start_waiting(req, indexes)
   return {
-    reply.leases, reply.next_visible or false, reply.oldest_ready or false, reply.crashed, reply.limited, reply.dead,
-    reply.parked, answered_now and 1 or 0, waiting and 1 or 0,
+    leases_of(reply), reply.apart, reply.next_visible or false, reply.oldest_ready or false, reply.crashed,
+    reply.limited, reply.dead, reply.parked, answered_now and 1 or 0, waiting and 1 or 0,
     due and not frozen and math.max(0, due - now) or false, behind,
   }
 end

@@ -172,7 +172,7 @@ impl RedisBackend {
         let mut call = self.call(script, batch.bytes());
         batch.accepted().for_each(|task| items::write_task(&mut call, task));
         let mut answers = match batch.accepted().next() {
-            Some(_) => self.run(&call, operation).await?,
+            Some(_) => Fields::words(self.commands.script(&call, operation).await?, operation)?,
             None => Fields::empty(operation),
         };
         batch.answers(|_| items::read_answer(&mut answers, operation, read))
@@ -223,7 +223,7 @@ impl QueueBackend for RedisBackend {
         request::write_worker(&mut call, &beat.worker)?;
         call.micros(beat.lease);
         batch.accepted().for_each(|token| items::write_token(&mut call, token));
-        let mut answers = self.run(&call, operation).await?;
+        let mut answers = Fields::words(self.commands.script(&call, operation).await?, operation)?;
         batch.answers(|_| items::read_answer(&mut answers, operation, words::heartbeat_answer))
     }
 
@@ -239,7 +239,7 @@ impl QueueBackend for RedisBackend {
             request::write(&mut call, next, Look::Last(None))?;
         }
         let mut fields = self.run(&call, operation).await?;
-        let mut answers = fields.list()?;
+        let mut answers = fields.next_words()?;
         let answers = batch.answers(|_| items::read_answer(&mut answers, operation, words::ack_answer))?;
         let swept = Swept { dead_trimmed: fields.count()?, ..Swept::default() };
         let next = match next {

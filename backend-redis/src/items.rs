@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use docket_core::{Ack, Error, ErrorKind, NewTask, Outcome, Payload, Result, RunAt, Token, limits, micros, words};
 
+use uuid::Uuid;
+
+use crate::keys;
 use crate::wire::{Call, Fields};
 
 /// A batch, and what was found of each item: one that cannot be taken is refused alone.
@@ -68,21 +71,20 @@ impl<'a, T> Batch<'a, T> {
     }
 }
 
-/// The six arguments of `read_item` in life.lua.
+/// The two arguments of `read_item` in life.lua.
 pub(crate) fn write_task(call: &mut Call, task: &NewTask) {
-    call.key(&task.key).id(task.add_id.as_uuid()).text(task.name.as_str()).text(task.queue.as_str());
-    call.bytes(task.args.as_bytes());
-    let mut numbers = Numbers::default();
-    numbers.run_at(task.run_at).micros(task.every.unwrap_or_default());
-    numbers.count(task.overrides.attempts_max.unwrap_or(0)).count(task.overrides.crashes_max.unwrap_or(0));
-    call.bytes(&numbers.0);
+    let mut head = Head::default();
+    head.run_at(task.run_at).micros(task.every.unwrap_or_default());
+    head.count(task.overrides.attempts_max.unwrap_or(0)).count(task.overrides.crashes_max.unwrap_or(0));
+    head.id(task.add_id.as_uuid()).text(&keys::pack(&task.key)).text(keys::lane(&task.queue, &task.name).as_bytes());
+    call.bytes(&head.0).bytes(task.args.as_bytes());
 }
 
-/// Numbers of fixed width in one argument: an argument each would cost the server several times as much.
+/// What is small of an item, in one argument: an argument for each of it would cost the server several times as much.
 #[derive(Default)]
-struct Numbers(Vec<u8>);
+struct Head(Vec<u8>);
 
-impl Numbers {
+impl Head {
     fn code(&mut self, code: u8) -> &mut Self {
         self.0.push(code);
         self
@@ -95,6 +97,18 @@ impl Numbers {
 
     fn large(&mut self, number: u64) -> &mut Self {
         self.0.extend(number.to_be_bytes());
+        self
+    }
+
+    fn id(&mut self, id: &Uuid) -> &mut Self {
+        self.0.extend(id.as_bytes());
+        self
+    }
+
+    /// Its length, then the text; none comes near the bound.
+    fn text(&mut self, text: &[u8]) -> &mut Self {
+        self.0.extend(u16::try_from(text.len()).unwrap_or(u16::MAX).to_be_bytes());
+        self.0.extend(text);
         self
     }
 
@@ -130,7 +144,7 @@ pub(crate) fn weigh_ack(ack: &Ack) -> usize {
     }
 }
 
-/// The four arguments of one ack in ack.lua.
+/// The arguments of `read_ack` in ack.lua.
 pub(crate) fn write_ack(call: &mut Call, ack: &Ack) {
     let (outcome, run_at, text): (_, _, Option<Cow<'_, [u8]>>) = match &ack.outcome {
         Outcome::Completed(result) => (1, RunAt::Now, result.as_ref().map(|result| result.as_bytes().into())),
@@ -141,11 +155,13 @@ pub(crate) fn write_ack(call: &mut Call, ack: &Ack) {
         Outcome::Repeat { at, args } => (6, *at, args.as_ref().map(|args| args.as_bytes().into())),
         _ => (7, RunAt::Now, None),
     };
-    let mut numbers = Numbers::default();
-    numbers.code(outcome).run_at(run_at).large(ack.token.fence.0).count(ack.attempts_max).micros(ack.retention);
-    numbers.code(u8::from(text.is_some()));
-    call.key(&ack.token.key).id(ack.token.lease.as_uuid()).bytes(&numbers.0);
-    call.bytes(text.as_deref().unwrap_or_default());
+    let mut head = Head::default();
+    head.code(outcome).run_at(run_at).large(ack.token.fence.0).count(ack.attempts_max).micros(ack.retention);
+    head.code(u8::from(text.is_some())).id(ack.token.lease.as_uuid()).text(&keys::pack(&ack.token.key));
+    call.bytes(&head.0);
+    if let Some(text) = text {
+        call.bytes(&text);
+    }
 }
 
 fn cut(error: &str) -> Cow<'_, [u8]> {

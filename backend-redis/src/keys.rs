@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use docket_core::{DocketName, Error, ErrorKind, Key, Result};
+use docket_core::{DocketName, Error, ErrorKind, Key, Name, Queue, Result};
 use uuid::Uuid;
 
 /// Begins a key that is a UUID. No other key has it: keys are without control characters.
@@ -50,6 +50,20 @@ pub(crate) fn pack(key: &Key) -> Cow<'_, [u8]> {
         }
         _ => text.as_bytes().into(),
     }
+}
+
+/// A lane as records have it, the queue empty where it is the default.
+pub(crate) fn lane(queue: &Queue, name: &Name) -> String {
+    let queue = if *queue == Queue::default() { "" } else { queue.as_str() };
+    format!("{queue}|{name}")
+}
+
+/// The queue and the name of a lane.
+pub(crate) fn unpack_lane(lane: &str) -> Result<(Queue, Name)> {
+    let unreadable = || Error::new(ErrorKind::Corrupt, "read a lane", "it is no queue and name");
+    let (queue, name) = lane.split_once('|').ok_or_else(unreadable)?;
+    let queue = if queue.is_empty() { Queue::default() } else { Queue::new(queue)? };
+    Ok((queue, Name::new(name)?))
 }
 
 /// The key that was kept as `bytes`.

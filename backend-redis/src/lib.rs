@@ -28,6 +28,7 @@ mod inspect;
 mod items;
 mod keys;
 mod options;
+mod record;
 mod relocate;
 mod request;
 mod scripts;

@@ -8,7 +8,7 @@ use docket_core::{
 
 use crate::items::{self, Batch};
 use crate::wire::{Call, Fields};
-use crate::{RedisBackend, scripts};
+use crate::{RedisBackend, keys, scripts};
 
 #[async_trait]
 impl Relocate for RedisBackend {
@@ -56,7 +56,7 @@ impl RedisBackend {
         call.text(door);
         batch.accepted().for_each(|parcel| write_parcel(&mut call, parcel));
         let mut answers = match batch.accepted().next() {
-            Some(_) => self.run(&call, operation).await?,
+            Some(_) => Fields::words(self.commands.script(&call, operation).await?, operation)?,
             None => Fields::empty(operation),
         };
         batch.answers(|_| items::read_answer(&mut answers, operation, words::arrival))
@@ -76,7 +76,7 @@ impl RedisBackend {
 /// The arguments of one parcel in `relocate_in.lua`.
 fn write_parcel(call: &mut Call, parcel: &Parcel) {
     let limit = |count: Option<u32>| count.map(i64::from);
-    call.key(&parcel.key).id(parcel.id.as_uuid()).text(parcel.name.as_str()).text(parcel.queue.as_str());
+    call.key(&parcel.key).id(parcel.id.as_uuid()).text(keys::lane(&parcel.queue, &parcel.name));
     call.bytes(parcel.args.as_bytes());
     for moment in [parcel.visible_at, parcel.due_at, parcel.added_at] {
         call.number(moment.as_micros());

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use docket_core::{
-    Error, ErrorKind, Key, Lease, LeaseOrder, LeaseReply, LeaseRequest, Names, Overrides, Queue, Result, Suspects,
-    Swept, Token, WorkerRecord, limits,
+    Error, ErrorKind, Fence, Key, Lease, LeaseOrder, LeaseReply, LeaseRequest, Names, Overrides, Payload, Queue, Result,
+    Suspects, Swept, Token, WorkerRecord, limits,
 };
 
+use crate::keys;
+use crate::record::Leased;
 use crate::wire::{Call, Fields};
 
 /// Wake lists that one read blocks on, at most; a request for more lanes looks more often instead.
@@ -134,7 +136,11 @@ pub(crate) fn longest_block(lists: &[String]) -> Duration {
 
 /// The result of `take` in take.lua.
 pub(crate) fn read(fields: &mut Fields, request: &LeaseRequest) -> Result<Looked> {
-    let leases = fields.each(|list| read_lease(&mut list.list()?, request))?;
+    let (mut leased, mut apart) = (fields.list()?, fields.list()?);
+    let mut leases = Vec::new();
+    while !leased.is_empty() {
+        leases.push(read_lease(leased.key()?, &leased.bytes()?, &mut apart, request)?);
+    }
     let (next_visible, oldest_ready) = (fields.optional_micros()?, fields.optional_micros()?);
     let crashed = fields.count()?;
     let limited = fields.each(Fields::key)?;
@@ -155,18 +161,22 @@ pub(crate) fn read(fields: &mut Fields, request: &LeaseRequest) -> Result<Looked
     })
 }
 
-fn read_lease(fields: &mut Fields, request: &LeaseRequest) -> Result<Lease> {
+/// A lease from its record; `apart` has the args of those that are kept apart.
+fn read_lease(key: Key, record: &[u8], apart: &mut Fields, request: &LeaseRequest) -> Result<Lease> {
+    let leased = Leased::read(record)?;
+    let args = leased.args.map_or_else(|| apart.payload(), |args| Ok(Payload::new(args.to_vec())))?;
+    let (queue, name) = keys::unpack_lane(leased.lane)?;
     Ok(Lease {
-        token: Token { key: fields.key()?, fence: docket_core::Fence(fields.count()?), lease: request.request },
-        name: fields.parsed()?,
-        queue: fields.parsed()?,
-        args: fields.payload()?,
-        attempts: fields.count()?,
-        crashes: fields.count()?,
-        deadline: fields.timestamp()?,
-        leased_at: fields.timestamp()?,
-        due_at: fields.timestamp()?,
-        every: fields.optional_micros()?,
-        overrides: Overrides { attempts_max: fields.optional_count()?, crashes_max: fields.optional_count()? },
+        token: Token { key, fence: Fence(leased.fence), lease: request.request },
+        name,
+        queue,
+        args,
+        attempts: leased.attempts,
+        crashes: leased.crashes,
+        deadline: leased.visible,
+        leased_at: leased.leased,
+        due_at: leased.due,
+        every: leased.every,
+        overrides: Overrides { attempts_max: leased.attempts_max, crashes_max: leased.crashes_max },
     })
 }

@@ -93,6 +93,18 @@ impl Fields {
         Self { values: Vec::new().into_iter(), operation }
     }
 
+    /// The words of a text, apart by spaces.
+    pub(crate) fn words(value: Value, operation: &'static str) -> Result<Self> {
+        let text = word(value, operation)?;
+        let words: Vec<_> = text.split_ascii_whitespace().map(|word| Value::SimpleString(word.to_owned())).collect();
+        Ok(Self { values: words.into_iter(), operation })
+    }
+
+    /// The words of the next value.
+    pub(crate) fn next_words(&mut self) -> Result<Self> {
+        Self::words(self.next()?, self.operation)
+    }
+
     fn next(&mut self) -> Result<Value> {
         self.values.next().ok_or_else(|| {
             Error::new(ErrorKind::Internal, self.operation, "the answer of the script is shorter than it must be")
