@@ -41,53 +41,57 @@ CREATE TABLE docket.meta (
   moving_to text
 );
 
+-- A row has two parts: what stays for a life, and behind it, together, what a lease and its ack change. An update whose new
+-- row finds room on the page of the old one logs no more than what lies between the first and the last byte that differ.
 CREATE TABLE docket.task (
   docket int NOT NULL,
-  key text COLLATE "C" NOT NULL,
-  state text COLLATE "C" NOT NULL CHECK (
-    state IN ('queued', 'leased', 'moving', 'completed', 'dead', 'cancelled')
-  ),
-  queue text COLLATE "C" NOT NULL,
-  name text COLLATE "C" NOT NULL,
   -- Whether two or more workers died under it.
   suspect boolean NOT NULL DEFAULT false,
-  -- The one number that drives everything; once finished, when it finished.
-  visible_at bigint NOT NULL,
-  -- Its place in the line, to which a release brings it back.
-  due_at bigint NOT NULL,
+  cancelling boolean NOT NULL DEFAULT false,
   seq bigint NOT NULL,
   added_at bigint NOT NULL,
-  attempts bigint NOT NULL DEFAULT 0,
-  crashes bigint NOT NULL DEFAULT 0,
-  failures bigint NOT NULL DEFAULT 0,
-  crashed_in_a_row bigint NOT NULL DEFAULT 0,
+  -- Its place in the line, to which a release brings it back.
+  due_at bigint NOT NULL,
   every bigint,
   attempts_max bigint,
   crashes_max bigint,
-  cancelling boolean NOT NULL DEFAULT false,
-  -- The latest lease. It outlives the lease, for whoever asks who ran it.
-  fence bigint,
-  request uuid,
-  worker text,
-  leased_at bigint,
-  -- Once finished: when it is trimmed.
-  expires_at bigint,
-  settled_fence bigint,
-  settled_request uuid,
   -- The fence of the death requeued last; 0: it never had one.
   requeued bigint,
+  attempts int NOT NULL DEFAULT 0,
+  crashes int NOT NULL DEFAULT 0,
+  failures int NOT NULL DEFAULT 0,
+  crashed_in_a_row int NOT NULL DEFAULT 0,
+  -- The call that took it out for a move to another store: while it moves, and once it was let go.
+  parcel uuid,
+  key text COLLATE "C" NOT NULL,
+  queue text COLLATE "C" NOT NULL,
+  name text COLLATE "C" NOT NULL,
   -- The latest calls, and the answer that each got.
   call_ids uuid[] NOT NULL,
   call_answers text[] NOT NULL,
   follower docket.work,
-  -- The call that took it out for a move to another store: while it moves, and once it was let go.
-  parcel uuid,
   -- Bytes: an error may hold what no text can.
   error bytea,
   args bytea NOT NULL,
+  -- The latest lease. It outlives the lease, for whoever asks who ran it.
+  request uuid,
+  worker text,
+  fence bigint,
+  leased_at bigint,
+  -- The one number that drives everything; once finished, when it finished.
+  visible_at bigint NOT NULL,
+  -- Once finished: when it is trimmed.
+  expires_at bigint,
+  settled_fence bigint,
+  settled_request uuid,
+  state text COLLATE "C" NOT NULL CHECK (
+    state IN ('queued', 'leased', 'moving', 'completed', 'dead', 'cancelled')
+  ),
   result bytea,
   PRIMARY KEY (docket, key)
 ) WITH (
+  -- Room for a row's next version: vacuum apart, the page makes room again for the one after that by itself.
+  fillfactor = 50,
   -- Each task leaves about four dead rows in its life. The default of a fifth of the table is reached too late in a large
   -- one, and a pause after every few pages makes a vacuum of it slower than the work that it cleans up after.
   autovacuum_vacuum_scale_factor = 0.02,
