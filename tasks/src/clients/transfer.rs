@@ -54,7 +54,7 @@ pub(crate) async fn transfer(from: &Storage, to: &Storage, file: &AudioFile, bel
 
 /// A file id of other length is no hash, and says nothing.
 fn is_named(file: &AudioFile, hash: &[u8]) -> bool {
-    let hex: String = hash.iter().take(HASHED_ID / 2).map(|byte| format!("{byte:02x}")).collect();
     let is_hash = file.file_id.len() == HASHED_ID && file.file_id.bytes().all(|b| b.is_ascii_hexdigit());
-    !is_hash || hex.eq_ignore_ascii_case(&file.file_id)
+    let start = hash.first_chunk().copied().map(u64::from_be_bytes);
+    !is_hash || u64::from_str_radix(&file.file_id, 16).ok() == start
 }
