@@ -1,17 +1,23 @@
 //! plyr.fm's background tasks, written for Docket.
 //!
-//! | task | what it does | key |
-//! |---|---|---|
-//! | [`ProcessExport`] | puts all audio of an artist into one ZIP archive in object storage | `export:{export_id}` |
-//! | [`ScanCopyright`] | asks the moderation service about one track's audio and keeps the verdict | `scan:{track}:{file_id}` |
-//! | [`PdsLike`] | makes the like of a track on its user's PDS what the row says | `like:{did}:{track}` |
-//! | [`PdsComment`] | makes a comment on its author's PDS what the row says | `comment:{id}` |
-//! | [`ScrobbleToTeal`] | reports a play on the listener's PDS | `play:{did}:{track}:{played_at}` |
+//! | task | what it does | key | attempts | backoff | one run | lane |
+//! |---|---|---|---|---|---|---|
+//! | [`scan_copyright`](ScanCopyright) | asks the moderation service about one track's audio and keeps the verdict | `scan:{track}:{file_id}` | 5 | 8m–1h | 6m | `default` |
+//! | [`process_export`](ProcessExport) | puts all audio of an artist into one ZIP archive in object storage | `export:{export_id}` | 3 | 1m–10m | 2h1m | `exports` |
+//! | [`sync_atproto`](SyncAtproto) | after a login, makes profile, albums and liked tracks on the PDS what the service has | `sync:{did}` | 5 | 5s–10m | 5m | `default` |
+//! | [`scrobble_to_teal`](ScrobbleToTeal) | reports a play on the listener's PDS | `play:{did}:{track}:{played_at}` | 10 | 3m–12h | 2m | `default` |
+//! | [`sync_album_list`](SyncAlbumList) | makes the list record of an album what the album is | `album-list:{album}` | 10 | 2s–10m | 2m | `default` |
+//! | [`pds_like`](PdsLike) | makes the like of a track on its user's PDS what the row says | `like:{did}:{track}` | 10 | 3m–12h | 2m | `default` |
+//! | [`pds_comment`](PdsComment) | makes a comment on its author's PDS what the row says | `comment:{id}` | 10 | 3m–12h | 2m | `default` |
+//! | [`classify_genres`](ClassifyGenres) | has a model hear what a track sounds like, and tags it | `genres:{track}:{file_id}` | 5 | 10s–30m | 5m | `default` |
+//! | [`move_track_audio`](MoveTrackAudio) | brings a track's audio into the bucket where it belongs | `track-audio:{track}` | 12 | 10s–4h | 10m | `default` |
+//! | [`sync_copyright_resolutions`](SyncCopyrightResolutions) | takes back the flags that moderators took back | `sync_copyright_resolutions` | 1 | every 5m | 1m | `default` |
+//! | [`reap_exports`](ReapExports) | ends exports whose task died, adds those whose task was never added | `reap_exports` | 1 | every 1m | 1m | `default` |
 //!
 //! One file per task, in the same order: args, name, policy, run, tests. A task carries ids only and reads the current
 //! state when it runs, so that what changed meanwhile is seen; every effect is written so that a run after a crash
 //! converges. What they need beside their args is [`Services`]: the [`Catalogue`] (tracks, scans, jobs), the [`Buckets`]
-//! and the [`Moderation`] service.
+//! and the clients of the systems outside. `examples/service.rs` is a service that embeds all of it.
 //!
 //! ```no_run
 //! # use std::sync::Arc;

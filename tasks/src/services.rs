@@ -105,7 +105,7 @@ impl Services {
     }
 
     /// The address of public audio.
-    pub(crate) fn public_url(&self, file: &AudioFile) -> Result<String> {
+    pub fn public_url(&self, file: &AudioFile) -> Result<String> {
         let key = file.key()?;
         match &self.public_url {
             Some(url) => Ok(format!("{}/{key}", url.trim_end_matches('/'))),
