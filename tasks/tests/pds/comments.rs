@@ -8,7 +8,7 @@ use docket_tasks::{Change, Comment, Record, schedule_pds_comment};
 use serde_json::json;
 
 use crate::server::Account;
-use crate::world::{PAST_ANY_LEASE, START, World, eventually, subject};
+use crate::world::{START, World, eventually, subject};
 
 const COMMENT: &str = "fm.plyr.comment";
 
@@ -113,19 +113,19 @@ pub(crate) async fn a_worker_killed_behind_any_effect_leaves_one_record(store: A
     world.rows.kept.put_comment(&ada.did, id, comment("two", Some(START)));
     let second = world.worker();
     world.rows.hold(true);
-    world.pass(PAST_ANY_LEASE).await;
+    world.until_crashed(&key, 1).await;
     eventually("it has confirmed", async || (world.rows.held() == 1).then_some(())).await;
     second.killed().await;
     world.rows.hold(false);
     let third = world.worker();
-    world.pass(PAST_ANY_LEASE).await;
+    world.until_crashed(&key, 2).await;
     world.until_text(&ada, &key, "two").await;
     gate.keep_answer("deleteRecord", 1);
     world.delete(id).await;
     gate.kept(2).await;
     third.killed().await;
     let fourth = world.worker();
-    world.pass(PAST_ANY_LEASE).await;
+    world.until_crashed(&key, 1).await;
     world.until(&key, State::Completed).await;
     assert_eq!(world.texts(&ada).await, Vec::<String>::new());
     assert_eq!(world.rows.kept.rkey(&Record::Comment { id }), None);

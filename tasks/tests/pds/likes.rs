@@ -7,7 +7,7 @@ use docket_tasks::{Change, Like, PdsLike, Record, RecordReport, schedule_pds_lik
 use serde_json::json;
 
 use crate::server::Account;
-use crate::world::{PAST_ANY_LEASE, START, World, eventually, subject};
+use crate::world::{START, World, eventually, subject};
 
 const LIKE: &str = "fm.plyr.like";
 pub(crate) const TRACK: i64 = 42;
@@ -95,7 +95,7 @@ pub(crate) async fn a_worker_killed_behind_the_put_leaves_one_record(store: Arc<
     assert_eq!(world.records(&ada, LIKE).await.len(), 1, "the put has taken effect");
     first.killed().await;
     let second = world.worker();
-    world.pass(PAST_ANY_LEASE).await;
+    world.until_crashed(&key, 1).await;
     assert_eq!(world.until(&key, State::Completed).await.crashes, 1);
     assert_eq!(gate.asked("putRecord"), 2);
     world.assert_liked(&ada).await;
@@ -113,7 +113,7 @@ pub(crate) async fn a_worker_killed_behind_the_row_leaves_one_record(store: Arc<
     first.killed().await;
     world.rows.hold(false);
     let second = world.worker();
-    world.pass(PAST_ANY_LEASE).await;
+    world.until_crashed(&key, 1).await;
     world.until(&key, State::Completed).await;
     world.assert_liked(&ada).await;
     second.stopped().await;
@@ -131,7 +131,7 @@ pub(crate) async fn a_worker_killed_behind_the_delete_leaves_none(store: Arc<dyn
     gate.kept(1).await;
     first.killed().await;
     let second = world.worker();
-    world.pass(PAST_ANY_LEASE).await;
+    world.until_crashed(&key, 1).await;
     world.until(&key, State::Completed).await;
     assert_eq!(gate.asked("deleteRecord"), 2, "that it is gone already is a success");
     world.assert_not_liked(&ada).await;

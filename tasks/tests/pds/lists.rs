@@ -10,7 +10,7 @@ use docket_tasks::{
 use serde_json::{Value, json};
 
 use crate::server::Account;
-use crate::world::{PAST_ANY_LEASE, START, World, atproto, eventually};
+use crate::world::{START, World, atproto, eventually};
 
 pub(crate) const LIST: &str = "fm.plyr.list";
 /// How long an album is left alone first.
@@ -135,7 +135,7 @@ pub(crate) async fn a_worker_killed_behind_the_put_leaves_one_record(store: Arc<
     assert_eq!(world.records(&ada, LIST).await.len(), 1, "the put has taken effect");
     first.killed().await;
     let second = world.worker();
-    world.pass(PAST_ANY_LEASE).await;
+    world.until_crashed(&key, 1).await;
     world.until(&key, State::Completed).await;
     let list = world.list(&ada).await;
     assert_eq!(gate.asked("putRecord"), 1, "the second run finds it as it should be");

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::lists::{LIST, items, track};
 use crate::server::Account;
-use crate::world::{PAST_ANY_LEASE, START, World};
+use crate::world::{START, World};
 
 const PROFILE: &str = "fm.plyr.actor.profile";
 
@@ -109,7 +109,7 @@ pub(crate) async fn a_worker_killed_behind_any_write_leaves_one_record_of_each(s
         gate.kept(1).await;
         first.killed().await;
         let second = world.worker();
-        world.pass(PAST_ANY_LEASE).await;
+        world.until_crashed(&key, 1).await;
         report(&world, &key).await;
         assert_synced(&world, &ada).await;
         assert_eq!(gate.asked("putRecord"), 3, "killed behind write {nth}");

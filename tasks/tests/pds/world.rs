@@ -22,7 +22,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 /// Where the docket's clock starts.
 pub(crate) const START: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
 /// Longer than any lease.
-pub(crate) const PAST_ANY_LEASE: Duration = Duration::from_secs(61);
+const PAST_ANY_LEASE: Duration = Duration::from_secs(61);
 
 pub(crate) struct World {
     store: Arc<dyn TestStore>,
@@ -99,6 +99,23 @@ impl World {
             START.plus(*elapsed)
         };
         self.store.set_clock(now).await.unwrap();
+    }
+
+    /// Lets the lease of a killed worker pass, until another has met it. A last heartbeat may have been on its way: then
+    /// once more.
+    pub(crate) async fn until_crashed(&self, key: &Key, crashes: u32) {
+        for _ in 0..10 {
+            self.pass(PAST_ANY_LEASE).await;
+            let end = Instant::now() + SOON / 10;
+            while Instant::now() < end {
+                let view = self.view(key).await;
+                if view.crashes >= crashes || view.state == State::Completed {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+        panic!("nobody met the lost lease of {key}");
     }
 
     pub(crate) async fn view(&self, key: &Key) -> TaskView {
