@@ -7,7 +7,7 @@
 -- id.
 
 local function settle(rec, ack)
-  local outcome, text = ack.outcome, ack.text
+  local outcome, text, retention = ack[ACK_OUTCOME], ack[ACK_TEXT], ack[ACK_RETENTION]
   if rec[CANCELLING] and outcome ~= ACK_COMPLETED then outcome = ACK_CANCELLED end
   rec[SETTLED_FENCE], rec[SETTLED_REQUEST] = rec[FENCE], rec[REQUEST]
   if outcome == ACK_COMPLETED then
@@ -15,34 +15,34 @@ local function settle(rec, ack)
     if rec[EVERY] and not rec[CANCELLING] then
       next_at(rec, now + rec[EVERY])
     else
-      finish(rec, COMPLETED, ack.retention)
+      finish(rec, COMPLETED, retention)
     end
   elseif outcome == ACK_RETRY then
     rec[ERROR] = text
     rec[ATTEMPTS] = rec[ATTEMPTS] + 1
-    if rec[ATTEMPTS] < (rec[ATTEMPTS_MAX] or ack.attempts_max) then
-      back(rec, ack.micros)
+    if rec[ATTEMPTS] < (rec[ATTEMPTS_MAX] or ack[ACK_ATTEMPTS_MAX]) then
+      back(rec, ack[ACK_MICROS])
     elseif rec[EVERY] then
       rec[CRASHED] = 0
       next_at(rec, now + rec[EVERY], text)
     else
-      finish(rec, DEAD, ack.retention)
+      finish(rec, DEAD, retention)
     end
   elseif outcome == ACK_SNOOZE then
-    back(rec, ack.micros)
+    back(rec, ack[ACK_MICROS])
   elseif outcome == ACK_RELEASE then
     rec[STATE], rec[VISIBLE] = QUEUED, rec[DUE]
     promote(rec)
   elseif outcome == ACK_DEAD then
     rec[ERROR], rec[ATTEMPTS], rec[CRASHED] = text, rec[ATTEMPTS] + 1, 0
-    if rec[EVERY] then next_at(rec, now + rec[EVERY], text) else finish(rec, DEAD, ack.retention) end
+    if rec[EVERY] then next_at(rec, now + rec[EVERY], text) else finish(rec, DEAD, retention) end
   elseif outcome == ACK_REPEAT then
     rec[CRASHED] = 0
     if text then set_args(rec, text) end
-    next_at(rec, resolve(ack.kind, ack.micros, rec[LEASED_AT]))
+    next_at(rec, resolve(ack[ACK_KIND], ack[ACK_MICROS], rec[LEASED_AT]))
   else
     rec[CRASHED] = 0
-    finish(rec, CANCELLED, ack.retention)
+    finish(rec, CANCELLED, retention)
   end
 end
 
@@ -56,12 +56,10 @@ local function let_go(request, count)
   if held == 0 then call('HSET', P .. 'requests', request, cmsgpack.pack({})) end
 end
 
--- One ack: its numbers, request and key, and, where there is one, its text.
+-- One ack, a list: its text, where there is one, then what its head has.
 local function read_ack()
-  local ack, has_text = {}, nil
-  ack.outcome, ack.kind, ack.micros, ack.fence, ack.attempts_max, ack.retention, has_text, ack.request, ack.key =
-    unpacked('>BBI8I8I4I8Bc16I2c0', arg())
-  if has_text == 1 then ack.text = arg() end
+  local ack = { nil, unpacked('>BBI8I8I4I8Bc16I2c0', arg()) }
+  if ack[ACK_WITH_TEXT] == 1 then ack[ACK_TEXT] = arg() end
   return ack
 end
 
@@ -69,19 +67,21 @@ begin()
 local acks, keys = {}, {}
 for i = 1, number() do
   acks[i] = read_ack()
-  keys[i] = acks[i].key
+  keys[i] = acks[i][ACK_KEY]
 end
 fetch(keys)
 local answers, ended = {}, {}
-for i, ack in ipairs(acks) do
-  local rec, corrupt = load(ack.key)
+for i = 1, #acks do
+  local ack = acks[i]
+  local rec, corrupt = load(keys[i])
+  local fence, request = ack[ACK_FENCE], ack[ACK_REQUEST]
   local answer = corrupt and 'corrupt' or 'stale'
-  if rec and rec[STATE] == LEASED and rec[FENCE] == ack.fence and rec[REQUEST] == ack.request then
+  if rec and rec[FENCE] == fence and rec[REQUEST] == request and rec[STATE] == LEASED then
     settle(rec, ack)
     keep(rec)
     answer = 'settled'
-    ended[ack.request] = (ended[ack.request] or 0) + 1
-  elseif rec and rec[SETTLED_FENCE] == ack.fence and rec[SETTLED_REQUEST] == ack.request then
+    ended[request] = (ended[request] or 0) + 1
+  elseif rec and rec[SETTLED_FENCE] == fence and rec[SETTLED_REQUEST] == request then
     answer = 'settled'
   end
   answers[i] = answer

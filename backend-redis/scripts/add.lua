@@ -4,7 +4,9 @@
 -- Twice: a record knows the add id and gives the first answer again; nothing changes.
 begin_adding()
 local answers = {}
-for i, item in ipairs(read_items()) do
+local items = read_items()
+for i = 1, #items do
+  local item = items[i]
   local rec, corrupt = load(item.key)
   local answer = rec and answered(rec, item.id)
   if corrupt then

@@ -136,8 +136,8 @@ local function move(writes, rec)
   end
   if index and not (same and rec[AT_SCORE] == score) then
     local entries = writes.added[index] or list_in(writes.added, index)
-    entries[#entries + 1] = whole(score)
-    entries[#entries + 1] = member
+    local last = #entries
+    entries[last + 1], entries[last + 2] = whole(score), member
     if rec[STATE] == QUEUED then
       local list = list_of(rec)
       local moment = announced[list]
@@ -184,7 +184,7 @@ end
 local function flush()
   if #kept > 0 then
     local writes = new_writes()
-    local records, gone = writes.records, writes.gone
+    local records, gone, count = writes.records, writes.gone, 0
     for i = 1, #kept do
       local rec = kept[i]
       rec[KEPT] = false
@@ -197,9 +197,8 @@ local function flush()
         held[rec[KEY]] = ABSENT
       else
         local raw = encode(rec)
-        rec[RAW] = raw
-        records[#records + 1] = rec[KEY]
-        records[#records + 1] = raw
+        rec[RAW], count = raw, count + 2
+        records[count - 1], records[count] = rec[KEY], raw
       end
     end
     kept = {}

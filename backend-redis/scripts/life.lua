@@ -33,13 +33,13 @@ end
 
 -- All that the arguments have; their records are read.
 local function read_items()
-  local items, keys = {}, {}
-  while at < #ARGV do
+  local items, keys, count = {}, {}, #ARGV / 2
+  for i = 1, count do
     local item = read_item()
-    items[#items + 1], keys[#keys + 1] = item, item.key
+    items[i], keys[i] = item, item.key
   end
   fetch(keys)
-  seq_block = math.max(1, #items)
+  seq_block = math.max(1, count)
   return items
 end
 

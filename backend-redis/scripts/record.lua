@@ -13,11 +13,11 @@
 -- that most transitions carry along unread. A payload of more than INLINE_MAX bytes is kept in a hash of its own, and
 -- the record has its size: what is renewed and settled does not carry it along.
 
--- form; seq, visible, if later: added; bytes of args and of calls; lane; args, calls
-local FRESH_NOW_AS, FRESH_LATER_AS = '>Bc6I7I2I2I2c0', '>Bc6I7I7I2I2I2c0'
--- form, state, flags; seq; visible, due, added, leased, expires; fence; bytes of args and of calls; request, lane,
+-- form; seq, visible, if later: added; bytes of args, number of calls; lane; args, calls
+local FRESH_NOW_AS, FRESH_LATER_AS = '>Bc6I7I2BI2c0', '>Bc6I7I7I2BI2c0'
+-- form, state, flags; seq; visible, due, added, leased, expires; fence; bytes of args, number of calls; request, lane,
 -- worker; args, calls
-local LIVED_AS = '>BBBc6I7I7I7I7I7I6I2I2Bc0I2c0Bc0'
+local LIVED_AS = '>BBBc6I7I7I7I7I7I6I2BBc0I2c0Bc0'
 -- every; settled_fence, requeued + 1; attempts, crashes, failures, crashed, attempts_max, crashes_max, size of args,
 -- size of result; settled_request, parcel; result, error, follower
 local MORE_AS = '>I7I6I6I4I4I4I4I4I4I4I4Bc0Bc0I2c0I2c0I2c0'
@@ -45,17 +45,17 @@ end
 
 -- All places are made at once: a list that grows costs more than one that is made.
 local function read_fresh(raw, form)
-  local _, seq, visible, added, args_bytes, calls_bytes, lane, from
+  local _, seq, visible, added, args_bytes, calls, lane, from
   if form == FRESH_NOW then
-    _, seq, visible, args_bytes, calls_bytes, lane, from = unpacked(FRESH_NOW_AS, raw)
+    _, seq, visible, args_bytes, calls, lane, from = unpacked(FRESH_NOW_AS, raw)
     added = visible
   else
-    _, seq, visible, added, args_bytes, calls_bytes, lane, from = unpacked(FRESH_LATER_AS, raw)
+    _, seq, visible, added, args_bytes, calls, lane, from = unpacked(FRESH_LATER_AS, raw)
   end
   return {
     nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil,
-    0, 0, 0, 0, rest_of(raw, from, args_bytes + calls_bytes), form, QUEUED, 0, seq, visible, visible, added, 0, 0, 0,
-    args_bytes, calls_bytes, '', lane, '', from,
+    0, 0, 0, 0, rest_of(raw, from, args_bytes + calls * CALL_BYTES), form, QUEUED, 0, seq, visible, visible, added, 0, 0, 0,
+    args_bytes, calls, '', lane, '', from,
   }
 end
 
@@ -81,7 +81,7 @@ local function read_lived(raw)
     nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil,
     0, 0, 0, 0, false, unpacked(LIVED_AS, raw),
   }
-  local flags, from, bytes = rec[FLAGS], rec[NEXT], rec[ARGS_BYTES] + rec[CALLS_BYTES]
+  local flags, from, bytes = rec[FLAGS], rec[NEXT], rec[ARGS_BYTES] + rec[CALLS] * CALL_BYTES
   rec[REST] = rest_of(raw, from, bytes, flags >= WITH_MORE)
   if flags == 0 then return rec end
   if flags >= WITH_MORE then read_more(rec, raw, from + bytes, flags) end
@@ -136,9 +136,9 @@ end
 local function encode_fresh(rec)
   local visible, added, lane = rec[VISIBLE], rec[ADDED], rec[LANE]
   if added == visible then
-    return pack(FRESH_NOW_OF, FRESH_NOW, rec[SEQ], visible, rec[ARGS_BYTES], rec[CALLS_BYTES], #lane, lane, rec[REST])
+    return pack(FRESH_NOW_OF, FRESH_NOW, rec[SEQ], visible, rec[ARGS_BYTES], rec[CALLS], #lane, lane, rec[REST])
   end
-  return pack(FRESH_LATER_OF, FRESH_LATER, rec[SEQ], visible, added, rec[ARGS_BYTES], rec[CALLS_BYTES], #lane, lane,
+  return pack(FRESH_LATER_OF, FRESH_LATER, rec[SEQ], visible, added, rec[ARGS_BYTES], rec[CALLS], #lane, lane,
     rec[REST])
 end
 
@@ -154,7 +154,7 @@ local function encode(rec)
       + (rec[ARGS] and WITH_ARGS_APART or 0) + (type(rec[RESULT]) == 'number' and WITH_RESULT_APART or 0)
   end
   local raw = pack(LIVED_OF, LIVED, rec[STATE], flags, rec[SEQ], rec[VISIBLE], rec[DUE], rec[ADDED], rec[LEASED_AT],
-    rec[EXPIRES], fence, rec[ARGS_BYTES], rec[CALLS_BYTES], #request, request, #lane, lane, #worker, worker, rec[REST])
+    rec[EXPIRES], fence, rec[ARGS_BYTES], rec[CALLS], #request, request, #lane, lane, #worker, worker, rec[REST])
   return more and raw .. encode_more(rec, latest) or raw
 end
 
@@ -195,7 +195,7 @@ end
 -- The answer that the call `id` got before, if the record still knows it.
 local function answered(rec, id)
   local calls = calls_of(rec)
-  for i = 1, #calls, ID_BYTES + 1 do
+  for i = 1, #calls, CALL_BYTES do
     if cut_of(calls, i, i + ID_BYTES - 1) == id then return ANSWERS[string.byte(calls, i + ID_BYTES)] end
   end
   return nil
@@ -208,7 +208,7 @@ local PLACED_BY = {
 }
 local function origin(rec)
   local calls = calls_of(rec)
-  for i = #calls, 1, -ID_BYTES - 1 do
+  for i = #calls, 1, -CALL_BYTES do
     local answer = ANSWERS[string.byte(calls, i)]
     if PLACED_BY[answer] then return answer end
   end
@@ -216,10 +216,10 @@ local function origin(rec)
 end
 
 local function remember(rec, id, answer)
-  local bytes = rec[CALLS_BYTES] + ID_BYTES + 1
-  if bytes > CALL_IDS_MAX * (ID_BYTES + 1) then
-    bytes = bytes - ID_BYTES - 1
-    rec[REST] = cut_of(rec[REST], 1, rec[ARGS_BYTES]) .. cut_of(rec[REST], rec[ARGS_BYTES] + ID_BYTES + 2)
+  if rec[CALLS] >= CALL_IDS_MAX then
+    local args_bytes = rec[ARGS_BYTES]
+    rec[REST] = cut_of(rec[REST], 1, args_bytes) .. cut_of(rec[REST], args_bytes + CALL_BYTES + 1)
+    rec[CALLS] = rec[CALLS] - 1
   end
-  rec[CALLS_BYTES], rec[REST] = bytes, rec[REST] .. id .. ANSWER_BYTES[answer]
+  rec[CALLS], rec[REST] = rec[CALLS] + 1, rec[REST] .. id .. ANSWER_BYTES[answer]
 end

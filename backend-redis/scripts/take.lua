@@ -110,10 +110,7 @@ end
 -- What was leased, as key and record, one after the other. Order matters: after the records were written.
 local function leases_of(reply)
   local leases = {}
-  for _, rec in ipairs(reply.leased) do
-    leases[#leases + 1] = rec[KEY]
-    leases[#leases + 1] = rec[RAW]
-  end
+  for i, rec in ipairs(reply.leased) do leases[2 * i - 1], leases[2 * i] = rec[KEY], rec[RAW] end
   return leases
 end
 

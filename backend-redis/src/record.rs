@@ -11,6 +11,8 @@ const LIVED: u64 = 3;
 const ARGS_APART: u64 = 8;
 const MORE: u64 = 64;
 const SEQ_BYTES: usize = 6;
+/// The id of a call, and what it was answered.
+const CALL_BYTES: usize = 17;
 
 /// What a lease says of its task.
 #[derive(Debug)]
@@ -44,12 +46,12 @@ impl<'a> Leased<'a> {
         bytes.text(SEQ_BYTES)?;
         let (visible, due, _added) = (bytes.moment()?, bytes.moment()?, bytes.moment()?);
         let (leased, _expires, fence) = (bytes.moment()?, bytes.moment()?, bytes.number(6)?);
-        let (args_bytes, calls_bytes) = (bytes.length(2)?, bytes.length(2)?);
+        let (args_bytes, calls) = (bytes.length(2)?, bytes.length(1)?);
         let _request = bytes.counted(1)?;
         let lane = std::str::from_utf8(bytes.counted(2)?).ok()?;
         let _worker = bytes.counted(1)?;
         let args = bytes.text(args_bytes)?;
-        bytes.text(calls_bytes)?;
+        bytes.text(calls * CALL_BYTES)?;
         let mut leased = Self {
             lane,
             args: (flags & ARGS_APART == 0).then_some(args),
@@ -125,7 +127,7 @@ mod tests {
             raw.extend(&moment.to_be_bytes()[1..]);
         }
         raw.extend([0, 0, 0, 0, 1, 2]);
-        raw.extend([0, 4, 0, 0]);
+        raw.extend([0, 4, 0]);
         raw.extend(b"\x02rq\x00\x05|work\x01wargs");
         raw
     }

@@ -161,7 +161,7 @@ const FIELDS: [&str; 44] = [
     "EXPIRES",
     "FENCE",
     "ARGS_BYTES",
-    "CALLS_BYTES",
+    "CALLS",
     "REQUEST",
     "LANE",
     "WORKER",
@@ -169,11 +169,12 @@ const FIELDS: [&str; 44] = [
 ];
 
 /// The numbers that the scripts have names for, and that nobody else needs.
-const NUMBERS: [(&str, i64); 32] = [
+const NUMBERS: [(&str, i64); 43] = [
     ("CHUNK", 500),
     ("INLINE_MAX", 1_024),
     ("SEQ_BYTES", 6),
     ("ID_BYTES", 16),
+    ("CALL_BYTES", 17),
     ("ABSENT", 0),
     ("UNREADABLE", 1),
     // Kinds of time, as an item or an ack has them.
@@ -207,6 +208,17 @@ const NUMBERS: [(&str, i64); 32] = [
     ("ACK_DEAD", 5),
     ("ACK_REPEAT", 6),
     ("ACK_CANCELLED", 7),
+    // Places of an ack's list.
+    ("ACK_TEXT", 1),
+    ("ACK_OUTCOME", 2),
+    ("ACK_KIND", 3),
+    ("ACK_MICROS", 4),
+    ("ACK_FENCE", 5),
+    ("ACK_ATTEMPTS_MAX", 6),
+    ("ACK_RETENTION", 7),
+    ("ACK_WITH_TEXT", 8),
+    ("ACK_REQUEST", 9),
+    ("ACK_KEY", 10),
 ];
 
 fn assemble(parts: &[&str]) -> Script {

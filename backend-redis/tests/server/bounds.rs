@@ -20,12 +20,6 @@ fn open(server: &Server, payload_bytes_max: usize) -> Result<RedisBackend> {
     RedisBackend::open(&server.url(), docket(), Options { payload_bytes_max, ..Options::default() })
 }
 
-async fn number_of(server: &Server, field: &str) -> u64 {
-    let report: String = server.tell("INFO memory").await;
-    let line = report.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-    line.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{field} is reported"))
-}
-
 #[tokio::test]
 async fn the_limit_of_a_payload_can_be_raised_as_far_as_a_batch_goes() {
     let server = Server::start(&[]).await;
@@ -63,7 +57,7 @@ async fn a_look_at_many_large_records_holds_few_of_them() {
     finish_large(&store, 90, Duration::from_mins(1)).await;
     let filter = ListFilter { name: Some(Name::new("another").unwrap()), ..ListFilter::default() };
     assert!(store.list(&filter, None, 100).await.unwrap().tasks.is_empty());
-    let held = number_of(&server, "used_memory_lua").await;
+    let held = server.number_of("used_memory_lua").await;
     assert!(held < 60 * MIB as u64, "{held} bytes");
 }
 

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use docket_core::QueueBackend;
+use docket_core::{Heartbeat, HeartbeatAnswer, NewTask, Payload, QueueBackend};
 use docket_redis::RedisBackend;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::server::Server;
-use crate::work::{add, ask, connect, keys, later, task};
+use crate::work::{add, ask, connect, keys, later, take, task};
 
 /// Scripts and blocking reads sent so far.
 async fn sent(server: &Server) -> u64 {
@@ -43,20 +43,39 @@ async fn a_wait_costs_three_commands_however_long_it_is() {
     assert!(sent(&server).await - before <= 4, "{}", sent(&server).await - before);
 }
 
-/// The last look of one call is the first of the next.
+/// The last look of one call is the first of the next. The server counts a block in whole milliseconds: one that ended a
+/// little before the call was over cost a look and a read more.
 #[tokio::test]
 async fn an_idle_worker_sends_two_commands_per_check_interval() {
     let server = Server::start(&[]).await;
     let store = connect(&server).await;
-    let wait = || async { store.lease(&ask("worker", Duration::from_secs(1))).await.expect("answered") };
+    let wait = || async { store.lease(&ask("worker", Duration::from_micros(1_000_950))).await.expect("answered") };
     wait().await;
     let before = sent(&server).await;
-    for _ in 0..3 {
+    for _ in 0..4 {
         assert!(wait().await.leases.is_empty());
     }
-    assert_eq!(sent(&server).await - before, 6);
+    assert_eq!(sent(&server).await - before, 8);
     add(&store, task("a")).await.unwrap();
     assert_eq!(keys(&wait().await), ["a"], "what was added between two calls is not missed");
+}
+
+/// What is renewed every few seconds must not carry the task along: a mebibyte of args went to the log each time.
+#[tokio::test]
+async fn a_renewal_writes_next_to_nothing_however_large_the_task_is() {
+    let server = Server::start(&[]).await;
+    let store = connect(&server).await;
+    add(&store, NewTask { args: Payload::new(vec![b'0'; 1 << 20]), ..task("large") }).await.unwrap();
+    let lease = take(&store).await.unwrap().leases.remove(0);
+    let before = server.number_of("aof_current_size").await;
+    let beat = Heartbeat {
+        worker: ask("worker", Duration::ZERO).worker,
+        tokens: vec![lease.token],
+        lease: Duration::from_secs(10),
+    };
+    assert_eq!(store.heartbeat(&beat).await.unwrap().remove(0).unwrap(), HeartbeatAnswer::Held);
+    let grown = server.number_of("aof_current_size").await - before;
+    assert!((1..2_048).contains(&grown), "{grown} bytes");
 }
 
 /// Whoever is armed for a due time and does not come back leaves it to another.

@@ -20,6 +20,13 @@ impl Server {
         client.get_multiplexed_async_connection().await.expect("the server answers")
     }
 
+    /// A number that the server tells of itself.
+    pub(crate) async fn number_of(&self, field: &str) -> u64 {
+        let report: String = self.tell("INFO").await;
+        let line = report.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        line.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{field} is reported"))
+    }
+
     /// Sends one command, its words apart by spaces.
     pub(crate) async fn tell<T: redis::FromRedisValue>(&self, words: &str) -> T {
         let mut words = words.split(' ');
