@@ -27,6 +27,12 @@ const COMMENT: &str = "SELECT r.did, r.rkey, r.revision, c.id IS NOT NULL AS is_
     LEFT JOIN tracks t ON t.id = c.track_id \
     WHERE r.kind = 'comment' AND r.subject = $1";
 
+/// Rows are locked before slots, as the triggers do it: the other way round an edit and the end of a run would each wait
+/// for the other.
+const LOCK_LIKE: &str = "SELECT FROM track_likes WHERE track_id = $1 AND user_did = $2 FOR UPDATE";
+
+const LOCK_COMMENT: &str = "SELECT FROM track_comments WHERE id = $1 FOR UPDATE";
+
 /// Locks the slot: whoever changes the row meanwhile waits, and then finds it as this leaves it.
 const WRITTEN: &str = "UPDATE pds_records SET written = greatest(written, $4) \
     WHERE kind = $1 AND subject = $2 AND ($3::text IS NULL OR did = $3) RETURNING revision";
@@ -99,6 +105,11 @@ impl PostgresCatalogue {
             Record::Comment { id } => ("comment", id, None),
         };
         let mut tx = self.pool.begin().await?;
+        let lock = match did {
+            Some(did) => sqlx::query(LOCK_LIKE).bind(subject).bind(did),
+            None => sqlx::query(LOCK_COMMENT).bind(subject),
+        };
+        lock.execute(&mut *tx).await?;
         let slot = sqlx::query_scalar::<_, i64>(WRITTEN).bind(kind).bind(subject).bind(did).bind(revision);
         match slot.fetch_optional(&mut *tx).await? {
             None => return Ok(Confirmed::Settled),
