@@ -9,6 +9,7 @@ mod refusal;
 mod routes;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -41,7 +42,7 @@ async fn run(args: impl Iterator<Item = String>) -> Result<()> {
     let docket = Docket::from_env().await?;
     options.check(&docket)?;
     let data = Data::from_env().await?;
-    let services = std::sync::Arc::new(outside::services(&data)?);
+    let services = Arc::new(outside::services(&data)?);
     let down = CancellationToken::new();
 
     let worker = match options.worker {
@@ -65,7 +66,7 @@ async fn run(args: impl Iterator<Item = String>) -> Result<()> {
     }
 }
 
-fn worker(docket: &Docket, services: std::sync::Arc<docket_tasks::Services>) -> Result<Worker> {
+fn worker(docket: &Docket, services: Arc<docket_tasks::Services>) -> Result<Worker> {
     let mut registry = Registry::new();
     docket_tasks::register(&mut registry)?;
     docket_tasks::register_pds(&mut registry)?;
@@ -113,11 +114,12 @@ async fn serve(listener: TcpListener, router: Router, down: CancellationToken) -
 
 async fn go_down_on_signal(down: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
-    if let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    // Where the platform refuses a handler, the signal ends the process by itself.
+    let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else { return };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
     }
     down.cancel();
 }

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use docket::ErrorKind;
 use serde_json::json;
 
 /// A status and a sentence for the user.
@@ -37,7 +38,10 @@ fn failed(error: &dyn std::fmt::Display) -> Refusal {
 
 impl From<docket::Error> for Refusal {
     fn from(error: docket::Error) -> Self {
-        failed(&error.chain())
+        match error.kind() {
+            ErrorKind::Invalid | ErrorKind::TooLarge => Self::unprocessable(&error.to_string()),
+            _ => failed(&error.chain()),
+        }
     }
 }
 

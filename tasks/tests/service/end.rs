@@ -9,6 +9,8 @@ use serde_json::Value;
 use crate::process::{Process, events, eventually};
 use crate::scene::{ADA, Scene};
 
+/// Below the time after which a watcher looks for itself.
+const TOLD_MAX: Duration = Duration::from_secs(12);
 /// Below what platforms wait between the signal and the kill.
 const END_MAX: Duration = Duration::from_secs(8);
 
@@ -31,7 +33,7 @@ pub(crate) async fn another_process_finishes_it(scene: &Scene) {
 
     scene.outside.hand_out_audio();
     let routes = scene.process("none").await;
-    let mut stream = progress(&routes, &id).await;
+    let (mut stream, asked) = (progress(&routes, &id).await, Instant::now());
     let worker = scene.process("only").await;
     assert_eq!(
         worker.refused(Method::GET, &format!("/exports/{id}/progress"), ADA, None).await,
@@ -40,6 +42,7 @@ pub(crate) async fn another_process_finishes_it(scene: &Scene) {
     );
     let events = events(&mut stream, |_| false).await;
     assert_eq!(events.last().unwrap()["status"], "completed", "{events:?}");
+    assert!(asked.elapsed() < TOLD_MAX, "it was not told, it looked: {:?}", asked.elapsed());
     assert_eq!(routes.done(Method::GET, "/health", "", None).await["worker"], "elsewhere");
     for process in [routes, worker] {
         process.terminate();

@@ -36,6 +36,8 @@ async fn uploads(scene: &Scene, service: &Process) -> [i64; 2] {
     for (number, id) in (0..).zip(&mut ids) {
         *id = service.done(Method::POST, "/tracks", ADA, Some(scene.upload(number))).await["id"].as_i64().unwrap();
     }
+    let program = json!({ "title": "x", "file_id": "x", "file_type": "exe" });
+    assert_eq!(service.refused(Method::POST, "/tracks", ADA, Some(program)).await, 422);
     for path in ["/moderation/scan", "/replicate/v1/predictions"] {
         eventually(path, async || (scene.outside.asked(path) == 2).then_some(())).await;
     }

@@ -10,7 +10,7 @@ use docket_tasks::{
     Played, Profile, Record, Row, Secret, Session, SessionId, Social as _, StrongRef, TokenVersion, Track, TrackList,
 };
 
-use super::{Change, Login};
+use super::{Change, Login, Upload};
 use crate::service::refusal::Refusal;
 
 /// Rows that end with this process. Cheap to clone; clones are the same rows.
@@ -28,7 +28,7 @@ impl Memory {
     /// Makes a change; gives the id of its row where it has a number.
     pub(super) async fn apply(&self, change: Change) -> Result<i64, Refusal> {
         match change {
-            Change::Upload { .. } => return Ok(self.upload(change)),
+            Change::Upload(upload) => return Ok(self.upload(upload)),
             Change::MakeAlbum { did, id, title } => self.catalogue.put_list(TrackList {
                 id: ListId::Album(id),
                 did,
@@ -67,8 +67,8 @@ impl Memory {
         Ok(0)
     }
 
-    fn upload(&self, change: Change) -> i64 {
-        let Change::Upload { did, title, audio, audio_url, record } = change else { return 0 };
+    fn upload(&self, upload: Upload) -> i64 {
+        let Upload { did, title, audio, audio_url, record } = upload;
         let id = self.next_id();
         self.social.put_played(
             id,
@@ -84,7 +84,7 @@ impl Memory {
             audio: Some(audio),
             original: None,
             storage: AudioStorage::Public,
-            audio_url,
+            audio_url: Some(audio_url),
             created_at: now(),
             record_uri: record.as_ref().map(|record| record.uri.to_string()),
         });

@@ -27,7 +27,7 @@ pub(crate) enum Data {
 
 /// What a request does to the rows.
 pub(crate) enum Change {
-    Upload { did: String, title: String, audio: AudioFile, audio_url: Option<String>, record: Option<StrongRef> },
+    Upload(Upload),
     MakeAlbum { did: String, id: String, title: String },
     JoinAlbum { track_id: i64, album_id: String },
     LeaveAlbum { track_id: i64, album_id: String },
@@ -39,6 +39,15 @@ pub(crate) enum Change {
     DeleteComment { id: i64 },
     Export { did: String, id: String },
     LogIn { did: String, login: Login },
+}
+
+/// The end of an upload: audio that is in the bucket, and the track's record if it has one.
+pub(crate) struct Upload {
+    pub(crate) did: String,
+    pub(crate) title: String,
+    pub(crate) audio: AudioFile,
+    pub(crate) audio_url: String,
+    pub(crate) record: Option<StrongRef>,
 }
 
 /// The end of a login by app password. By OAuth it would bring other tokens.
@@ -57,14 +66,13 @@ impl Data {
             tracing::warn!("DATABASE_URL is not set: all rows end with this process");
             return Ok(Self::Memory(Memory::default()));
         };
-        // Without its source: that may show the URL, which carries a password.
-        let connect =
-            PgPool::connect(&url).await.map_err(|_| Error::config("open DATABASE_URL", "it cannot be reached"));
         let key = std::env::var("OAUTH_ENCRYPTION_KEY");
         let key =
             key.map_err(|_| Error::config("read OAUTH_ENCRYPTION_KEY", "it is not set; sessions are encrypted"))?;
         let cipher = || SessionCipher::new(&Secret::new(key.as_str()));
-        let pool = connect?;
+        // Without its source: that may show the URL, which carries a password.
+        let away = |_| Error::config("open DATABASE_URL", "it cannot be reached");
+        let pool = PgPool::connect(&url).await.map_err(away)?;
         let sessions = Arc::new(PostgresSessions::new(pool.clone(), cipher()?));
         let catalogue = Arc::new(PostgresCatalogue::new(pool.clone()));
         let changes = jobs::listen(&pool).await?;

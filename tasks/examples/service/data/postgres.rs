@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use docket_tasks::{AudioFile, PostgresCatalogue, PostgresSessions, SessionCipher, SessionPayload, StrongRef};
+use docket_tasks::{PostgresCatalogue, PostgresSessions, SessionCipher, SessionPayload};
 use serde_json::{Map, Value};
 use sqlx::{PgConnection, PgPool};
 
 use super::jobs::Changes;
-use super::{Change, Login};
+use super::{Change, Login, Upload};
 use crate::service::refusal::Refusal;
 
 /// The service's database. Cheap to clone.
@@ -31,9 +31,7 @@ impl Postgres {
     /// Makes a change; gives the id of its row where it has a number.
     pub(super) async fn apply(&self, tx: &mut PgConnection, change: Change) -> Result<i64, Refusal> {
         match change {
-            Change::Upload { did, title, audio, audio_url, record } => {
-                upload(tx, &did, &title, &audio, audio_url, record).await
-            }
+            Change::Upload(upload) => self::upload(tx, upload).await,
             Change::MakeAlbum { did, id, title } => {
                 artist(tx, &did, &did).await?;
                 let insert = sqlx::query("INSERT INTO albums (id, artist_did, title) VALUES ($1, $2, $3)");
@@ -106,15 +104,9 @@ async fn artist(tx: &mut PgConnection, did: &str, handle: &str) -> Result<(), Re
     Ok(())
 }
 
-async fn upload(
-    tx: &mut PgConnection,
-    did: &str,
-    title: &str,
-    audio: &AudioFile,
-    audio_url: Option<String>,
-    record: Option<StrongRef>,
-) -> Result<i64, Refusal> {
-    artist(tx, did, did).await?;
+async fn upload(tx: &mut PgConnection, upload: Upload) -> Result<i64, Refusal> {
+    let Upload { did, title, audio, audio_url, record } = upload;
+    artist(tx, &did, &did).await?;
     let (uri, cid) = record.map(|record| (record.uri.to_string(), record.cid)).unzip();
     let insert = sqlx::query_scalar::<_, i32>(UPLOAD).bind(title).bind(did).bind(&audio.file_id).bind(&audio.file_type);
     Ok(insert.bind(audio_url).bind(uri).bind(cid).fetch_one(tx).await?.into())

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::service::app::{App, Did};
-use crate::service::data::{Change, now};
+use crate::service::data::{self, Change, now};
 use crate::service::refusal::Refusal;
 
 /// What the upload pipeline knows when the audio is in the bucket and the record on the artist's PDS.
@@ -28,7 +28,7 @@ pub(super) async fn upload(
     let Upload { title, file_id, file_type, record } = upload;
     let audio = AudioFile::new(&file_id, file_type);
     let audio_url = app.services.public_url(&audio)?;
-    let change = Change::Upload { did, title, audio, audio_url: Some(audio_url), record };
+    let change = Change::Upload(data::Upload { did, title, audio, audio_url, record });
     let id = app
         .change(change, |client, id| {
             vec![ScanCopyright::add(client, id, &file_id), docket_tasks::genre_classification(client, id, &file_id)]

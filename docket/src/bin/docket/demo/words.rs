@@ -17,7 +17,7 @@ pub(super) fn outcome(task: &TaskView) -> String {
     let told = told::<ProcessExport>(task, export)
         .or_else(|| told::<ScanCopyright>(task, scan))
         .or_else(|| told::<ClassifyGenres>(task, genres))
-        .or_else(|| told::<MoveTrackAudio>(task, moved))
+        .or_else(|| told::<MoveTrackAudio>(task, |report| moved(&report)))
         .or_else(|| told::<PdsLike>(task, record))
         .or_else(|| told::<PdsComment>(task, record))
         .or_else(|| told::<ScrobbleToTeal>(task, scrobble))
@@ -62,7 +62,7 @@ fn genres(report: GenresReport) -> String {
     }
 }
 
-fn moved(report: MoveReport) -> String {
+fn moved(report: &MoveReport) -> String {
     match report {
         MoveReport::Placed { storage, copied, .. } => format!("{storage:?}, objects moved: {copied}").to_lowercase(),
         MoveReport::NoAudio => "it has no audio here".to_owned(),
