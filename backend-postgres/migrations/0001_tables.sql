@@ -57,10 +57,10 @@ CREATE TABLE docket.task (
   crashes_max bigint,
   -- The fence of the death requeued last; 0: it never had one.
   requeued bigint,
-  attempts int NOT NULL DEFAULT 0,
-  crashes int NOT NULL DEFAULT 0,
-  failures int NOT NULL DEFAULT 0,
-  crashed_in_a_row int NOT NULL DEFAULT 0,
+  attempts bigint NOT NULL DEFAULT 0,
+  crashes bigint NOT NULL DEFAULT 0,
+  failures bigint NOT NULL DEFAULT 0,
+  crashed_in_a_row bigint NOT NULL DEFAULT 0,
   -- The call that took it out for a move to another store: while it moves, and once it was let go.
   parcel uuid,
   key text COLLATE "C" NOT NULL,
@@ -157,10 +157,15 @@ CREATE TABLE docket.worker (
   PRIMARY KEY (docket, id)
 ) WITH (fillfactor = 30, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0);
 
--- Who waits until when, by the server's own time. Not logged: after a crash of the server nobody waits.
+-- Who waits since when and until when, by the server's own time, and for what (null: anything). `woken`: it was told of a task, and has
+-- not looked since. Not logged: after a crash of the server nobody waits.
 CREATE UNLOGGED TABLE docket.waiter (
   docket int NOT NULL,
   id uuid NOT NULL,
   until bigint NOT NULL,
+  noted bigint NOT NULL,
+  queues text[],
+  names text[],
+  woken boolean NOT NULL DEFAULT false,
   PRIMARY KEY (docket, id)
 ) WITH (fillfactor = 30, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0);

@@ -1,6 +1,8 @@
 -- Transition: none. Tells those who wait that something of a lane becomes visible, as a hint.
 -- Tables: waiter.
--- Arguments: lanes (QUEUE|NAME) and, for each, when. A notification is QUEUE|NAME|MICROSECONDS until then.
+-- Arguments: lanes (QUEUE|NAME) and, for each, when. A notification is QUEUE|NAME|MICROSECONDS until then, and, if it is
+-- for some, |WAITER,WAITER,...: they look at once, the others a while later, so that a waiter that is lost loses no task
+-- and everybody learns of the deadlines of its lanes.
 -- Twice: they look once more.
 --
 -- Nobody waiting, nobody is told: a notification makes all commits of the database stand in line. Somebody who notes that
@@ -26,11 +28,19 @@ BEGIN
     PERFORM pg_advisory_xact_lock_shared(docket.wait_lock(d));
   END IF;
   PERFORM docket.lower_queued(d, lanes, visibles);
-  IF docket.in_callers_transaction()
-    OR EXISTS (SELECT FROM docket.waiter w WHERE w.docket = d AND w.until > docket.server_now()) THEN
-    PERFORM pg_notify(docket.channel(d), l.lane || '|' || greatest(min(l.visible_at) - moment, 0))
-      FROM unnest(lanes, visibles) AS l(lane, visible_at)
-      GROUP BY l.lane;
+  IF docket.in_callers_transaction() THEN
+    PERFORM docket.tell(d, l.lane, greatest(min(l.visible_at) - moment, 0), '')
+      FROM unnest(lanes, visibles) AS l(lane, visible_at) GROUP BY l.lane;
+  ELSIF EXISTS (SELECT FROM docket.waiter w WHERE w.docket = d AND w.until > docket.server_now()) THEN
+    -- Everybody is told of a later time: who would be the only one to know it may be busy then.
+    PERFORM docket.tell(d, l.lane, min(l.visible_at) - moment, '')
+      FROM unnest(lanes, visibles) AS l(lane, visible_at) WHERE l.visible_at > moment GROUP BY l.lane;
+    PERFORM docket.tell(d, l.lane, 0, docket.wake(d, split_part(l.lane, '|', 1), split_part(l.lane, '|', 2), count(*)))
+      FROM unnest(lanes, visibles) AS l(lane, visible_at) WHERE l.visible_at <= moment GROUP BY l.lane;
   END IF;
 END
+$$;
+
+CREATE OR REPLACE FUNCTION docket.tell(d int, lane text, micros bigint, whom text) RETURNS void LANGUAGE sql AS $$
+  SELECT pg_notify(docket.channel(d), concat_ws('|', lane, micros, nullif(whom, '')))
 $$;

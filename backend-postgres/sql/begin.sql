@@ -16,6 +16,39 @@ BEGIN
 END
 $$;
 
+-- Creates all of a batch, or nothing if one of its keys is there or is there twice: then it answers null, and they are to
+-- be taken one by one. Else it answers when each becomes visible. An insert that may meet a conflict logs a second record
+-- for each row.
+CREATE OR REPLACE FUNCTION docket.create_all(
+  d int, keys text[], ids uuid[], names text[], queues text[], payloads bytea[], kinds text[], times bigint[],
+  everys bigint[], attempts_maxs bigint[], crashes_maxs bigint[], seqs bigint[], moment bigint
+) RETURNS bigint[] LANGUAGE plpgsql AS $$
+DECLARE
+  visibles bigint[] := ARRAY(
+    SELECT docket.resolve(t.kind, t.micros, moment, moment) FROM unnest(kinds, times) AS t(kind, micros)
+  );
+BEGIN
+  IF EXISTS (
+    SELECT FROM unnest(keys) AS k(key)
+    CROSS JOIN LATERAL (SELECT FROM docket.task t WHERE t.docket = d AND t.key = k.key OFFSET 0) found
+  ) THEN
+    RETURN NULL;
+  END IF;
+  INSERT INTO docket.task (
+    docket, key, state, queue, name, visible_at, due_at, seq, added_at, every, attempts_max, crashes_max,
+    call_ids, call_answers, args
+  )
+  SELECT d, i.key, 'queued', i.queue, i.name, i.visible_at, i.visible_at, i.seq, moment, i.every, i.attempts_max,
+    i.crashes_max, ARRAY[i.id], ARRAY['added'], i.args
+  FROM unnest(keys, ids, names, queues, payloads, visibles, everys, attempts_maxs, crashes_maxs, seqs)
+    AS i(key, id, name, queue, args, visible_at, every, attempts_max, crashes_max, seq)
+  ORDER BY i.key COLLATE "C";
+  RETURN visibles;
+EXCEPTION WHEN unique_violation THEN
+  RETURN NULL;
+END
+$$;
+
 CREATE OR REPLACE FUNCTION docket.replace(
   rec docket.task, given docket.work, new_seq bigint, moment bigint, id uuid, answer text
 ) RETURNS void LANGUAGE plpgsql AS $$

@@ -15,7 +15,9 @@ DECLARE
   want bigint;
   page record;
   candidate record;
-  candidate_key text;
+  locked int;
+  places tid[];
+  fences bigint[];
   after_at bigint := -1;
   after_seq bigint := -1;
 BEGIN
@@ -58,29 +60,41 @@ BEGIN
       ORDER BY visible_at, seq LIMIT want
     ) c;
     EXIT WHEN page.keys IS NULL;
-    FOREACH candidate_key IN ARRAY page.keys LOOP
-      SELECT t.state, t.visible_at, t.queue, t.name, t.suspect, octet_length(t.args) AS bytes INTO candidate
-        FROM docket.task t WHERE t.docket = d AND t.key = candidate_key FOR UPDATE SKIP LOCKED;
-      IF NOT FOUND OR candidate.state <> 'queued' OR candidate.visible_at > moment THEN
-        skipped := true;
-        CONTINUE;
-      END IF;
+    locked := 0;
+    places := '{}';
+    fences := '{}';
+    FOR candidate IN
+      SELECT c.* FROM unnest(page.keys) WITH ORDINALITY AS k(key, n)
+      CROSS JOIN LATERAL (
+        SELECT t.ctid AS place, t.key, t.state, t.visible_at, t.queue, t.name, t.suspect, octet_length(t.args) AS bytes
+        FROM docket.task t WHERE t.docket = d AND t.key = k.key FOR UPDATE SKIP LOCKED
+      ) c
+      ORDER BY k.n
+    LOOP
+      CONTINUE WHEN candidate.state <> 'queued' OR candidate.visible_at > moment;
+      locked := locked + 1;
       -- It may have been moved to another lane in between.
-      CONTINUE WHEN NOT candidate.queue = ANY (ask.queues)
+      CONTINUE WHEN is_full OR NOT candidate.queue = ANY (ask.queues)
         OR (ask.names IS NOT NULL AND NOT candidate.name = ANY (ask.names));
       CONTINUE WHEN candidate.suspect AND (has_suspect OR NOT suspect_may_come);
       IF bytes > 0 AND bytes + candidate.bytes > {BATCH_BYTES_MAX} THEN
         is_full := true;
-        RETURN;
+        CONTINUE;
       END IF;
-      UPDATE docket.task t SET
-        state = 'leased', fence = nextval('docket.fence'), request = ask.request, worker = ask.worker, leased_at = moment,
-        visible_at = moment + ask.lease
-      WHERE t.docket = d AND t.key = candidate_key;
-      chosen := chosen || candidate_key;
+      places := places || candidate.place;
+      -- In the order of the line.
+      fences := fences || nextval('docket.fence');
+      chosen := chosen || candidate.key;
       bytes := bytes + candidate.bytes;
       has_suspect := has_suspect OR candidate.suspect;
     END LOOP;
+    skipped := skipped OR locked < cardinality(page.keys);
+    -- Locked, so that nobody moves them.
+    UPDATE docket.task t SET
+      state = 'leased', fence = p.fence, request = ask.request, worker = ask.worker, leased_at = moment,
+      visible_at = moment + ask.lease
+    FROM unnest(places, fences) AS p(place, fence) WHERE t.ctid = p.place;
+    EXIT WHEN is_full;
     after_at := page.last_at;
     after_seq := page.last_seq;
   END LOOP;

@@ -95,12 +95,22 @@ BEGIN
     PERFORM docket.raise_floors(d, moment, ask.lease, lane_queues, lane_names);
   END IF;
   IF NOT reply.answered THEN
-    -- A clock that was set stands still; what others hold is looked at again all the same.
-    reply.due := CASE WHEN clock IS NULL OR skipped THEN reply.next_visible END;
     -- Who only looks now and then is nobody to be woken.
     IF ask.waiter IS NOT NULL THEN
       reply.channel := docket.channel(d);
-      PERFORM docket.wait_until(d, ask.waiter, ask.block);
+      PERFORM docket.wait_until(d, ask);
+      -- What came between the look and the note told nobody, and is committed by now.
+      head := docket.head(d, lane_queues, lane_names, ask.suspects AND NOT suspect, lowest, moment + ask.lease);
+      reply.next_visible := CASE WHEN head IS NOT NULL THEN greatest(head - docket.now_of(clock), 0) END;
+    END IF;
+    -- A clock that was set stands still; what others hold is looked at again all the same.
+    reply.due := CASE WHEN clock IS NULL OR skipped OR reply.next_visible = 0 THEN reply.next_visible END;
+  ELSIF ask.waiter IS NOT NULL THEN
+    -- It was woken for what its look may have come too early to see.
+    IF docket.leave(d, ask.waiter) AND docket.head(
+      d, lane_queues, lane_names, ask.suspects AND NOT suspect, lowest, moment + ask.lease
+    ) <= docket.now_of(clock) THEN
+      PERFORM docket.pass_on(d);
     END IF;
   END IF;
   -- Order matters: who holds the lock of announce alone may share it, not the other way round.
@@ -179,19 +189,5 @@ BEGIN
     ));
   END IF;
   INSERT INTO docket.request (docket, request, answered_at, keys) VALUES (d, id, moment, taken);
-END
-$$;
-
--- Notes who waits for how long, and forgets who waits no more. See announce for the lock.
-CREATE OR REPLACE FUNCTION docket.wait_until(d int, waiter uuid, block bigint) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-  DELETE FROM docket.waiter w WHERE w.ctid = ANY (ARRAY(
-    SELECT gone.ctid FROM docket.waiter gone
-    WHERE gone.docket = d AND gone.until < docket.server_now() AND gone.id <> waiter
-    LIMIT {TRIM_ITEMS_MAX} FOR UPDATE SKIP LOCKED
-  ));
-  INSERT INTO docket.waiter AS w (docket, id, until) VALUES (d, waiter, docket.server_now() + block)
-    ON CONFLICT ON CONSTRAINT waiter_pkey DO UPDATE SET until = excluded.until;
-  PERFORM pg_advisory_xact_lock(docket.wait_lock(d));
 END
 $$;

@@ -37,7 +37,7 @@ use crate::{Options, Pooler, examine};
 /// ```
 #[derive(Debug)]
 pub struct PostgresBackend {
-    pub(crate) commands: Connection,
+    pub(crate) commands: Arc<Connection>,
     docket: DocketName,
     scheme: &'static str,
     pub(crate) listener: Listener,
@@ -91,7 +91,7 @@ impl PostgresBackend {
 
     fn on(server: Arc<Server>, docket: DocketName, scheme: &'static str) -> Self {
         let listener = Listener::new(server.clone());
-        Self { commands: Connection::new(server), docket, scheme, listener, entered: OnceCell::new() }
+        Self { commands: Arc::new(Connection::new(server)), docket, scheme, listener, entered: OnceCell::new() }
     }
 
     pub(crate) fn statements(&self) -> &Statements {
@@ -151,7 +151,7 @@ impl QueueBackend for PostgresBackend {
     async fn lease(&self, request: &LeaseRequest) -> Result<LeaseReply> {
         request::check(request)?;
         if request.wait.is_zero() || request.count == 0 {
-            return self.look_at_once(request, &mut Swept::default()).await;
+            return self.look_at_once(request, None, &mut Swept::default()).await;
         }
         match self.commands.server.options.pooler {
             Pooler::None => Box::pin(self.wait(request)).await,
@@ -178,7 +178,7 @@ impl QueueBackend for PostgresBackend {
         next.map_or(Ok(()), request::check)?;
         let mut arguments = self.arguments()?;
         items::write_acks(&mut arguments, &batch.accepted())?;
-        request::write(&mut arguments, next, Look::Final)?;
+        request::write(&mut arguments, next, Look::Final { waiter: None })?;
         let row = self.commands.row(&self.statements().ack, arguments, operation).await?;
         let columns = Columns::of(&row, operation);
         let dead_trimmed = columns.count(columns.read("trimmed_by_acks")?)?;

@@ -1,14 +1,15 @@
 //! Looking for tasks: one look is one statement, and a wait is listening, or a pause, between two looks.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use docket_core::{LeaseReply, LeaseRequest, Result, Swept};
+use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::PostgresBackend;
 use crate::request::{self, Look, Looked};
-use crate::wait::{Ear, Noted};
 
 /// The longest wait of one lease call; one that asks for more is answered after this.
 const WAIT_MAX: Duration = Duration::from_hours(1);
@@ -21,7 +22,22 @@ const HELD_PAUSE_MAX: Duration = Duration::from_millis(200);
 /// How long such looks go on in a call that does not wait.
 const HELD_MAX: Duration = Duration::from_millis(60);
 
+/// A statement that nobody waits for.
+type Forget = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 impl PostgresBackend {
+    /// Takes a waiter off the list.
+    fn forget(&self, waiter: Uuid) -> Result<Forget> {
+        let (commands, statement) = (self.commands.clone(), self.statements().forget.clone());
+        let mut arguments = self.arguments()?;
+        request::push(&mut arguments, waiter)?;
+        Ok(Box::pin(async move {
+            if let Err(error) = commands.row(&statement, arguments, "forget a waiter").await {
+                tracing::debug!(%error, "a waiter that has left is still on the list");
+            }
+        }))
+    }
+
     /// One look for tasks.
     async fn look(&self, request: &LeaseRequest, look: Look) -> Result<Looked> {
         let mut arguments = self.arguments()?;
@@ -31,10 +47,15 @@ impl PostgresBackend {
     }
 
     /// Looks until there is an answer, be it empty.
-    pub(crate) async fn look_at_once(&self, request: &LeaseRequest, swept: &mut Swept) -> Result<LeaseReply> {
+    pub(crate) async fn look_at_once(
+        &self,
+        request: &LeaseRequest,
+        waiter: Option<Uuid>,
+        swept: &mut Swept,
+    ) -> Result<LeaseReply> {
         let (end, mut pause) = (Instant::now() + HELD_MAX, HELD_PAUSE_MIN);
         loop {
-            let look = if Instant::now() < end { Look::Last } else { Look::Final };
+            let look = if Instant::now() < end { Look::Last { waiter } } else { Look::Final { waiter } };
             let looked = self.look(request, look).await?;
             absorb(swept, &looked.reply.swept);
             if looked.answered {
@@ -52,7 +73,7 @@ impl PostgresBackend {
         loop {
             let left = end.saturating_duration_since(Instant::now());
             if left < Duration::from_millis(1) {
-                return self.look_at_once(request, &mut swept).await;
+                return self.look_at_once(request, None, &mut swept).await;
             }
             let looked = self.look(request, Look::Polling).await?;
             absorb(&mut swept, &looked.reply.swept);
@@ -67,28 +88,32 @@ impl PostgresBackend {
     /// Looks, waits for a wake-up, and looks again, until there is an answer.
     pub(crate) async fn wait(&self, request: &LeaseRequest) -> Result<LeaseReply> {
         let end = Instant::now() + request.wait.min(WAIT_MAX);
-        let (waiter, mut swept) = (Uuid::now_v7(), Swept::default());
-        let (mut ear, mut noted, mut pause) = (None::<Ear>, Noted::No, HELD_PAUSE_MIN);
+        let (waiter, mut swept, mut pause) = (Uuid::now_v7(), Swept::default(), HELD_PAUSE_MIN);
+        let mut ear = self.listener.again();
+        // Whoever leaves in the middle is on the list: what it was woken for is told to the others.
+        let leaving = Leaving { forget: Some(self.forget(waiter)?) };
         loop {
             let left = end.saturating_duration_since(Instant::now());
             if left < Duration::from_millis(1) {
-                return self.look_at_once(request, &mut swept).await;
+                let reply = self.look_at_once(request, Some(waiter), &mut swept).await?;
+                leaving.end();
+                return Ok(reply);
             }
-            if let Some(ear) = &mut ear {
+            if let Some((_, ear)) = &mut ear {
                 ear.forget();
             }
+            let was_open = ear.as_ref().is_some_and(|(_, ear)| ear.is_open());
             let looked = self.look(request, Look::Waiting { waiter, block: left + NOTED_LONGER }).await?;
             absorb(&mut swept, &looked.reply.swept);
             if looked.answered {
+                leaving.end();
                 return Ok(LeaseReply { swept, ..looked.reply });
             }
             let channel = looked.channel.unwrap_or_default();
-            if ear.is_none() {
-                ear.insert(self.listener.listen(&channel)).open(end).await;
-            }
-            // Order matters: it is noted and listens; what came before that, and told nobody, the next look finds.
-            if noted == Noted::No {
-                noted = Noted::Yes;
+            // Order matters: it listens, and then it looks and is noted. What came before that, the look finds.
+            if !was_open || ear.as_ref().is_none_or(|(heard, _)| *heard != channel) {
+                let mut new = self.listener.listen(&channel);
+                ear = new.open(end).await.then_some((channel, new));
                 continue;
             }
             if looked.due == Some(Duration::ZERO) {
@@ -98,8 +123,34 @@ impl PostgresBackend {
             }
             pause = HELD_PAUSE_MIN;
             let due = looked.due.map_or(end, |due| end.min(Instant::now() + due));
-            let ear = ear.get_or_insert_with(|| self.listener.listen(&channel));
-            noted = ear.wait(request, due, || self.listener.listen(&channel)).await;
+            let hears = match &mut ear {
+                Some((_, ear)) => ear.wait(request, waiter, due).await,
+                None => false,
+            };
+            if !hears {
+                ear = None;
+            }
+        }
+    }
+}
+
+/// Takes a waiter off the list when its call is dropped.
+struct Leaving {
+    forget: Option<Forget>,
+}
+
+impl Leaving {
+    /// Its last look has taken it off.
+    fn end(mut self) {
+        self.forget = None;
+    }
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        // Safe to lose: the others look all the same, only later.
+        if let (Some(forget), Ok(runtime)) = (self.forget.take(), Handle::try_current()) {
+            runtime.spawn(forget);
         }
     }
 }

@@ -14,10 +14,11 @@ use uuid::Uuid;
 /// Whether this look is the answer, or may be followed by a wait.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Look {
-    /// An empty answer is an answer, unless somebody else's call held what might have been taken.
-    Last,
-    /// An empty answer is an answer.
-    Final,
+    /// An empty answer is an answer, unless somebody else's call held what might have been taken. This waiter, if one, waits
+    /// no more.
+    Last { waiter: Option<Uuid> },
+    /// The same, and an empty answer is an answer.
+    Final { waiter: Option<Uuid> },
     /// If it takes nothing, this waiter is noted for so long.
     Waiting { waiter: Uuid, block: Duration },
     /// If it takes nothing, another look will follow.
@@ -81,11 +82,12 @@ pub(crate) fn write(arguments: &mut PgArguments, request: Option<&LeaseRequest>,
     push(arguments, names.map(|names| names.iter().map(|known| known.name.as_str()).collect::<Vec<_>>()))?;
     push(arguments, names.map(|names| names.iter().map(|known| i64::from(known.crashes_max)).collect::<Vec<_>>()))?;
     push(arguments, any_max)?;
-    push(arguments, matches!(look, Look::Last | Look::Final))?;
-    push(arguments, matches!(look, Look::Final))?;
+    push(arguments, matches!(look, Look::Last { .. } | Look::Final { .. }))?;
+    push(arguments, matches!(look, Look::Final { .. }))?;
     let (waiter, block) = match look {
         Look::Waiting { waiter, block } => (Some(waiter), micros(block)),
-        Look::Last | Look::Final | Look::Polling => (None, 0),
+        Look::Last { waiter } | Look::Final { waiter } => (waiter, 0),
+        Look::Polling => (None, 0),
     };
     push(arguments, waiter)?;
     push(arguments, block)

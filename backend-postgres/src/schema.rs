@@ -20,6 +20,7 @@ const FUNCTIONS: &[&str] = &[
     include_str!("../sql/tally.sql"),
     include_str!("../sql/announce.sql"),
     include_str!("../sql/floor.sql"),
+    include_str!("../sql/waiter.sql"),
     include_str!("../sql/worker.sql"),
     include_str!("../sql/life.sql"),
     include_str!("../sql/begin.sql"),
@@ -72,6 +73,9 @@ const FLOOR_ENTRIES_MIN: u32 = 1_000;
 
 /// How long trimming begins where it was, before it looks whether something came below.
 const TRIM_FLOOR_MAX: Duration = Duration::from_mins(1);
+
+/// How many waiters one notification names; of more tasks all are told. It holds 8,000 bytes.
+const WAKE_MAX: u32 = 100;
 
 /// The version that this build reads and writes.
 pub(crate) fn needed() -> i64 {
@@ -129,6 +133,7 @@ fn fill_in(text: String) -> String {
         ("{CRASH_LIMIT}", CRASH_LIMIT.to_owned()),
         ("{LOCK_WAIT_MS}", LOCK_WAIT_MS.to_string()),
         ("{LOCK_WAIT_MAX_MS}", LOCK_WAIT_MAX_MS.to_string()),
+        ("{WAKE_MAX}", WAKE_MAX.to_string()),
         ("{TRIM_FLOOR_MAX}", micros(TRIM_FLOOR_MAX).to_string()),
         ("{FLOOR_ENTRIES_MIN}", FLOOR_ENTRIES_MIN.to_string()),
         ("{SUSPECT_CRASHES}", limits::SUSPECT_CRASHES.to_string()),

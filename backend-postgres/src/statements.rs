@@ -41,6 +41,7 @@ pub(crate) struct Statements {
     pub(crate) add: Statement,
     pub(crate) schedule: Statement,
     pub(crate) lease: Statement,
+    pub(crate) forget: Statement,
     pub(crate) heartbeat: Statement,
     pub(crate) ack: Statement,
     pub(crate) complete: Statement,
@@ -78,6 +79,7 @@ impl Statements {
                 ask!(2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17),
                 ")"
             )),
+            forget: statement("SELECT docket.forget($1,$2)"),
             heartbeat: statement("SELECT docket.heartbeat($1,$2,$3,$4,$5,$6,$7,$8)"),
             ack: statement(concat!(
                 "SELECT a.answers, a.dead_trimmed AS trimmed_by_acks, (a.reply).* FROM docket.ack($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,",

@@ -15,6 +15,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
+use uuid::Uuid;
 
 /// Wake-ups that a waiter may fall behind; then it looks, which is all that they ask for.
 const BACKLOG: usize = 1_024;
@@ -23,13 +24,25 @@ const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 /// How often a silent connection is asked whether it still is one; and, if nobody waits, given up.
 const PING: Duration = Duration::from_secs(30);
 
+/// How much later those look who were not named: in case who was is gone, and to learn of the new lease's deadline, which
+/// is later than this. However much comes meanwhile, they look once.
+const SPARE: Duration = Duration::from_millis(250);
+
 /// Something becomes visible.
 #[derive(Clone, Debug)]
 enum Wake {
     /// Perhaps anything: the clock was moved, or wake-ups may have been lost.
     Any,
     /// In this lane, after so long.
-    Lane { queue: Arc<str>, name: Arc<str>, after: Duration },
+    Lane { queue: Arc<str>, name: Arc<str>, after: Duration, whom: Whom },
+}
+
+/// Who is to look for what a wake-up tells of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Whom {
+    All,
+    /// These; the others after [`SPARE`].
+    Some(Arc<[Uuid]>),
 }
 
 /// What listens for one handle.
@@ -56,6 +69,13 @@ impl Drop for Open {
 impl Listener {
     pub(crate) fn new(server: Arc<Server>) -> Self {
         Self { server, open: Mutex::default() }
+    }
+
+    /// An ear on the channel that was listened on before, with its name.
+    pub(crate) fn again(&self) -> Option<(String, Ear)> {
+        let channel = self.open.lock().unwrap_or_else(PoisonError::into_inner).keys().next().cloned()?;
+        let ear = self.listen(&channel);
+        Some((channel, ear))
     }
 
     /// An ear on this channel; the first one opens the connection, on the current runtime.
@@ -151,24 +171,19 @@ enum End {
     NobodyWaits,
 }
 
-/// Reads `QUEUE|NAME|MICROSECONDS`; what is anything else may mean anything.
+/// Reads `QUEUE|NAME|MICROSECONDS`, and perhaps `|WAITER,WAITER,...`; what is anything else may mean anything.
 fn read(payload: &str) -> Wake {
     let mut parts = payload.split('|');
-    match (parts.next(), parts.next(), parts.next().and_then(|micros| micros.parse().ok())) {
-        (Some(queue), Some(name), Some(micros)) => {
-            Wake::Lane { queue: queue.into(), name: name.into(), after: Duration::from_micros(micros) }
+    let lane = (parts.next(), parts.next(), parts.next().and_then(|micros| micros.parse().ok()));
+    let whom = parts
+        .next()
+        .map_or(Ok(Whom::All), |whom| whom.split(',').map(str::parse).collect::<Result<_, _>>().map(Whom::Some));
+    match (lane, whom) {
+        ((Some(queue), Some(name), Some(micros)), Ok(whom)) => {
+            Wake::Lane { queue: queue.into(), name: name.into(), after: Duration::from_micros(micros), whom }
         }
         _ => Wake::Any,
     }
-}
-
-/// Whether the store has a waiter on its list for certain, so that it is told of what comes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Noted {
-    /// It is, since before its latest look.
-    Yes,
-    /// It must be noted, and look once more after that. A server that crashed has forgotten everybody.
-    No,
 }
 
 /// One waiter's end of a [`Listener`].
@@ -179,10 +194,15 @@ pub(crate) struct Ear {
 }
 
 impl Ear {
-    /// Waits until it hears; without a connection, for as long as making one may take.
-    pub(crate) async fn open(&mut self, end: Instant) {
+    /// Whether it hears.
+    pub(crate) fn is_open(&self) -> bool {
+        *self.connected.borrow()
+    }
+
+    /// Waits until it hears; without a connection, for as long as making one may take. False: it never will.
+    pub(crate) async fn open(&mut self, end: Instant) -> bool {
         // Safe to lose: whoever hears nothing looks at the end of its wait.
-        let _ = timeout_at(end, self.connected.wait_for(|connected| *connected)).await;
+        !matches!(timeout_at(end, self.connected.wait_for(|connected| *connected)).await, Ok(Err(_)))
     }
 
     /// Forgets what was said so far: a look comes now, and sees all of it.
@@ -203,21 +223,22 @@ impl Ear {
         }
     }
 
-    /// Waits until `due`, or until something that `request` may lease becomes visible; then it must look.
-    pub(crate) async fn wait(&mut self, request: &LeaseRequest, mut due: Instant, again: impl Fn() -> Self) -> Noted {
+    /// Waits until `due`, or until something that `request` may lease becomes visible; then it must look. False: it hears
+    /// nothing more.
+    pub(crate) async fn wait(&mut self, request: &LeaseRequest, waiter: Uuid, mut due: Instant) -> bool {
         loop {
             match timeout_at(due, self.wakes.recv()).await {
-                Err(_) | Ok(Err(RecvError::Lagged(_))) => return Noted::Yes,
-                Ok(Ok(Wake::Any)) => return Noted::No,
-                Ok(Ok(Wake::Lane { queue, name, after })) if wants(request, &queue, &name) => {
-                    due = due.min(Instant::now() + after);
+                Err(_) | Ok(Ok(Wake::Any) | Err(RecvError::Lagged(_))) => return true,
+                Ok(Ok(Wake::Lane { queue, name, after, whom })) if wants(request, &queue, &name) => {
+                    let is_meant = match whom {
+                        Whom::All => true,
+                        Whom::Some(whom) => whom.contains(&waiter),
+                    };
+                    due = due.min(Instant::now() + if is_meant { after } else { SPARE });
                 }
                 Ok(Ok(Wake::Lane { .. })) => {}
                 // Its task has ended with its runtime, or between two waiters.
-                Ok(Err(RecvError::Closed)) => {
-                    *self = again();
-                    return Noted::No;
-                }
+                Ok(Err(RecvError::Closed)) => return false,
             }
         }
     }
@@ -237,9 +258,12 @@ mod tests {
 
     #[test]
     fn a_wake_up_is_read_and_what_is_none_wakes_anybody() {
-        let Wake::Lane { queue, name, after } = read("fast|scan|1500") else { panic!("it names a lane") };
-        assert_eq!((&*queue, &*name, after), ("fast", "scan", Duration::from_micros(1_500)));
-        for payload in ["*", "", "a|b", "a|b|soon", "a|b|-1"] {
+        let Wake::Lane { queue, name, after, whom } = read("fast|scan|1500") else { panic!("it names a lane") };
+        assert_eq!((&*queue, &*name, after, whom), ("fast", "scan", Duration::from_micros(1_500), Whom::All));
+        let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let Wake::Lane { whom, .. } = read(&format!("fast|scan|0|{one},{other}")) else { panic!("it names a lane") };
+        assert_eq!(whom, Whom::Some([one, other].into()));
+        for payload in ["*", "", "a|b", "a|b|soon", "a|b|-1", "a|b|0|", "a|b|0|me"] {
             assert!(matches!(read(payload), Wake::Any), "{payload}");
         }
     }

@@ -8,4 +8,5 @@ mod pooler;
 mod race;
 mod refusals;
 mod start;
+mod wake;
 mod work;
