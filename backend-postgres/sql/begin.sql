@@ -28,6 +28,7 @@ DECLARE
     SELECT docket.resolve(t.kind, t.micros, moment, moment) FROM unnest(kinds, times) AS t(kind, micros)
   );
 BEGIN
+  -- Each is looked for: the insert would wait for whoever holds one that is there, for as long as it is held.
   IF EXISTS (
     SELECT FROM unnest(keys) AS k(key)
     CROSS JOIN LATERAL (SELECT FROM docket.task t WHERE t.docket = d AND t.key = k.key OFFSET 0) found
