@@ -11,3 +11,10 @@ CREATE UNIQUE INDEX copyright_scans_of_file ON copyright_scans (track_id, file_i
 
 -- The largest fence that wrote to a job: a run that lost its lease cannot.
 ALTER TABLE jobs ADD COLUMN fence bigint;
+
+-- Who was told of a flag: how often that was begun, and whether it arrived.
+ALTER TABLE copyright_scans
+  ADD COLUMN event_begun integer NOT NULL DEFAULT 0,
+  ADD COLUMN event_sent boolean NOT NULL DEFAULT false,
+  ADD COLUMN message_begun integer NOT NULL DEFAULT 0,
+  ADD COLUMN message_sent boolean NOT NULL DEFAULT false;

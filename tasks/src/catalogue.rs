@@ -4,6 +4,7 @@ pub(crate) mod genres;
 mod job;
 pub(crate) mod lists;
 mod memory;
+pub(crate) mod notices;
 pub(crate) mod placement;
 mod postgres;
 pub(crate) mod resolutions;
@@ -18,7 +19,7 @@ use docket_core::{Fence, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{AudioFile, AudioStorage, Genres, Lists, Placements, Resolutions};
+use crate::{AudioFile, AudioStorage, Genres, Lists, Notices, Placements, Resolutions};
 
 pub use job::{Job, JobAnswer, JobState, JobUpdate};
 pub use memory::MemoryCatalogue;
@@ -34,7 +35,7 @@ pub use postgres::{PostgresCatalogue, PostgresSessions};
 ///
 /// A dropped write may or may not have taken effect; repeating it is safe.
 #[async_trait]
-pub trait Catalogue: Genres + Lists + Placements + Resolutions + fmt::Debug + Send + Sync {
+pub trait Catalogue: Genres + Lists + Notices + Placements + Resolutions + fmt::Debug + Send + Sync {
     /// One track.
     async fn track(&self, id: i64) -> Result<Option<Track>>;
 

@@ -1,8 +1,9 @@
-//! The outside systems: object storage, the moderation service, ATProto.
+//! The outside systems: object storage, the moderation service, ATProto, chat.
 
 pub(crate) mod atproto;
 pub(crate) mod bluesky;
 pub(crate) mod call;
+pub(crate) mod chat;
 pub(crate) mod dpop;
 pub(crate) mod http;
 pub(crate) mod identity;

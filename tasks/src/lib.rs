@@ -11,6 +11,7 @@
 //! | [`pds_comment`](PdsComment) | makes a comment on its author's PDS what the row says | `comment:{id}` | 10 | 3m–12h | 2m | `default` |
 //! | [`classify_genres`](ClassifyGenres) | has a model hear what a track sounds like, and tags it | `genres:{track}:{file_id}` | 5 | 10s–30m | 5m | `default` |
 //! | [`move_track_audio`](MoveTrackAudio) | brings a track's audio into the bucket where it belongs | `track-audio:{track}` | 12 | 10s–4h | 10m | `default` |
+//! | [`notify_flag`](NotifyFlag) | tells moderators and the admin of a flag, each once | `flag:{track}:{file_id}` | 10 | 2m–4h | 5m | `default` |
 //! | [`sync_copyright_resolutions`](SyncCopyrightResolutions) | takes back the flags that moderators took back | `sync_copyright_resolutions` | 1 | every 5m | 1m | `default` |
 //! | [`reap_exports`](ReapExports) | ends exports whose task died, adds those whose task was never added | `reap_exports` | 1 | every 1m | 1m | `default` |
 //!
@@ -42,6 +43,7 @@ mod clients;
 mod export;
 mod lists;
 mod move_track_audio;
+mod notify_flag;
 mod pds;
 mod pds_comment;
 mod pds_like;
@@ -61,6 +63,7 @@ mod testing;
 pub use audio::{AudioFile, AudioStorage};
 pub use catalogue::genres::{Genre, Genres, GenresAnswer};
 pub use catalogue::lists::{ListId, Lists, Profile, TrackList};
+pub use catalogue::notices::{Notice, NoticeKind, NoticeStep, Notices, Told};
 pub use catalogue::placement::{Placement, Placements};
 pub use catalogue::resolutions::{Flagged, Resolutions, ScanId};
 pub use catalogue::sessions::{
@@ -78,6 +81,7 @@ pub use clients::atproto::{
 };
 pub use clients::bluesky::Bluesky;
 pub use clients::call::CallError;
+pub use clients::chat::{Chat, ChatAccess};
 pub use clients::dpop::SigningKey;
 pub use clients::http::Reach;
 pub use clients::identity::{DidDocument, Identity, IdentityOptions};
@@ -91,6 +95,7 @@ pub use clients::upload::{PART_BYTES, PARTS_IN_FLIGHT_MAX, Upload};
 pub use export::download::{ExportDownload, export_download};
 pub use export::manifest::Missing;
 pub use move_track_audio::{MoveReport, MoveTrackAudio, schedule_track_audio_move, track_audio_move};
+pub use notify_flag::{Notified, Notifier, NotifyFlag, NotifyReport, schedule_flag_notice};
 pub use pds::{Change, Pds, PdsNames, RecordReport, wake_did};
 pub use pds_comment::{PdsComment, schedule_pds_comment};
 pub use pds_like::{PdsLike, schedule_pds_like};
@@ -109,6 +114,7 @@ pub fn register(registry: &mut docket_core::Registry) -> docket_core::Result<()>
     registry
         .register::<ClassifyGenres>()?
         .register::<MoveTrackAudio>()?
+        .register::<NotifyFlag>()?
         .perpetual::<ReapExports>()?
         .perpetual::<SyncCopyrightResolutions>()?;
     Ok(())

@@ -4,8 +4,9 @@
 //! about two hours; when it gives up, or the service refuses, the row says `failed`, which is a state of its own, and
 //! the task is dead and can be requeued. A verdict that is there already is not asked for again: a scan costs money.
 //!
-//! Telling people about a flag (a message, a review event) is no part of this task: it belongs into a task of its own,
-//! so that a scan that runs twice tells nobody twice.
+//! Telling people of a flag is a task of its own, [`crate::NotifyFlag`], which this one adds when it finds a flag that
+//! somebody was not told of: one it has set, or one that a run before it set and died. So a scan that runs twice tells
+//! nobody twice.
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use serde_json::Value;
 
 use crate::run::{Run, failure};
 use crate::self_match::self_match;
-use crate::{AudioStorage, Scan, ScanAnswer, ScanState, Services, Track, Verdict};
+use crate::{AudioStorage, Scan, ScanAnswer, ScanState, Services, Track, Verdict, schedule_flag_notice};
 
 /// Scans the audio `file_id` of a track.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -53,7 +54,7 @@ impl ScanCopyright {
     /// The task about to be added: await it, or send it in the transaction that gives the track its audio. Adding it twice
     /// is harmless.
     pub fn add<'a>(client: &'a Client, track_id: i64, file_id: &str) -> Add<'a> {
-        client.add(Self { track_id, file_id: file_id.to_owned() }).key(format!("scan:{track_id}:{file_id}"))
+        client.add(Self { track_id, file_id: file_id.to_owned() }).key(key(track_id, file_id))
     }
 }
 
@@ -82,7 +83,11 @@ impl Task for ScanCopyright {
 
     async fn run(self, ctx: Context) -> Result<ScanReport, Failure> {
         let services = ctx.state::<Services>()?;
-        self.judge(&services, &Run::of(&ctx, &Self::policy())).await
+        let report = self.judge(&services, &Run::of(&ctx, &Self::policy())).await?;
+        if matches!(report, ScanReport::Scanned { state: ScanState::Flagged, .. }) && !self.all_know(&services).await? {
+            schedule_flag_notice(ctx.client(), self.track_id, &self.file_id).await.map_err(failure)?;
+        }
+        Ok(report)
     }
 }
 
@@ -96,6 +101,12 @@ impl ScanCopyright {
             tracing::error!(track_id = self.track_id, error = %unwritten, "failed scan not recorded");
         }
         ended
+    }
+
+    /// Whether everybody was told of the flag, so that there is nothing to add.
+    async fn all_know(&self, services: &Services) -> Result<bool, Failure> {
+        let told = services.catalogue.told(self.track_id, &self.file_id).await.map_err(failure)?;
+        Ok(told.is_none_or(|told| told.event.is_sent && told.message.is_sent))
     }
 
     async fn scan(&self, services: &Services, run: &Run) -> Result<ScanReport, Failure> {
@@ -114,7 +125,7 @@ impl ScanCopyright {
         if let Some(scan) = known.filter(|scan| scan.state != ScanState::Failed) {
             return Ok(report(&scan));
         }
-        let verdict = moderation.scan(url).await?;
+        let verdict = moderation.scan(url, &key(self.track_id, &self.file_id)).await?;
         let scan = self.row(run, verdict, &track);
         match services.catalogue.record_scan(&scan).await.map_err(failure)? {
             ScanAnswer::Recorded | ScanAnswer::VerdictKept => Ok(report(&scan)),
@@ -142,6 +153,11 @@ impl ScanCopyright {
             scanned_at: run.leased_at,
         }
     }
+}
+
+/// Of the task, and of the scan that is paid for.
+fn key(track_id: i64, file_id: &str) -> String {
+    format!("scan:{track_id}:{file_id}")
 }
 
 fn report(scan: &Scan) -> ScanReport {

@@ -7,7 +7,7 @@ use docket_core::{Error, Failure, Result};
 use tokio::sync::Semaphore;
 
 use crate::{
-    Access, AudioFile, AudioStorage, Bluesky, Catalogue, Labeler, Moderation, Pds, Replicate, Secret, Storage,
+    Access, AudioFile, AudioStorage, Bluesky, Catalogue, Labeler, Moderation, Notifier, Pds, Replicate, Secret, Storage,
 };
 
 /// Exports that run at once in one worker: each holds parts in memory and a connection for minutes.
@@ -52,6 +52,7 @@ pub struct Services {
     pub(crate) buckets: Buckets,
     pub(crate) moderation: Option<Moderation>,
     pub(crate) labeler: Option<Labeler>,
+    pub(crate) notifier: Option<Notifier>,
     pub(crate) replicate: Option<Replicate>,
     pub(crate) bluesky: Option<Bluesky>,
     pub(crate) public_url: Option<String>,
@@ -67,6 +68,7 @@ impl Services {
             buckets,
             moderation,
             labeler: None,
+            notifier: None,
             replicate: None,
             bluesky: None,
             public_url: None,
@@ -78,6 +80,11 @@ impl Services {
     /// Adds the labeler: it hears of flags, and flags can be taken back.
     pub fn with_labeler(self, labeler: Labeler) -> Self {
         Self { labeler: Some(labeler), ..self }
+    }
+
+    /// Adds the bot that tells the admin of flags.
+    pub fn with_notifier(self, notifier: Notifier) -> Self {
+        Self { notifier: Some(notifier), ..self }
     }
 
     /// Adds the service that hears genres.
@@ -120,7 +127,9 @@ impl Services {
     /// name, or `s3://` or `file://`; `R2_PUBLIC_BUCKET_URL`; `R2_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`
     /// (default `auto`); `MODERATION_ENABLED` (default true), `MODERATION_SERVICE_URL`, `MODERATION_LABELER_URL` (default:
     /// none, so no flag is taken back), `MODERATION_AUTH_TOKEN`, `MODERATION_TIMEOUT_SECONDS` (default 300);
-    /// `REPLICATE_ENABLED` (default false), `REPLICATE_API_TOKEN`, `REPLICATE_TOP_N` (default 10); `BLUESKY_API_URL`.
+    /// `REPLICATE_ENABLED` (default false), `REPLICATE_API_TOKEN`, `REPLICATE_TOP_N` (default 10); `BLUESKY_API_URL`;
+    /// `NOTIFY_ENABLED` (default false), `NOTIFY_BOT_HANDLE`, `NOTIFY_BOT_PASSWORD`, `NOTIFY_BOT_URL` (default
+    /// `https://bsky.social`), `NOTIFY_RECIPIENT_HANDLE`; `FRONTEND_URL`, `LOGFIRE_ENVIRONMENT`.
     pub fn from_env(catalogue: Arc<dyn Catalogue>) -> Result<Self> {
         Self::from_vars(catalogue, |name| std::env::var(name).ok())
     }
@@ -132,7 +141,8 @@ impl Services {
         let bluesky = vars.text("BLUESKY_API_URL").unwrap_or_else(|| "https://public.api.bsky.app".to_owned());
         let bluesky = Some(Bluesky::new(&bluesky)?);
         let public_url = vars.text("R2_PUBLIC_BUCKET_URL");
-        Ok(Self { labeler: vars.labeler()?, replicate: vars.replicate()?, bluesky, public_url, ..services })
+        let notifier = Notifier::from_vars(&vars)?;
+        Ok(Self { labeler: vars.labeler()?, notifier, replicate: vars.replicate()?, bluesky, public_url, ..services })
     }
 }
 
@@ -141,14 +151,14 @@ const MODERATION_TIMEOUT: Duration = Duration::from_mins(5);
 /// Genres asked for unless told otherwise.
 const LABELS_MAX: u32 = 10;
 
-struct Vars<F>(F);
+pub(crate) struct Vars<F>(F);
 
 impl<F: Fn(&str) -> Option<String>> Vars<F> {
-    fn text(&self, name: &str) -> Option<String> {
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
         self.0(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
-    fn required(&self, name: &str, otherwise: &str) -> Result<String> {
+    pub(crate) fn required(&self, name: &str, otherwise: &str) -> Result<String> {
         self.text(name).ok_or_else(|| Error::config(format!("read {name}"), format!("it is not set; {otherwise}")))
     }
 
@@ -174,7 +184,7 @@ impl<F: Fn(&str) -> Option<String>> Vars<F> {
         })
     }
 
-    fn switch(&self, name: &str, unset: bool) -> Result<bool> {
+    pub(crate) fn switch(&self, name: &str, unset: bool) -> Result<bool> {
         match self.text(name).map(|text| text.to_ascii_lowercase()).as_deref() {
             None => Ok(unset),
             Some("true" | "1") => Ok(true),
@@ -231,7 +241,7 @@ mod tests {
     use super::*;
     use crate::MemoryCatalogue;
 
-    const ALL: [(&str, &str); 7] = [
+    const ALL: [(&str, &str); 11] = [
         ("R2_BUCKET", "audio"),
         ("R2_PRIVATE_BUCKET", "audio-private"),
         ("R2_ENDPOINT_URL", "https://account.r2.cloudflarestorage.com"),
@@ -239,6 +249,10 @@ mod tests {
         ("AWS_SECRET_ACCESS_KEY", "very-secret"),
         ("MODERATION_SERVICE_URL", "https://user:url-secret@moderation.plyr.fm"),
         ("MODERATION_AUTH_TOKEN", "token-secret"),
+        ("NOTIFY_ENABLED", "true"),
+        ("NOTIFY_BOT_HANDLE", "bot.plyr.fm"),
+        ("NOTIFY_BOT_PASSWORD", "app-secret"),
+        ("NOTIFY_RECIPIENT_HANDLE", "admin.plyr.fm"),
     ];
 
     fn with(changes: &[(&str, &str)]) -> Result<Services> {
@@ -253,7 +267,7 @@ mod tests {
     fn no_secret_shows_in_debug() {
         let shown = format!("{:?}", with(&[]).unwrap());
         assert!(shown.contains("s3://audio-private") && shown.contains("moderation.plyr.fm"), "{shown}");
-        for secret in ["very-secret", "token-secret", "url-secret", "key-id-abc"] {
+        for secret in ["very-secret", "app-secret", "token-secret", "url-secret", "key-id-abc"] {
             assert!(!shown.contains(secret), "{secret} in {shown}");
         }
     }
@@ -270,6 +284,9 @@ mod tests {
             ("MODERATION_TIMEOUT_SECONDS", "0", "zero never means infinite"),
             ("MODERATION_TIMEOUT_SECONDS", "301", "at most 300 s"),
             ("MODERATION_ENABLED", "maybe", "true or false"),
+            ("NOTIFY_BOT_PASSWORD", "", "NOTIFY_ENABLED=false"),
+            ("NOTIFY_RECIPIENT_HANDLE", "", "NOTIFY_RECIPIENT_HANDLE"),
+            ("NOTIFY_BOT_URL", "bsky", "NOTIFY_BOT_URL"),
         ] {
             let error = with(&[(name, value)]).unwrap_err();
             assert_eq!(error.kind(), docket_core::ErrorKind::Config);
@@ -281,6 +298,12 @@ mod tests {
     fn moderation_can_be_switched_off_by_saying_so() {
         let services = with(&[("MODERATION_ENABLED", "false"), ("MODERATION_SERVICE_URL", "")]).unwrap();
         assert!(services.moderation.is_none());
+    }
+
+    #[test]
+    fn who_tells_nobody_needs_no_bot() {
+        let services = with(&[("NOTIFY_ENABLED", ""), ("NOTIFY_BOT_HANDLE", "")]).unwrap();
+        assert!(services.notifier.is_none());
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 mod genres;
 mod jobs;
 mod lists;
+mod notices;
 mod place;
 mod placements;
 mod resolutions;

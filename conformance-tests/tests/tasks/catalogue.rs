@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use docket_core::{Error, ErrorKind, Fence, Result};
 use docket_tasks::{
     AudioFile, AudioStorage, Catalogue, Flagged, Genre, Genres, GenresAnswer, Job, JobAnswer, JobUpdate, ListId, Lists,
-    MemoryCatalogue, Placement, Placements, Profile, Resolutions, Scan, ScanAnswer, ScanId, StrongRef, Track,
-    TrackList,
+    MemoryCatalogue, NoticeStep, Notices, Placement, Placements, Profile, Resolutions, Scan, ScanAnswer, ScanId,
+    StrongRef, Told, Track, TrackList,
 };
 use tokio::sync::watch;
 
@@ -97,6 +97,19 @@ impl Lists for ToldCatalogue {
     async fn record_avatar(&self, did: &str, avatar_url: Option<&str>) -> Result<()> {
         self.look()?;
         self.kept.record_avatar(did, avatar_url).await
+    }
+}
+
+#[async_trait]
+impl Notices for ToldCatalogue {
+    async fn told(&self, track_id: i64, file_id: &str) -> Result<Option<Told>> {
+        self.look()?;
+        self.kept.told(track_id, file_id).await
+    }
+
+    async fn record_notice(&self, track_id: i64, file_id: &str, step: NoticeStep) -> Result<bool> {
+        self.look()?;
+        self.kept.record_notice(track_id, file_id, step).await
     }
 }
 

@@ -6,7 +6,9 @@
 #![expect(clippy::unwrap_used, reason = "it is a test as a whole; the lint knows only its test functions")]
 
 mod catalogue;
+mod desk;
 mod export;
+mod flag;
 mod genres;
 mod moves;
 mod reaper;
@@ -61,6 +63,14 @@ on_every_backend! {
         the_last_of_many_switches_counts,
         a_switch_while_it_moves_is_followed,
         an_outage_is_tried_again_and_the_track_is_never_called_private_too_early,
+    }
+    flag: "notify_flag" {
+        a_scan_that_runs_twice_tells_everybody_once,
+        a_worker_killed_behind_the_event_asks_for_the_same_one_again,
+        a_worker_killed_behind_the_message_leaves_one_message,
+        a_flag_that_a_killed_scan_left_untold_is_told,
+        an_outage_of_one_is_tried_again_no_sooner_than_it_says_and_the_other_is_told,
+        a_refused_message_is_dead_with_the_reason_and_a_requeue_tells_what_is_missing,
     }
     export: "process_export" {
         the_archive_the_job_and_the_result_agree,

@@ -12,7 +12,7 @@ use crate::service::{clear, flagged};
 
 /// Track 1, ready to be scanned.
 async fn scene(store: Arc<dyn TestStore>) -> Scene {
-    let scene = Scene::new(store).await;
+    let scene = Scene::with_desk(store).await;
     scene.track(1, "Overture", Some("audio"));
     scene
 }

@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 use docket_core::worker::Stop;
 use docket_core::{Client, Key, Registry, Result, Settings, State, TaskView, TestStore, Timestamp, Worker};
 use docket_tasks::{
-    AudioFile, AudioStorage, Buckets, Catalogue, Job, Labeler, Moderation, Replicate, Secret, Services, Storage, Track,
+    AudioFile, AudioStorage, Buckets, Catalogue, Chat, ChatAccess, Job, Labeler, Moderation, Notifier, Replicate,
+    Secret, Services, Storage, Track,
 };
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use crate::catalogue::ToldCatalogue;
+use crate::desk::Desk;
 use crate::service::{KEY, Service};
 
 /// How long something that happens at once may take on a busy machine.
@@ -31,6 +33,9 @@ pub(crate) struct Scene {
     moderation_url: String,
     pub(crate) labeler: Service,
     labeler_url: String,
+    /// Tells of flags, if somebody is to hear of them.
+    pub(crate) desk: Desk,
+    chat_url: Option<String>,
     pub(crate) replicate: Service,
     replicate_url: String,
     folder: TempDir,
@@ -52,11 +57,20 @@ impl Scene {
             moderation,
             labeler_url: labeler.serve().await,
             labeler,
+            desk: Desk::default(),
+            chat_url: None,
             replicate_url: replicate.serve().await,
             replicate,
             folder,
             elapsed: std::sync::Mutex::default(),
         }
+    }
+
+    /// One whose labeler and chat are at a desk that answers by itself.
+    pub(crate) async fn with_desk(store: Arc<dyn TestStore>) -> Self {
+        let scene = Self::new(store).await;
+        let url = scene.desk.serve().await;
+        Self { labeler_url: url.clone(), chat_url: Some(url), ..scene }
     }
 
     /// Moves the docket's clock.
@@ -144,9 +158,12 @@ impl Scene {
         let private = Storage::open(&format!("file://{}/private", self.folder.path().display()), None).unwrap();
         let buckets = Buckets { public: folder.clone(), private: Some(private), exports: folder };
         let moderation = Moderation::new(&self.moderation_url, Secret::new(key), Duration::from_mins(5)).unwrap();
-        let services = Services::new(self.catalogue.clone(), buckets, Some(moderation))
+        let mut services = Services::new(self.catalogue.clone(), buckets, Some(moderation))
             .with_labeler(Labeler::new(&self.labeler_url, Secret::new(key)).unwrap())
             .with_replicate(Replicate::new(&self.replicate_url, Secret::new(key), 10).unwrap());
+        if let Some(url) = &self.chat_url {
+            services = services.with_notifier(notifier(url));
+        }
         let mut registry = Registry::new();
         docket_tasks::register(&mut registry).unwrap();
         let builder = Worker::builder(self.store.fork()).registry(registry).settings(Settings::default());
@@ -154,8 +171,12 @@ impl Scene {
         Running { stop: worker.stop(), run: tokio::spawn(worker.run()) }
     }
 
+    pub(crate) async fn look(&self, key: &Key) -> Option<TaskView> {
+        self.store.get(key).await.unwrap()
+    }
+
     pub(crate) async fn view(&self, key: &Key) -> TaskView {
-        self.store.get(key).await.unwrap().expect("the task is kept")
+        self.look(key).await.expect("the task is kept")
     }
 
     pub(crate) async fn until(&self, key: &Key, state: State) -> TaskView {
@@ -170,6 +191,18 @@ impl Scene {
     pub(crate) async fn audit(&self) {
         assert_eq!(self.store.audit().await.unwrap(), Vec::<String>::new());
     }
+}
+
+/// A bot that tells the admin.
+fn notifier(url: &str) -> Notifier {
+    let access = ChatAccess {
+        url: url.to_owned(),
+        bot_handle: "bot.plyr.fm".to_owned(),
+        bot_password: Secret::new("app-password"),
+        recipient_handle: "admin.plyr.fm".to_owned(),
+    };
+    let chat = Chat::new(access, Duration::from_secs(20)).unwrap();
+    Notifier { chat, app_name: "plyr.fm".to_owned(), frontend_url: None }
 }
 
 /// A worker under way.

@@ -2,6 +2,7 @@
 
 mod genres;
 mod lists;
+mod notices;
 mod placements;
 mod resolutions;
 
@@ -13,7 +14,7 @@ use async_trait::async_trait;
 use docket_core::{Fence, Result};
 use tokio::time::Instant;
 
-use crate::{Genre, ListId, Profile, ScanId, TrackList};
+use crate::{Genre, ListId, Profile, ScanId, Told, TrackList};
 
 use super::{Catalogue, Job, JobAnswer, JobState, JobUpdate, Scan, ScanAnswer, ScanState, Track};
 
@@ -25,6 +26,8 @@ pub struct MemoryCatalogue(Mutex<Tables>);
 struct Tables {
     tracks: BTreeMap<i64, Track>,
     scans: BTreeMap<(i64, String), (ScanId, Scan)>,
+    /// Who was told of a flag.
+    told: BTreeMap<(i64, String), Told>,
     /// With when they were written.
     jobs: BTreeMap<String, (Instant, Job)>,
     /// With the audio they were heard in.

@@ -3,6 +3,7 @@
 mod genres;
 mod jobs;
 mod lists;
+mod notices;
 mod placements;
 mod resolutions;
 mod scans;

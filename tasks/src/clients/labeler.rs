@@ -123,18 +123,20 @@ impl Labeler {
         url
     }
 
-    /// Tells moderators of a flag. Telling it twice makes two entries: see `notify_flag`.
+    /// Tells moderators of a flag. Telling it twice makes two entries, unless the labeler honours `idempotency_key`, which
+    /// goes with it as `Idempotency-Key`.
     ///
     /// # Errors
     ///
     /// As [`crate::Moderation::scan`].
-    pub async fn report(&self, event: &FlagEvent) -> Result<(), CallError> {
+    pub async fn report(&self, event: &FlagEvent, idempotency_key: &str) -> Result<(), CallError> {
         let mut body = json!(event);
         body["action"] = "flagged_by_scan".into();
         body["actor"] = "service:copyright-scan".into();
         body["reason"] = "fingerprint_match".into();
         let request = self.http.post(below(&self.base, "internal/events"));
-        let request = request.header("X-Moderation-Key", self.token.reveal()).json(&body);
+        let request = request.header("X-Moderation-Key", self.token.reveal());
+        let request = request.header("Idempotency-Key", idempotency_key).json(&body);
         call("report a flag to the labeler").send::<serde::de::IgnoredAny>(request).await.map(|_| ())
     }
 }

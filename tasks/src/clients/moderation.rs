@@ -51,7 +51,8 @@ impl Moderation {
         Ok(Self { http: client("read MODERATION_TIMEOUT_SECONDS", timeout)?, endpoint, token })
     }
 
-    /// Asks about the audio at `audio_url`.
+    /// Asks about the audio at `audio_url`. A scan costs money: a service that honours `idempotency_key`, which goes with it
+    /// as `Idempotency-Key`, charges for the same one once.
     ///
     /// # Errors
     ///
@@ -61,8 +62,9 @@ impl Moderation {
     /// # Cancel safety
     ///
     /// Dropping it closes the connection; the service may still scan, and charge.
-    pub async fn scan(&self, audio_url: &str) -> Result<Verdict, CallError> {
+    pub async fn scan(&self, audio_url: &str, idempotency_key: &str) -> Result<Verdict, CallError> {
         let request = self.http.post(self.endpoint.clone()).header("X-Moderation-Key", self.token.reveal());
+        let request = request.header("Idempotency-Key", idempotency_key);
         SCAN.send(request.json(&json!({ "audio_url": audio_url }))).await
     }
 }
