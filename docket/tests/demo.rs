@@ -2,9 +2,10 @@
 
 use std::process::Command;
 
-/// plyr.fm's ten, as the README has them.
-const TYPES: [&str; 10] = [
+/// plyr.fm's ten, and the notice that a scan adds.
+const TYPES: [&str; 11] = [
     "scan_copyright",
+    "notify_flag",
     "process_export",
     "sync_atproto",
     "scrobble_to_teal",
@@ -17,7 +18,7 @@ const TYPES: [&str; 10] = [
 ];
 
 #[test]
-fn the_demo_runs_all_ten_types_shows_a_retry_and_every_effect_and_leaves_the_archive() {
+fn the_demo_runs_every_type_shows_a_retry_and_every_effect_and_leaves_the_archive() {
     let folder = tempfile::tempdir().expect("a test can have a folder");
     let mut demo = Command::new(env!("CARGO_BIN_EXE_docket"));
     // A store that is not there: the demo needs none.
@@ -35,8 +36,8 @@ fn the_demo_runs_all_ten_types_shows_a_retry_and_every_effect_and_leaves_the_arc
     );
 
     let tasks = table(&text, "TASK");
-    let (perpetual, once): (Vec<_>, Vec<_>) = tasks.iter().partition(|task| task[0] == TYPES[9]);
-    assert!(once.len() == 15 && once.iter().all(|task| task[1] == "completed"), "{text}");
+    let (perpetual, once): (Vec<_>, Vec<_>) = tasks.iter().partition(|task| task[0] == TYPES[10]);
+    assert!(once.len() == 16 && once.iter().all(|task| task[1] == "completed"), "{text}");
     assert!(perpetual.len() == 1 && perpetual[0][1] == "scheduled", "{text}");
     let runs: Vec<&str> = tasks.iter().map(|task| task[2]).filter(|runs| *runs != "1").collect();
     assert_eq!(runs, ["2"], "one scan met the overload: {text}");

@@ -1,4 +1,4 @@
-//! `docket demo`: plyr.fm's ten task types, on real audio and over real HTTP, everything in one process.
+//! `docket demo`: plyr.fm's task types, on real audio and over real HTTP, everything in one process.
 //!
 //! It makes tracks (tones, and one whose audio is lost) and lets an artist and a listener do what people do in the
 //! service; each deed schedules its task on a docket in memory. A worker runs until nothing is left. Then it shows what

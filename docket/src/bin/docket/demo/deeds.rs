@@ -50,6 +50,8 @@ async fn uploads(docket: &Docket, stage: &Stage) -> Result<Vec<Key>, End> {
         let Some(audio) = &track.audio else { continue };
         keys.push(docket_tasks::schedule_copyright_scan(docket.client(), track.id, &audio.file_id).await?.key);
         if track.id == LIKED {
+            // Added by the scan, which will flag it.
+            keys.push(Key::new(format!("flag:{}:{}", track.id, audio.file_id))?);
             stage.catalogue.ask_for_tags(track.id);
             let added = docket_tasks::schedule_genre_classification(docket.client(), track.id, &audio.file_id);
             keys.push(added.await?.key);

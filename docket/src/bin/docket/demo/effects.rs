@@ -2,8 +2,8 @@
 
 use docket::{Task as _, TaskView};
 use docket_tasks::{
-    AudioStorage, Catalogue as _, ClassifyGenres, Genres as _, JobState, Lists as _, MoveTrackAudio, PdsComment,
-    PdsLike, ProcessExport, ScanCopyright, ScanState, ScrobbleToTeal, SyncAlbumList, SyncAtproto,
+    AudioStorage, Catalogue as _, ClassifyGenres, Genres as _, JobState, Lists as _, MoveTrackAudio, NotifyFlag,
+    PdsComment, PdsLike, ProcessExport, ScanCopyright, ScanState, ScrobbleToTeal, SyncAlbumList, SyncAtproto,
     SyncCopyrightResolutions,
 };
 use serde_json::{Value, json};
@@ -42,6 +42,7 @@ async fn look(stage: &Stage) -> Result<Vec<Effect>, End> {
     let effect = |name, wanted, is_so| Effect { name, wanted, is_so };
     Ok(vec![
         effect(ScanCopyright::NAME, "six tracks have a verdict, one is flagged", are_scanned(stage)),
+        effect(NotifyFlag::NAME, "moderators were told of the flag, once", are_told(stage)),
         effect(ProcessExport::NAME, "the archive is there, and the job says so", is_exported(stage).await?),
         effect(SyncAtproto::NAME, "the listener's profile and liked tracks are on the PDS", is_synced(stage).await?),
         effect(ScrobbleToTeal::NAME, "one play on the PDS, and it is playing now", is_scrobbled(stage)),
@@ -58,6 +59,10 @@ fn are_scanned(stage: &Stage) -> bool {
     let scans: Vec<_> = stage.catalogue.scans().into_iter().filter(|scan| scan.track_id != tracks::GATED).collect();
     let count = |state| scans.iter().filter(|scan| scan.state == state).count();
     (count(ScanState::Flagged), count(ScanState::Clear), scans.len()) == (1, 5, 6)
+}
+
+fn are_told(stage: &Stage) -> bool {
+    stage.told.tracks() == [json!(LIKED)]
 }
 
 async fn is_exported(stage: &Stage) -> Result<bool, End> {

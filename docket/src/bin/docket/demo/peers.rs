@@ -1,7 +1,9 @@
 //! Stand-ins of the other outside systems, on loopback, with the answers that theirs have: Replicate, whose model is cold
 //! at first; the labeler, whose moderators took every flag back; and Bluesky, where everybody has a picture.
 
-use axum::extract::Request;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -43,12 +45,30 @@ fn here(headers: &HeaderMap, path: &str) -> String {
     format!("http://{host}/{path}")
 }
 
+/// What moderators were told of. Cheap to clone; clones are the same.
+#[derive(Clone, Default)]
+pub(super) struct Told(Arc<Mutex<Vec<Value>>>);
+
+impl Told {
+    /// Each track that they were told of, as often as they were.
+    pub(super) fn tracks(&self) -> Vec<Value> {
+        let events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        events.iter().map(|event| event["subject_track_id"].clone()).collect()
+    }
+}
+
 /// Serves the labeler; gives its address.
-pub(super) async fn labeler() -> Result<String, End> {
+pub(super) async fn labeler(told: Told) -> Result<String, End> {
     let router = Router::new()
+        .route("/internal/events", post(tell))
         .route("/internal/negated-labels", post(negated))
         .route("/xrpc/com.atproto.label.queryLabels", get(query_labels));
-    serve(router).await
+    serve(router.with_state(told)).await
+}
+
+async fn tell(State(told): State<Told>, Json(event): Json<Value>) -> Json<Value> {
+    told.0.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+    Json(json!({}))
 }
 
 async fn negated(Json(question): Json<Value>) -> Json<Value> {

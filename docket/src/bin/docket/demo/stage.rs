@@ -27,6 +27,8 @@ pub(super) struct Stage {
     pub(super) catalogue: Arc<MemoryCatalogue>,
     pub(super) social: Arc<MemorySocial>,
     pub(super) pds: Pds,
+    /// What moderators were told of.
+    pub(super) told: peers::Told,
     /// What a worker shares with its tasks.
     pub(super) services: Arc<Services>,
 }
@@ -40,18 +42,18 @@ impl Stage {
         for track in &tracks {
             catalogue.put_track(track.clone());
         }
-        let pds = Pds::default();
+        let (pds, told) = (Pds::default(), peers::Told::default());
         let atproto = atproto(&pds.serve().await?)?;
         let services = Services::new(
             catalogue.clone(),
             buckets(&folder)?,
             Some(Moderation::new(&moderation, Secret::new(TOKEN), TIMEOUT)?),
         )
-        .with_labeler(Labeler::new(&peers::labeler().await?, Secret::new(TOKEN))?)
+        .with_labeler(Labeler::new(&peers::labeler(told.clone()).await?, Secret::new(TOKEN))?)
         .with_replicate(Replicate::new(&peers::replicate().await?, Secret::new(TOKEN), LABELS_MAX)?)
         .with_bluesky(Bluesky::new(&peers::bluesky().await?)?)
         .with_pds(docket_tasks::Pds::new(atproto, social.clone(), PdsNames::default()));
-        Ok(Self { folder, tracks, catalogue, social, pds, services: Arc::new(services) })
+        Ok(Self { folder, tracks, catalogue, social, pds, told, services: Arc::new(services) })
     }
 
     /// The object of a track's audio in the public and in the private bucket.

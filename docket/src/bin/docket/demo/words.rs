@@ -2,9 +2,9 @@
 
 use docket::{Task, TaskView};
 use docket_tasks::{
-    ClassifyGenres, ExportReport, GenresReport, ListReport, Missing, MoveReport, MoveTrackAudio, PdsComment, PdsLike,
-    ProcessExport, RecordReport, ScanCopyright, ScanReport, ScrobbleReport, ScrobbleToTeal, SyncAlbumList, SyncAtproto,
-    SyncReport,
+    ClassifyGenres, ExportReport, GenresReport, ListReport, Missing, MoveReport, MoveTrackAudio, Notified, NotifyFlag,
+    NotifyReport, PdsComment, PdsLike, ProcessExport, RecordReport, ScanCopyright, ScanReport, ScrobbleReport,
+    ScrobbleToTeal, SyncAlbumList, SyncAtproto, SyncReport,
 };
 use serde::de::DeserializeOwned;
 
@@ -16,6 +16,7 @@ pub(super) fn outcome(task: &TaskView) -> String {
     };
     let told = told::<ProcessExport>(task, export)
         .or_else(|| told::<ScanCopyright>(task, scan))
+        .or_else(|| told::<NotifyFlag>(task, |report| notices(&report)))
         .or_else(|| told::<ClassifyGenres>(task, genres))
         .or_else(|| told::<MoveTrackAudio>(task, |report| moved(&report)))
         .or_else(|| told::<PdsLike>(task, record))
@@ -49,6 +50,19 @@ fn scan(report: ScanReport) -> String {
         ScanReport::Scanned { state, match_count, .. } => format!("{state:?}, matches: {match_count}").to_lowercase(),
         ScanReport::AudioReplaced => "the audio was replaced".to_owned(),
         ScanReport::Skipped { reason } => format!("skipped: {reason}"),
+    }
+}
+
+fn notices(report: &NotifyReport) -> String {
+    let notice = |notified: &Notified| match notified {
+        Notified::Told => "told".to_owned(),
+        Notified::Skipped { reason } => format!("not told ({reason})"),
+    };
+    match report {
+        NotifyReport::Flagged { event, message } => {
+            format!("moderators: {}; admin: {}", notice(event), notice(message))
+        }
+        NotifyReport::NotFlagged => "it is not flagged".to_owned(),
     }
 }
 
