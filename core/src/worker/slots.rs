@@ -16,6 +16,8 @@ use crate::Lease;
 /// How much work may wait: what was started in this time. Longer than the round trip of a lease call, so that a worker of
 /// short tasks never waits for one.
 const AHEAD: Duration = Duration::from_millis(20);
+/// The pace is measured over at least this long: slots that fall free together start several tasks at once, long ones as well.
+const MEASURED: Duration = Duration::from_millis(50);
 /// How long a task may wait for a slot before another worker may have it.
 pub(super) const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -174,10 +176,10 @@ struct Pace {
 }
 
 impl Pace {
-    /// What was started in [`AHEAD`], measured over at least as long.
+    /// What was started in [`AHEAD`], measured over at least [`MEASURED`].
     fn ahead(&mut self, now: Instant) -> usize {
         let elapsed = now.duration_since(self.since);
-        if elapsed >= AHEAD {
+        if elapsed >= MEASURED {
             let started = u128::try_from(self.started).unwrap_or(u128::MAX);
             let ahead = started.saturating_mul(AHEAD.as_nanos()) / elapsed.as_nanos();
             self.ahead = usize::try_from(ahead).unwrap_or(usize::MAX);
@@ -248,8 +250,8 @@ mod tests {
     fn as_much_waits_as_was_lately_started() {
         let since = Instant::now();
         let mut pace = Pace { since, started: 100, ahead: 0 };
-        assert_eq!(pace.ahead(since + AHEAD / 2), 0);
-        assert_eq!(pace.ahead(since + AHEAD * 2), 50);
+        assert_eq!(pace.ahead(since + MEASURED / 2), 0);
+        assert_eq!(pace.ahead(since + MEASURED * 2), 20);
         // Idle since.
         assert_eq!(pace.ahead(since + AHEAD * 40), 0);
     }
