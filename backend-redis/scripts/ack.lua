@@ -6,44 +6,54 @@
 -- Twice: a record knows the token settled last and answers settled again; the lease request is idempotent by its own
 -- id.
 
+local function settle_completed(rec, text, retention)
+  local more = rec[MORE]
+  if text or more ~= NONE then
+    more = more_of(rec)
+    more.result, more.crashed = text, nil
+  end
+  if more.every and not rec[CANCELLING] then
+    next_at(rec, now + more.every)
+  else
+    finish(rec, COMPLETED, retention)
+  end
+end
+
+-- A run that ended with an error; `may_retry`: another one may follow.
+local function settle_failed(rec, ack, may_retry)
+  local more, text = more_of(rec), ack[ACK_TEXT]
+  more.error, more.attempts = text, (more.attempts or 0) + 1
+  local attempts_max = more.attempts_max or ack[ACK_ATTEMPTS_MAX]
+  if may_retry and more.attempts < attempts_max then return back(rec, ack[ACK_MICROS]) end
+  more.crashed = nil
+  if more.every then next_at(rec, now + more.every, text) else finish(rec, DEAD, ack[ACK_RETENTION]) end
+end
+
 local function settle(rec, ack)
   local outcome, text, retention = ack[ACK_OUTCOME], ack[ACK_TEXT], ack[ACK_RETENTION]
   if rec[CANCELLING] and outcome ~= ACK_COMPLETED then outcome = ACK_CANCELLED end
-  rec[SETTLED_FENCE], rec[SETTLED_REQUEST] = rec[FENCE], rec[REQUEST]
+  rec[SETTLED] = true
+  if rec[MORE].settled_fence then rec[MORE].settled_fence, rec[MORE].settled_request = nil, nil end
   if outcome == ACK_COMPLETED then
-    rec[RESULT], rec[CRASHED] = text, 0
-    if rec[EVERY] and not rec[CANCELLING] then
-      next_at(rec, now + rec[EVERY])
-    else
-      finish(rec, COMPLETED, retention)
-    end
-  elseif outcome == ACK_RETRY then
-    rec[ERROR] = text
-    rec[ATTEMPTS] = rec[ATTEMPTS] + 1
-    if rec[ATTEMPTS] < (rec[ATTEMPTS_MAX] or ack[ACK_ATTEMPTS_MAX]) then
-      back(rec, ack[ACK_MICROS])
-    elseif rec[EVERY] then
-      rec[CRASHED] = 0
-      next_at(rec, now + rec[EVERY], text)
-    else
-      finish(rec, DEAD, retention)
-    end
+    settle_completed(rec, text, retention)
+  elseif outcome == ACK_RETRY or outcome == ACK_DEAD then
+    settle_failed(rec, ack, outcome == ACK_RETRY)
   elseif outcome == ACK_SNOOZE then
     back(rec, ack[ACK_MICROS])
   elseif outcome == ACK_RELEASE then
     rec[STATE], rec[VISIBLE] = QUEUED, rec[DUE]
     promote(rec)
-  elseif outcome == ACK_DEAD then
-    rec[ERROR], rec[ATTEMPTS], rec[CRASHED] = text, rec[ATTEMPTS] + 1, 0
-    if rec[EVERY] then next_at(rec, now + rec[EVERY], text) else finish(rec, DEAD, retention) end
-  elseif outcome == ACK_REPEAT then
-    rec[CRASHED] = 0
+  else
+    if rec[MORE] ~= NONE then rec[MORE].crashed = nil end
+    if outcome == ACK_CANCELLED then return finish(rec, CANCELLED, retention) end
     if text then set_args(rec, text) end
     next_at(rec, resolve(ack[ACK_KIND], ack[ACK_MICROS], rec[LEASED_AT]))
-  else
-    rec[CRASHED] = 0
-    finish(rec, CANCELLED, retention)
   end
+end
+
+local function was_settled(rec, fence, request)
+  if rec[SETTLED] then return rec[FENCE] == fence and rec[REQUEST] == request end
+  return rec[MORE].settled_fence == fence and rec[MORE].settled_request == request
 end
 
 -- So many leases of a request have ended. With the last of them its keys go, so that what is remembered of a busy
@@ -81,7 +91,7 @@ for i = 1, #acks do
     keep(rec)
     answer = 'settled'
     ended[request] = (ended[request] or 0) + 1
-  elseif rec and rec[SETTLED_FENCE] == fence and rec[SETTLED_REQUEST] == request then
+  elseif rec and was_settled(rec, fence, request) then
     answer = 'settled'
   end
   answers[i] = answer

@@ -13,7 +13,7 @@ for i = 1, #items do
     answer = 'corrupt'
   elseif not answer then
     -- Only a requeue brings a cancelled perpetual back; a seed does not.
-    local seed = rec and rec[EVERY] and item.every
+    local seed = rec and rec[MORE].every and item.every
     if rec and (not is_finished(rec) or seed) then
       answer = existing(rec)
     else

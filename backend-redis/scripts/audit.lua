@@ -38,10 +38,9 @@ end
 
 -- Notes which payloads lie apart, and whether they are there.
 local function check_payloads(rec, apart)
-  local of_record = { args = rec[ARGS_APART], results = rec[RESULT_APART], followers = rec[FOLLOWER_APART] }
-  for hash in pairs(of_record) do
-    apart[#apart + 1], apart[#apart + 2] = hash, rec[KEY]
-    if call('HEXISTS', P .. hash, rec[KEY]) == 0 then defect(shown(rec[KEY]), ' has nothing in ', hash) end
+  for hash, is_apart in pairs(rec[APART] or {}) do
+    if is_apart then apart[#apart + 1], apart[#apart + 2] = hash, rec[KEY] end
+    if is_apart and call('HEXISTS', P .. hash, rec[KEY]) == 0 then defect(shown(rec[KEY]), ' has nothing in ', hash) end
   end
 end
 

@@ -2,6 +2,11 @@
 -- Keys: meta. Args: key, cancel id.
 -- Result: cancelled, cancelling, finished:STATE, notfound, corrupt; moving, elsewhere (its task was moved).
 -- Twice: a record knows the cancel id and gives the first answer again; a later life is never hit.
+
+local function drop_follower(rec)
+  if rec[MORE].follower then rec[MORE].follower = nil end
+end
+
 begin()
 local key, id = arg(), arg()
 local rec, corrupt = load(key)
@@ -15,10 +20,11 @@ if is_finished(rec) then
   answer = 'finished:' .. STATES[rec[STATE]]
 elseif rec[STATE] == LEASED and rec[VISIBLE] > now then
   answer = 'cancelling'
-  rec[CANCELLING], rec[FOLLOWER] = true, nil
+  rec[CANCELLING] = true
+  drop_follower(rec)
 else
   answer = 'cancelled'
-  rec[FOLLOWER] = nil
+  drop_follower(rec)
   finish(rec, CANCELLED, RETENTION)
 end
 remember(rec, id, answer)

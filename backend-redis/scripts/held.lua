@@ -9,12 +9,17 @@ local touched = {} -- indexes whose place in `lanes` is to be looked at
 local function hold_record(key, raw)
   local rec = decode(raw)
   rec[KEY] = key
-  rec[AT], rec[AT_SCORE], rec[AT_MEMBER], rec[AT_COUNT] = place_of(rec)
+  local count
+  rec[AT], rec[AT_SCORE], rec[AT_MEMBER], count = place_of(rec)
+  rec[AT_COUNT] = count or false
   -- Which payloads lie apart.
-  local follower = rec[FOLLOWER]
-  if rec[ARGS] then rec[ARGS_APART] = true end
-  if type(rec[RESULT]) == 'number' then rec[RESULT_APART] = true end
-  if follower and type(follower.args) == 'number' then rec[FOLLOWER_APART] = true end
+  local more = rec[MORE]
+  if more ~= NONE then
+    local follower_apart = more.follower and type(more.follower.args) == 'number'
+    if more.args or type(more.result) == 'number' or follower_apart then
+      rec[APART] = { args = more.args ~= nil, results = type(more.result) == 'number', followers = follower_apart }
+    end
+  end
   held[key] = rec
 end
 
@@ -73,7 +78,10 @@ end
 
 local function bytes_of(value) return type(value) == 'number' and value or value and #value or 0 end
 
-local function args_bytes_of(rec) return rec[ARGS] and bytes_of(rec[ARGS]) or rec[ARGS_BYTES] end
+local function args_bytes_of(rec)
+  local args = rec[MORE].args
+  return args and bytes_of(args) or rec[ARGS_BYTES]
+end
 
 -- Marks a record as changed.
 local function keep(rec)
@@ -110,19 +118,15 @@ local function set_apart(writes, rec, hash, value, was_apart)
 end
 
 local function set_payloads_apart(writes, rec)
-  local args, result, follower, gone = rec[ARGS], rec[RESULT], rec[FOLLOWER], rec[GONE]
-  if args or rec[ARGS_APART] then
-    rec[ARGS], rec[ARGS_APART] = set_apart(writes, rec, 'args', not gone and args or nil, rec[ARGS_APART])
-  end
-  if result or rec[RESULT_APART] then
-    rec[RESULT], rec[RESULT_APART] = set_apart(writes, rec, 'results', not gone and result or nil, rec[RESULT_APART])
-  end
-  if follower or rec[FOLLOWER_APART] then
-    local follower_args = not gone and follower and follower.args
-    local kept_args, apart = set_apart(writes, rec, 'followers', follower_args, rec[FOLLOWER_APART])
-    if follower then follower.args = kept_args end
-    rec[FOLLOWER_APART] = apart
-  end
+  local was, more = rec[APART] or {}, rec[GONE] and NONE or more_of(rec)
+  local follower, is = more.follower, {}
+  local args, result, follower_args
+  args, is.args = set_apart(writes, rec, 'args', more.args, was.args)
+  result, is.results = set_apart(writes, rec, 'results', more.result, was.results)
+  follower_args, is.followers = set_apart(writes, rec, 'followers', follower and follower.args, was.followers)
+  if not rec[GONE] then more.args, more.result = args, result end
+  if follower then follower.args = follower_args end
+  rec[APART] = (is.args or is.results or is.followers) and is
 end
 
 local function move(writes, rec)
@@ -144,12 +148,12 @@ local function move(writes, rec)
       if not moment or score < moment then announced[list] = score end
     end
   end
-  if at_count ~= count then
+  if at_count ~= (count or false) then
     local counts = writes.counts
     if at_count then counts[at_count] = (counts[at_count] or 0) - 1 end
     if count then counts[count] = (counts[count] or 0) + 1 end
   end
-  rec[AT], rec[AT_SCORE], rec[AT_MEMBER], rec[AT_COUNT] = index, score, member, count
+  rec[AT], rec[AT_SCORE], rec[AT_MEMBER], rec[AT_COUNT] = index or false, score, member, count or false
 end
 
 -- Brings `lanes` up to date with the indexes that were written.
@@ -188,9 +192,7 @@ local function flush()
     for i = 1, #kept do
       local rec = kept[i]
       rec[KEPT] = false
-      if rec[ARGS] or rec[RESULT] or rec[FOLLOWER] or rec[ARGS_APART] or rec[RESULT_APART] or rec[FOLLOWER_APART] then
-        set_payloads_apart(writes, rec)
-      end
+      if rec[MORE] ~= NONE or rec[APART] then set_payloads_apart(writes, rec) end
       move(writes, rec)
       if rec[GONE] then
         gone[#gone + 1] = rec[KEY]

@@ -23,7 +23,10 @@ local function lane_of(rec) return lanes[rec[LANE]] or name_lane(rec[LANE]) end
 -- A lane as records have it.
 local function lane_text(queue, name) return (queue == 'default' and '' or queue) .. '|' .. name end
 
-local function is_suspect(rec) return rec[CRASHES] >= SUSPECT_CRASHES end
+local function is_suspect(rec)
+  local crashes = rec[MORE].crashes
+  return crashes ~= nil and crashes >= SUSPECT_CRASHES
+end
 
 local function list_of(rec)
   local lane = lane_of(rec)
@@ -39,9 +42,9 @@ local function is_shelf(index) return index == 'finished' or index == 'dead' or 
 local function place_of(rec)
   local state, text = rec[STATE], rec[LANE]
   local lane = lanes[text] or name_lane(text)
-  local index = rec[CRASHES] < SUSPECT_CRASHES and lane.index[state] or lane.of_suspects[state]
+  local index = (is_suspect(rec) and lane.of_suspects or lane.index)[state]
   if index then return index, rec[VISIBLE], rec[SEQ] .. rec[KEY] end
   local count = lane.counts[state]
-  if rec[EVERY] then return 'kept', rec[VISIBLE], rec[KEY], count end
+  if rec[MORE].every then return 'kept', rec[VISIBLE], rec[KEY], count end
   return state == DEAD and 'dead' or 'finished', rec[EXPIRES], rec[KEY], count
 end

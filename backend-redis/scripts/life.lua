@@ -45,23 +45,25 @@ end
 
 local function take_over(rec, item)
   set_args(rec, item.args)
-  rec[LANE], rec[EVERY] = item.lane, item.every
-  rec[ATTEMPTS_MAX], rec[CRASHES_MAX] = item.attempts_max, item.crashes_max
+  rec[LANE], rec[CANCELLING] = item.lane, false
   rec[STATE], rec[VISIBLE], rec[DUE] = QUEUED, item.visible, item.visible
-  rec[ATTEMPTS], rec[CRASHES], rec[FAILURES], rec[CRASHED] = 0, 0, 0, 0
-  rec[CANCELLING], rec[FOLLOWER] = nil, nil
+  if rec[MORE] ~= NONE or item.every or item.attempts_max or item.crashes_max then
+    local more = more_of(rec)
+    more.every, more.attempts_max, more.crashes_max = item.every, item.attempts_max, item.crashes_max
+    more.attempts, more.crashes, more.failures, more.crashed, more.follower = nil, nil, nil, nil, nil
+  end
 end
 
 local function begin_life(rec)
   rec[SEQ], rec[ADDED], rec[EXPIRES] = next_seq(), now, 0
-  rec[RESULT], rec[PARCEL] = nil, nil
+  if rec[MORE] ~= NONE then rec[MORE].result, rec[MORE].parcel = nil, nil end
 end
 
 -- A record of a key that has none.
 local function new_record(key)
   local rec = {
-    key, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil,
-    0, 0, 0, 0, '', LIVED, QUEUED, 0, '', 0, 0, 0, 0, 0, 0, 0, 0, '', '', '', 0,
+    key, false, false, false, false, false, false, false, false, false, false, NONE, '', LIVED, QUEUED, 0, '', 0, 0, 0,
+    0, 0, 0, 0, 0, '', '', '', 0,
   }
   held[key] = rec
   return rec
@@ -74,7 +76,7 @@ local function live(rec, item)
 end
 
 local function promote(rec)
-  local follower = rec[FOLLOWER]
+  local follower = rec[MORE].follower
   if not follower then return end
   follower.args = text_of(rec, 'followers', follower.args) or ''
   take_over(rec, follower)
@@ -82,15 +84,13 @@ local function promote(rec)
 end
 
 local function finish(rec, state, retention)
-  rec[STATE], rec[VISIBLE] = state, now
-  rec[CANCELLING] = nil
+  rec[STATE], rec[VISIBLE], rec[CANCELLING] = state, now, false
   rec[EXPIRES] = now + (state == DEAD and DEAD_RETENTION or retention)
   promote(rec)
 end
 
 local function back_at(rec, moment)
-  rec[STATE], rec[VISIBLE], rec[DUE] = QUEUED, moment, moment
-  rec[CANCELLING] = nil
+  rec[STATE], rec[VISIBLE], rec[DUE], rec[CANCELLING] = QUEUED, moment, moment, false
   promote(rec)
 end
 
@@ -98,11 +98,12 @@ local function back(rec, delay) back_at(rec, now + delay) end
 
 -- The next occurrence of a perpetual; `failure` is what went wrong in this one, if anything.
 local function next_at(rec, moment, failure)
-  rec[ATTEMPTS], rec[CRASHES] = 0, 0
+  local more = more_of(rec)
+  more.attempts, more.crashes = nil, nil
   if failure then
-    rec[ERROR], rec[FAILURES] = failure, rec[FAILURES] + 1
+    more.error, more.failures = failure, (more.failures or 0) + 1
   else
-    rec[FAILURES] = 0
+    more.failures = nil
   end
   back_at(rec, moment)
 end

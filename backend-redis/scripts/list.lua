@@ -31,8 +31,8 @@ while after_score and low < high do
 end
 
 local function weigh(rec)
-  local bytes = args_bytes_of(rec) + bytes_of(rec[FOLLOWER] and rec[FOLLOWER].args)
-  return bytes + bytes_of(rec[RESULT]) + bytes_of(rec[ERROR])
+  local bytes = args_bytes_of(rec) + bytes_of(rec[MORE].follower and rec[MORE].follower.args)
+  return bytes + bytes_of(rec[MORE].result) + bytes_of(rec[MORE].error)
 end
 
 local views, looked, brought, full, score = {}, 0, 0, false, nil

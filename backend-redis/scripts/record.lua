@@ -1,8 +1,8 @@
 -- A record: what is known of one task, as a list and as the text that is kept.
 --
 -- The list has a place for each field. Scripts name them, as in `rec[VISIBLE]`; scripts.rs has the list of names, and
--- writes the number of the place in their stead. Where there is none of something, the last fields have 0 or an empty
--- text, the others nil.
+-- writes the number of the place in their stead. Where there is none of something, they have 0, an empty text or
+-- `false`. What few records have is in a table of its own, by name, as `rec[MORE].error`; a count of 0 is none.
 --
 -- Forms, told apart by the first byte; all numbers are unsigned, the highest byte first, 0 where there is none:
 --
@@ -43,6 +43,18 @@ local function rest_of(raw, from, bytes, more)
   return cut_of(raw, from, from + bytes - 1)
 end
 
+-- Of most records there is no more. To be read as any other; `more_of` is what is written to.
+local NONE = setmetatable({}, { __newindex = function() error('written to a table that all records share') end })
+
+local function more_of(rec)
+  local more = rec[MORE]
+  if more == NONE then
+    more = {}
+    rec[MORE] = more
+  end
+  return more
+end
+
 -- All places are made at once: a list that grows costs more than one that is made.
 local function read_fresh(raw, form)
   local _, seq, visible, added, args_bytes, calls, lane, from
@@ -53,40 +65,38 @@ local function read_fresh(raw, form)
     _, seq, visible, added, args_bytes, calls, lane, from = unpacked(FRESH_LATER_AS, raw)
   end
   return {
-    nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil,
-    0, 0, 0, 0, rest_of(raw, from, args_bytes + calls * CALL_BYTES), form, QUEUED, 0, seq, visible, visible, added, 0, 0, 0,
+    false, false, false, false, false, false, false, false, false, false, false, NONE,
+    rest_of(raw, from, args_bytes + calls * CALL_BYTES), form, QUEUED, 0, seq, visible, visible, added, 0, 0, 0,
     args_bytes, calls, '', lane, '', from,
   }
 end
 
 local function has(flags, flag) return bit.band(flags, flag) ~= 0 end
 
-local function read_more(rec, raw, from, flags)
-  local every, settled_fence, requeued, attempts_max, crashes_max, args_size, result_size, settled_request, parcel,
-    result, failure, follower
-  every, settled_fence, requeued, rec[ATTEMPTS], rec[CRASHES], rec[FAILURES], rec[CRASHED], attempts_max, crashes_max,
-    args_size, result_size, settled_request, parcel, result, failure, follower = unpacked(MORE_AS, raw, from)
-  rec[EVERY], rec[ATTEMPTS_MAX], rec[CRASHES_MAX] = some(every), some(attempts_max), some(crashes_max)
-  if parcel ~= '' then rec[PARCEL] = parcel end
-  if requeued > 0 then rec[REQUEUED] = requeued - 1 end
-  rec[SETTLED_FENCE], rec[SETTLED_REQUEST] = some(settled_fence), settled_request
-  if has(flags, WITH_ARGS_APART) then rec[ARGS] = args_size end
-  if has(flags, WITH_RESULT) then rec[RESULT] = has(flags, WITH_RESULT_APART) and result_size or result end
-  if has(flags, WITH_ERROR) then rec[ERROR] = failure end
-  if follower ~= '' then rec[FOLLOWER] = cmsgpack.unpack(follower) end
+local function read_more(raw, from, flags)
+  local every, settled_fence, requeued, attempts, crashes, failures, crashed, attempts_max, crashes_max, args_size,
+    result_size, settled_request, parcel, result, failure, follower = unpacked(MORE_AS, raw, from)
+  if has(flags, WITH_RESULT_APART) then result = result_size end
+  return {
+    every = some(every), settled_fence = some(settled_fence),
+    settled_request = settled_fence > 0 and settled_request or nil,
+    requeued = requeued > 0 and requeued - 1 or nil, attempts = some(attempts), crashes = some(crashes),
+    failures = some(failures), crashed = some(crashed), attempts_max = some(attempts_max),
+    crashes_max = some(crashes_max), parcel = parcel ~= '' and parcel or nil,
+    args = has(flags, WITH_ARGS_APART) and args_size or nil, result = has(flags, WITH_RESULT) and result or nil,
+    error = has(flags, WITH_ERROR) and failure or nil, follower = follower ~= '' and cmsgpack.unpack(follower) or nil,
+  }
 end
 
 local function read_lived(raw)
   local rec = {
-    nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil,
-    0, 0, 0, 0, false, unpacked(LIVED_AS, raw),
+    false, false, false, false, false, false, false, false, false, false, false, NONE, '', unpacked(LIVED_AS, raw),
   }
   local flags, from, bytes = rec[FLAGS], rec[NEXT], rec[ARGS_BYTES] + rec[CALLS] * CALL_BYTES
   rec[REST] = rest_of(raw, from, bytes, flags >= WITH_MORE)
   if flags == 0 then return rec end
-  if flags >= WITH_MORE then read_more(rec, raw, from + bytes, flags) end
-  if has(flags, WITH_CANCELLING) then rec[CANCELLING] = true end
-  if has(flags, WITH_LATEST_SETTLED) then rec[SETTLED_FENCE], rec[SETTLED_REQUEST] = rec[FENCE], rec[REQUEST] end
+  if flags >= WITH_MORE then rec[MORE] = read_more(raw, from + bytes, flags) end
+  rec[CANCELLING], rec[SETTLED] = has(flags, WITH_CANCELLING), has(flags, WITH_SETTLED)
   return rec
 end
 
@@ -96,11 +106,11 @@ local function is_finished(rec)
 end
 
 local function is_sound(rec)
-  local state, follower = rec[STATE], rec[FOLLOWER]
+  local state, follower = rec[STATE], rec[MORE].follower
   if follower and (type(follower) ~= 'table' or not (follower.lane and follower.visible)) then return false end
   if state == QUEUED then return true end
   if state == LEASED then return rec[LEASED_AT] ~= 0 and rec[FENCE] ~= 0 end
-  if state == MOVING then return rec[PARCEL] ~= nil end
+  if state == MOVING then return rec[MORE].parcel ~= nil end
   return STATES[state] ~= nil and rec[EXPIRES] ~= 0
 end
 
@@ -114,23 +124,21 @@ local function decode(raw)
   return rec
 end
 
-local function has_more(rec, latest)
-  return rec[EVERY] or rec[ATTEMPTS] + rec[CRASHES] + rec[FAILURES] + rec[CRASHED] > 0 or rec[ERROR] or rec[ARGS]
-    or rec[ATTEMPTS_MAX] or rec[CRASHES_MAX] or rec[RESULT] or rec[FOLLOWER] or rec[REQUEUED] or rec[PARCEL]
-    or (rec[SETTLED_FENCE] and not latest)
+local function encode_more(more)
+  local settled_request, failure, parcel = more.settled_request or '', more.error or '', more.parcel or ''
+  local result, result_size, follower = more.result, 0, more.follower and cmsgpack.pack(more.follower) or ''
+  if type(result) == 'number' then result_size, result = result, '' end
+  result = result or ''
+  return pack(MORE_AS, more.every or 0, more.settled_fence or 0, more.requeued and more.requeued + 1 or 0,
+    more.attempts or 0, more.crashes or 0, more.failures or 0, more.crashed or 0, more.attempts_max or 0,
+    more.crashes_max or 0, more.args or 0, result_size, #settled_request, settled_request, #parcel, parcel, #result,
+    result, #failure, failure, #follower, follower)
 end
 
-local function encode_more(rec, latest)
-  local result, follower = rec[RESULT], rec[FOLLOWER]
-  local args_size, result_size = rec[ARGS] or 0, type(result) == 'number' and result or 0
-  local settled_request = not latest and rec[SETTLED_REQUEST] or ''
-  local failure, parcel = rec[ERROR] or '', rec[PARCEL] or ''
-  result = type(result) == 'string' and result or ''
-  follower = follower and cmsgpack.pack(follower) or ''
-  return pack(MORE_AS, rec[EVERY] or 0, not latest and rec[SETTLED_FENCE] or 0,
-    rec[REQUEUED] and rec[REQUEUED] + 1 or 0, rec[ATTEMPTS], rec[CRASHES], rec[FAILURES], rec[CRASHED],
-    rec[ATTEMPTS_MAX] or 0, rec[CRASHES_MAX] or 0, args_size, result_size, #settled_request, settled_request, #parcel,
-    parcel, #result, result, #failure, failure, #follower, follower)
+local function flags_of_more(more)
+  local result = more.result
+  return WITH_MORE + (more.error and WITH_ERROR or 0) + (more.args and WITH_ARGS_APART or 0)
+    + (result and WITH_RESULT or 0) + (type(result) == 'number' and WITH_RESULT_APART or 0)
 end
 
 local function encode_fresh(rec)
@@ -144,22 +152,27 @@ end
 
 -- Its payloads of more than INLINE_MAX bytes have been set apart.
 local function encode(rec)
-  local fence, request, lane, worker = rec[FENCE], rec[REQUEST], rec[LANE], rec[WORKER]
-  local latest = rec[SETTLED_FENCE] == fence and rec[SETTLED_REQUEST] == request
-  local more = has_more(rec, latest)
-  if fence == 0 and not more and rec[STATE] == QUEUED and rec[DUE] == rec[VISIBLE] then return encode_fresh(rec) end
-  local flags = (latest and WITH_LATEST_SETTLED or 0) + (rec[CANCELLING] and WITH_CANCELLING or 0)
-  if more then
-    flags = flags + WITH_MORE + (rec[ERROR] and WITH_ERROR or 0) + (rec[RESULT] and WITH_RESULT or 0)
-      + (rec[ARGS] and WITH_ARGS_APART or 0) + (type(rec[RESULT]) == 'number' and WITH_RESULT_APART or 0)
-  end
+  local more, fence, request, lane, worker = rec[MORE], rec[FENCE], rec[REQUEST], rec[LANE], rec[WORKER]
+  local has_more = more ~= NONE and next(more) ~= nil
+  if fence == 0 and not has_more and rec[STATE] == QUEUED and rec[DUE] == rec[VISIBLE] then return encode_fresh(rec) end
+  local flags = (rec[SETTLED] and WITH_SETTLED or 0) + (rec[CANCELLING] and WITH_CANCELLING or 0)
+  if has_more then flags = flags + flags_of_more(more) end
   local raw = pack(LIVED_OF, LIVED, rec[STATE], flags, rec[SEQ], rec[VISIBLE], rec[DUE], rec[ADDED], rec[LEASED_AT],
     rec[EXPIRES], fence, rec[ARGS_BYTES], rec[CALLS], #request, request, #lane, lane, #worker, worker, rec[REST])
-  return more and raw .. encode_more(rec, latest) or raw
+  return has_more and raw .. encode_more(more) or raw
+end
+
+-- Gives a record a new fence; it remembers the token that was settled last.
+local function set_fence(rec, fence)
+  if rec[SETTLED] then
+    local more = more_of(rec)
+    more.settled_fence, more.settled_request, rec[SETTLED] = rec[FENCE], rec[REQUEST], false
+  end
+  rec[FENCE] = fence
 end
 
 -- Whether its task lives in another store now.
-local function is_away(rec) return rec[STATE] == CANCELLED and rec[PARCEL] ~= nil end
+local function is_away(rec) return rec[STATE] == CANCELLED and rec[MORE].parcel ~= nil end
 
 -- The state as people see it: a lease that ran out is ready again.
 local function shown_state(rec)
@@ -178,7 +191,7 @@ local function calls_of(rec) return cut_of(rec[REST], rec[ARGS_BYTES] + 1) end
 
 -- The args: `false` where they lie apart, and are gone.
 local function args_of(rec)
-  local args = rec[ARGS]
+  local args = rec[MORE].args
   if not args then return cut_of(rec[REST], 1, rec[ARGS_BYTES]) end
   return type(args) == 'string' and args or call('HGET', P .. 'args', rec[KEY])
 end
@@ -186,9 +199,10 @@ end
 local function set_args(rec, args)
   local calls = calls_of(rec)
   if #args > INLINE_MAX then
-    rec[ARGS], rec[ARGS_BYTES], rec[REST] = args, 0, calls
+    more_of(rec).args, rec[ARGS_BYTES], rec[REST] = args, 0, calls
   else
-    rec[ARGS], rec[ARGS_BYTES], rec[REST] = nil, #args, args .. calls
+    if rec[MORE].args then rec[MORE].args = nil end
+    rec[ARGS_BYTES], rec[REST] = #args, args .. calls
   end
 end
 

@@ -9,12 +9,12 @@ fetch(keys)
 local place, count = call('HGET', META, 'moving_to') or 'another store', 0
 for i, key in ipairs(keys) do
   local rec = load(key)
-  if rec and rec[STATE] == MOVING and rec[PARCEL] == ids[i] then
+  if rec and rec[STATE] == MOVING and rec[MORE].parcel == ids[i] then
     if goes then
       finish(rec, CANCELLED, RETENTION)
-      rec[ERROR] = 'moved to ' .. place
+      more_of(rec).error = 'moved to ' .. place
     else
-      rec[STATE], rec[PARCEL] = QUEUED, nil
+      rec[STATE], rec[MORE].parcel = QUEUED, nil
     end
     keep(rec)
     count = count + 1

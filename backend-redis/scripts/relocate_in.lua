@@ -45,9 +45,9 @@ end
 -- All that was counted elsewhere.
 local function carry(rec, parcel)
   rec[DUE], rec[ADDED] = parcel.due, parcel.added
-  rec[ATTEMPTS], rec[CRASHES] = parcel.attempts, parcel.crashes
-  rec[FAILURES], rec[CRASHED] = parcel.failures, parcel.crashed
-  rec[ERROR] = parcel.error or rec[ERROR]
+  local more = more_of(rec)
+  more.attempts, more.crashes, more.failures = some(parcel.attempts), some(parcel.crashes), some(parcel.failures)
+  more.crashed, more.error = some(parcel.crashed), parcel.error or more.error
 end
 
 local function settle(rec, parcel, answer)
@@ -59,7 +59,7 @@ local function settle(rec, parcel, answer)
     take_over(rec, parcel)
     carry(rec, parcel)
   elseif answer == 'arrived:follows' then
-    rec[FOLLOWER] = {
+    more_of(rec).follower = {
       lane = parcel.lane, args = parcel.args, visible = parcel.visible, every = parcel.every,
       attempts_max = parcel.attempts_max, crashes_max = parcel.crashes_max,
     }

@@ -14,12 +14,12 @@ local function all_indexes()
 end
 
 local function parcel_of(rec, args)
-  local placed_by, lane = origin(rec), lane_of(rec)
+  local placed_by, lane, more = origin(rec), lane_of(rec), rec[MORE]
   local scheduled = placed_by ~= 'added' and placed_by ~= 'arrived'
   return {
-    rec[PARCEL], rec[KEY], lane.name, lane.queue, args, rec[VISIBLE], rec[DUE], rec[ADDED], rec[EVERY] or false,
-    rec[ATTEMPTS_MAX] or false, rec[CRASHES_MAX] or false, rec[ATTEMPTS], rec[CRASHES], rec[FAILURES], rec[CRASHED],
-    some(rec[FENCE]) or false, rec[ERROR] or false, scheduled and 1 or 0,
+    more.parcel, rec[KEY], lane.name, lane.queue, args, rec[VISIBLE], rec[DUE], rec[ADDED], more.every or false,
+    more.attempts_max or false, more.crashes_max or false, more.attempts or 0, more.crashes or 0, more.failures or 0,
+    more.crashed or 0, some(rec[FENCE]) or false, more.error or false, scheduled and 1 or 0,
   }
 end
 
@@ -45,7 +45,7 @@ for i, key in ipairs(keys) do
   else
     bytes = bytes + #args
     if bytes > BATCH_BYTES_MAX and #parcels > 0 then break end
-    rec[STATE], rec[PARCEL] = MOVING, rec[PARCEL] or id
+    rec[STATE], more_of(rec).parcel = MOVING, rec[MORE].parcel or id
     keep(rec)
     parcels[#parcels + 1] = parcel_of(rec, args)
   end

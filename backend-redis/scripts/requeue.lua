@@ -7,14 +7,16 @@ local key, fence = arg(), number()
 local rec, corrupt = load(key)
 if corrupt then return 'corrupt' end
 if not rec then return 'notfound' end
-if rec[REQUEUED] == fence then return 'requeued' end
+if rec[MORE].requeued == fence then return 'requeued' end
 if is_away(rec) then return 'elsewhere' end
-local over = rec[STATE] == DEAD or (is_finished(rec) and rec[EVERY])
+local over = rec[STATE] == DEAD or (is_finished(rec) and rec[MORE].every)
 if not over or rec[FENCE] ~= fence then return existing(rec) end
-rec[STATE], rec[VISIBLE], rec[DUE], rec[REQUEUED] = QUEUED, now, now, fence
+rec[STATE], rec[VISIBLE], rec[DUE] = QUEUED, now, now
 -- So that a death without another lease has a fence of its own.
-rec[FENCE] = call('HINCRBY', META, 'fence', 1)
-rec[ATTEMPTS], rec[CRASHES], rec[FAILURES], rec[CRASHED] = 0, 0, 0, 0
+set_fence(rec, call('HINCRBY', META, 'fence', 1))
+local more = more_of(rec)
+more.requeued = fence
+more.attempts, more.crashes, more.failures, more.crashed = nil, nil, nil, nil
 begin_life(rec)
 keep(rec)
 finish_writes()

@@ -14,7 +14,7 @@ for i, item in ipairs(read_items()) do
   elseif not answer then
     if rec and rec[STATE] == LEASED then
       answer = 'follows'
-      rec[FOLLOWER] = {
+      more_of(rec).follower = {
         lane = item.lane, args = item.args, visible = item.visible, every = item.every,
         attempts_max = item.attempts_max, crashes_max = item.crashes_max,
       }

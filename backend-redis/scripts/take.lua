@@ -5,23 +5,22 @@ local CRASH_LIMIT = 'its lease ran out too often'
 
 -- A lease that ran out: one crash, and what follows from it.
 local function crash(rec, crashes_max, reply)
-  local deadline = rec[VISIBLE]
+  local deadline, more = rec[VISIBLE], more_of(rec)
   reply.crashed = reply.crashed + 1
-  rec[CRASHES] = rec[CRASHES] + 1
-  local max = rec[CRASHES_MAX] or crashes_max
+  more.crashes = (more.crashes or 0) + 1
   if rec[CANCELLING] then
     finish(rec, CANCELLED, RETENTION)
-  elseif rec[CRASHES] < max then
+  elseif more.crashes < (more.crashes_max or crashes_max) then
     rec[STATE], rec[VISIBLE] = QUEUED, deadline -- due stays: its place in the line
     promote(rec)
   else
     reply.limited[#reply.limited + 1] = rec[KEY]
-    if rec[EVERY] then
-      rec[CRASHED] = rec[CRASHED] + 1
-      local wait = math.min(rec[EVERY] * 2 ^ math.min(rec[CRASHED], 60), math.max(CRASH_WAIT_MAX, rec[EVERY]))
+    if more.every then
+      more.crashed = (more.crashed or 0) + 1
+      local wait = math.min(more.every * 2 ^ math.min(more.crashed, 60), math.max(CRASH_WAIT_MAX, more.every))
       next_at(rec, now + wait, CRASH_LIMIT)
     else
-      rec[ERROR] = CRASH_LIMIT
+      more.error = CRASH_LIMIT
       finish(rec, DEAD, RETENTION)
     end
   end
@@ -56,13 +55,14 @@ end
 
 -- Leases one task to a request, unless its args are gone.
 local function take_one(rec, req, reply, fence)
-  if rec[ARGS] then
+  if rec[MORE].args then
     local args = args_of(rec)
     if not args then return false end
     reply.apart[#reply.apart + 1] = args
   end
   if fence then
-    rec[FENCE], rec[REQUEST], rec[WORKER], rec[STATE], rec[LEASED_AT] = fence, req.request, req.worker, LEASED, now
+    set_fence(rec, fence)
+    rec[REQUEST], rec[WORKER], rec[STATE], rec[LEASED_AT] = req.request, req.worker, LEASED, now
   end
   rec[VISIBLE] = now + req.lease
   keep(rec)

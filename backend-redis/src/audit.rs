@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use docket_core::{Error, ErrorKind, Result};
 use redis::{FromRedisValue, cmd};
 
-use crate::wire::Fields;
+use crate::fields::Fields;
 use crate::{RedisBackend, keys, scripts};
 
 const OPERATION: &str = "audit the docket";

@@ -1,8 +1,7 @@
 //! The five verbs: each call is one script, and a wait is a blocking read between two looks.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use docket_core::{
@@ -10,19 +9,16 @@ use docket_core::{
     QueueBackend, Result, ScheduleAnswer, Store, Swept, words,
 };
 use redis::Script;
-use tokio::time::Instant;
 
+use crate::call::Call;
 use crate::connection::{Connection, Server};
+use crate::fields::Fields;
 use crate::items::{self, Batch};
 use crate::keys::Keys;
-use crate::request::{self, Look, Looked};
+use crate::request::{self, Look};
 use crate::url::Address;
-use crate::wait::{LINGER, Listed, Waiter, Waiters};
-use crate::wire::{Call, Fields};
+use crate::wait::Waiters;
 use crate::{Options, examine, scripts};
-
-/// The longest wait of one lease call; one that asks for more is answered after this.
-const WAIT_MAX: Duration = Duration::from_hours(1);
 
 /// A docket on a Redis server.
 ///
@@ -43,11 +39,11 @@ const WAIT_MAX: Duration = Duration::from_hours(1);
 pub struct RedisBackend {
     pub(crate) commands: Arc<Connection>,
     pub(crate) keys: Keys,
-    docket: DocketName,
+    pub(crate) docket: DocketName,
     scheme: &'static str,
     waiters: Waiters,
     /// Whether it was said that the server's clock went back.
-    behind: AtomicBool,
+    pub(crate) behind: AtomicBool,
 }
 
 impl RedisBackend {
@@ -56,10 +52,10 @@ impl RedisBackend {
     ///
     /// # Errors
     ///
-    /// `Config` for a URL that cannot be read, or an option out of bounds. `Unavailable`, within [`Options::connect`] and a few times
-    /// [`Options::response`], for a server that is not there: a service that must start all the same uses
-    /// [`RedisBackend::open`]. `Refused` for a wrong password, a read-only copy, or a server that may evict tasks (see
-    /// [`Options::accept_eviction`]). Each names the server, its password masked.
+    /// `Config` for a URL that cannot be read, or an option out of bounds. `Unavailable`, within [`Options::connect`]
+    /// and a few times [`Options::response`], for a server that is not there: a service that must start all the same
+    /// uses [`RedisBackend::open`]. `Refused` for a wrong password, a read-only copy, or a server that may evict tasks
+    /// (see [`Options::accept_eviction`]). Each names the server, its password masked.
     ///
     /// # Cancel safety
     ///
@@ -94,67 +90,6 @@ impl RedisBackend {
 
     pub(crate) async fn run(&self, call: &Call, operation: &'static str) -> Result<Fields> {
         Fields::of(self.commands.script(call, operation).await?, operation)
-    }
-
-    /// One look for tasks.
-    async fn look(&self, request: &LeaseRequest, look: Look<'_>) -> Result<Looked> {
-        let mut call = self.call(&scripts::LEASE, 1_024);
-        request::write(&mut call, request, look)?;
-        let looked = request::read(&mut self.run(&call, "lease tasks").await?, request)?;
-        self.report(&looked);
-        Ok(looked)
-    }
-
-    /// Looks, waits for a wake-up, and looks again, until there is an answer; `listed`: the first look was made already.
-    /// Answers whether the last one was the first of the next call.
-    async fn wait(
-        &self,
-        request: &LeaseRequest,
-        waiter: &Waiter,
-        lists: Vec<String>,
-        listed: Option<Listed>,
-    ) -> Result<(LeaseReply, Option<Listed>)> {
-        let wait = request.wait.min(WAIT_MAX);
-        let end = Instant::now() + wait;
-        let block_on = |block, due| waiter.wait(lists.iter().map(|list| self.keys.key(list)).collect(), block, due);
-        if let Some(Listed { due, .. }) = listed.filter(|listed| listed.until >= end) {
-            block_on(wait, due.map(|due| due.saturating_duration_since(Instant::now()))).await?;
-        }
-        loop {
-            let (left, waiter, lists) = (end.saturating_duration_since(Instant::now()), waiter.listed_as(), &lists[..]);
-            let is_last = left < Duration::from_millis(1);
-            let block = if is_last { wait + LINGER } else { left }.min(request::longest_block(lists));
-            let look = match is_last {
-                false => Look::Waiting { waiter, block, lists },
-                true if block < LINGER * 2 => Look::Last(Some(waiter)),
-                true => Look::Ending { waiter, block, lists },
-            };
-            let looked = self.look(request, look).await?;
-            if looked.answered {
-                let now = Instant::now();
-                let listed = looked.waiting.then(|| Listed {
-                    lists: lists.to_vec(),
-                    due: looked.due.map(|due| now + due),
-                    until: now + block,
-                });
-                return Ok((looked.reply, listed));
-            }
-            block_on(block, looked.due).await?;
-        }
-    }
-
-    /// Says what somebody must look at.
-    fn report(&self, looked: &Looked) {
-        for key in &looked.parked {
-            tracing::error!(docket = %self.docket, %key, "record cannot be read; set aside, and kept as it is");
-        }
-        let behind = !looked.behind.is_zero();
-        if self.behind.swap(behind, Ordering::Relaxed) != behind && behind {
-            tracing::warn!(
-                docket = %self.docket, behind = ?looked.behind,
-                "the server's clock went back; the docket's time stands still until it has caught up"
-            );
-        }
     }
 
     pub(crate) fn payload_bytes_max(&self) -> usize {

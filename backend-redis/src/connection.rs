@@ -12,9 +12,9 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::Options;
+use crate::call::Call;
 use crate::error::{describe, meaning_of, unanswered};
 use crate::url::Address;
-use crate::wire::Call;
 
 /// A server to open connections to.
 pub(crate) struct Server {
@@ -193,8 +193,8 @@ pub(crate) async fn blocking_read(
     for list in lists {
         cmd.arg(list);
     }
-    // Zero would wait for ever, and the server counts whole milliseconds.
-    let millis = block.as_millis().max(1);
+    // Zero would wait for ever, and the server counts whole milliseconds: one too few costs a look and a read more.
+    let millis = block.as_micros().div_ceil(1_000).max(1);
     cmd.arg(format!("{}.{:03}", millis / 1_000, millis % 1_000));
     match timeout(block + margin, cmd.query_async::<Option<(String, String)>>(connection)).await {
         Ok(answer) => Ok(answer?.map(|(list, _)| list)),

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use docket_core::{CancelAnswer, CancelId, Control, Error, ErrorKind, Fence, Key, RequeueAnswer, Result, words};
 
-use crate::wire::{Fields, word};
+use crate::fields::{Fields, word};
 use crate::{RedisBackend, scripts};
 
 /// The layout of the keys and records that this build writes. Another number is another layout, and is refused.

@@ -9,7 +9,7 @@ use docket_core::{
 };
 use redis::Value;
 
-use crate::wire::Fields;
+use crate::fields::Fields;
 use crate::{RedisBackend, audit, examine, scripts};
 
 /// Records one script call looks at: other callers wait meanwhile.

@@ -7,8 +7,9 @@ use docket_core::{Ack, Error, ErrorKind, NewTask, Outcome, Payload, Result, RunA
 
 use uuid::Uuid;
 
+use crate::call::Call;
+use crate::fields::Fields;
 use crate::keys;
-use crate::wire::{Call, Fields};
 
 /// A batch, and what was found of each item: one that cannot be taken is refused alone.
 #[derive(Debug)]

@@ -1,4 +1,5 @@
-//! The names of a docket's keys, and how a task's key is kept in them. All share one hash tag; `scripts/prelude.lua` lists them.
+//! The names of a docket's keys, and how a task's key is kept in them. All share one hash tag; `scripts/prelude.lua`
+//! lists them.
 
 use std::borrow::Cow;
 

@@ -1,6 +1,6 @@
 //! Docket on Redis (6.2 or later) and Valkey: each transition of `docs/transitions.md` is one Lua script.
 //!
-//! All keys of a docket share one hash tag, `docket:{NAME}:`; `scripts/prelude.lua` lists them, and `scripts/record.lua`
+//! All keys of a docket share one hash tag, `docket:{NAME}:`; `scripts/prelude.lua` lists them. `scripts/record.lua`
 //! says what a record looks like: `docket show` reads one, `redis-cli` shows its bytes. A script changes records in
 //! memory, and `scripts/held.lua` writes each and moves it to the index it then belongs to. Time is the server's.
 //! A wait is a blocking read on a connection of its own, so nothing polls.
@@ -20,13 +20,18 @@
 
 mod audit;
 mod backend;
+mod call;
 mod connection;
 mod control;
 mod error;
 mod examine;
+mod fields;
+mod findings;
 mod inspect;
 mod items;
 mod keys;
+mod look;
+mod numbers;
 mod options;
 mod record;
 mod relocate;
@@ -36,7 +41,6 @@ mod scripts;
 mod testing;
 mod url;
 mod wait;
-mod wire;
 
 pub use backend::RedisBackend;
 pub use options::Options;

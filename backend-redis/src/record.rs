@@ -1,5 +1,5 @@
-//! A leased record, read from what is kept: `scripts/record.lua` has the layout, and what a lease needs of it is read here,
-//! so that the server need not take it apart for the answer.
+//! A leased record, read from what is kept: `scripts/record.lua` has the layout, and what a lease needs of it is read
+//! here, so that the server need not take it apart for the answer.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub(crate) struct Leased<'a> {
     pub(crate) args: Option<&'a [u8]>,
     pub(crate) visible: Timestamp,
     pub(crate) due: Timestamp,
-    pub(crate) leased: Timestamp,
+    pub(crate) since: Timestamp,
     pub(crate) fence: u64,
     pub(crate) attempts: u32,
     pub(crate) crashes: u32,
@@ -33,11 +33,12 @@ pub(crate) struct Leased<'a> {
 
 impl<'a> Leased<'a> {
     pub(crate) fn read(record: &'a [u8]) -> Result<Self> {
-        let unreadable = || Error::new(ErrorKind::Corrupt, "lease tasks", "the store holds a record that cannot be read");
-        Self::take_from(&mut Bytes(record)).ok_or_else(unreadable)
+        Self::take_from(&mut Bytes(record)).ok_or_else(|| {
+            Error::new(ErrorKind::Corrupt, "lease tasks", "the store holds a record that cannot be read")
+        })
     }
 
-    /// Its fields, in the order of LIVED_AS and MORE_AS.
+    /// Its fields, in the order of `LIVED_AS` and `MORE_AS`.
     fn take_from(bytes: &mut Bytes<'a>) -> Option<Self> {
         let (form, _state, flags) = (bytes.number(1)?, bytes.number(1)?, bytes.number(1)?);
         if form != LIVED {
@@ -45,7 +46,7 @@ impl<'a> Leased<'a> {
         }
         bytes.text(SEQ_BYTES)?;
         let (visible, due, _added) = (bytes.moment()?, bytes.moment()?, bytes.moment()?);
-        let (leased, _expires, fence) = (bytes.moment()?, bytes.moment()?, bytes.number(6)?);
+        let (since, _expires, fence) = (bytes.moment()?, bytes.moment()?, bytes.number(6)?);
         let (args_bytes, calls) = (bytes.length(2)?, bytes.length(1)?);
         let _request = bytes.counted(1)?;
         let lane = std::str::from_utf8(bytes.counted(2)?).ok()?;
@@ -57,7 +58,7 @@ impl<'a> Leased<'a> {
             args: (flags & ARGS_APART == 0).then_some(args),
             visible,
             due,
-            leased,
+            since,
             fence,
             attempts: 0,
             crashes: 0,
@@ -137,7 +138,7 @@ mod tests {
         let raw = record();
         let leased = Leased::read(&raw).unwrap();
         assert_eq!((leased.lane, leased.args, leased.fence), ("|work", Some(&b"args"[..]), 258));
-        let moments = [leased.visible, leased.due, leased.leased].map(Timestamp::as_micros);
+        let moments = [leased.visible, leased.due, leased.since].map(Timestamp::as_micros);
         assert_eq!((moments, leased.attempts, leased.every), ([50, 30, 40], 0, None));
     }
 

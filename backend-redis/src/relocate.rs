@@ -6,8 +6,9 @@ use docket_core::{
     micros, words,
 };
 
+use crate::call::Call;
+use crate::fields::Fields;
 use crate::items::{self, Batch};
-use crate::wire::{Call, Fields};
 use crate::{RedisBackend, keys, scripts};
 
 #[async_trait]

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use docket_core::{
-    Error, ErrorKind, Fence, Key, Lease, LeaseOrder, LeaseReply, LeaseRequest, Names, Overrides, Payload, Queue, Result,
-    Suspects, Swept, Token, WorkerRecord, limits,
+    Error, ErrorKind, Fence, Key, Lease, LeaseOrder, LeaseReply, LeaseRequest, Names, Overrides, Payload, Queue,
+    Result, Suspects, Swept, Token, WorkerRecord, limits,
 };
 
+use crate::call::Call;
+use crate::fields::Fields;
 use crate::keys;
 use crate::record::Leased;
-use crate::wire::{Call, Fields};
 
 /// Wake lists that one read blocks on, at most; a request for more lanes looks more often instead.
 const LISTS_MAX: usize = 2_000;
@@ -136,10 +137,10 @@ pub(crate) fn longest_block(lists: &[String]) -> Duration {
 
 /// The result of `take` in take.lua.
 pub(crate) fn read(fields: &mut Fields, request: &LeaseRequest) -> Result<Looked> {
-    let (mut leased, mut apart) = (fields.list()?, fields.list()?);
+    let (mut records, mut apart) = (fields.list()?, fields.list()?);
     let mut leases = Vec::new();
-    while !leased.is_empty() {
-        leases.push(read_lease(leased.key()?, &leased.bytes()?, &mut apart, request)?);
+    while !records.is_empty() {
+        leases.push(read_lease(records.key()?, &records.bytes()?, &mut apart, request)?);
     }
     let (next_visible, oldest_ready) = (fields.optional_micros()?, fields.optional_micros()?);
     let crashed = fields.count()?;
@@ -174,7 +175,7 @@ fn read_lease(key: Key, record: &[u8], apart: &mut Fields, request: &LeaseReques
         attempts: leased.attempts,
         crashes: leased.crashes,
         deadline: leased.visible,
-        leased_at: leased.leased,
+        leased_at: leased.since,
         due_at: leased.due,
         every: leased.every,
         overrides: Overrides { attempts_max: leased.attempts_max, crashes_max: leased.crashes_max },

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use docket_core::{Error, ErrorKind, Result, TestStore, Timestamp};
 
-use crate::wire::word;
+use crate::fields::word;
 use crate::{RedisBackend, scripts};
 
 #[async_trait]

@@ -11,11 +11,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
+use crate::call::Call;
 use crate::connection::{Connection, blocking_read};
 use crate::error::describe;
 use crate::keys::Keys;
 use crate::scripts;
-use crate::wire::Call;
 
 /// Idle waiters kept for the next wait. A worker needs one.
 const IDLE_MAX: usize = 4;

@@ -43,8 +43,8 @@ async fn a_wait_costs_three_commands_however_long_it_is() {
     assert!(sent(&server).await - before <= 4, "{}", sent(&server).await - before);
 }
 
-/// The last look of one call is the first of the next. The server counts a block in whole milliseconds: one that ended a
-/// little before the call was over cost a look and a read more.
+/// The last look of one call is the first of the next. The server counts a block in whole milliseconds: one that ended
+/// a little before the call was over cost a look and a read more.
 #[tokio::test]
 async fn an_idle_worker_sends_two_commands_per_check_interval() {
     let server = Server::start(&[]).await;

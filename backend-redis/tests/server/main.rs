@@ -2,6 +2,7 @@
 //! one script may hold. What every backend must do is in `conformance-tests`.
 
 mod bounds;
+mod corrupt;
 mod cost;
 mod faults;
 mod proxy;

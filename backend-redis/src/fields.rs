@@ -1,72 +1,13 @@
-//! What goes over the wire: arguments out, values in. Nothing here trusts what comes in.
+//! What a script answered, as values, read in order. Nothing here trusts what comes in.
 
 use std::time::Duration;
 use std::vec::IntoIter;
 
-use docket_core::{Error, ErrorKind, Key, Payload, Result, Timestamp, micros};
-use redis::{Cmd, Script, Value};
+use docket_core::{Error, ErrorKind, Key, Payload, Result, Timestamp};
+use redis::Value;
 use uuid::Uuid;
 
 use crate::keys;
-
-/// One call of a script, its arguments in the order in which the script reads them.
-#[derive(Debug)]
-pub(crate) struct Call {
-    script: &'static Script,
-    cmd: Cmd,
-}
-
-impl Call {
-    /// Starts a call on the docket whose meta key is `meta`, with room for so many bytes of arguments.
-    pub(crate) fn new(script: &'static Script, meta: &str, bytes: usize) -> Self {
-        let mut cmd = Cmd::with_capacity(64, bytes + 512);
-        cmd.arg("EVALSHA").arg(script.get_hash()).arg(1).arg(meta);
-        Self { script, cmd }
-    }
-
-    pub(crate) fn script(&self) -> &'static Script {
-        self.script
-    }
-
-    pub(crate) fn command(&self) -> &Cmd {
-        &self.cmd
-    }
-
-    pub(crate) fn text(&mut self, text: impl AsRef<str>) -> &mut Self {
-        self.bytes(text.as_ref().as_bytes())
-    }
-
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
-        self.cmd.arg(bytes);
-        self
-    }
-
-    pub(crate) fn key(&mut self, key: &Key) -> &mut Self {
-        self.bytes(&keys::pack(key))
-    }
-
-    pub(crate) fn id(&mut self, id: &Uuid) -> &mut Self {
-        self.bytes(id.as_bytes())
-    }
-
-    pub(crate) fn number(&mut self, number: impl TryInto<i64>) -> &mut Self {
-        // Nothing that is counted here comes near the bound.
-        self.cmd.arg(number.try_into().unwrap_or(i64::MAX));
-        self
-    }
-
-    pub(crate) fn micros(&mut self, duration: Duration) -> &mut Self {
-        self.number(micros(duration))
-    }
-
-    /// A number that may be absent is sent as an empty text.
-    pub(crate) fn optional(&mut self, number: Option<i64>) -> &mut Self {
-        match number {
-            Some(number) => self.number(number),
-            None => self.text(""),
-        }
-    }
-}
 
 /// The values of one answer, read in order.
 #[derive(Debug)]

@@ -1,0 +1,54 @@
+//! What the store holds that no build would have written.
+
+use std::time::Duration;
+
+use docket_core::{Ack, Control, ErrorKind, Inspect, QueueBackend};
+
+use crate::server::Server;
+use crate::work::{DOCKET, add, completed, connect, key, keys, take, task};
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_is_set_aside_and_holds_up_nobody() {
+    let server = Server::start(&[]).await;
+    let store = connect(&server).await;
+    for name in ["broken", "odd", "gone", "sound"] {
+        add(&store, task(name)).await.unwrap();
+    }
+    let tasks = format!("docket:{{{DOCKET}}}:tasks");
+    // Begins as a record does, and ends too early.
+    server.tell::<()>(&format!("HSET {tasks} odd \x01\x00\x00")).await;
+    server.tell::<()>(&format!("HSET {tasks} broken garbage")).await;
+    server.tell::<()>(&format!("HDEL {tasks} gone")).await;
+    assert_eq!(keys(&take(&store).await.unwrap()), ["sound"]);
+    let empty = take(&store).await.unwrap();
+    assert!(empty.leases.is_empty() && empty.oldest_ready.is_none(), "set aside once, not met again: {empty:?}");
+    assert_eq!(store.get(&key("broken")).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(add(&store, task("broken")).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    let defects = store.audit().await.unwrap().join("\n");
+    assert!(["broken", "odd", "gone"].iter().all(|name| defects.contains(name)), "{defects}");
+    assert!(!defects.contains("sound"), "{defects}");
+    store.clear().await.unwrap();
+    add(&store, task("broken")).await.expect("a clear takes it away");
+}
+
+/// Setting aside an entry of a shelf once made the shelf a lane: counting failed, and a clear left the other records.
+#[tokio::test]
+async fn a_finished_record_that_is_gone_holds_up_nobody() {
+    let server = Server::start(&[]).await;
+    let store = connect(&server).await;
+    for name in ["gone", "kept"] {
+        add(&store, task(name)).await.unwrap();
+    }
+    let leases = take(&store).await.unwrap().leases;
+    let at_once = Ack { retention: Duration::ZERO, ..completed(&leases[0]) };
+    server.tell::<()>(&format!("HDEL docket:{{{DOCKET}}}:tasks gone")).await;
+    let shelf = format!("docket:{{{DOCKET}}}:finished");
+    assert_eq!(store.ack(&[at_once, completed(&leases[1])], None).await.unwrap().answers.len(), 2);
+    server.tell::<()>(&format!("ZADD {shelf} 1 gone")).await;
+    assert!(take(&store).await.unwrap().leases.is_empty(), "this call trims");
+    let counts = store.counts().await.expect("the shelf is no lane");
+    assert_eq!((counts.len(), counts[0].completed), (1, 1));
+    store.clear().await.unwrap();
+    assert_eq!(server.tell::<i64>(&format!("EXISTS docket:{{{DOCKET}}}:tasks")).await, 0);
+    assert_eq!(store.audit().await.unwrap(), Vec::<String>::new());
+}
