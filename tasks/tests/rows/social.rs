@@ -96,17 +96,23 @@ fn liked() -> Record {
     Record::Like { did: ADA.to_owned(), track_id: TRACK }
 }
 
-fn subject() -> Option<StrongRef> {
+fn subject() -> StrongRef {
     let uri = "at://did:plc:artist/fm.plyr.track/self".parse().unwrap();
-    Some(StrongRef { uri, cid: "cid".to_owned() })
+    StrongRef { uri, cid: "cid".to_owned() }
 }
 
 fn like() -> Like {
-    Like { subject: subject(), created_at: START }
+    Like { subject: Some(subject()), created_at: START }
 }
 
 fn comment(text: &str) -> Comment {
-    Comment { subject: subject(), text: text.to_owned(), timestamp_ms: 4_200, created_at: START, updated_at: None }
+    Comment {
+        subject: Some(subject()),
+        text: text.to_owned(),
+        timestamp_ms: 4_200,
+        created_at: START,
+        updated_at: None,
+    }
 }
 
 fn uri(wanted: &Wanted) -> AtUri {
