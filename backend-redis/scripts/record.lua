@@ -1,7 +1,7 @@
 -- A record: what is known of one task, as a list and as the text that is kept.
 --
--- The list has a place for each field. Scripts name them, as in `rec[VISIBLE]`; scripts.rs has the list of names, and
--- writes the number of the place in their stead. Where there is none of something, they have 0, an empty text or
+-- The list has a place for each field. Scripts name them, as in `rec[VISIBLE]`; numbers.rs has the list of names, and
+-- the number of the place is written in their stead. Where there is none of something, they have 0, an empty text or
 -- `false`. What few records have is in a table of its own, by name, as `rec[MORE].error`; a count of 0 is none.
 --
 -- Forms, told apart by the first byte; all numbers are unsigned, the highest byte first, 0 where there is none:
@@ -11,7 +11,8 @@
 --
 -- A lane is `QUEUE|NAME`, its queue empty where it is `default`. Args and calls come last, and stay one text, REST,
 -- that most transitions carry along unread. A payload of more than INLINE_MAX bytes is kept in a hash of its own, and
--- the record has its size: what is renewed and settled does not carry it along.
+-- the record has its size: what is renewed and settled does not carry it along. `rec[MORE].args` is such a size, or the
+-- text until it is written; so may a result be, and the args of a follower.
 
 -- form; seq, visible, if later: added; bytes of args, number of calls; lane; args, calls
 local FRESH_NOW_AS, FRESH_LATER_AS = '>Bc6I7I2BI2c0', '>Bc6I7I7I2BI2c0'

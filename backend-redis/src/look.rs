@@ -25,8 +25,7 @@ impl RedisBackend {
     }
 
     /// Looks, waits for a wake-up, and looks again, until there is an answer; `listed`: the first look was made
-    /// already.
-    /// Answers whether the last one was the first of the next call.
+    /// already. Answers whether the last one was the first of the next call.
     pub(crate) async fn wait(
         &self,
         request: &LeaseRequest,
