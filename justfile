@@ -36,6 +36,12 @@ pds *ARGS:
     cargo clippy -p docket-tasks --test pds --locked -- -D warnings
     cargo test -p docket-tasks --test pds --locked {{ARGS}}
 
+# Object storage against a real S3 server. The first time installs it, which takes a moment.
+s3 *ARGS:
+    scripts/s3
+    cargo clippy -p docket-tasks --test s3 --locked -- -D warnings
+    cargo test -p docket-tasks --test s3 --locked {{ARGS}}
+
 # The main job on the embedded default.
 demo:
     cargo run --release --bin docket -- demo

@@ -21,7 +21,8 @@ struct Service(Arc<Told>);
 struct Told {
     answers: Mutex<VecDeque<Response>>,
     answered: Notify,
-    asked: Mutex<Vec<(String, Value)>>,
+    /// The key it was asked with, the one of the scan, and what was asked.
+    asked: Mutex<Vec<([String; 2], Value)>>,
 }
 
 impl Service {
@@ -31,7 +32,7 @@ impl Service {
         self
     }
 
-    fn asked(&self) -> Vec<(String, Value)> {
+    fn asked(&self) -> Vec<([String; 2], Value)> {
         self.0.asked.lock().unwrap().clone()
     }
 
@@ -45,8 +46,8 @@ impl Service {
 }
 
 async fn scan(State(service): State<Service>, headers: HeaderMap, body: axum::Json<Value>) -> Response {
-    let key = headers.get("x-moderation-key").map(|key| key.to_str().unwrap().to_owned());
-    service.0.asked.lock().unwrap().push((key.unwrap_or_default(), body.0));
+    let keys = ["x-moderation-key", "idempotency-key"].map(|name| headers[name].to_str().unwrap().to_owned());
+    service.0.asked.lock().unwrap().push((keys, body.0));
     loop {
         // Told nothing yet: it lets the caller wait.
         let answered = service.0.answered.notified();
@@ -110,7 +111,8 @@ async fn a_clear_track_is_asked_about_once_with_the_key_and_kept_as_clear() {
     let report = rig.judge(&run(1)).await.unwrap();
     assert_eq!(report, ScanReport::Scanned { state: ScanState::Clear, match_count: 0, self_match: None });
     let body = json!({"audio_url": "https://audio.plyr.fm/audio/file1.mp3"});
-    assert_eq!(rig.service.asked(), [("moderation-key".to_owned(), body)]);
+    let keys = ["moderation-key", "scan:1:file1"].map(str::to_owned);
+    assert_eq!(rig.service.asked(), [(keys, body)]);
     let row = rig.row().await.unwrap();
     assert_eq!((row.state, row.raw_response), (ScanState::Clear, json!({"status": "success"})));
     assert_eq!(row.scanned_at, run(1).leased_at);
