@@ -89,7 +89,7 @@ async fn a_worker_that_does_not_come_back_holds_up_nobody() {
     let mut all = waiting(&server, &store, 1, Duration::from_secs(20)).await;
     assert_eq!(all.join_next().await.unwrap().unwrap(), 1);
     let late = start.elapsed().saturating_sub(Duration::from_secs(5));
-    assert!(late < Duration::from_millis(100), "{late:?} late");
+    assert!(late < Duration::from_millis(250), "{late:?} late");
 }
 
 #[tokio::test]
@@ -118,7 +118,7 @@ async fn a_due_time_wakes_few_of_many() {
     let before = sent(&server).await;
     assert_eq!(all.join_next().await.unwrap().unwrap(), 1);
     let late = start.elapsed().saturating_sub(Duration::from_millis(1_500));
-    assert!(late < Duration::from_millis(100), "{late:?} late");
+    assert!(late < Duration::from_millis(250), "{late:?} late");
     sleep(Duration::from_millis(200)).await;
     assert!(sent(&server).await - before <= 6, "{} commands for one due time", sent(&server).await - before);
 }
