@@ -113,6 +113,14 @@ async fn what_can_pass_is_tried_again_and_a_refusal_is_final() {
 }
 
 #[tokio::test]
+async fn a_long_refusal_is_cut_and_not_dropped() {
+    let rig = Rig::new().await;
+    rig.service.answer((StatusCode::BAD_REQUEST, format!("no such version{}", "!".repeat(9_000))));
+    let Err(Failure::Fatal(error)) = rig.classify().await else { panic!("not final") };
+    assert!(error.contains("no such version") && error.len() < 400, "{error}");
+}
+
+#[tokio::test]
 async fn tags_are_made_once_where_they_were_asked_for() {
     let rig = Rig::new().await;
     rig.catalogue.ask_for_tags(1);

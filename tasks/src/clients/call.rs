@@ -86,8 +86,7 @@ impl Call {
             }
             _ => ErrorKind::Refused,
         };
-        let text = self.body(response, REFUSAL_BYTES_SHOWN).await.unwrap_or_default();
-        let text = String::from_utf8_lossy(&text).trim().to_owned();
+        let text = shown(response).await;
         CallError { error: Error::new(kind, self.operation, format!("it answered {status}: {text}")), retry_after }
     }
 
@@ -103,6 +102,18 @@ impl Call {
         }
         Ok(bytes)
     }
+}
+
+/// The beginning of a refusal, for people.
+async fn shown(mut response: Response) -> String {
+    let mut bytes = Vec::new();
+    while bytes.len() < REFUSAL_BYTES_SHOWN
+        && let Ok(Some(chunk)) = response.chunk().await
+    {
+        bytes.extend_from_slice(&chunk);
+    }
+    bytes.truncate(REFUSAL_BYTES_SHOWN);
+    String::from_utf8_lossy(&bytes).trim().to_owned()
 }
 
 impl From<Error> for CallError {
