@@ -57,6 +57,7 @@ pub fn genre_classification<'a>(client: &'a Client, track_id: i64, file_id: &str
 }
 
 /// Adds the classification of a track's audio. Adding it twice is harmless.
+#[tracing::instrument(name = "scheduled genre classification via docket", skip_all, fields(track_id = track_id))]
 pub async fn schedule_genre_classification(
     client: &Client,
     track_id: i64,

@@ -53,6 +53,7 @@ pub fn track_audio_move(client: &Client, track_id: i64) -> Add<'_> {
 }
 
 /// Adds the move of a track's audio, after the gate was switched.
+#[tracing::instrument(name = "scheduled track audio move via docket", skip_all, fields(track_id = track_id))]
 pub async fn schedule_track_audio_move(client: &Client, track_id: i64) -> docket_core::Result<Receipt> {
     let receipt = track_audio_move(client, track_id).await?;
     tracing::info!(track_id, "scheduled track audio move via docket");

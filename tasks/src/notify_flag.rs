@@ -71,6 +71,7 @@ impl NotifyFlag {
 }
 
 /// Adds the notices of a flag; the scan that sets one does so by itself.
+#[tracing::instrument(name = "scheduled flag notice via docket", skip_all, fields(track_id = track_id))]
 pub async fn schedule_flag_notice(client: &Client, track_id: i64, file_id: &str) -> docket_core::Result<Receipt> {
     let receipt = NotifyFlag::add(client, track_id, file_id).await?;
     tracing::info!(track_id, "scheduled flag notice via docket");

@@ -28,9 +28,10 @@ impl PdsComment {
 }
 
 /// Schedules it, after the row was changed. A burst of edits is one run.
+#[tracing::instrument(name = "scheduled pds comment via docket", skip_all, fields(comment_id = comment_id))]
 pub async fn schedule_pds_comment(client: &Client, comment_id: i64, change: Change) -> Result<Receipt> {
     let receipt = PdsComment::add(client, comment_id).await?;
-    tracing::info!(comment_id, "scheduled pds comment {}", change.as_str());
+    tracing::info!(comment_id, "scheduled pds comment {} via docket", change.as_str());
     Ok(receipt)
 }
 

@@ -32,9 +32,10 @@ impl PdsLike {
 }
 
 /// Schedules it, after the row was changed. A like still on its way is caught up with.
+#[tracing::instrument(name = "scheduled pds like via docket", skip_all, fields(did = did, track_id = track_id))]
 pub async fn schedule_pds_like(client: &Client, did: &str, track_id: i64, change: Change) -> Result<Receipt> {
     let receipt = PdsLike::add(client, did, track_id).await?;
-    tracing::info!(did, track_id, "scheduled pds like {}", change.as_str());
+    tracing::info!(did, track_id, "scheduled pds like {} via docket", change.as_str());
     Ok(receipt)
 }
 

@@ -65,6 +65,7 @@ impl ProcessExport {
 }
 
 /// Adds the export of job `export_id`; the job row must be there already. Adding it twice is harmless.
+#[tracing::instrument(name = "scheduled export via docket", skip_all, fields(export_id = export_id))]
 pub async fn schedule_export(client: &Client, export_id: &str, artist_did: &str) -> docket_core::Result<Receipt> {
     let receipt = ProcessExport::add(client, export_id, artist_did).await?;
     tracing::info!(export_id, "scheduled export via docket");

@@ -59,6 +59,7 @@ impl ScanCopyright {
 }
 
 /// Adds the scan of a track's audio. Adding it twice is harmless.
+#[tracing::instrument(name = "scheduled copyright scan via docket", skip_all, fields(track_id = track_id))]
 pub async fn schedule_copyright_scan(client: &Client, track_id: i64, file_id: &str) -> docket_core::Result<Receipt> {
     let receipt = ScanCopyright::add(client, track_id, file_id).await?;
     tracing::info!(track_id, "scheduled copyright scan via docket");

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use docket_core::{Client, Context, Failure, Policy, Receipt, Result, Task, Timestamp};
+use docket_core::{Add, Client, Context, Failure, Policy, Receipt, Result, Task, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -60,17 +60,25 @@ pub enum StatusReport {
     Refused(String),
 }
 
+impl ScrobbleToTeal {
+    /// The task about to be added: await it, or send it in the transaction that counts the play.
+    pub fn add<'a>(client: &'a Client, did: &str, track_id: i64, played_at: Timestamp) -> Add<'a> {
+        let task = Self { did: did.to_owned(), track_id, played_at };
+        let key = task.key();
+        client.add(task).key(key)
+    }
+}
+
 /// Adds the report of a play at `played_at`. Adding it twice is harmless.
+#[tracing::instrument(name = "scheduled teal scrobble via docket", skip_all, fields(track_id = track_id))]
 pub async fn schedule_teal_scrobble(
     client: &Client,
     did: &str,
     track_id: i64,
     played_at: Timestamp,
 ) -> Result<Receipt> {
-    let task = ScrobbleToTeal { did: did.to_owned(), track_id, played_at };
-    let key = task.key();
-    let receipt = client.add(task).key(key).await?;
-    tracing::info!(track_id, "scheduled teal scrobble");
+    let receipt = ScrobbleToTeal::add(client, did, track_id, played_at).await?;
+    tracing::info!(track_id, "scheduled teal scrobble via docket");
     Ok(receipt)
 }
 

@@ -46,6 +46,7 @@ impl SyncAlbumList {
 }
 
 /// Schedules it, after tracks came into an album, left it, or changed.
+#[tracing::instrument(name = "scheduled album list sync via docket", skip_all, fields(album_id = album_id))]
 pub async fn schedule_album_list_sync(client: &Client, album_id: &str) -> Result<Receipt> {
     let receipt = SyncAlbumList::add(client, album_id).await?;
     tracing::info!(album_id, "scheduled album list sync via docket");

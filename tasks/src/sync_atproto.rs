@@ -43,6 +43,7 @@ impl SyncAtproto {
 }
 
 /// Schedules it, after a login. Several logins in a row are one.
+#[tracing::instrument(name = "scheduled atproto sync via docket", skip_all, fields(user_did = did))]
 pub async fn schedule_atproto_sync(client: &Client, did: &str) -> Result<Receipt> {
     let receipt = SyncAtproto::add(client, did).await?;
     tracing::info!(user_did = did, "scheduled atproto sync via docket");

@@ -1,7 +1,7 @@
 //! The ATProto side against a real PDS with its PLC directory and its authorization server.
 //!
 //! Not among the tests that run by default: `just pds` installs the servers and runs these. Without them they fail.
-//! The tasks run through real workers, on memory and on Redis, with the docket's clock set.
+//! The tasks run through real workers, on every backend, with the docket's clock set.
 
 #![expect(clippy::unwrap_used, reason = "it is a test as a whole; the lint knows only its test functions")]
 
@@ -24,7 +24,7 @@ use std::sync::Arc;
 use docket_core::{DocketName, Name, Registry, TestStore};
 
 /// One test per case and store, and the names of the tasks they are about.
-macro_rules! on_memory_and_redis {
+macro_rules! on_every_backend {
     ($($task:ident: $name:literal { $($case:ident),* $(,)? })*) => {
         mod memory {
             $(mod $task {
@@ -42,11 +42,19 @@ macro_rules! on_memory_and_redis {
                 })*
             })*
         }
+        mod postgres {
+            $(mod $task {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    crate::$task::$case(crate::postgres_store().await).await;
+                })*
+            })*
+        }
         const TASKS: &[&str] = &[$($name),*];
     };
 }
 
-on_memory_and_redis! {
+on_every_backend! {
     comments: "pds_comment" {
         it_is_created_edited_and_deleted,
         of_a_burst_of_edits_the_last_wins,
@@ -113,6 +121,16 @@ fn memory_store() -> Arc<dyn TestStore> {
 
 async fn redis_store() -> Arc<dyn TestStore> {
     let (url, options) = (conformance_tests::servers::redis_url().await, docket_redis::Options::default());
-    let docket = DocketName::new(format!("pds.{}", uuid::Uuid::now_v7().simple())).unwrap();
-    Arc::new(docket_redis::RedisBackend::connect(&url, docket, options).await.expect("the test server answers"))
+    let backend = docket_redis::RedisBackend::connect(&url, docket(), options).await;
+    Arc::new(backend.expect("the test server answers"))
+}
+
+async fn postgres_store() -> Arc<dyn TestStore> {
+    let (url, options) = (conformance_tests::servers::postgres_url().await, docket_postgres::Options::default());
+    let backend = docket_postgres::PostgresBackend::connect(&url, docket(), options).await;
+    Arc::new(backend.expect("the test server answers"))
+}
+
+fn docket() -> DocketName {
+    DocketName::new(format!("pds.{}", uuid::Uuid::now_v7().simple())).unwrap()
 }
