@@ -16,8 +16,6 @@ use crate::Lease;
 /// How much work may wait: what was started in this time. Longer than the round trip of a lease call, so that a worker of
 /// short tasks never waits for one.
 const AHEAD: Duration = Duration::from_millis(20);
-/// The pace is measured over at least this long: slots that fall free together start several tasks at once, long ones as well.
-const MEASURED: Duration = Duration::from_millis(50);
 /// How long a task may wait for a slot before another worker may have it.
 pub(super) const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -86,7 +84,7 @@ impl Slots {
 
     /// How many tasks it would make sense to have in the line, going by the latest pace.
     pub(super) fn ahead(&self) -> usize {
-        self.state().pace.ahead(Instant::now()).min(self.ahead_max)
+        self.state().pace.ahead(Instant::now(), self.concurrency).min(self.ahead_max)
     }
 
     /// How many more can be taken if `ahead` may wait. Asks for several at once: a line that is half full is left alone.
@@ -176,11 +174,12 @@ struct Pace {
 }
 
 impl Pace {
-    /// What was started in [`AHEAD`], measured over at least [`MEASURED`].
-    fn ahead(&mut self, now: Instant) -> usize {
+    /// What was started in [`AHEAD`], measured over at least as long, beyond the first task of each slot: slots that
+    /// fall free together start one each, and it may be a long one.
+    fn ahead(&mut self, now: Instant, slots: usize) -> usize {
         let elapsed = now.duration_since(self.since);
-        if elapsed >= MEASURED {
-            let started = u128::try_from(self.started).unwrap_or(u128::MAX);
+        if elapsed >= AHEAD {
+            let started = u128::try_from(self.started.saturating_sub(slots)).unwrap_or(u128::MAX);
             let ahead = started.saturating_mul(AHEAD.as_nanos()) / elapsed.as_nanos();
             self.ahead = usize::try_from(ahead).unwrap_or(usize::MAX);
             self.since = now;
@@ -249,10 +248,13 @@ mod tests {
     #[test]
     fn as_much_waits_as_was_lately_started() {
         let since = Instant::now();
-        let mut pace = Pace { since, started: 100, ahead: 0 };
-        assert_eq!(pace.ahead(since + MEASURED / 2), 0);
-        assert_eq!(pace.ahead(since + MEASURED * 2), 20);
+        let mut pace = Pace { since, started: 104, ahead: 0 };
+        assert_eq!(pace.ahead(since + AHEAD / 2, 4), 0);
+        assert_eq!(pace.ahead(since + AHEAD * 2, 4), 50);
+        // One each.
+        pace.started = 4;
+        assert_eq!(pace.ahead(since + AHEAD * 4, 4), 0);
         // Idle since.
-        assert_eq!(pace.ahead(since + AHEAD * 40), 0);
+        assert_eq!(pace.ahead(since + AHEAD * 40, 4), 0);
     }
 }
