@@ -8,7 +8,7 @@ use crate::Outcome;
 /// Statements by level: those that were sent, and those inside functions; and the looks for tasks, of both sides.
 const STATEMENTS: &str = "SELECT coalesce(sum(calls) FILTER (WHERE toplevel), 0)::float8, \
     coalesce(sum(calls) FILTER (WHERE NOT toplevel), 0)::float8, \
-    coalesce(sum(calls) FILTER (WHERE toplevel AND (query LIKE '%docket.lease(%' OR query LIKE '%UPDATE floor.task%RETURNING t.key%')), 0)::float8 \
+    coalesce(sum(calls) FILTER (WHERE toplevel AND (query LIKE '%\"docket\".lease(%' OR query LIKE '%UPDATE floor.task%RETURNING t.key%')), 0)::float8 \
     FROM pg_stat_statements WHERE query NOT LIKE '%/* a look */%'";
 
 pub(crate) struct Meter {
