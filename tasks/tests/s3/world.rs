@@ -14,6 +14,7 @@ use crate::server::{SECRET, Server};
 
 /// How long something that happens at once may take on a busy machine.
 const SOON: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Where the docket's clock starts.
 const START: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
 /// Longer than any lease.
@@ -140,12 +141,21 @@ impl World {
         self.store.set_clock(now).await.unwrap();
     }
 
+    /// Waits for the task to be so, and lets the docket's clock go on meanwhile, up to its next try if it waits for one:
+    /// the server may fail a call, and a killed worker's last renewal may be under way.
     pub(crate) async fn until(&self, key: &Key, state: State) -> TaskView {
-        eventually(&format!("{key} is {state}"), async || {
+        let end = Instant::now() + SOON;
+        loop {
             let view = self.store.get(key).await.unwrap().expect("the task is kept");
-            (view.state == state).then_some(view)
-        })
-        .await
+            if view.state == state {
+                return view;
+            }
+            assert!(Instant::now() < end, "not {state} within {SOON:?}: {view:?}");
+            tokio::time::sleep(LOOK_EVERY).await;
+            let now = START.plus(*self.elapsed.lock().unwrap());
+            let wait = if view.state == State::Scheduled { view.visible_at.since(now) } else { LOOK_EVERY };
+            self.pass(wait).await;
+        }
     }
 }
 
@@ -191,6 +201,6 @@ pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Opt
             return found;
         }
         assert!(Instant::now() < end, "not within {SOON:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
