@@ -10,7 +10,7 @@ use docket_tasks::{ExportReport, JobState, ProcessExport};
 use serde_json::Value;
 use zip::ZipArchive;
 
-use crate::scene::{ARTIST, PAST_ANY_LEASE, Scene, becomes, eventually};
+use crate::scene::{ARTIST, Scene, becomes, eventually};
 
 /// Two tracks whose names collide, and one whose audio is lost.
 async fn scene(store: Arc<dyn TestStore>) -> Scene {
@@ -84,7 +84,7 @@ pub(crate) async fn a_worker_killed_in_the_middle_leaves_one_archive(store: Arc<
     first.killed().await;
     scene.catalogue.hold(false);
     let second = scene.worker();
-    scene.pass(PAST_ANY_LEASE).await;
+    scene.until_crashed(&key, 1).await;
     scene.until(&key, State::Completed).await;
     assert_archive(&scene, "e1");
     assert_eq!(scene.job("e1").await.state, JobState::Completed);

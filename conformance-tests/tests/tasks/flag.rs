@@ -9,7 +9,7 @@ use docket_tasks::{Catalogue, Notified, NotifyReport, Scan, ScanReport, ScanStat
 use serde_json::Value;
 
 use crate::desk::Effect;
-use crate::scene::{PAST_ANY_LEASE, START, Scene, becomes, eventually};
+use crate::scene::{START, Scene, becomes, eventually};
 use crate::service::flagged;
 
 /// Track 1, whose scan will flag it.
@@ -67,7 +67,7 @@ async fn killed_behind(effect: Effect, store: Arc<dyn TestStore>) -> usize {
     becomes("a notice is not answered", || scene.desk.is_stuck()).await;
     first.killed().await;
     let second = scene.worker();
-    scene.pass(PAST_ANY_LEASE).await;
+    scene.until_crashed(&Key::new("flag:1:file1").unwrap(), 1).await;
     assert_told_once(&scene).await;
     second.stopped().await;
     scene.audit().await;

@@ -9,7 +9,7 @@ use docket_core::{State, TestStore};
 use docket_tasks::{Genres, GenresReport};
 use serde_json::{Value, json};
 
-use crate::scene::{PAST_ANY_LEASE, Scene, becomes};
+use crate::scene::{Scene, becomes};
 
 /// Track 1, whose artist asked for tags.
 async fn scene(store: Arc<dyn TestStore>) -> Scene {
@@ -62,7 +62,7 @@ pub(crate) async fn a_worker_killed_while_it_listens_leaves_one_set_of_tags(stor
     becomes("the model is asked", || scene.replicate.asked() == 1).await;
     first.killed().await;
     let second = scene.worker();
-    scene.pass(PAST_ANY_LEASE).await;
+    scene.until_crashed(&key, 1).await;
     becomes("the model is asked again", || scene.replicate.asked() == 2).await;
     // One answer for each of the two: the killed run may still be listening.
     scene.replicate.answer(heard());

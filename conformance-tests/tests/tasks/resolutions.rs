@@ -9,7 +9,7 @@ use docket_core::{Key, TestStore};
 use docket_tasks::{Catalogue, Scan, ScanState};
 use serde_json::{Value, json};
 
-use crate::scene::{ARTIST, PAST_ANY_LEASE, START, Scene, becomes, eventually};
+use crate::scene::{ARTIST, START, Scene, becomes, eventually};
 
 /// From one slot to the next.
 const SLOT: Duration = Duration::from_mins(5);
@@ -104,7 +104,7 @@ pub(crate) async fn a_worker_killed_in_a_slot_is_followed_by_another(store: Arc<
     becomes("the labeler is asked", || scene.labeler.asked() == 1).await;
     first.killed().await;
     let second = scene.worker();
-    scene.pass(PAST_ANY_LEASE).await;
+    scene.until_crashed(&key(), 1).await;
     becomes("the labeler is asked again", || scene.labeler.asked() == 2).await;
     // The killed run may still be listening, and takes one answer with it.
     negate(&scene, 1);

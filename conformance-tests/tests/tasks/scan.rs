@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use docket_core::{RequeueAnswer, State, TestStore};
 use docket_tasks::{Scan, ScanReport, ScanState};
 
-use crate::scene::{PAST_ANY_LEASE, Scene, becomes, eventually};
+use crate::scene::{Scene, becomes, eventually};
 use crate::service::{clear, flagged};
 
 /// Track 1, ready to be scanned.
@@ -92,7 +92,7 @@ pub(crate) async fn a_worker_killed_while_it_asks_leaves_one_row(store: Arc<dyn 
     becomes("the service is asked", || scene.moderation.asked() == 1).await;
     first.killed().await;
     let second = scene.worker();
-    scene.pass(PAST_ANY_LEASE).await;
+    scene.until_crashed(&key, 1).await;
     becomes("the service is asked again", || scene.moderation.asked() == 2).await;
     // One answer for each of the two: the killed run may still be listening.
     scene.moderation.answer(clear());

@@ -22,7 +22,7 @@ const SOON: Duration = Duration::from_secs(10);
 /// Where the docket's clock starts.
 pub(crate) const START: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
 /// Longer than any lease.
-pub(crate) const PAST_ANY_LEASE: Duration = Duration::from_secs(61);
+const PAST_ANY_LEASE: Duration = Duration::from_secs(61);
 pub(crate) const ARTIST: &str = "did:plc:ada";
 
 pub(crate) struct Scene {
@@ -177,6 +177,22 @@ impl Scene {
 
     pub(crate) async fn view(&self, key: &Key) -> TaskView {
         self.look(key).await.expect("the task is kept")
+    }
+
+    /// Lets the lease of a killed worker pass, until another worker has met it. A last renewal may have been on its way:
+    /// then once more.
+    pub(crate) async fn until_crashed(&self, key: &Key, crashes: u32) {
+        for _ in 0..10 {
+            self.pass(PAST_ANY_LEASE).await;
+            let end = Instant::now() + SOON / 10;
+            while Instant::now() < end {
+                if self.view(key).await.crashes >= crashes {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+        panic!("nobody met the lost lease of {key}");
     }
 
     pub(crate) async fn until(&self, key: &Key, state: State) -> TaskView {
