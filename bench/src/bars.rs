@@ -7,7 +7,7 @@ use crate::peers::{OURS, Standing, drain};
 use crate::report::{Report, median};
 use crate::servers::Kind;
 use crate::table::short;
-use crate::workload::growth_name;
+use crate::workload::{TRIMMED, growth_name};
 
 /// One thing that has to hold.
 pub(crate) struct Bar {
@@ -54,7 +54,6 @@ fn bar(store: Kind, workload: &'static str, figure: impl Into<String>, of: Of, l
 pub(crate) fn all() -> Vec<Bar> {
     use Kind::{Memory, Postgres, Redis};
     use Limit::{AtLeast, AtMost};
-    let life = "server CPU, add to ack";
     let start = |percent| format!("add to start, p{percent}");
     let mut bars = vec![
         bar(Redis, "w2", drain(100), Of::Ratio, AtLeast(0.6)),
@@ -62,7 +61,7 @@ pub(crate) fn all() -> Vec<Bar> {
         bar(Redis, "peers", drain(10), Of::Peer("bullmq"), AtLeast(3.0)),
         bar(Redis, "w1", "bulk add", Of::Ratio, AtLeast(0.6)),
         bar(Redis, "w1", "add one by one", Of::Ratio, AtLeast(0.9)),
-        bar(Redis, "w6", life, Of::Ours, AtMost(20.0)),
+        bar(Redis, "w6", TRIMMED, Of::Ours, AtMost(20.0)),
         bar(Redis, "w6", "stored, pending", Of::Ours, AtMost(350.0)),
         bar(Postgres, "w2", drain(100), Of::Ratio, AtLeast(0.6)),
         bar(Postgres, "peers", drain(100), Of::Peer("graphile-worker (fast)"), AtLeast(1.5)),

@@ -74,13 +74,13 @@ impl Verbs for Docket {
         Ok(reply.leases.into_iter().map(held).collect())
     }
 
-    async fn ack(&self, held: &[Held]) -> Outcome<usize> {
+    async fn ack(&self, held: &[Held], retention: Duration) -> Outcome<usize> {
         let policy = Policy::default();
         let acks = held.iter().map(|held| Ack {
             token: held.token.clone(),
             outcome: Ending::Completed(None),
             attempts_max: policy.attempts_max,
-            retention: policy.retention,
+            retention,
         });
         let acks: Vec<Ack> = acks.collect();
         let reply = self.client.store().ack(&acks, None).await?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use docket_core::Token;
+use docket_core::{Token, limits};
 
 use crate::Outcome;
 use crate::tasks::Tally;
@@ -21,8 +21,8 @@ pub(crate) trait Verbs: Send + Sync {
     /// Takes what is due; waits up to `wait` when nothing is, by a wake-up or until the next is due.
     async fn lease(&self, count: usize, wait: Duration) -> Outcome<Vec<Held>>;
 
-    /// Settles as completed; answers how many were ours to settle.
-    async fn ack(&self, held: &[Held]) -> Outcome<usize>;
+    /// Settles as completed, to be kept for so long; answers how many were ours to settle.
+    async fn ack(&self, held: &[Held], retention: Duration) -> Outcome<usize>;
 
     /// How many tasks are not finished.
     async fn unfinished(&self) -> Outcome<usize>;
@@ -56,12 +56,17 @@ pub(crate) async fn add_all(verbs: &dyn Verbs, items: &[Item], batch: usize, del
 
 /// Leases, runs and acks up to `batch` at once, one after another, until nothing is left.
 pub(crate) async fn run_all(verbs: &dyn Verbs, batch: usize, tally: &Tally) -> Outcome {
+    run_all_kept(verbs, batch, limits::RETENTION, tally).await
+}
+
+/// The same, with records kept for `retention`.
+pub(crate) async fn run_all_kept(verbs: &dyn Verbs, batch: usize, retention: Duration, tally: &Tally) -> Outcome {
     loop {
         let held = verbs.lease(batch, Duration::ZERO).await?;
         if held.is_empty() {
             return Ok(());
         }
-        run(verbs, &held, tally).await?;
+        run(verbs, &held, retention, tally).await?;
     }
 }
 
@@ -70,15 +75,15 @@ pub(crate) async fn serve(verbs: Arc<dyn Verbs>, batch: usize, tally: Arc<Tally>
     loop {
         let held = verbs.lease(batch, Duration::from_secs(15)).await?;
         if !held.is_empty() {
-            run(&*verbs, &held, &tally).await?;
+            run(&*verbs, &held, limits::RETENTION, &tally).await?;
         }
     }
 }
 
-async fn run(verbs: &dyn Verbs, held: &[Held], tally: &Tally) -> Outcome {
+async fn run(verbs: &dyn Verbs, held: &[Held], retention: Duration, tally: &Tally) -> Outcome {
     for task in held {
         tally.run(task.track);
     }
-    let settled = verbs.ack(held).await?;
+    let settled = verbs.ack(held, retention).await?;
     if settled == held.len() { Ok(()) } else { Err(format!("{settled} of {} leases were settled", held.len()).into()) }
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use docket_core::limits;
 use tokio::sync::Notify;
 
-use super::{RETENTION, held, until};
+use super::{held, until};
 use crate::Outcome;
 use crate::verbs::{Held, Item, LEASE, Verbs};
 
@@ -29,7 +29,7 @@ struct Tasks {
     records: HashMap<Arc<str>, Record>,
     due: BTreeMap<(Instant, u64), Arc<str>>,
     run: BTreeMap<(Instant, u64), Arc<str>>,
-    /// When each is trimmed: all are kept equally long, so the oldest comes first.
+    /// When each is trimmed: all of a run are kept equally long, so the oldest comes first.
     finished: VecDeque<(Instant, Arc<str>)>,
     seq: u64,
     fence: u64,
@@ -79,14 +79,14 @@ impl Tasks {
         Ok((tasks, next.map(|next| next.saturating_duration_since(now))))
     }
 
-    fn ack(&mut self, held: &Held, now: Instant) -> bool {
+    fn ack(&mut self, held: &Held, now: Instant, retention: Duration) -> bool {
         let Some(record) = self.records.get_mut(held.token.key.as_str()) else { return false };
         if record.fence != held.token.fence.0 {
             return false;
         }
         record.fence = 0;
         if let Some(key) = self.run.remove(&(record.visible_at, record.seq)) {
-            self.finished.push_back((now + RETENTION, key));
+            self.finished.push_back((now + retention, key));
         }
         true
     }
@@ -138,10 +138,10 @@ impl Verbs for Memory {
         }
     }
 
-    async fn ack(&self, held: &[Held]) -> Outcome<usize> {
+    async fn ack(&self, held: &[Held], retention: Duration) -> Outcome<usize> {
         let now = Instant::now();
         let mut tasks = self.tasks();
-        let settled = held.iter().filter(|held| tasks.ack(held, now)).count();
+        let settled = held.iter().filter(|held| tasks.ack(held, now, retention)).count();
         tasks.trim(now, limits::TRIM_ITEMS_MAX + settled);
         Ok(settled)
     }

@@ -19,7 +19,7 @@ mod redis;
 use std::sync::Arc;
 use std::time::Duration;
 
-use docket_core::{Fence, Key, RequestId, Token, limits};
+use docket_core::{Fence, Key, RequestId, Token};
 use uuid::Uuid;
 
 use crate::Outcome;
@@ -65,5 +65,3 @@ fn until(next: Option<Duration>, left: Duration) -> Duration {
 fn micros(time: Duration) -> i64 {
     docket_core::micros(time)
 }
-
-const RETENTION: Duration = limits::RETENTION;

@@ -11,7 +11,7 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::sync::Mutex;
 
-use super::{RETENTION, held, micros, until};
+use super::{held, micros, until};
 use crate::Outcome;
 use crate::verbs::{Held, Item, LEASE, Verbs};
 
@@ -92,12 +92,12 @@ impl Verbs for Postgres {
         Ok(tasks)
     }
 
-    async fn ack(&self, held: &[Held]) -> Outcome<usize> {
+    async fn ack(&self, held: &[Held], retention: Duration) -> Outcome<usize> {
         let keys: Vec<&str> = held.iter().map(|held| held.token.key.as_str()).collect();
         let fences = held.iter().map(|held| i64::try_from(held.token.fence.0));
         let fences: Vec<i64> = fences.collect::<Result<_, _>>()?;
         let trim = i64::try_from(limits::TRIM_ITEMS_MAX + held.len())?;
-        let query = sqlx::query_scalar(ACK).bind(micros(RETENTION)).bind(keys).bind(fences).bind(trim);
+        let query = sqlx::query_scalar(ACK).bind(micros(retention)).bind(keys).bind(fences).bind(trim);
         let settled: i64 = query.fetch_one(&self.pool).await?;
         Ok(usize::try_from(settled)?)
     }

@@ -10,7 +10,7 @@ use redis::{AsyncConnectionConfig, Client, Script};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::{RETENTION, held, micros, until};
+use super::{held, micros, until};
 use crate::Outcome;
 use crate::verbs::{Held, Item, LEASE, Verbs};
 
@@ -99,9 +99,9 @@ impl Verbs for Redis {
         }
     }
 
-    async fn ack(&self, held: &[Held]) -> Outcome<usize> {
+    async fn ack(&self, held: &[Held], retention: Duration) -> Outcome<usize> {
         let mut call = self.scripts.ack.prepare_invoke();
-        call.arg(micros(RETENTION)).arg(docket_core::limits::FINISHED_MAX);
+        call.arg(micros(retention)).arg(docket_core::limits::FINISHED_MAX);
         for task in held {
             call.arg(packed(task.token.key.as_str())?.as_slice()).arg(task.token.fence.0);
         }

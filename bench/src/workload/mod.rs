@@ -13,6 +13,7 @@ mod w10_payload;
 
 pub(crate) mod process;
 
+pub(crate) use w06_cost::TRIMMED;
 pub(crate) use w08_growth::name as growth_name;
 
 use std::path::Path;

@@ -11,9 +11,11 @@ use crate::meter::Meter;
 use crate::report::{Faults, Measured, Side};
 use crate::servers::{Kind, Server};
 use crate::tasks::{Tally, usual};
-use crate::verbs::{Verbs, add_all, run_all};
+use crate::verbs::{Verbs, add_all, run_all, run_all_kept};
 
 const BATCH: usize = 100;
+/// The figure that a bar is held against.
+pub(crate) const TRIMMED: &str = "server CPU, add to ack, one trimmed per life";
 
 pub(crate) async fn measure(bench: &mut Bench) -> Outcome {
     let kinds = bench.kinds.clone();
@@ -57,5 +59,14 @@ async fn one_side(side: Side, server: &Server, scale: Scale) -> Outcome<Measured
     }
     measured.figure("stored, pending", "bytes/task", share(pending.since(empty).stored, count));
     measured.figure("stored, life over", "bytes/task", share(life.stored, count));
+
+    // The same lives again, each of them trimmed in the next batches.
+    let (items, tally) = (usual(count)?, Tally::of(count));
+    add_all(&*verbs, &items, BATCH, Duration::ZERO).await?;
+    run_all_kept(&*verbs, BATCH, Duration::from_millis(1), &tally).await?;
+    let life = meter.look().await?.since(finished);
+    measured.faults.add(tally.faults());
+    measured.faults.add(Faults::of_count(0, verbs.unfinished().await? as u64));
+    measured.figure(TRIMMED, "µs/task", share(life.cpu * 1e6, count));
     Ok(measured)
 }

@@ -87,7 +87,7 @@ impl Growing {
             let held = self.verbs.lease(TAKEN, Duration::ZERO).await?;
             times.push(start.elapsed().as_secs_f64() * 1e6);
             measured.faults.add(Faults::of_count(TAKEN as u64, held.len() as u64));
-            self.verbs.ack(&held).await?;
+            self.verbs.ack(&held, limits::RETENTION).await?;
             add_all(&*self.verbs, &usual(TAKEN)?, TAKEN, Duration::ZERO).await?;
         }
         measured.figure(name(size), "µs", median(&times).ok_or("no call was made")?);
