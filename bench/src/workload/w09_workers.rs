@@ -19,8 +19,9 @@ use crate::verbs::{Verbs, add_all, run_all, serve};
 const WORKERS: [usize; 4] = [1, 2, 4, 8];
 const CONCURRENCY: usize = 10;
 /// Tasks that arrive one by one where nobody has anything to do.
-const ARRIVALS: usize = 100;
-const PAUSE: Duration = Duration::from_millis(30);
+const ARRIVALS: usize = 30;
+/// Longer than the time after which those look who were not woken: they count too.
+const PAUSE: Duration = Duration::from_millis(400);
 
 pub(crate) async fn measure(bench: &mut Bench) -> Outcome {
     for workers in WORKERS {
