@@ -22,7 +22,7 @@ const NOT_ROOT: u32 = 65_534;
 /// Where distributions keep it.
 const PLACES: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
 
-/// Owns the pooler, and ends with its input: that is when the test process ends, however it does.
+/// Owns the pooler and its directory, and ends with its input: that is when the test process ends, however it does.
 const KEEPER: &str = r#"
 dir=$1 bin=$2 pid=
 while read -r word; do
@@ -33,6 +33,7 @@ while read -r word; do
   echo "$pid"
 done
 if [ -n "$pid" ]; then kill -KILL "$pid"; wait "$pid"; fi
+rm -rf -- "$dir"
 "#;
 
 // Never dropped: it watches for the end of this process.
