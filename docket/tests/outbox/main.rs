@@ -10,6 +10,7 @@ mod faults;
 mod gate;
 mod order;
 mod pace;
+mod pooled;
 mod promises;
 mod scene;
 mod secrets;

@@ -11,6 +11,7 @@ use docket::{
     Store, Task, Verb, Worker,
 };
 use docket_redis::RedisBackend;
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgPool, Postgres, Transaction};
 use tokio::task::JoinHandle;
 
@@ -68,13 +69,25 @@ impl Scene {
     }
 
     pub(crate) async fn on(redis: &str, postgres: &str, options: docket_redis::Options) -> Self {
+        Self::with(redis, postgres, options, PgPool::connect(postgres).await.unwrap()).await
+    }
+
+    /// With a pooler in transaction mode at `pooler`, for the outbox and for the service.
+    pub(crate) async fn pooled(pooler: &str) -> Self {
+        let service: PgConnectOptions = pooler.parse().unwrap();
+        // A statement prepared on one server connection is unknown on the next; the parameter is refused.
+        let service = service.statement_cache_capacity(0).extra_float_digits(None);
+        let service = PgPool::connect_with(service).await.unwrap();
+        let outbox = format!("{pooler}?pgbouncer=true");
+        Self::with(&redis_url().await, &outbox, docket_redis::Options::default(), service).await
+    }
+
+    async fn with(redis: &str, outbox: &str, options: docket_redis::Options, pool: PgPool) -> Self {
         let name = DocketName::new(format!("outbox.{}", unique())).unwrap();
         let queue = Arc::new(RedisBackend::connect(redis, name, options).await.unwrap());
         let seen = Arc::new(Seen::default());
         let gate = Arc::new(Gate { queue, seen: seen.clone() });
-        let store = Outbox::connect(gate, postgres, docket_postgres::Options::default()).await.unwrap();
-        let store = Arc::new(store);
-        let pool = PgPool::connect(postgres).await.unwrap();
+        let store = Arc::new(Outbox::connect(gate, outbox, docket_postgres::Options::default()).await.unwrap());
         Self { client: Client::new(store.clone()), store, pool, seen, ran: Arc::default() }
     }
 
