@@ -3,26 +3,27 @@
 use docket_core::{AddAnswer, Error, NewTask, Result, ScheduleAnswer, Timestamp};
 
 use super::Table;
-use super::record::{Answered, CallId, Record, Work};
+use super::record::{Answered, CallId, Record};
+use super::slots::Slot;
 
 impl Table {
     /// Adds one task, unless its key is unfinished. Twice: the record knows the add id and gives its first answer.
     pub(crate) fn add(&mut self, task: &NewTask, now: Timestamp) -> Result<AddAnswer> {
         let id = CallId::Add(task.add_id);
-        let Some(record) = self.records.get_mut(&task.key) else {
-            self.check_room("add a task")?;
-            self.create(&task.key, Work::new(task, now), now).calls.remember(id, Answered::Added);
-            return Ok(AddAnswer::Added);
-        };
-        if let Some(answered) = record.calls.answered(id) {
-            return repeated(answered);
+        let known = self.records.find(&task.key);
+        if let Some(slot) = known {
+            let record = &mut self.records[slot];
+            if let Some(answered) = record.calls.answered(id) {
+                return repeated(answered);
+            }
+            if is_taken(record, task) {
+                let existing = record.existing(now);
+                record.calls.remember(id, Answered::Exists(existing));
+                return Ok(AddAnswer::Exists(existing));
+            }
         }
-        if is_taken(record, task) {
-            let existing = record.existing(now);
-            record.calls.remember(id, Answered::Exists(existing));
-            return Ok(AddAnswer::Exists(existing));
-        }
-        self.begin_life("add a task", task, now)?.calls.remember(id, Answered::Added);
+        let slot = self.begin_life("add a task", task, known, now)?;
+        self.remember(slot, id, Answered::Added);
         Ok(AddAnswer::Added)
     }
 
@@ -31,22 +32,18 @@ impl Table {
         &mut self,
         operation: &'static str,
         task: &NewTask,
+        known: Option<Slot>,
         now: Timestamp,
-    ) -> Result<&mut Record> {
+    ) -> Result<Slot> {
         self.check_room(operation)?;
-        let work = Work::new(task, now);
-        if self.records.contains_key(&task.key) {
-            let (record, books) = self.find(&task.key).expect("it is there");
-            books.change(record, now, |record, moment| record.live(work, moment));
-            return Ok(record);
-        }
-        Ok(self.create(&task.key, work, now))
+        let work = self.work(task, now);
+        let Some(slot) = known else { return Ok(self.create(&task.key, work, now)) };
+        self.change(slot, now, |record, moment| record.live(work, moment));
+        Ok(slot)
     }
 
-    pub(super) fn remember(&mut self, key: &docket_core::Key, id: CallId, answer: Answered) {
-        if let Some(record) = self.records.get_mut(key) {
-            record.calls.remember(id, answer);
-        }
+    pub(super) fn remember(&mut self, slot: Slot, id: CallId, answer: Answered) {
+        self.records[slot].calls.remember(id, answer);
     }
 }
 

@@ -8,6 +8,7 @@ use docket_core::{LeaseOrder, LeaseRequest, Name, Names, Queue, RequestId, Suspe
 
 use super::Table;
 use super::lane::Kind;
+use super::lanes::LaneNo;
 use super::record::{LaneId, Record};
 
 /// What a worker asks for.
@@ -32,7 +33,7 @@ enum AskedNames {
 }
 
 /// A lane of a request, with the rank of its queue.
-pub(crate) type RankedLane = (usize, LaneId);
+pub(crate) type RankedLane = (usize, LaneNo);
 
 impl Asked {
     pub(crate) fn new(request: &LeaseRequest) -> Self {
@@ -91,11 +92,11 @@ impl Table {
                 let mut lanes = Vec::new();
                 for (queue, rank) in &asked.ranks {
                     let ids = names.keys().map(|name| LaneId { queue: queue.clone(), name: name.clone() });
-                    lanes.extend(ids.filter(|id| self.indexes.lanes.contains_key(id)).map(|id| (*rank, id)));
+                    lanes.extend(ids.filter_map(|id| Some((*rank, self.indexes.lanes.find(&id)?))));
                 }
                 lanes
             }
-            _ => self.indexes.lanes.keys().filter_map(|id| Some((asked.rank(id)?, id.clone()))).collect(),
+            _ => self.indexes.lanes.iter().filter_map(|(no, lane)| Some((asked.rank(&lane.id)?, no))).collect(),
         }
     }
 }

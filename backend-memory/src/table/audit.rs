@@ -10,11 +10,12 @@ impl Table {
     /// A line per defect; none on a sound docket.
     pub(crate) fn audit(&self) -> Vec<String> {
         let mut defects = Vec::new();
-        for (key, record) in &self.records {
-            if *key != record.key {
-                defects.push(format!("the record of {key} says it is {}", record.key));
-            }
-            if !self.indexes.holds(record) {
+        if !self.records.is_sound() {
+            defects.push("keys and records differ".to_owned());
+        }
+        for (slot, record) in self.records.iter() {
+            let key = &record.key;
+            if !self.indexes.holds(slot, record) {
                 defects.push(format!("the record {key} ({:?}) is not in its index", record.phase));
             }
             defects.extend(contradictions(record).map(|wrong| format!("the record {key} {wrong}")));
@@ -29,7 +30,7 @@ impl Table {
 
     /// A request that is remembered knows how many leases it still holds.
     fn audit_requests(&self, defects: &mut Vec<String>) {
-        let holders = self.records.values().filter_map(|record| record.holder());
+        let holders = self.records.iter().filter_map(|(_, record)| record.holder());
         let remembered = holders.filter(|(request, fence)| self.requests.remembers(*request, *fence)).count();
         match self.requests.held() {
             None => defects.push("answered requests and their ages differ".to_owned()),
@@ -44,7 +45,7 @@ impl Table {
     fn audit_indexes(&self, defects: &mut Vec<String>) {
         let mut entries = 0;
         let mut counted = Finished::default();
-        for (id, lane) in &self.indexes.lanes {
+        for (_, lane) in self.indexes.lanes.iter() {
             let before = entries;
             for (_, line) in Kind::ALL.map(|kind| lane.lines(kind)).iter().flat_map(|lines| lines.all()) {
                 entries += line.len();
@@ -54,7 +55,7 @@ impl Table {
             counted.dead += lane.finished.dead;
             counted.cancelled += lane.finished.cancelled;
             if entries == before && lane.finished == Finished::default() {
-                defects.push(format!("the lane {}|{} is empty", id.queue, id.name));
+                defects.push(format!("the lane {}|{} is empty", lane.id.queue, lane.id.name));
             }
         }
         for line in Shelf::ALL.map(|shelf| self.indexes.shelf(shelf)) {
@@ -70,11 +71,11 @@ impl Table {
     }
 
     fn audit_line(&self, line: &Line, unfinished: Unfinished, defects: &mut Vec<String>) {
-        for (_, key) in line.iter() {
-            match self.records.get(key) {
-                None => defects.push(format!("an index names {key}, which has no record")),
+        for (place, slot) in line.iter() {
+            match self.records.at(slot) {
+                None => defects.push(format!("an index names {slot:?} at {place:?}, which has no record")),
                 Some(record) if record.phase.is_finished() == (unfinished == Unfinished::Yes) => {
-                    defects.push(format!("an index names {key}, which is {:?}", record.phase));
+                    defects.push(format!("an index names {}, which is {:?}", record.key, record.phase));
                 }
                 Some(_) => {}
             }
@@ -83,7 +84,7 @@ impl Table {
 
     fn count_finished(&self) -> Finished {
         let mut counted = Finished::default();
-        for record in self.records.values().filter(|record| record.phase.is_finished()) {
+        for (_, record) in self.records.iter().filter(|(_, record)| record.phase.is_finished()) {
             *counted.of(record.phase) += 1;
         }
         counted

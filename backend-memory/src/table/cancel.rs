@@ -9,7 +9,8 @@ impl Table {
     /// Ends a task, or marks its run. Twice: the record knows the cancel id; a later life is never hit.
     pub(crate) fn cancel(&mut self, key: &Key, id: CancelId, now: Timestamp) -> Result<CancelAnswer> {
         let id = CallId::Cancel(id);
-        let Some(record) = self.records.get(key) else { return Ok(CancelAnswer::NotFound) };
+        let Some(slot) = self.records.find(key) else { return Ok(CancelAnswer::NotFound) };
+        let record = &self.records[slot];
         if let Some(Answered::Cancelled(answer)) = record.calls.answered(id) {
             return Ok(answer);
         }
@@ -18,21 +19,21 @@ impl Table {
             _ if record.is_away() => return Err(Error::new(ErrorKind::Conflict, "cancel a task", words::ELSEWHERE)),
             Phase::Completed | Phase::Dead | Phase::Cancelled => CancelAnswer::Finished(record.state(now)),
             Phase::Leased if record.visible_at > now => {
-                self.change(key, now, |record, _| {
+                self.change(slot, now, |record, _| {
                     record.cancelling = true;
                     record.follower = None;
                 });
                 CancelAnswer::Cancelling
             }
             Phase::Queued | Phase::Leased => {
-                self.change(key, now, |record, moment| {
+                self.change(slot, now, |record, moment| {
                     record.follower = None;
                     record.finish(Phase::Cancelled, limits::RETENTION, moment);
                 });
                 CancelAnswer::Cancelled
             }
         };
-        self.remember(key, id, Answered::Cancelled(answer));
+        self.remember(slot, id, Answered::Cancelled(answer));
         Ok(answer)
     }
 }

@@ -7,20 +7,20 @@ use docket_core::{LaneCounts, Timestamp};
 use super::Table;
 use super::lane::{Kind, Lane};
 use super::line::Line;
-use super::record::{LaneId, Seq};
+use super::record::Seq;
 
 impl Table {
     pub(crate) fn counts(&self, now: Timestamp) -> Vec<LaneCounts> {
-        self.indexes.lanes.iter().map(|(id, lane)| count(id, lane, now)).collect()
+        self.indexes.lanes.iter().map(|(_, lane)| count(lane, now)).collect()
     }
 }
 
-fn count(id: &LaneId, lane: &Lane, now: Timestamp) -> LaneCounts {
+fn count(lane: &Lane, now: Timestamp) -> LaneCounts {
     let mut counts = LaneCounts {
         completed: lane.finished.completed,
         dead: lane.finished.dead,
         cancelled: lane.finished.cancelled,
-        ..LaneCounts::empty(id.queue.clone(), id.name.clone())
+        ..LaneCounts::empty(lane.id.queue.clone(), lane.id.name.clone())
     };
     for lines in Kind::ALL.map(|kind| lane.lines(kind)) {
         let (ready, scheduled) = split(&lines.queued, now);

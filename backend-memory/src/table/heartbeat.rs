@@ -15,10 +15,9 @@ impl Table {
 
     /// Extends one lease. Twice: the deadline moves again, as it would with the next heartbeat.
     pub(crate) fn extend(&mut self, token: &Token, lease: Duration, now: Timestamp) -> HeartbeatAnswer {
-        if !self.records.get(&token.key).is_some_and(|record| record.is_current(token)) {
-            return HeartbeatAnswer::Lost;
-        }
-        self.change(&token.key, now, |record, _| {
+        let current = self.records.find(&token.key).filter(|slot| self.records[*slot].is_current(token));
+        let Some(slot) = current else { return HeartbeatAnswer::Lost };
+        self.change(slot, now, |record, _| {
             record.visible_at = now.plus(lease);
             if record.cancelling { HeartbeatAnswer::Cancelled } else { HeartbeatAnswer::Held }
         })

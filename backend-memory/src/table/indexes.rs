@@ -1,12 +1,14 @@
 //! The indexes: where each record can be found by its time.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use docket_core::{State, Timestamp};
 
-use super::lane::{Kind, Lane};
+use super::lane::Kind;
+use super::lanes::{LaneNo, Lanes};
 use super::line::Line;
 use super::record::{LaneId, Phase, Place, Record};
+use super::slots::Slot;
 
 /// Where the finished are kept, by the time at which they are trimmed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -51,10 +53,10 @@ impl Shelves {
         }
     }
 
-    fn put(&mut self, record: &Record) {
+    fn put(&mut self, slot: Slot, record: &Record) {
         if record.phase.is_finished() {
             let (which, place) = Shelf::of(record);
-            self.0[which as usize].insert(place, record.key.clone());
+            self.0[which as usize].insert(place, slot);
         }
     }
 }
@@ -62,60 +64,58 @@ impl Shelves {
 /// All indexes of a docket, and the lanes in which something has moved forward.
 #[derive(Default, Debug)]
 pub(crate) struct Indexes {
-    pub(crate) lanes: BTreeMap<LaneId, Lane>,
+    pub(crate) lanes: Lanes,
     shelves: Shelves,
     /// Lanes that somebody who waits should look at: each is noted in the lane, and here when it was not yet.
-    woken: Vec<LaneId>,
+    woken: Vec<Arc<LaneId>>,
 }
 
 /// Something in a lane becomes visible at this time, sooner than whoever waits may think.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Wake {
-    pub(crate) lane: LaneId,
+    pub(crate) lane: Arc<LaneId>,
     pub(crate) kind: Kind,
     pub(crate) at: Timestamp,
 }
 
 impl Indexes {
     /// Takes a record out of its index, lets `step` change it, and puts it back where it then belongs.
-    pub(crate) fn change<T>(&mut self, record: &mut Record, now: Timestamp, step: impl FnOnce(&mut Record) -> T) -> T {
-        let lane = self.lanes.get_mut(&record.work.lane).expect("a record's lane exists");
+    pub(crate) fn change<T>(
+        &mut self,
+        slot: Slot,
+        record: &mut Record,
+        now: Timestamp,
+        step: impl FnOnce(&mut Record) -> T,
+    ) -> T {
+        let lane = &mut self.lanes[record.lane];
         lane.take_out(record);
         self.shelves.take_out(record);
-        let left = lane.is_empty().then(|| lane.id.clone());
         let answer = step(record);
         // The usual case, in which the lane need not be looked up again.
-        if record.work.lane == lane.id {
-            lane.put(record, now, &mut self.woken);
-            self.shelves.put(record);
-            return answer;
+        if Arc::ptr_eq(&record.work.lane, &lane.id) {
+            lane.put(slot, record, now, &mut self.woken);
+            self.shelves.put(slot, record);
+        } else {
+            self.lanes.close_if_empty(record.lane);
+            self.insert(slot, record, now);
         }
-        if let Some(id) = left {
-            self.lanes.remove(&id);
-        }
-        self.insert(record, now);
         answer
     }
 
     /// Puts a new record into its index.
-    pub(crate) fn insert(&mut self, record: &Record, now: Timestamp) {
-        let id = &record.work.lane;
-        if let Some(lane) = self.lanes.get_mut(id) {
-            lane.put(record, now, &mut self.woken);
-        } else {
-            let lane = self.lanes.entry(id.clone()).or_insert_with(|| Lane::new(id.clone()));
-            lane.put(record, now, &mut self.woken);
-        }
-        self.shelves.put(record);
+    pub(crate) fn insert(&mut self, slot: Slot, record: &mut Record, now: Timestamp) {
+        record.lane = self.lanes.open(&record.work.lane);
+        let lane = &mut self.lanes[record.lane];
+        // One identity for all of a lane: by it a change sees that the lane is still the same.
+        record.work.lane = lane.id.clone();
+        lane.put(slot, record, now, &mut self.woken);
+        self.shelves.put(slot, record);
     }
 
     /// Takes a record out of its index, for good.
     pub(crate) fn remove(&mut self, record: &Record) {
-        let lane = self.lanes.get_mut(&record.work.lane).expect("a record's lane exists");
-        lane.take_out(record);
-        if lane.is_empty() {
-            self.lanes.remove(&record.work.lane);
-        }
+        self.lanes[record.lane].take_out(record);
+        self.lanes.close_if_empty(record.lane);
         self.shelves.take_out(record);
     }
 
@@ -128,32 +128,29 @@ impl Indexes {
     }
 
     /// The index a record belongs to, and whether it is there: for the audit.
-    pub(crate) fn holds(&self, record: &Record) -> bool {
+    pub(crate) fn holds(&self, slot: Slot, record: &Record) -> bool {
         let found = if record.phase.is_finished() {
             let (which, place) = Shelf::of(record);
             self.shelf(which).get(&place)
         } else {
-            self.lanes.get(&record.work.lane).and_then(|lane| {
-                let lines = lane.lines(Kind::of(record));
-                let (_, line) = lines.all().into_iter().find(|(phase, _)| *phase == record.phase)?;
-                line.get(&record.place())
-            })
+            let lines = self.lanes[record.lane].lines(Kind::of(record));
+            let line = lines.all().into_iter().find(|(phase, _)| *phase == record.phase);
+            line.and_then(|(_, line)| line.get(&record.place()))
         };
-        found == Some(&record.key)
+        found == Some(slot) && Arc::ptr_eq(&record.work.lane, &self.lanes[record.lane].id)
     }
 
-    /// Notes that somebody who waits should look at this lane, if there is one.
-    pub(crate) fn wake(&mut self, id: &LaneId, kind: Kind) {
-        if let Some(lane) = self.lanes.get_mut(id) {
-            lane.wake(kind, &mut self.woken);
-        }
+    /// Notes that somebody who waits should look at this lane.
+    pub(crate) fn wake(&mut self, lane: LaneNo, kind: Kind) {
+        self.lanes[lane].wake(kind, &mut self.woken);
     }
 
     /// The lanes noted since the last call, without those in which nothing is left.
     pub(crate) fn take_wakes(&mut self) -> Vec<Wake> {
         let mut wakes = Vec::new();
         for id in std::mem::take(&mut self.woken) {
-            let Some(lane) = self.lanes.get_mut(&id) else { continue };
+            let Some(no) = self.lanes.find(&id) else { continue };
+            let lane = &mut self.lanes[no];
             let kinds = std::mem::take(&mut lane.woken);
             for kind in Kind::ALL.into_iter().filter(|kind| kinds[*kind as usize]) {
                 wakes.extend(lane.lines(kind).head_at().map(|at| Wake { lane: id.clone(), kind, at }));
@@ -165,8 +162,8 @@ impl Indexes {
     /// Forgets the lanes noted: nobody waits.
     pub(crate) fn forget_wakes(&mut self) {
         for id in self.woken.drain(..) {
-            if let Some(lane) = self.lanes.get_mut(&id) {
-                lane.woken = [false; 2];
+            if let Some(no) = self.lanes.find(&id) {
+                self.lanes[no].woken = [false; 2];
             }
         }
     }

@@ -1,9 +1,12 @@
 //! A lane: the tasks of one queue and name, each line of them in order of its time.
 
+use std::sync::Arc;
+
 use docket_core::Timestamp;
 
 use super::line::Line;
 use super::record::{LaneId, Phase, Place, Record};
+use super::slots::Slot;
 
 /// Suspects stand apart, because a request may have to pass them by.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -53,13 +56,13 @@ impl Lines {
 }
 
 pub(crate) fn head(line: &Line) -> Option<Place> {
-    line.first().map(|(place, _)| *place)
+    line.first().map(|(place, _)| place)
 }
 
 /// One queue and name.
 #[derive(Debug)]
 pub(crate) struct Lane {
-    pub(super) id: LaneId,
+    pub(super) id: Arc<LaneId>,
     usual: Lines,
     suspect: Lines,
     /// How many are finished and still kept.
@@ -101,7 +104,7 @@ impl Lane {
         }
     }
 
-    pub(super) fn new(id: LaneId) -> Self {
+    pub(super) fn new(id: Arc<LaneId>) -> Self {
         Self {
             id,
             usual: Lines::default(),
@@ -120,7 +123,7 @@ impl Lane {
         }
     }
 
-    pub(super) fn put(&mut self, record: &Record, now: Timestamp, woken: &mut Vec<LaneId>) {
+    pub(super) fn put(&mut self, slot: Slot, record: &Record, now: Timestamp, woken: &mut Vec<Arc<LaneId>>) {
         if record.phase.is_finished() {
             *self.finished.of(record.phase) += 1;
             return;
@@ -128,13 +131,13 @@ impl Lane {
         let kind = Kind::of(record);
         let place = record.place();
         let line = self.lines_mut(kind).of_phase(record.phase);
-        line.insert(place, record.key.clone());
+        line.insert(place, slot);
         if record.phase != Phase::Moving && (record.visible_at <= now || head(line) == Some(place)) {
             self.wake(kind, woken);
         }
     }
 
-    pub(super) fn wake(&mut self, kind: Kind, woken: &mut Vec<LaneId>) {
+    pub(super) fn wake(&mut self, kind: Kind, woken: &mut Vec<Arc<LaneId>>) {
         if self.woken == [false; 2] {
             woken.push(self.id.clone());
         }

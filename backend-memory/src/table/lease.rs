@@ -3,13 +3,15 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use docket_core::{Key, Lease, LeaseOrder, LeaseReply, Suspects, Swept, Timestamp, Token, limits};
+use docket_core::{Lease, LeaseOrder, LeaseReply, Suspects, Swept, Timestamp, Token, limits};
 
 use super::Table;
 use super::asked::{Asked, RankedLane};
 use super::lane::Kind;
+use super::lanes::LaneNo;
 use super::life::Moment;
 use super::record::{Held, Phase, Place, Record};
+use super::slots::Slot;
 use super::workers::Sign;
 
 /// Whether an empty answer is an answer: a look inside a wait that took nothing is not.
@@ -27,13 +29,15 @@ pub(crate) struct Look {
     pub(crate) answered: bool,
 }
 
-/// The first task that is due in one of some lanes; the earliest comes first out of a heap. Its key decides nothing.
-type Due = Reverse<(Place, usize, Kind, Key)>;
+/// The first task that is due in one of some lanes; the earliest comes first out of a heap. Its slot decides nothing.
+type Due = Reverse<(Place, LaneNo, Kind, Slot)>;
 
 /// What a look has taken so far.
 #[derive(Default)]
 struct Taking {
     leases: Vec<Lease>,
+    /// Where each of them is.
+    slots: Vec<Slot>,
     bytes: usize,
     suspect: bool,
     full: bool,
@@ -58,8 +62,8 @@ impl Table {
         let mut taking = Taking::default();
         let mut lanes = self.lanes_of(asked);
         let before = self.requests.taken_by(asked.request);
-        if let Some(keys) = &before {
-            self.take_again(keys, asked, &mut taking, now);
+        if let Some(slots) = &before {
+            self.take_again(slots, asked, &mut taking, now);
         } else {
             self.sweep(asked, &lanes, now, &mut swept);
             if swept.crashed > 0 {
@@ -70,7 +74,8 @@ impl Table {
         }
         let answered = before.is_some() || !taking.leases.is_empty() || turn == Turn::Last;
         if answered && before.is_none() {
-            self.requests.remember(asked.request, &taking.leases, now);
+            let first = taking.leases.first().map(|lease| lease.token.fence);
+            self.requests.remember(asked.request, std::mem::take(&mut taking.slots), first, now);
         }
         if answered && !asked.wait.is_zero() {
             self.pass_on(&lanes);
@@ -86,18 +91,18 @@ impl Table {
     }
 
     /// The leases that this request took before and nobody has retaken, with a fresh deadline.
-    fn take_again(&mut self, keys: &[Key], asked: &Asked, taking: &mut Taking, now: Timestamp) {
-        for key in keys {
-            let holder = self.records.get(key).and_then(|record| record.holder());
+    fn take_again(&mut self, slots: &[Slot], asked: &Asked, taking: &mut Taking, now: Timestamp) {
+        for slot in slots {
+            let holder = self.records.at(*slot).and_then(Record::holder);
             if holder.is_none_or(|(request, _)| request != asked.request) {
                 continue;
             }
-            let lease = self.change(key, now, |record, _| {
+            let lease = self.change(*slot, now, |record, _| {
                 record.visible_at = now.plus(asked.lease);
                 record.lease()
             });
-            taking.suspect |= self.records[key].is_suspect();
-            taking.leases.push(lease);
+            taking.suspect |= self.records[*slot].is_suspect();
+            taking.add(*slot, lease);
         }
     }
 
@@ -117,45 +122,43 @@ impl Table {
     fn take_from(&mut self, lanes: &[RankedLane], asked: &Asked, taking: &mut Taking, now: Timestamp) {
         let kinds: &[Kind] = if asked.suspects == Suspects::One { &Kind::ALL } else { &[Kind::Usual] };
         let mut heads = BinaryHeap::new();
-        for lane in 0..lanes.len() {
-            heads.extend(kinds.iter().filter_map(|kind| self.first_due(lanes, lane, *kind, now)));
+        for (_, lane) in lanes {
+            heads.extend(kinds.iter().filter_map(|kind| self.first_due(*lane, *kind, now)));
         }
-        while let Some(Reverse((_, lane, kind, key))) = heads.pop() {
+        while let Some(Reverse((_, lane, kind, slot))) = heads.pop() {
             if kind == Kind::Suspect && taking.suspect {
                 continue;
             }
-            let (record, books) = self.find(&key).expect("what is in an index has a record");
-            taking.full |= taking.leases.len() >= asked.count || !taking.has_room_for(record);
+            taking.full |= taking.leases.len() >= asked.count || !taking.has_room_for(&self.records[slot]);
             if taking.full {
                 return;
             }
             taking.suspect |= kind == Kind::Suspect;
-            taking.add(books.change(record, now, |record, moment| record.lend(asked, moment)));
-            heads.extend(self.first_due(lanes, lane, kind, now));
+            let lease = self.change(slot, now, |record, moment| record.lend(asked, moment));
+            taking.add(slot, lease);
+            heads.extend(self.first_due(lane, kind, now));
         }
     }
 
-    fn first_due(&self, lanes: &[RankedLane], lane: usize, kind: Kind, now: Timestamp) -> Option<Due> {
-        let (_, id) = &lanes[lane];
-        let (place, key) = self.indexes.lanes.get(id)?.lines(kind).queued.first()?;
-        (place.0 <= now).then(|| Reverse((*place, lane, kind, key.clone())))
+    fn first_due(&self, lane: LaneNo, kind: Kind, now: Timestamp) -> Option<Due> {
+        let (place, slot) = self.indexes.lanes[lane].lines(kind).queued.first()?;
+        (place.0 <= now).then_some(Reverse((place, lane, kind, slot)))
     }
 
     /// When the next task that this request could lease becomes visible.
     fn look_ahead(&self, asked: &Asked, lanes: &[RankedLane], taking: &Taking) -> Option<Timestamp> {
-        let heads = lanes.iter().flat_map(|(_, id)| Kind::ALL.map(|kind| (id, kind))).filter_map(|(id, kind)| {
-            let leasable = asked.wants(id, kind) && !(kind == Kind::Suspect && taking.suspect);
-            self.indexes.lanes.get(id).filter(|_| leasable)?.lines(kind).head_at()
-        });
-        heads.min()
+        let suspects = asked.suspects == Suspects::One && !taking.suspect;
+        let kinds: &[Kind] = if suspects { &Kind::ALL } else { &[Kind::Usual] };
+        let lanes = lanes.iter().map(|(_, lane)| &self.indexes.lanes[*lane]);
+        lanes.flat_map(|lane| kinds.iter().filter_map(|kind| lane.lines(*kind).head_at())).min()
     }
 
     /// Notes the lanes of a request that ends its wait: somebody else must look at what it leaves, and at what it was
     /// armed for. One that never waits was never told of anything, so somebody else was.
     fn pass_on(&mut self, lanes: &[RankedLane]) {
-        for (_, id) in lanes {
+        for (_, lane) in lanes {
             for kind in Kind::ALL {
-                self.indexes.wake(id, kind);
+                self.indexes.wake(*lane, kind);
             }
         }
     }
@@ -172,9 +175,10 @@ impl Taking {
         self.leases.is_empty() || self.bytes + record.work.args.len() <= limits::BATCH_BYTES_MAX
     }
 
-    fn add(&mut self, lease: Lease) {
+    fn add(&mut self, slot: Slot, lease: Lease) {
         self.bytes += lease.args.len();
         self.leases.push(lease);
+        self.slots.push(slot);
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use docket_core::{Fence, Key, Timestamp, limits};
 
+use super::lanes::LaneNo;
 use super::record::{Calls, Phase, Record, Seq, Work};
 
 /// Two numbers of the docket that never go back: they outlive every record.
@@ -42,6 +43,7 @@ impl Record {
         Self {
             key,
             phase: Phase::Queued,
+            lane: LaneNo::default(),
             visible_at: work.at,
             due_at: work.at,
             work,

@@ -11,6 +11,7 @@ use super::indexes::Shelf;
 use super::lane::Kind;
 use super::line::Line;
 use super::record::{LaneId, Phase, Place, Record, Seq};
+use super::slots::Slot;
 
 impl Table {
     pub(crate) fn get(&self, key: &Key, now: Timestamp) -> Option<TaskView> {
@@ -32,14 +33,14 @@ impl Table {
         let mut last = None;
         for (section, line) in self.sections(filter, after.as_ref()) {
             let from = after.as_ref().filter(|after| after.section == section).map(|after| after.place);
-            for (place, key) in range(line, filter.state, from, now) {
+            for (place, slot) in range(line, filter.state, from, now) {
                 if looked == limits::LIST_LOOK_MAX || page.tasks.len() == limit || bytes >= limits::BATCH_BYTES_MAX {
                     page.next = last.map(|last: Position| last.write());
                     return Ok(page);
                 }
                 looked += 1;
-                last = Some(Position { section: section.clone(), place: *place });
-                let record = &self.records[key];
+                last = Some(Position { section: section.clone(), place });
+                let record = &self.records[slot];
                 if record.fits(filter, now) {
                     bytes += record.work.args.len();
                     page.tasks.push(record.view(now));
@@ -52,7 +53,8 @@ impl Table {
     /// The indexes that can hold what the filter asks for, from the cursor's on.
     fn sections<'a>(&'a self, filter: &ListFilter, after: Option<&Position>) -> Vec<(Section, &'a Line)> {
         let mut sections = Vec::new();
-        for (id, lane) in &self.indexes.lanes {
+        for (_, lane) in self.indexes.lanes.iter() {
+            let id = &lane.id;
             if filter.queue.as_ref().is_some_and(|queue| *queue != id.queue)
                 || filter.name.as_ref().is_some_and(|name| *name != id.name)
             {
@@ -62,7 +64,7 @@ impl Table {
                 let lines = lane.lines(kind);
                 for (phase, line) in lines.all() {
                     if !line.is_empty() && may_hold(phase, filter.state) {
-                        sections.push((Section::Lane(id.clone(), kind, phase), line));
+                        sections.push((Section::Lane(LaneId::clone(id), kind, phase), line));
                     }
                 }
             }
@@ -92,13 +94,13 @@ fn range(
     state: Option<State>,
     from: Option<Place>,
     now: Timestamp,
-) -> impl Iterator<Item = (&Place, &Key)> {
+) -> impl Iterator<Item = (Place, Slot)> {
     let visible = (now, Seq(u64::MAX));
     let later = matches!(state, Some(State::Scheduled | State::Running)).then_some(visible);
     let start = from.max(later).map_or(Bound::Unbounded, Bound::Excluded);
     // Not as the end of the range: a cursor of another filter could put its start behind that.
     let end = (state == Some(State::Ready)).then_some(visible);
-    line.after(start).take_while(move |(place, _)| end.is_none_or(|end| **place <= end))
+    line.after(start).take_while(move |(place, _)| end.is_none_or(|end| *place <= end))
 }
 
 /// One index, in the order of listing.

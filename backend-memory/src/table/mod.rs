@@ -1,11 +1,11 @@
 //! A docket as a table: the readable form of `docs/transitions.md`.
 //!
 //! No lock, no clock, no async: each transition takes the time and gives its answer. Every change of a record passes
-//! through [`Books::change`], which takes it out of its index before and puts it back after, so that records and
+//! through [`Table::change`], which takes it out of its index before and puts it back after, so that records and
 //! indexes cannot come apart.
 //!
-//! * [`record`]: what is known of one key. [`life`]: the steps of its life. [`indexes`] (with [`lane`], [`line`]): where to
-//!   find it by its time.
+//! * [`record`]: what is known of one key. [`life`]: the steps of its life. [`records`] (on [`slots`]): where to find it by
+//!   its key. [`indexes`] (with [`lanes`], [`lane`], [`line`]): where to find it by its time.
 //! * [`add`], [`schedule`], [`lease`] (with [`asked`], [`sweep`], [`requests`]), [`heartbeat`], [`ack`], [`cancel`],
 //!   [`requeue`], [`relocate`], [`trim`], [`clear`]: the transitions.
 //! * [`list`], [`counts`], [`audit`], [`workers`]: what can be read.
@@ -21,24 +21,25 @@ mod heartbeat;
 mod indexes;
 mod join;
 mod lane;
+mod lanes;
 mod lease;
 mod life;
 mod line;
 mod list;
 mod record;
+mod records;
 mod relocate;
 mod requests;
 mod requeue;
 mod schedule;
+mod slots;
 mod sweep;
 #[cfg(test)]
 mod tests;
 mod trim;
 mod workers;
 
-use std::collections::HashMap;
-
-use docket_core::{Destination, Error, ErrorKind, Key, Result, Retryable, Timestamp};
+use docket_core::{Destination, Error, ErrorKind, Key, NewTask, Result, Retryable, Timestamp};
 
 pub(crate) use asked::Asked;
 use indexes::Indexes;
@@ -46,15 +47,16 @@ pub(crate) use indexes::Wake;
 pub(crate) use lease::{Look, Turn};
 use life::{Counters, Moment};
 use record::{Record, Work};
+use records::Records;
 pub(crate) use relocate::Door;
 use requests::Requests;
+use slots::Slot;
 use workers::Workers;
 
 /// One docket.
 #[derive(Debug)]
 pub(crate) struct Table {
-    /// Boxed, so that growing the map moves pointers.
-    records: HashMap<Key, Box<Record>>,
+    records: Records,
     indexes: Indexes,
     counters: Counters,
     requests: Requests,
@@ -69,7 +71,7 @@ impl Table {
     /// An empty docket that takes at most `tasks_max` unfinished tasks.
     pub(crate) fn new(tasks_max: usize) -> Self {
         Self {
-            records: HashMap::new(),
+            records: Records::default(),
             indexes: Indexes::default(),
             counters: Counters::default(),
             requests: Requests::default(),
@@ -82,7 +84,7 @@ impl Table {
 
     #[cfg(feature = "testing")]
     pub(crate) fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.records.len() == 0
     }
 
     pub(crate) fn unfinished_len(&self) -> usize {
@@ -99,29 +101,41 @@ impl Table {
         self.indexes.forget_wakes();
     }
 
-    /// A record, with all that must be told of its change.
-    fn find(&mut self, key: &Key) -> Option<(&mut Record, Books<'_>)> {
-        let Self { records, indexes, counters, requests, .. } = self;
-        records.get_mut(key).map(|record| (record.as_mut(), Books { indexes, counters, requests }))
-    }
-
-    /// Makes one step of the life of `key`, which must exist.
-    fn change<T>(&mut self, key: &Key, now: Timestamp, step: impl FnOnce(&mut Record, &mut Moment<'_>) -> T) -> T {
-        let (record, books) = self.find(key).expect("only keys with a record are changed");
-        books.change(record, now, step)
+    /// Makes one step of the life of a record.
+    // Invariant: the only way in which a record that is indexed changes.
+    fn change<T>(&mut self, slot: Slot, now: Timestamp, step: impl FnOnce(&mut Record, &mut Moment<'_>) -> T) -> T {
+        let record = &mut self.records[slot];
+        let before = record.holder();
+        let counters = &mut self.counters;
+        let answer = self.indexes.change(slot, record, now, |record| step(record, &mut Moment { now, counters }));
+        if let Some((request, fence)) = before.filter(|_| record.holder() != before) {
+            self.requests.let_go(request, fence);
+        }
+        answer
     }
 
     /// Gives a key without a record its first life.
-    fn create(&mut self, key: &Key, work: Work, now: Timestamp) -> &mut Record {
-        let record = Record::new(key.clone(), work, &mut Moment { now, counters: &mut self.counters });
-        self.indexes.insert(&record, now);
-        self.records.entry(key.clone()).insert_entry(Box::new(record)).into_mut()
+    fn create(&mut self, key: &Key, work: Work, now: Timestamp) -> Slot {
+        let slot =
+            self.records.insert(Record::new(key.clone(), work, &mut Moment { now, counters: &mut self.counters }));
+        self.indexes.insert(slot, &mut self.records[slot], now);
+        slot
     }
 
     /// Takes a record away.
-    fn remove(&mut self, key: &Key) {
-        if let Some(record) = self.records.remove(key) {
-            self.indexes.remove(&record);
+    fn remove(&mut self, slot: Slot) {
+        let record = self.records.remove(slot);
+        self.indexes.remove(&record);
+    }
+
+    /// What a new task asks for.
+    fn work(&self, task: &NewTask, now: Timestamp) -> Work {
+        Work {
+            lane: self.indexes.lanes.id(&task.queue, &task.name),
+            args: task.args.clone(),
+            every: task.every,
+            overrides: task.overrides,
+            at: task.run_at.resolve(now),
         }
     }
 
@@ -135,26 +149,5 @@ impl Table {
             self.tasks_max
         );
         Err(Error::new(ErrorKind::Refused, operation, message).retryable(Retryable::Yes))
-    }
-}
-
-/// What must be told of every change of a record.
-struct Books<'a> {
-    indexes: &'a mut Indexes,
-    counters: &'a mut Counters,
-    requests: &'a mut Requests,
-}
-
-impl Books<'_> {
-    /// Makes one step of the life of `record`.
-    // Invariant: the only way in which a record that is indexed changes.
-    fn change<T>(self, record: &mut Record, now: Timestamp, step: impl FnOnce(&mut Record, &mut Moment<'_>) -> T) -> T {
-        let before = record.holder();
-        let counters = self.counters;
-        let answer = self.indexes.change(record, now, |record| step(record, &mut Moment { now, counters }));
-        if let Some((request, fence)) = before.filter(|_| record.holder() != before) {
-            self.requests.let_go(request, fence);
-        }
-        answer
     }
 }

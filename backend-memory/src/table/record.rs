@@ -1,11 +1,14 @@
 //! A record: everything a docket knows of one key.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use docket_core::{
-    AddId, Arrival, CancelAnswer, CancelId, Existing, Fence, Key, Name, NewTask, Overrides, ParcelId, Payload, Queue,
-    RequestId, RunAt, ScheduleAnswer, State, Timestamp, Token, Verb, WorkerId, limits,
+    AddId, Arrival, CancelAnswer, CancelId, Existing, Fence, Key, Name, Overrides, ParcelId, Payload, Queue, RequestId,
+    ScheduleAnswer, State, Timestamp, Token, Verb, WorkerId, limits,
 };
+
+use super::lanes::LaneNo;
 
 /// Where a record is in its life. Scheduled, ready and running are derived from it and the time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -35,24 +38,12 @@ pub(crate) struct LaneId {
 /// What is to be done: the part of a record that `schedule` replaces.
 #[derive(Clone, Debug)]
 pub(crate) struct Work {
-    pub(crate) lane: LaneId,
+    pub(crate) lane: Arc<LaneId>,
     pub(crate) args: Payload,
     pub(crate) every: Option<Duration>,
     pub(crate) overrides: Overrides,
     /// When it is to run. A record's own time starts here and then goes its way.
     pub(crate) at: Timestamp,
-}
-
-impl Work {
-    pub(crate) fn new(task: &NewTask, now: Timestamp) -> Self {
-        Self {
-            lane: LaneId { queue: task.queue.clone(), name: task.name.clone() },
-            args: task.args.clone(),
-            every: task.every,
-            overrides: task.overrides,
-            at: RunAt::resolve(task.run_at, now),
-        }
-    }
 }
 
 /// The latest lease of a key. It outlives the lease, for whoever asks who ran it.
@@ -76,6 +67,8 @@ pub(crate) struct Seq(pub(crate) u64);
 pub(crate) struct Record {
     pub(crate) key: Key,
     pub(crate) phase: Phase,
+    /// Where its index is: only the index sets it.
+    pub(crate) lane: LaneNo,
     pub(crate) work: Work,
     /// The one number that drives everything; once finished, when it finished.
     pub(crate) visible_at: Timestamp,

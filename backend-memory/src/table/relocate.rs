@@ -1,12 +1,13 @@
 //! Queued → Moving; Moving → Cancelled, or Queued again. Absent or finished → Queued, by a parcel.
 
 use docket_core::{
-    Arrival, Destination, Error, ErrorKind, Key, Parcel, ParcelId, Result, Ticket, Timestamp, Verb, limits, words,
+    Arrival, Destination, Error, ErrorKind, Parcel, ParcelId, Result, Ticket, Timestamp, Verb, limits, words,
 };
 
 use super::Table;
 use super::lane::{Kind, Lines};
-use super::record::{Answered, CallId, LaneId, Origin, Phase, Place, Record, Work};
+use super::record::{Answered, CallId, Origin, Phase, Place, Record, Work};
+use super::slots::Slot;
 
 /// Whether a parcel may still come in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,27 +33,27 @@ impl Table {
         }
         self.moving_to = Some(to.clone());
         moving.truncate(limit);
-        let lanes: Vec<_> = self.indexes.lanes.keys().map(|lane| (0, lane.clone())).collect();
+        let lanes: Vec<_> = self.indexes.lanes.iter().map(|(no, _)| (0, no)).collect();
         self.sweep_all(&lanes, now);
         let (mut parcels, mut bytes) = (Vec::new(), 0);
         let queued = self.first(Phase::Queued, limit - moving.len());
-        for (_, key) in moving.into_iter().chain(queued) {
-            bytes += self.records[&key].work.args.len();
+        for (_, slot) in moving.into_iter().chain(queued) {
+            bytes += self.records[slot].work.args.len();
             if bytes > limits::BATCH_BYTES_MAX && !parcels.is_empty() {
                 break;
             }
-            self.change(&key, now, |record, _| record.leave(id));
-            parcels.push(self.records[&key].parcel());
+            self.change(slot, now, |record, _| record.leave(id));
+            parcels.push(self.records[slot].parcel());
         }
         Ok(parcels)
     }
 
     /// The first tasks of all lines together.
-    fn first(&self, wanted: Phase, limit: usize) -> Vec<(Place, Key)> {
-        let lines = self.indexes.lanes.values().flat_map(|lane| Kind::ALL.map(|kind| lane.lines(kind)));
+    fn first(&self, wanted: Phase, limit: usize) -> Vec<(Place, Slot)> {
+        let lines = self.indexes.lanes.iter().flat_map(|(_, lane)| Kind::ALL.map(|kind| lane.lines(kind)));
         let lines = lines.flat_map(Lines::all).filter(|(phase, _)| *phase == wanted);
         let heads = lines.flat_map(|(_, line)| line.iter().take(limit));
-        let mut heads: Vec<_> = heads.map(|(place, key)| (*place, key.clone())).collect();
+        let mut heads: Vec<_> = heads.collect();
         heads.sort_unstable();
         heads.truncate(limit);
         heads
@@ -60,61 +61,63 @@ impl Table {
 
     /// Takes one parcel in, or turns it away for good. Twice: the record knows the parcel and gives its first answer.
     pub(crate) fn take_in(&mut self, parcel: &Parcel, door: Door, now: Timestamp) -> Result<Arrival> {
-        let (key, id) = (&parcel.key, CallId::Parcel(parcel.id));
-        let known = self.records.get(key);
-        if let Some(Answered::Arrived(answer)) = known.and_then(|record| record.calls.answered(id)) {
+        let id = CallId::Parcel(parcel.id);
+        let known = self.records.find(&parcel.key);
+        if let Some(Answered::Arrived(answer)) = known.and_then(|slot| self.records[slot].calls.answered(id)) {
             return Ok(answer);
         }
         if let Some(fence) = parcel.fence {
             self.counters.pass_fence(fence);
         }
         let overtakes = parcel.placed_by == Verb::Schedule
-            && known.is_some_and(|record| matches!(record.calls.origin(), Origin::Arrived(_)));
-        let answer = match known.map(|record| record.phase) {
+            && known.is_some_and(|slot| matches!(self.records[slot].calls.origin(), Origin::Arrived(_)));
+        let work = self.work_of(parcel);
+        let (slot, answer) = match known.map(|slot| (slot, self.records[slot].phase)) {
             None if door == Door::Closed => {
-                self.create(key, Work { every: None, ..Work::of(parcel) }, now);
-                self.change(key, now, |record, moment| record.finish(Phase::Cancelled, limits::RETENTION, moment));
-                Arrival::TurnedAway
+                let slot = self.create(&parcel.key, Work { every: None, ..work }, now);
+                self.change(slot, now, |record, moment| record.finish(Phase::Cancelled, limits::RETENTION, moment));
+                (slot, Arrival::TurnedAway)
             }
-            _ if door == Door::Closed => Arrival::TurnedAway,
-            Some(Phase::Moving) => {
+            Some((slot, _)) if door == Door::Closed => (slot, Arrival::TurnedAway),
+            Some((_, Phase::Moving)) => {
                 return Err(Error::new(ErrorKind::Unavailable, "take a parcel in", words::MOVING));
             }
-            Some(Phase::Queued) if overtakes => {
-                self.change(key, now, |record, _| record.arrive(parcel));
-                Arrival::Moved
+            Some((slot, Phase::Queued)) if overtakes => {
+                self.change(slot, now, |record, _| record.arrive(parcel, work));
+                (slot, Arrival::Moved)
             }
-            Some(Phase::Leased) if overtakes => {
-                self.change(key, now, |record, _| record.follower = Some(Box::new(Work::of(parcel))));
-                Arrival::Follows
+            Some((slot, Phase::Leased)) if overtakes => {
+                self.change(slot, now, |record, _| record.follower = Some(Box::new(work)));
+                (slot, Arrival::Follows)
             }
-            Some(Phase::Queued | Phase::Leased) => Arrival::Superseded,
-            None | Some(Phase::Completed | Phase::Dead | Phase::Cancelled) => {
+            Some((slot, Phase::Queued | Phase::Leased)) => (slot, Arrival::Superseded),
+            None | Some((_, Phase::Completed | Phase::Dead | Phase::Cancelled)) => {
                 self.check_room("take a parcel in")?;
-                self.settle_in(parcel, now);
-                Arrival::Placed
+                (self.settle_in(parcel, known, work, now), Arrival::Placed)
             }
         };
-        self.remember(key, id, Answered::Arrived(answer));
+        self.remember(slot, id, Answered::Arrived(answer));
         Ok(answer)
     }
 
     /// A first or a further life of a key, which began elsewhere.
-    fn settle_in(&mut self, parcel: &Parcel, now: Timestamp) {
-        let work = Work::of(parcel);
-        if self.records.contains_key(&parcel.key) {
-            self.change(&parcel.key, now, |record, moment| record.live(work, moment));
-        } else {
-            self.create(&parcel.key, work, now);
-        }
-        self.change(&parcel.key, now, |record, _| record.arrive(parcel));
+    fn settle_in(&mut self, parcel: &Parcel, known: Option<Slot>, work: Work, now: Timestamp) -> Slot {
+        let slot = match known {
+            Some(slot) => {
+                self.change(slot, now, |record, moment| record.live(work.clone(), moment));
+                slot
+            }
+            None => self.create(&parcel.key, work.clone(), now),
+        };
+        self.change(slot, now, |record, _| record.arrive(parcel, work));
+        slot
     }
 
     /// Ends a task that has arrived elsewhere. Twice: it is over.
     pub(crate) fn let_go(&mut self, ticket: &Ticket, now: Timestamp) {
-        if self.is_moving(ticket) {
+        if let Some(slot) = self.moving(ticket) {
             let place = self.moving_to.as_ref().map_or("another store", Destination::as_str).to_owned();
-            self.change(&ticket.key, now, |record, moment| {
+            self.change(slot, now, |record, moment| {
                 record.finish(Phase::Cancelled, limits::RETENTION, moment);
                 record.error = Some(format!("moved to {place}"));
             });
@@ -123,24 +126,25 @@ impl Table {
 
     /// Gives a task its place back. Twice: it has it.
     pub(crate) fn put_back(&mut self, ticket: &Ticket, now: Timestamp) {
-        if self.is_moving(ticket) {
-            self.change(&ticket.key, now, |record, _| {
+        if let Some(slot) = self.moving(ticket) {
+            self.change(slot, now, |record, _| {
                 record.phase = Phase::Queued;
                 record.parcel = None;
             });
         }
     }
 
-    fn is_moving(&self, ticket: &Ticket) -> bool {
-        let record = self.records.get(&ticket.key);
-        record.is_some_and(|record| record.phase == Phase::Moving && record.parcel == Some(ticket.id))
+    /// Where the record is that this parcel is of, while it moves.
+    fn moving(&self, ticket: &Ticket) -> Option<Slot> {
+        let slot = self.records.find(&ticket.key)?;
+        let record = &self.records[slot];
+        (record.phase == Phase::Moving && record.parcel == Some(ticket.id)).then_some(slot)
     }
-}
 
-impl Work {
-    fn of(parcel: &Parcel) -> Self {
-        Self {
-            lane: LaneId { queue: parcel.queue.clone(), name: parcel.name.clone() },
+    /// What a parcel asks for.
+    fn work_of(&self, parcel: &Parcel) -> Work {
+        Work {
+            lane: self.indexes.lanes.id(&parcel.queue, &parcel.name),
             args: parcel.args.clone(),
             every: parcel.every,
             overrides: parcel.overrides,
@@ -157,8 +161,8 @@ impl Record {
     }
 
     /// What is to be done, and all that was counted elsewhere.
-    fn arrive(&mut self, parcel: &Parcel) {
-        self.take_over(Work::of(parcel));
+    fn arrive(&mut self, parcel: &Parcel, work: Work) {
+        self.take_over(work);
         self.due_at = parcel.due_at;
         self.added_at = parcel.added_at;
         self.attempts = parcel.attempts;

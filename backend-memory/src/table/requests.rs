@@ -1,9 +1,10 @@
 //! Lease requests that were answered: a repetition gets its own leases again, and takes nothing new.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 
-use docket_core::{Fence, Key, Lease, RequestId, Timestamp, limits};
+use docket_core::{Fence, RequestId, Timestamp, limits};
+
+use super::slots::Slot;
 
 /// The requests answered in the last [`limits::REQUEST_MEMORY`], with what each took.
 #[derive(Default, Debug)]
@@ -14,7 +15,7 @@ pub(crate) struct Requests {
 
 #[derive(Debug)]
 struct Taken {
-    keys: Arc<[Key]>,
+    slots: Vec<Slot>,
     /// The fence of the first. A smaller one is of an earlier use of the same id, forgotten since.
     first: Fence,
     /// How many of them are still held by it.
@@ -23,12 +24,13 @@ struct Taken {
 
 impl Requests {
     /// What an answered request took; `None` for one that was not answered yet.
-    pub(crate) fn taken_by(&self, request: RequestId) -> Option<Arc<[Key]>> {
-        self.answered.get(&request).map(|taken| taken.keys.clone())
+    pub(crate) fn taken_by(&self, request: RequestId) -> Option<Vec<Slot>> {
+        self.answered.get(&request).map(|taken| taken.slots.clone())
     }
 
-    /// Remembers an answered request, those that took nothing as well, and forgets some that are old enough.
-    pub(crate) fn remember(&mut self, request: RequestId, leases: &[Lease], now: Timestamp) {
+    /// Remembers an answered request and where its leases are, the `first` with this fence; those that took nothing as well.
+    /// Forgets some that are old enough.
+    pub(crate) fn remember(&mut self, request: RequestId, slots: Vec<Slot>, first: Option<Fence>, now: Timestamp) {
         for _ in 0..limits::TRIM_ITEMS_MAX {
             let Some((answered_at, old)) = self.by_age.front() else { break };
             if answered_at.plus(limits::REQUEST_MEMORY) > now {
@@ -37,19 +39,18 @@ impl Requests {
             self.answered.remove(old);
             self.by_age.pop_front();
         }
-        let keys = leases.iter().map(|lease| lease.token.key.clone()).collect();
-        let first = leases.first().map_or(Fence(u64::MAX), |lease| lease.token.fence);
-        self.answered.insert(request, Taken { keys, first, held: leases.len() });
+        let first = first.unwrap_or(Fence(u64::MAX));
+        self.answered.insert(request, Taken { held: slots.len(), slots, first });
         self.by_age.push_back((now, request));
     }
 
-    /// One of its leases has ended. With the last of them the keys go, so that what is remembered of a busy worker is
+    /// One of its leases has ended. With the last of them the slots go, so that what is remembered of a busy worker is
     /// little more than the request's id.
     pub(crate) fn let_go(&mut self, request: RequestId, fence: Fence) {
         if let Some(taken) = self.answered.get_mut(&request).filter(|taken| taken.first <= fence) {
             taken.held -= 1;
             if taken.held == 0 {
-                taken.keys = Arc::default();
+                taken.slots = Vec::new();
             }
         }
     }
@@ -72,12 +73,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_forgets_its_keys_with_its_last_lease_and_not_that_it_was_answered() {
+    fn a_request_forgets_its_slots_with_its_last_lease_and_not_that_it_was_answered() {
         let mut requests = Requests::default();
         let request = RequestId::unique();
-        requests.remember(request, &[], Timestamp::default());
+        requests.remember(request, Vec::new(), None, Timestamp::default());
         assert_eq!(requests.taken_by(request).unwrap().len(), 0);
-        requests.answered.insert(request, Taken { keys: [Key::unique()].into(), first: Fence(7), held: 1 });
+        let request = RequestId::unique();
+        requests.remember(request, vec![Slot::default()], Some(Fence(7)), Timestamp::default());
         // A lease of an earlier use of the same id.
         requests.let_go(request, Fence(6));
         assert_eq!(requests.taken_by(request).unwrap().len(), 1);
@@ -89,8 +91,8 @@ mod tests {
     fn answered_requests_are_forgotten_in_the_end() {
         let mut requests = Requests::default();
         let (old, young) = (RequestId::unique(), RequestId::unique());
-        requests.remember(old, &[], Timestamp::default());
-        requests.remember(young, &[], Timestamp::default().plus(limits::REQUEST_MEMORY));
+        requests.remember(old, Vec::new(), None, Timestamp::default());
+        requests.remember(young, Vec::new(), None, Timestamp::default().plus(limits::REQUEST_MEMORY));
         assert!(requests.taken_by(old).is_none() && requests.taken_by(young).is_some());
     }
 }

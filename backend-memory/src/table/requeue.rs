@@ -8,7 +8,8 @@ use super::record::{Phase, Record};
 impl Table {
     /// Gives a dead task another life. Twice: the record knows the fence requeued last; a later life is never hit.
     pub(crate) fn requeue(&mut self, key: &Key, fence: Option<Fence>, now: Timestamp) -> Result<RequeueAnswer> {
-        let Some(record) = self.records.get(key) else { return Ok(RequeueAnswer::NotFound) };
+        let Some(slot) = self.records.find(key) else { return Ok(RequeueAnswer::NotFound) };
+        let record = &self.records[slot];
         if record.requeued.is_some_and(|(death, _)| death == fence) {
             return Ok(RequeueAnswer::Requeued);
         }
@@ -18,7 +19,7 @@ impl Table {
         if !record.can_be_requeued() || record.fence() != fence {
             return Ok(RequeueAnswer::Exists(record.existing(now)));
         }
-        self.change(key, now, |record, moment| {
+        self.change(slot, now, |record, moment| {
             record.requeued = Some((fence, moment.counters.next_fence()));
             record.live_again(moment);
         });

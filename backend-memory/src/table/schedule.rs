@@ -3,36 +3,35 @@
 use docket_core::{Error, ErrorKind, NewTask, Result, ScheduleAnswer, Timestamp, words};
 
 use super::Table;
-use super::record::{Answered, CallId, Phase, Work};
+use super::record::{Answered, CallId, Phase};
 
 impl Table {
     /// Places one task, or moves the unfinished one. Twice: the record knows the add id and gives its first answer.
     pub(crate) fn schedule(&mut self, task: &NewTask, now: Timestamp) -> Result<ScheduleAnswer> {
         let id = CallId::Add(task.add_id);
-        let known = self.records.get(&task.key);
-        if let Some(answered) = known.and_then(|record| record.calls.answered(id)) {
+        let known = self.records.find(&task.key);
+        if let Some(answered) = known.and_then(|slot| self.records[slot].calls.answered(id)) {
             return repeated(answered);
         }
-        let answer = match known.map(|record| record.phase) {
-            Some(Phase::Leased) => {
-                let work = Work::new(task, now);
-                self.change(&task.key, now, |record, _| record.follower = Some(Box::new(work)));
-                ScheduleAnswer::Follows
+        let (slot, answer) = match known.map(|slot| (slot, self.records[slot].phase)) {
+            Some((slot, Phase::Leased)) => {
+                let work = self.work(task, now);
+                self.change(slot, now, |record, _| record.follower = Some(Box::new(work)));
+                (slot, ScheduleAnswer::Follows)
             }
-            Some(Phase::Queued) => {
-                let work = Work::new(task, now);
-                self.change(&task.key, now, |record, _| record.take_over(work));
-                ScheduleAnswer::Moved
+            Some((slot, Phase::Queued)) => {
+                let work = self.work(task, now);
+                self.change(slot, now, |record, _| record.take_over(work));
+                (slot, ScheduleAnswer::Moved)
             }
-            Some(Phase::Moving) => {
+            Some((_, Phase::Moving)) => {
                 return Err(Error::new(ErrorKind::Unavailable, "schedule a task", words::MOVING));
             }
-            None | Some(Phase::Completed | Phase::Dead | Phase::Cancelled) => {
-                self.begin_life("schedule a task", task, now)?;
-                ScheduleAnswer::Placed
+            None | Some((_, Phase::Completed | Phase::Dead | Phase::Cancelled)) => {
+                (self.begin_life("schedule a task", task, known, now)?, ScheduleAnswer::Placed)
             }
         };
-        self.remember(&task.key, id, Answered::Scheduled(answer));
+        self.remember(slot, id, Answered::Scheduled(answer));
         Ok(answer)
     }
 }

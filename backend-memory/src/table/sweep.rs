@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use docket_core::{Key, Swept, Timestamp, limits};
+use docket_core::{Swept, Timestamp, limits};
 
 use super::Table;
 use super::asked::{Asked, RankedLane};
@@ -12,6 +12,7 @@ use super::lane::{Kind, head};
 use super::life::Moment;
 use super::line::Line;
 use super::record::{Phase, Record};
+use super::slots::Slot;
 
 /// The error of a task that ended at its crash limit.
 const CRASH_LIMIT: &str = "its lease ran out too often";
@@ -19,43 +20,42 @@ const CRASH_LIMIT: &str = "its lease ran out too often";
 impl Table {
     /// Counts the crashes of late leases in `lanes`, oldest deadline first, a bounded number a call.
     pub(super) fn sweep(&mut self, asked: &Asked, lanes: &[RankedLane], now: Timestamp, swept: &mut Swept) {
-        for key in self.late(lanes, now) {
-            let limited = self.change(&key, now, |record, moment| record.crash(asked.crashes_max(record), moment));
+        for slot in self.late(lanes, now) {
+            let limited = self.change(slot, now, |record, moment| record.crash(asked.crashes_max(record), moment));
             swept.crashed += 1;
             if limited == Limited::Yes {
-                swept.limited.push(key);
+                swept.limited.push(self.records[slot].key.clone());
             }
         }
     }
 
     /// As [`Table::sweep`], for a worker of any name with the usual limit.
     pub(super) fn sweep_all(&mut self, lanes: &[RankedLane], now: Timestamp) {
-        for key in self.late(lanes, now) {
-            self.change(&key, now, |record, moment| {
+        for slot in self.late(lanes, now) {
+            self.change(slot, now, |record, moment| {
                 let crashes_max = record.work.overrides.crashes_max.unwrap_or(limits::CRASHES_MAX);
                 record.crash(crashes_max, moment);
             });
         }
     }
 
-    fn late(&self, lanes: &[RankedLane], now: Timestamp) -> Vec<Key> {
+    fn late(&self, lanes: &[RankedLane], now: Timestamp) -> Vec<Slot> {
         let leased = lanes
             .iter()
-            .filter_map(|(_, id)| self.indexes.lanes.get(id))
-            .flat_map(|lane| Kind::ALL.map(|kind| &lane.lines(kind).leased))
+            .flat_map(|(_, no)| Kind::ALL.map(|kind| &self.indexes.lanes[*no].lines(kind).leased))
             .filter(|line| head(line).is_some_and(|(deadline, _)| deadline <= now));
         let mut iters: Vec<_> = leased.map(Line::iter).collect();
         let mut heads = BinaryHeap::new();
         for (n, iter) in iters.iter_mut().enumerate() {
-            heads.extend(iter.next().map(|(place, key)| Reverse((*place, n, key))));
+            heads.extend(iter.next().map(|(place, slot)| Reverse((place, n, slot))));
         }
         let mut late = Vec::new();
         while late.len() < limits::TRIM_ITEMS_MAX
-            && let Some(Reverse(((deadline, _), n, key))) = heads.pop()
+            && let Some(Reverse(((deadline, _), n, slot))) = heads.pop()
             && deadline <= now
         {
-            late.push(key.clone());
-            heads.extend(iters[n].next().map(|(place, key)| Reverse((*place, n, key))));
+            late.push(slot);
+            heads.extend(iters[n].next().map(|(place, slot)| Reverse((place, n, slot))));
         }
         late
     }

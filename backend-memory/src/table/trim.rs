@@ -1,9 +1,10 @@
 //! Finished, retention over → absent.
 
-use docket_core::{Key, Timestamp, limits};
+use docket_core::{Timestamp, limits};
 
 use super::Table;
 use super::indexes::Shelf;
+use super::slots::Slot;
 
 impl Table {
     /// Takes finished records away: those over their time, and the oldest beyond the bound; a bounded number a call, and
@@ -18,10 +19,10 @@ impl Table {
         let line = self.indexes.shelf(which);
         let over = line.iter().take(trimmed_max).take_while(|((expires_at, _), _)| *expires_at <= now).count();
         let beyond = line.len().saturating_sub(kept_max);
-        let keys: Vec<Key> = line.iter().take(over.max(beyond).min(trimmed_max)).map(|(_, key)| key.clone()).collect();
-        for key in &keys {
-            self.remove(key);
+        let slots: Vec<Slot> = line.iter().take(over.max(beyond).min(trimmed_max)).map(|(_, slot)| slot).collect();
+        for slot in &slots {
+            self.remove(*slot);
         }
-        keys.len()
+        slots.len()
     }
 }

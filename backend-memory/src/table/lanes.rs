@@ -1,0 +1,74 @@
+//! The lanes of a docket: those in which something is.
+
+use std::collections::BTreeMap;
+use std::ops::{Index, IndexMut};
+use std::sync::Arc;
+
+use docket_core::{Name, Queue};
+
+use super::lane::Lane;
+use super::record::LaneId;
+use super::slots::{Slot, Slots};
+
+/// By what number a lane is known while it is there.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
+pub(crate) struct LaneNo(Slot);
+
+/// Lanes by queue and name, and by number.
+#[derive(Default, Debug)]
+pub(crate) struct Lanes {
+    numbers: BTreeMap<Arc<LaneId>, LaneNo>,
+    lanes: Slots<Lane>,
+}
+
+impl Lanes {
+    pub(crate) fn len(&self) -> usize {
+        self.lanes.len()
+    }
+
+    pub(crate) fn find(&self, id: &LaneId) -> Option<LaneNo> {
+        self.numbers.get(id).copied()
+    }
+
+    /// The identity of a lane, shared with the lane if it is there.
+    pub(crate) fn id(&self, queue: &Queue, name: &Name) -> Arc<LaneId> {
+        let id = LaneId { queue: queue.clone(), name: name.clone() };
+        self.find(&id).map_or_else(|| Arc::new(id), |no| self[no].id.clone())
+    }
+
+    /// The lane of this identity, which may be a new one.
+    pub(crate) fn open(&mut self, id: &Arc<LaneId>) -> LaneNo {
+        self.find(id).unwrap_or_else(|| {
+            let no = LaneNo(self.lanes.insert(Lane::new(id.clone())));
+            self.numbers.insert(id.clone(), no);
+            no
+        })
+    }
+
+    /// Takes a lane away if nothing is left in it.
+    pub(crate) fn close_if_empty(&mut self, no: LaneNo) {
+        if self[no].is_empty() {
+            let lane = self.lanes.remove(no.0);
+            self.numbers.remove(&lane.id);
+        }
+    }
+
+    /// Every lane, in order of queue and name.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (LaneNo, &Lane)> {
+        self.numbers.values().map(|no| (*no, &self[*no]))
+    }
+}
+
+impl Index<LaneNo> for Lanes {
+    type Output = Lane;
+
+    fn index(&self, no: LaneNo) -> &Lane {
+        &self.lanes[no.0]
+    }
+}
+
+impl IndexMut<LaneNo> for Lanes {
+    fn index_mut(&mut self, no: LaneNo) -> &mut Lane {
+        &mut self.lanes[no.0]
+    }
+}
