@@ -1,14 +1,12 @@
 //! `docket migrate` against a real Postgres, and psql.
 
+#[path = "common/said.rs"]
+mod said;
+
 use std::process::{Command, Stdio};
 
 use conformance_tests::servers::PostgresServer;
-
-struct Said {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
+use said::Said;
 
 fn docket(url: &str, arguments: &[&str]) -> Said {
     docket_with(url, arguments, &[])
@@ -24,9 +22,7 @@ fn docket_with(url: &str, arguments: &[&str], environment: &[(&str, &str)]) -> S
 }
 
 fn said(command: &mut Command) -> Said {
-    let output = command.output().expect("the command can be run");
-    let text = |bytes| String::from_utf8(bytes).expect("text");
-    Said { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    Said::from(command.output().expect("the command can be run"))
 }
 
 /// Runs SQL as a DBA would.
@@ -42,7 +38,7 @@ fn psql(url: &str, sql: &str) -> Said {
 /// A further database of a server.
 fn database(server: &PostgresServer, name: &str) -> String {
     let url = server.url();
-    assert_eq!(psql(&url, &format!("CREATE DATABASE {name}")).code, Some(0), "psql is there (postgresql-client)");
+    assert_eq!(psql(&url, &format!("CREATE DATABASE {name}")).code, 0, "psql is there (postgresql-client)");
     format!("{}/{name}", url.rsplit_once('/').expect("it has a database").0)
 }
 
@@ -63,22 +59,22 @@ async fn the_printed_script_makes_the_schema_that_up_makes() {
     let server = PostgresServer::start().await;
     let (by_up, by_psql) = (database(&server, "by_up"), database(&server, "by_psql"));
     let printed = docket(&by_psql, &["migrate", "sql"]);
-    assert_eq!(printed.code, Some(0), "{}", printed.stderr);
+    assert_eq!(printed.code, 0, "{}", printed.stderr);
     let up = docket(&by_up, &["migrate", "up"]);
-    assert!(up.code == Some(0) && up.stdout.starts_with("from version 0 to "), "{}{}", up.stdout, up.stderr);
+    assert!(up.code == 0 && up.stdout.starts_with("from version 0 to "), "{}{}", up.stdout, up.stderr);
     let run = psql(&by_psql, &printed.stdout);
-    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
     let (shape, other) = (psql(&by_up, SHAPE), psql(&by_psql, SHAPE));
-    assert!(shape.code == Some(0) && shape.stdout.lines().count() > 500, "{}", shape.stderr);
+    assert!(shape.code == 0 && shape.stdout.lines().count() > 500, "{}", shape.stderr);
     assert_eq!(shape.stdout, other.stdout);
-    assert_eq!(docket(&by_psql, &["migrate", "status"]).code, Some(0));
+    assert_eq!(docket(&by_psql, &["migrate", "status"]).code, 0);
     // Once more by mistake: it is refused, and nothing has changed.
     let again = psql(&by_psql, &printed.stdout);
-    assert!(again.code == Some(3) && again.stderr.contains("not of version 0"), "{}", again.stderr);
+    assert!(again.code == 3 && again.stderr.contains("not of version 0"), "{}", again.stderr);
     assert_eq!(psql(&by_psql, SHAPE).stdout, shape.stdout);
     // Without a server, from a version that is named.
     assert_eq!(docket("", &["migrate", "sql", "--from", "0"]).stdout, printed.stdout);
-    assert_eq!(docket("", &["migrate", "sql", "--from", "1000"]).code, Some(2));
+    assert_eq!(docket("", &["migrate", "sql", "--from", "1000"]).code, 2);
 }
 
 #[tokio::test]
@@ -86,18 +82,18 @@ async fn status_says_what_is_there_and_what_is_needed() {
     let server = PostgresServer::start().await;
     let url = server.url();
     let behind = docket(&url, &["migrate", "status"]);
-    assert!(behind.code == Some(1) && behind.stdout.starts_with("version 0, and "), "{}", behind.stdout);
+    assert!(behind.code == 1 && behind.stdout.starts_with("version 0, and "), "{}", behind.stdout);
     assert!(behind.stderr.contains("docket migrate up"), "{}", behind.stderr);
-    assert_eq!(docket(&url, &["migrate", "up"]).code, Some(0));
+    assert_eq!(docket(&url, &["migrate", "up"]).code, 0);
     let status = docket(&url, &["migrate", "status", "--json"]);
     let versions: serde_json::Value = serde_json::from_str(&status.stdout).expect("JSON");
-    assert_eq!((status.code, &versions["found"]), (Some(0), &versions["needed"]));
+    assert_eq!((status.code, &versions["found"]), (0, &versions["needed"]));
     psql(&url, "INSERT INTO docket.migration (version) VALUES (999)");
     let newer = docket(&url, &["migrate", "status"]);
-    assert!(newer.code == Some(1) && newer.stderr.contains("newer"), "{}", newer.stderr);
-    assert_eq!(docket(&url, &["migrate", "up"]).code, Some(1));
+    assert!(newer.code == 1 && newer.stderr.contains("newer"), "{}", newer.stderr);
+    assert_eq!(docket(&url, &["migrate", "up"]).code, 1);
     server.kill9();
-    assert_eq!(docket(&url, &["migrate", "status"]).code, Some(3));
+    assert_eq!(docket(&url, &["migrate", "status"]).code, 3);
 }
 
 #[tokio::test]
@@ -105,19 +101,19 @@ async fn who_was_told_never_to_migrate_does_not_and_a_look_never_does() {
     let server = PostgresServer::start().await;
     let url = server.url();
     let refused = docket_with(&url, &["add", "trace"], &[("DOCKET_MIGRATE", "never")]);
-    assert!(refused.code == Some(1) && refused.stderr.contains("docket migrate up"), "{}", refused.stderr);
-    assert_eq!(docket(&url, &["stats"]).code, Some(1), "a report makes no schema");
+    assert!(refused.code == 1 && refused.stderr.contains("docket migrate up"), "{}", refused.stderr);
+    assert_eq!(docket(&url, &["stats"]).code, 1, "a report makes no schema");
     assert_eq!(psql(&url, "SELECT count(*) FROM pg_namespace WHERE nspname = 'docket'").stdout, "0\n");
-    assert_eq!(docket(&url, &["migrate", "up"]).code, Some(0));
+    assert_eq!(docket(&url, &["migrate", "up"]).code, 0);
     let added = docket_with(&url, &["add", "trace"], &[("DOCKET_MIGRATE", "never")]);
-    assert_eq!(added.code, Some(0), "{}", added.stderr);
+    assert_eq!(added.code, 0, "{}", added.stderr);
 }
 
 #[test]
 fn a_store_without_a_schema_says_so() {
     for (url, scheme) in [("redis://joe:secret@localhost", "redis"), ("", "memory"), ("joe:secret@localhost", "***")] {
         let said = docket(url, &["migrate", "up"]);
-        assert!(said.code == Some(2) && said.stderr.contains(scheme), "{}", said.stderr);
+        assert!(said.code == 2 && said.stderr.contains(scheme), "{}", said.stderr);
         assert!(said.stderr.contains("Postgres") && !said.stderr.contains("secret"), "{}", said.stderr);
     }
 }

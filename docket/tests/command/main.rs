@@ -2,6 +2,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/said.rs"]
+mod said;
 
 mod operator;
 mod refusals;

@@ -8,7 +8,8 @@ use docket::{Docket, NewTask, Payload, limits};
 use serde_json::Value;
 
 use crate::common::Redis;
-use crate::shell::{Said, Shell};
+use crate::said::Said;
+use crate::shell::Shell;
 
 #[test]
 fn requeue_gives_dead_tasks_another_life() {

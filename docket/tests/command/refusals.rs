@@ -4,7 +4,8 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use crate::common::Redis;
-use crate::shell::{Said, Shell};
+use crate::said::Said;
+use crate::shell::Shell;
 
 #[test]
 fn a_server_that_evicts_is_refused_unless_told_otherwise() {

@@ -1,11 +1,12 @@
 //! The built command, as a shell would call it.
 
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::common::Redis;
+use crate::said::Said;
 
 /// The command on one store, as a shell would call it.
 pub(crate) struct Shell {
@@ -62,22 +63,6 @@ impl Shell {
             assert!(started.elapsed() < Duration::from_secs(20), "{key} is not {state}: {}", self.show(key));
             std::thread::sleep(Duration::from_millis(50));
         }
-    }
-}
-
-/// What a command said, and how it ended.
-#[derive(Debug)]
-pub(crate) struct Said {
-    pub(crate) code: i32,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
-impl From<Output> for Said {
-    fn from(output: Output) -> Self {
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the output is text");
-        let code = output.status.code().expect("it ended by itself");
-        Self { code, stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 }
 

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "all of it is a test")]
 
+#[path = "../common/said.rs"]
+mod said;
 mod scene;
 
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Two stores with one docket each, the tasks in them, and a record of every run.
 
 use std::collections::BTreeMap;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,8 @@ use docket_core::{KnownName, LeaseOrder, LeaseRequest, Names, RequestId, Suspect
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use uuid::Uuid;
+
+use crate::said::Said;
 
 /// How long everything may take to end.
 const END_MAX: Duration = Duration::from_secs(90);
@@ -373,20 +375,5 @@ impl Started {
         let _ = self.0.kill();
         let _ = self.0.wait();
         ran
-    }
-}
-
-/// What the command said, and how it ended.
-#[derive(Debug)]
-pub(crate) struct Said {
-    pub(crate) code: i32,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
-impl From<Output> for Said {
-    fn from(output: Output) -> Self {
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Self { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 }

@@ -29,10 +29,13 @@ async fn t16_a_death_before_the_commit_invents_nothing() {
     assert_eq!(scene.state(1).await, None);
 }
 
-/// It has taken the rows.
 #[tokio::test]
 async fn a_relay_that_dies_before_it_sends_loses_nothing() {
-    let scene = Scene::new().await;
+    dies_before_it_sends(Scene::new().await).await;
+}
+
+/// It has taken the rows.
+pub(crate) async fn dies_before_it_sends(scene: Scene) {
     scene.seen.fail(Fault::HangBefore);
     let worker = scene.worker();
     scene.commit_notes([1]).await;
@@ -43,10 +46,13 @@ async fn a_relay_that_dies_before_it_sends_loses_nothing() {
     scene.ran_exactly([1]).await;
 }
 
-/// The queue has the tasks, and they have run: the rows are sent again, and the queue knows them.
 #[tokio::test]
 async fn a_relay_that_dies_after_it_has_sent_runs_nothing_twice() {
-    let scene = Scene::new().await;
+    dies_after_it_has_sent(Scene::new().await).await;
+}
+
+/// The queue has the tasks, and they have run: the rows are sent again, and the queue knows them.
+pub(crate) async fn dies_after_it_has_sent(scene: Scene) {
     scene.seen.fail(Fault::HangAfter);
     let worker = scene.worker();
     scene.commit_notes([1]).await;

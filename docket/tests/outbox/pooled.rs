@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use conformance_tests::servers::{PgBouncer, postgres_url};
 
+use crate::deaths::{dies_after_it_has_sent, dies_before_it_sends};
 use crate::gate::Fault;
 use crate::scene::{Scene, until};
 
@@ -46,27 +47,13 @@ async fn many_commits_arrive_once_each_with_two_relays() {
 #[tokio::test]
 async fn a_relay_that_dies_before_it_sends_loses_nothing() {
     let (_pooler, scene) = scene().await;
-    scene.seen.fail(Fault::HangBefore);
-    let worker = scene.worker();
-    scene.commit_notes([1]).await;
-    scene.seen.reached.notified().await;
-    worker.kill().await;
-    let _next = scene.worker();
-    scene.ran_exactly([1]).await;
+    dies_before_it_sends(scene).await;
 }
 
 #[tokio::test]
 async fn a_relay_that_dies_after_it_has_sent_runs_nothing_twice() {
     let (_pooler, scene) = scene().await;
-    scene.seen.fail(Fault::HangAfter);
-    let worker = scene.worker();
-    scene.commit_notes([1]).await;
-    scene.seen.reached.notified().await;
-    until("it has run", async || scene.state(1).await == Some(docket::State::Completed)).await;
-    worker.kill().await;
-    let _next = scene.worker();
-    scene.ran_exactly([1]).await;
-    assert_eq!(scene.seen.sent().len(), 2, "it was sent again");
+    dies_after_it_has_sent(scene).await;
 }
 
 /// The queue has answered, and the rows cannot be deleted: they are not sent again.
