@@ -49,8 +49,8 @@ impl Verbs for Docket {
     async fn add(&self, items: &[Item], delay: Duration) -> Outcome<usize> {
         let run_at = if delay.is_zero() { RunAt::Now } else { RunAt::In(delay) };
         let tasks = items.iter().map(|item| {
-            let task = NewTask::new(Name::new(Note::NAME)?, Payload::new(item.args.clone()));
-            Ok(NewTask { key: Key::new(&item.key)?, run_at, ..task })
+            let task = NewTask::keyed(Key::new(&item.key)?, Name::new(Note::NAME)?, Payload::new(item.args.clone()));
+            Ok(NewTask { run_at, ..task })
         });
         let tasks = tasks.collect::<docket_core::Result<Vec<_>>>()?;
         let answers = self.client.add_all(&tasks).await?;

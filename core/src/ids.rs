@@ -105,7 +105,8 @@ text_id!(
 impl Key {
     /// A key nobody else has: a UUIDv7, which also sorts by time of making.
     pub fn unique() -> Self {
-        Self(Uuid::now_v7().to_string().into())
+        let mut text = Uuid::encode_buffer();
+        Self(Arc::from(&*Uuid::now_v7().hyphenated().encode_lower(&mut text)))
     }
 }
 
@@ -125,7 +126,7 @@ impl Default for DocketName {
 
 /// Declares the identity of one call, by which a store recognises its repetition.
 macro_rules! call_id {
-    ($(#[$doc:meta])* $type:ident) => {
+    ($(#[$doc:meta])* $type:ident, $unique:path) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
         #[serde(transparent)]
@@ -134,7 +135,7 @@ macro_rules! call_id {
         impl $type {
             /// A new call.
             pub fn unique() -> Self {
-                Self(Uuid::now_v7())
+                Self($unique())
             }
 
             /// A call known elsewhere under this id.
@@ -163,19 +164,19 @@ text_id!(
 
 call_id!(
     /// One `add` or `schedule` of one task; a repetition carries the same id.
-    AddId
+    AddId, Uuid::new_v4
 );
 call_id!(
-    /// One `lease`; a repetition carries the same id and gets the same leases.
-    RequestId
+    /// One `lease`; a repetition carries the same id and gets the same leases. Sorts by time of making, as stores index it.
+    RequestId, Uuid::now_v7
 );
 call_id!(
     /// One `cancel`; a repetition never hits a later life of the key.
-    CancelId
+    CancelId, Uuid::new_v4
 );
 call_id!(
     /// One taking out of tasks for a move; with the key it names one parcel.
-    ParcelId
+    ParcelId, Uuid::new_v4
 );
 
 /// A number drawn for each lease from one counter per docket that never goes back: it outlives trimming and second

@@ -91,8 +91,7 @@ impl Registry {
         let perpetuals = self.entries.iter().filter_map(|(name, entry)| Some((name, entry, entry.seed.clone()?)));
         perpetuals
             .filter_map(|(name, entry, args)| {
-                let mut task = NewTask::new(name.clone(), args);
-                task.key = Key::new(name.as_str()).ok()?;
+                let mut task = NewTask::keyed(Key::new(name.as_str()).ok()?, name.clone(), args);
                 task.queue = entry.policy.queue.clone();
                 task.every = entry.policy.every;
                 Some(task)

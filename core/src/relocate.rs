@@ -103,7 +103,7 @@ impl Parcel {
 
     /// Refuses, with the reason, what no store may take, as [`NewTask::check`] does.
     pub fn check(&self) -> Result<()> {
-        let task = NewTask::new(self.name.clone(), Payload::default());
+        let task = NewTask::keyed(self.key.clone(), self.name.clone(), Payload::default());
         NewTask { every: self.every, overrides: self.overrides, ..task }.check()
     }
 }

@@ -120,8 +120,13 @@ pub struct NewTask {
 impl NewTask {
     /// A one-shot task for now, in the default queue, under a key of its own.
     pub fn new(name: Name, args: Payload) -> Self {
+        Self::keyed(Key::unique(), name, args)
+    }
+
+    /// A one-shot task for now, in the default queue, under a key of the caller's.
+    pub fn keyed(key: Key, name: Name, args: Payload) -> Self {
         Self {
-            key: Key::unique(),
+            key,
             add_id: AddId::unique(),
             name,
             queue: Queue::default(),

@@ -12,13 +12,12 @@ impl Table {
     /// Settles one lease. Twice: the record knows the token settled last and answers settled again.
     pub(crate) fn ack(&mut self, ack: &Ack, now: Timestamp) -> AckAnswer {
         let token = &ack.token;
-        let Some(slot) = self.records.find(&token.key) else { return AckAnswer::Stale };
-        let record = &self.records[slot];
-        if record.is_current(token) {
+        if let Some(slot) = self.current(token) {
             self.change(slot, now, |record, moment| record.settle(ack, moment));
             return AckAnswer::Settled;
         }
-        if record.settled == Some((token.fence, token.lease)) { AckAnswer::Settled } else { AckAnswer::Stale }
+        let settled = self.records.get(&token.key).and_then(|record| record.settled);
+        if settled == Some((token.fence, token.lease)) { AckAnswer::Settled } else { AckAnswer::Stale }
     }
 }
 

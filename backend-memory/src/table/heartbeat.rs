@@ -15,8 +15,7 @@ impl Table {
 
     /// Extends one lease. Twice: the deadline moves again, as it would with the next heartbeat.
     pub(crate) fn extend(&mut self, token: &Token, lease: Duration, now: Timestamp) -> HeartbeatAnswer {
-        let current = self.records.find(&token.key).filter(|slot| self.records[*slot].is_current(token));
-        let Some(slot) = current else { return HeartbeatAnswer::Lost };
+        let Some(slot) = self.current(token) else { return HeartbeatAnswer::Lost };
         self.change(slot, now, |record, _| {
             record.visible_at = now.plus(lease);
             if record.cancelling { HeartbeatAnswer::Cancelled } else { HeartbeatAnswer::Held }

@@ -18,12 +18,14 @@ pub(crate) struct LaneNo(Slot);
 #[derive(Default, Debug)]
 pub(crate) struct Lanes {
     numbers: BTreeMap<Arc<LaneId>, LaneNo>,
-    lanes: Slots<Lane>,
+    by_number: Slots<Lane>,
+    /// The lane opened last: most tasks of a batch are of one.
+    latest: Option<(Arc<LaneId>, LaneNo)>,
 }
 
 impl Lanes {
     pub(crate) fn len(&self) -> usize {
-        self.lanes.len()
+        self.by_number.len()
     }
 
     pub(crate) fn find(&self, id: &LaneId) -> Option<LaneNo> {
@@ -32,24 +34,38 @@ impl Lanes {
 
     /// The identity of a lane, shared with the lane if it is there.
     pub(crate) fn id(&self, queue: &Queue, name: &Name) -> Arc<LaneId> {
+        if let Some((latest, _)) = &self.latest
+            && latest.name == *name
+            && latest.queue == *queue
+        {
+            return latest.clone();
+        }
         let id = LaneId { queue: queue.clone(), name: name.clone() };
         self.find(&id).map_or_else(|| Arc::new(id), |no| self[no].id.clone())
     }
 
     /// The lane of this identity, which may be a new one.
     pub(crate) fn open(&mut self, id: &Arc<LaneId>) -> LaneNo {
-        self.find(id).unwrap_or_else(|| {
-            let no = LaneNo(self.lanes.insert(Lane::new(id.clone())));
+        if let Some((latest, no)) = &self.latest
+            && Arc::ptr_eq(latest, id)
+        {
+            return *no;
+        }
+        let no = self.find(id).unwrap_or_else(|| {
+            let no = LaneNo(self.by_number.insert(Lane::new(id.clone())));
             self.numbers.insert(id.clone(), no);
             no
-        })
+        });
+        self.latest = Some((self[no].id.clone(), no));
+        no
     }
 
     /// Takes a lane away if nothing is left in it.
     pub(crate) fn close_if_empty(&mut self, no: LaneNo) {
         if self[no].is_empty() {
-            let lane = self.lanes.remove(no.0);
+            let lane = self.by_number.remove(no.0);
             self.numbers.remove(&lane.id);
+            self.latest = None;
         }
     }
 
@@ -63,12 +79,12 @@ impl Index<LaneNo> for Lanes {
     type Output = Lane;
 
     fn index(&self, no: LaneNo) -> &Lane {
-        &self.lanes[no.0]
+        &self.by_number[no.0]
     }
 }
 
 impl IndexMut<LaneNo> for Lanes {
     fn index_mut(&mut self, no: LaneNo) -> &mut Lane {
-        &mut self.lanes[no.0]
+        &mut self.by_number[no.0]
     }
 }

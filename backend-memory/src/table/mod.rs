@@ -39,7 +39,7 @@ mod tests;
 mod trim;
 mod workers;
 
-use docket_core::{Destination, Error, ErrorKind, Key, NewTask, Result, Retryable, Timestamp};
+use docket_core::{Destination, Error, ErrorKind, Key, NewTask, Result, Retryable, Timestamp, Token};
 
 pub(crate) use asked::Asked;
 use indexes::Indexes;
@@ -112,6 +112,13 @@ impl Table {
             self.requests.let_go(request, fence);
         }
         answer
+    }
+
+    /// Where the record of a current token is. Its request knows that, unless it was answered long ago.
+    fn current(&self, token: &Token) -> Option<Slot> {
+        let is_it = |slot: &Slot| self.records.at(*slot).is_some_and(|record| record.is_current(token));
+        let near = self.requests.slot(token.lease, token.fence).filter(is_it);
+        near.or_else(|| self.records.find(&token.key).filter(is_it))
     }
 
     /// Gives a key without a record its first life.

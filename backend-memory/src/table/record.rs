@@ -104,7 +104,7 @@ impl Record {
     }
 
     pub(crate) fn is_current(&self, token: &Token) -> bool {
-        self.holder() == Some((token.lease, token.fence))
+        self.holder() == Some((token.lease, token.fence)) && self.key == token.key
     }
 
     /// The request that holds its lease, and the fence, if it is leased.

@@ -44,6 +44,13 @@ impl Requests {
         self.by_age.push_back((now, request));
     }
 
+    /// Where the record of a lease is that is still held, or may be. In order of their fences, drawn one after another.
+    pub(crate) fn slot(&self, request: RequestId, fence: Fence) -> Option<Slot> {
+        let taken = self.answered.get(&request)?;
+        let nth = fence.0.checked_sub(taken.first.0)?;
+        taken.slots.get(usize::try_from(nth).ok()?).copied()
+    }
+
     /// One of its leases has ended. With the last of them the slots go, so that what is remembered of a busy worker is
     /// little more than the request's id.
     pub(crate) fn let_go(&mut self, request: RequestId, fence: Fence) {
