@@ -4,14 +4,15 @@ use docket_core::{AddAnswer, Error, NewTask, Result, ScheduleAnswer, Timestamp};
 
 use super::Table;
 use super::record::{Answered, CallId, Record};
+use super::records::Vacancy;
 use super::slots::Slot;
 
 impl Table {
     /// Adds one task, unless its key is unfinished. Twice: the record knows the add id and gives its first answer.
     pub(crate) fn add(&mut self, task: &NewTask, now: Timestamp) -> Result<AddAnswer> {
         let id = CallId::Add(task.add_id);
-        let known = self.records.find(&task.key);
-        if let Some(slot) = known {
+        let known = self.records.look_up(&task.key);
+        if let Ok(slot) = known {
             let record = &mut self.records[slot];
             if let Some(answered) = record.calls.answered(id) {
                 return repeated(answered);
@@ -32,14 +33,18 @@ impl Table {
         &mut self,
         operation: &'static str,
         task: &NewTask,
-        known: Option<Slot>,
+        known: Result<Slot, Vacancy>,
         now: Timestamp,
     ) -> Result<Slot> {
         self.check_room(operation)?;
         let work = self.work(task, now);
-        let Some(slot) = known else { return Ok(self.create(&task.key, work, now)) };
-        self.change(slot, now, |record, moment| record.live(work, moment));
-        Ok(slot)
+        match known {
+            Ok(slot) => {
+                self.change(slot, now, |record, moment| record.live(work, moment));
+                Ok(slot)
+            }
+            Err(vacancy) => Ok(self.create(&task.key, vacancy, work, now)),
+        }
     }
 
     pub(super) fn remember(&mut self, slot: Slot, id: CallId, answer: Answered) {

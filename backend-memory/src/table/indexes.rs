@@ -107,7 +107,9 @@ impl Indexes {
         record.lane = self.lanes.open(&record.work.lane);
         let lane = &mut self.lanes[record.lane];
         // One identity for all of a lane: by it a change sees that the lane is still the same.
-        record.work.lane = lane.id.clone();
+        if !Arc::ptr_eq(&record.work.lane, &lane.id) {
+            record.work.lane = lane.id.clone();
+        }
         lane.put(slot, record, now, &mut self.woken);
         self.shelves.put(slot, record);
     }

@@ -47,7 +47,7 @@ pub(crate) use indexes::Wake;
 pub(crate) use lease::{Look, Turn};
 use life::{Counters, Moment};
 use record::{Record, Work};
-use records::Records;
+use records::{Records, Vacancy};
 pub(crate) use relocate::Door;
 use requests::Requests;
 use slots::Slot;
@@ -122,9 +122,9 @@ impl Table {
     }
 
     /// Gives a key without a record its first life.
-    fn create(&mut self, key: &Key, work: Work, now: Timestamp) -> Slot {
-        let slot =
-            self.records.insert(Record::new(key.clone(), work, &mut Moment { now, counters: &mut self.counters }));
+    fn create(&mut self, key: &Key, vacancy: Vacancy, work: Work, now: Timestamp) -> Slot {
+        let record = Record::new(key.clone(), work, &mut Moment { now, counters: &mut self.counters });
+        let slot = self.records.insert(vacancy, record);
         self.indexes.insert(slot, &mut self.records[slot], now);
         slot
     }

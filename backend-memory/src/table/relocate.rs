@@ -7,6 +7,7 @@ use docket_core::{
 use super::Table;
 use super::lane::{Kind, Lines};
 use super::record::{Answered, CallId, Origin, Phase, Place, Record, Work};
+use super::records::Vacancy;
 use super::slots::Slot;
 
 /// Whether a parcel may still come in.
@@ -62,36 +63,36 @@ impl Table {
     /// Takes one parcel in, or turns it away for good. Twice: the record knows the parcel and gives its first answer.
     pub(crate) fn take_in(&mut self, parcel: &Parcel, door: Door, now: Timestamp) -> Result<Arrival> {
         let id = CallId::Parcel(parcel.id);
-        let known = self.records.find(&parcel.key);
-        if let Some(Answered::Arrived(answer)) = known.and_then(|slot| self.records[slot].calls.answered(id)) {
+        let known = self.records.look_up(&parcel.key);
+        if let Some(Answered::Arrived(answer)) = known.ok().and_then(|slot| self.records[slot].calls.answered(id)) {
             return Ok(answer);
         }
         if let Some(fence) = parcel.fence {
             self.counters.pass_fence(fence);
         }
         let overtakes = parcel.placed_by == Verb::Schedule
-            && known.is_some_and(|slot| matches!(self.records[slot].calls.origin(), Origin::Arrived(_)));
+            && known.is_ok_and(|slot| matches!(self.records[slot].calls.origin(), Origin::Arrived(_)));
         let work = self.work_of(parcel);
         let (slot, answer) = match known.map(|slot| (slot, self.records[slot].phase)) {
-            None if door == Door::Closed => {
-                let slot = self.create(&parcel.key, Work { every: None, ..work }, now);
+            Err(vacancy) if door == Door::Closed => {
+                let slot = self.create(&parcel.key, vacancy, Work { every: None, ..work }, now);
                 self.change(slot, now, |record, moment| record.finish(Phase::Cancelled, limits::RETENTION, moment));
                 (slot, Arrival::TurnedAway)
             }
-            Some((slot, _)) if door == Door::Closed => (slot, Arrival::TurnedAway),
-            Some((_, Phase::Moving)) => {
+            Ok((slot, _)) if door == Door::Closed => (slot, Arrival::TurnedAway),
+            Ok((_, Phase::Moving)) => {
                 return Err(Error::new(ErrorKind::Unavailable, "take a parcel in", words::MOVING));
             }
-            Some((slot, Phase::Queued)) if overtakes => {
+            Ok((slot, Phase::Queued)) if overtakes => {
                 self.change(slot, now, |record, _| record.arrive(parcel, work));
                 (slot, Arrival::Moved)
             }
-            Some((slot, Phase::Leased)) if overtakes => {
+            Ok((slot, Phase::Leased)) if overtakes => {
                 self.change(slot, now, |record, _| record.follower = Some(Box::new(work)));
                 (slot, Arrival::Follows)
             }
-            Some((slot, Phase::Queued | Phase::Leased)) => (slot, Arrival::Superseded),
-            None | Some((_, Phase::Completed | Phase::Dead | Phase::Cancelled)) => {
+            Ok((slot, Phase::Queued | Phase::Leased)) => (slot, Arrival::Superseded),
+            Err(_) | Ok((_, Phase::Completed | Phase::Dead | Phase::Cancelled)) => {
                 self.check_room("take a parcel in")?;
                 (self.settle_in(parcel, known, work, now), Arrival::Placed)
             }
@@ -101,13 +102,13 @@ impl Table {
     }
 
     /// A first or a further life of a key, which began elsewhere.
-    fn settle_in(&mut self, parcel: &Parcel, known: Option<Slot>, work: Work, now: Timestamp) -> Slot {
+    fn settle_in(&mut self, parcel: &Parcel, known: Result<Slot, Vacancy>, work: Work, now: Timestamp) -> Slot {
         let slot = match known {
-            Some(slot) => {
+            Ok(slot) => {
                 self.change(slot, now, |record, moment| record.live(work.clone(), moment));
                 slot
             }
-            None => self.create(&parcel.key, work.clone(), now),
+            Err(vacancy) => self.create(&parcel.key, vacancy, work.clone(), now),
         };
         self.change(slot, now, |record, _| record.arrive(parcel, work));
         slot

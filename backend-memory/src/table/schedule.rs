@@ -9,11 +9,11 @@ impl Table {
     /// Places one task, or moves the unfinished one. Twice: the record knows the add id and gives its first answer.
     pub(crate) fn schedule(&mut self, task: &NewTask, now: Timestamp) -> Result<ScheduleAnswer> {
         let id = CallId::Add(task.add_id);
-        let known = self.records.find(&task.key);
-        if let Some(answered) = known.and_then(|slot| self.records[slot].calls.answered(id)) {
+        let known = self.records.look_up(&task.key);
+        if let Some(answered) = known.ok().and_then(|slot| self.records[slot].calls.answered(id)) {
             return repeated(answered);
         }
-        let (slot, answer) = match known.map(|slot| (slot, self.records[slot].phase)) {
+        let (slot, answer) = match known.ok().map(|slot| (slot, self.records[slot].phase)) {
             Some((slot, Phase::Leased)) => {
                 let work = self.work(task, now);
                 self.change(slot, now, |record, _| record.follower = Some(Box::new(work)));
