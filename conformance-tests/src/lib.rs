@@ -43,6 +43,7 @@ pub mod runner;
 pub mod sequence;
 pub mod servers;
 pub mod stage;
+mod task_types;
 pub mod teeth;
 
 pub use cases::{Case, all};

@@ -17,42 +17,9 @@ mod scan;
 mod scene;
 mod service;
 
-use std::sync::Arc;
+use docket_core::Registry;
 
-use docket_core::{DocketName, Registry, TestStore};
-
-/// One test per case and backend, and the names of the tasks they are about.
-macro_rules! on_every_backend {
-    ($($task:ident: $name:literal { $($case:ident),* $(,)? })*) => {
-        mod memory {
-            $(mod $task {
-                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $case() {
-                    crate::$task::$case(crate::memory_store()).await;
-                })*
-            })*
-        }
-        mod redis {
-            $(mod $task {
-                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $case() {
-                    crate::$task::$case(crate::redis_store().await).await;
-                })*
-            })*
-        }
-        mod postgres {
-            $(mod $task {
-                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $case() {
-                    crate::$task::$case(crate::postgres_store().await).await;
-                })*
-            })*
-        }
-        const TASKS: &[&str] = &[$($name),*];
-    };
-}
-
-on_every_backend! {
+conformance_tests::on_every_backend! {
     genres: "classify_genres" {
         the_track_and_the_result_agree,
         an_outage_is_tried_again_no_sooner_than_the_service_says,
@@ -107,24 +74,4 @@ fn every_task_type_is_run_here() {
     docket_tasks::register(&mut registry).unwrap();
     let names: Vec<&str> = registry.names().map(docket_core::Name::as_str).collect();
     assert_eq!(names, TASKS, "a task type without cases on every backend");
-}
-
-fn memory_store() -> Arc<dyn TestStore> {
-    Arc::new(docket_memory::MemoryBackend::new(DocketName::default()))
-}
-
-async fn redis_store() -> Arc<dyn TestStore> {
-    let (url, options) = (conformance_tests::servers::redis_url().await, docket_redis::Options::default());
-    let backend = docket_redis::RedisBackend::connect(&url, docket(), options).await;
-    Arc::new(backend.expect("the test server answers"))
-}
-
-async fn postgres_store() -> Arc<dyn TestStore> {
-    let (url, options) = (conformance_tests::servers::postgres_url().await, docket_postgres::Options::default());
-    let backend = docket_postgres::PostgresBackend::connect(&url, docket(), options).await;
-    Arc::new(backend.expect("the test server answers"))
-}
-
-fn docket() -> DocketName {
-    DocketName::new(format!("tasks.{}", uuid::Uuid::now_v7().simple())).unwrap()
 }

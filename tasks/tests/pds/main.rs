@@ -19,42 +19,9 @@ mod setbacks;
 mod sync;
 mod world;
 
-use std::sync::Arc;
+use docket_core::{Name, Registry};
 
-use docket_core::{DocketName, Name, Registry, TestStore};
-
-/// One test per case and store, and the names of the tasks they are about.
-macro_rules! on_every_backend {
-    ($($task:ident: $name:literal { $($case:ident),* $(,)? })*) => {
-        mod memory {
-            $(mod $task {
-                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $case() {
-                    crate::$task::$case(crate::memory_store()).await;
-                })*
-            })*
-        }
-        mod redis {
-            $(mod $task {
-                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $case() {
-                    crate::$task::$case(crate::redis_store().await).await;
-                })*
-            })*
-        }
-        mod postgres {
-            $(mod $task {
-                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $case() {
-                    crate::$task::$case(crate::postgres_store().await).await;
-                })*
-            })*
-        }
-        const TASKS: &[&str] = &[$($name),*];
-    };
-}
-
-on_every_backend! {
+conformance_tests::on_every_backend! {
     comments: "pds_comment" {
         it_is_created_edited_and_deleted,
         of_a_burst_of_edits_the_last_wins,
@@ -113,24 +80,4 @@ fn every_task_that_writes_to_a_pds_is_run_here() {
     for name in registry.names().map(Name::as_str) {
         assert!(TASKS.contains(&name), "{name} is without cases against a PDS");
     }
-}
-
-fn memory_store() -> Arc<dyn TestStore> {
-    Arc::new(docket_memory::MemoryBackend::new(DocketName::default()))
-}
-
-async fn redis_store() -> Arc<dyn TestStore> {
-    let (url, options) = (conformance_tests::servers::redis_url().await, docket_redis::Options::default());
-    let backend = docket_redis::RedisBackend::connect(&url, docket(), options).await;
-    Arc::new(backend.expect("the test server answers"))
-}
-
-async fn postgres_store() -> Arc<dyn TestStore> {
-    let (url, options) = (conformance_tests::servers::postgres_url().await, docket_postgres::Options::default());
-    let backend = docket_postgres::PostgresBackend::connect(&url, docket(), options).await;
-    Arc::new(backend.expect("the test server answers"))
-}
-
-fn docket() -> DocketName {
-    DocketName::new(format!("pds.{}", uuid::Uuid::now_v7().simple())).unwrap()
 }
