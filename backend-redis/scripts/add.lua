@@ -2,7 +2,6 @@
 -- Keys: meta. Args: per task, two: see read_item in life.lua.
 -- Result: one word per task, apart by spaces: added, exists:STATE, exists:cancelling, corrupt.
 -- Twice: a record knows the add id and gives the first answer again; nothing changes.
-begin_adding()
 local answers = {}
 local items = read_items()
 for i = 1, #items do

@@ -4,7 +4,8 @@
 local held = {} -- key -> record, ABSENT or UNREADABLE
 local kept = {} -- the records to write
 local announced = {} -- wake list -> the earliest moment at which something of its lane becomes visible
-local touched = {} -- indexes whose place in `lanes` is to be looked at
+local touched = {} -- indexes that were written, and whether something was added last
+local there -- the indexes that are not empty, as far as a request asked
 
 local function hold_record(key, raw)
   local rec = decode(raw)
@@ -158,8 +159,14 @@ end
 
 -- Brings `lanes` up to date with the indexes that were written.
 local function settle_lanes()
-  for index in pairs(touched) do
-    if call('EXISTS', P .. index) == 1 then call('SADD', P .. 'lanes', index) else call('SREM', P .. 'lanes', index) end
+  for index, added in pairs(touched) do
+    if added then
+      if not (there and there[index]) then call('SADD', P .. 'lanes', index) end
+      if there then there[index] = true end
+    elseif call('EXISTS', P .. index) == 0 then
+      call('SREM', P .. 'lanes', index)
+      if there then there[index] = nil end
+    end
   end
   touched = {}
 end
@@ -171,7 +178,7 @@ local function write(writes)
   chunked('HDEL', P .. 'tasks', writes.gone)
   for index, members in pairs(writes.removed) do
     chunked('ZREM', P .. index, members)
-    if not is_shelf(index) then touched[index] = true end
+    if not is_shelf(index) then touched[index] = false end
   end
   for index, entries in pairs(writes.added) do
     chunked('ZADD', P .. index, entries)
@@ -213,5 +220,5 @@ end
 local function park(index, member, key)
   call('ZREM', P .. index, member)
   call('SADD', P .. 'corrupt', key)
-  if not is_shelf(index) then touched[index] = true end
+  if not is_shelf(index) then touched[index] = false end
 end

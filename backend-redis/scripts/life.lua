@@ -20,18 +20,16 @@ local function read_item()
   }
 end
 
--- Sequence numbers, drawn for a whole batch at once: gaps are harmless.
-local seq, seq_last, seq_block = 0, 0, 1
 local function next_seq()
   if seq >= seq_last then
-    seq_last = call('HINCRBY', META, 'seq', seq_block)
-    seq = seq_last - seq_block
+    seq_last = call('HINCRBY', META, 'seq', 1)
+    seq = seq_last - 1
   end
   seq = seq + 1
   return pack('>I6', seq)
 end
 
--- All that the arguments have; their records are read.
+-- All that the arguments have; their records are read, and the script begins.
 local function read_items()
   local items, keys, count = {}, {}, #ARGV / 2
   for i = 1, count do
@@ -39,7 +37,7 @@ local function read_items()
     items[i], keys[i] = item, item.key
   end
   fetch(keys)
-  seq_block = math.max(1, count)
+  begin_adding(count)
   return items
 end
 

@@ -1,8 +1,8 @@
--- Common to every script: the docket's keys, its time, its arguments. No transition is made here.
+-- Common to scripts: the docket's keys, its time, its arguments. No transition is made here.
 --
 -- KEYS[1] is `docket:{NAME}:meta`; every other key of the docket is derived from it and shares its hash tag:
 --
---   meta                 hash    fence, seq, seen, clock, layout, environment, moving_to
+--   meta                 hash    fence, seq, seen, clock, trim, layout, environment, moving_to, turn
 --   tasks                hash    a record per task, packed: see record.lua
 --   args, results, followers   hash    payloads that are too large for the record of their task
 --   lanes                set     the indexes below that are not empty, as `KIND:QUEUE|NAME`
@@ -13,9 +13,8 @@
 --   kept                 zset    finished perpetuals by the time they finished: never trimmed
 --   finished_counts      hash    how many are finished, as `STATE|QUEUE|NAME`
 --   corrupt              set     keys whose record or index entry cannot be used; the record is kept as it is
---   requests, requests_at    answered lease requests: the keys they took (hash), when (zset)
---   requests_held    hash    how many leases of a request are not settled; with the last its keys are forgotten
---   workers, workers_leased, workers_until    records (hash), last lease (hash), expiry (zset)
+--   requests:0, requests:1    hash    answered lease requests: see request.lua
+--   workers              hash    the records of workers: see worker.lua
 --   w:, ws:              list    at most one wake-up for waiters of a lane (`QUEUE|NAME` or `QUEUE|*`); suspects apart
 --   wakes                set     the wake lists that were ever written
 --   waiting, p:ID        zset, list   who waits until when (server's time), and a wake-up for each alone
@@ -44,8 +43,8 @@ end
 
 -- The docket's time: the override, or the server's, never earlier than it was seen before; and how far the server's is
 -- behind that.
+local meta = call('HMGET', META, 'clock', 'seen', 'seq', 'trim', 'turn')
 local function clock()
-  local meta = call('HMGET', META, 'clock', 'seen')
   if meta[1] then return tonumber(meta[1]), true, 0 end
   local time, seen = server_time(), tonumber(meta[2] or '0')
   return math.max(time, seen), false, math.max(seen - time, 0)
@@ -56,13 +55,18 @@ local now, frozen, behind = clock()
 -- its first write alone: one that is refused has written nothing, one that is let through is let through to its end.
 --
 -- Where the server is read-only or cannot persist, it refuses both. Where it is out of memory, it refuses this one: a
--- full docket takes no new tasks.
-local function begin_adding() call('HSET', META, 'seen', whole(now)) end
+-- full docket takes no new tasks. It draws a sequence number for each of so many tasks: gaps are harmless.
+local seq, seq_last = 0, 0
+local function begin_adding(count)
+  seq = tonumber(meta[3] or '0')
+  seq_last = seq + count
+  call('HSET', META, 'seen', whole(now), 'seq', whole(seq_last))
+end
 
 -- This one begins with a deletion, which is let through: a full docket is worked off, else it would be full for ever.
 local function begin()
   call('HDEL', META, 'none')
-  begin_adding()
+  call('HSET', META, 'seen', whole(now))
 end
 
 -- Runs a variadic command over `list` in chunks: unpack() of an unbounded list overflows the stack.

@@ -8,7 +8,6 @@
 -- moving, corrupt.
 -- Twice: a record knows the parcel and gives the first answer again; nothing changes.
 local closed = arg() == 'closed'
-if closed then begin() else begin_adding() end
 
 local function read_parcel()
   local parcel = { key = arg(), id = arg(), lane = arg(), args = arg() }
@@ -29,7 +28,7 @@ local function read_parcels()
     parcels[#parcels + 1], keys[#keys + 1] = parcel, parcel.key
   end
   fetch(keys)
-  seq_block = math.max(1, #parcels)
+  if closed then begin() else begin_adding(#parcels) end
   return parcels
 end
 

@@ -27,24 +27,28 @@ local function read_request()
   return req
 end
 
--- The indexes this request may look into that are not empty, as { kind, index, rank, lane }.
-local function indexes_of(req)
-  local found
+-- Looks which indexes are not empty; `settle_lanes` keeps that up to date.
+local function look_around(req)
+  there = {}
   if req.names and #req.queues * #req.listed * 4 < call('SCARD', P .. 'lanes') then
-    found = {}
     for _, queue in ipairs(req.queues) do
       for _, name in ipairs(req.listed) do
         for _, kind in ipairs({ 'due', 'sus', 'run', 'srun' }) do
           local index = kind .. ':' .. queue .. '|' .. name
-          if call('EXISTS', P .. index) == 1 then found[#found + 1] = index end
+          if call('EXISTS', P .. index) == 1 then there[index] = true end
         end
       end
     end
   else
-    found = call('SMEMBERS', P .. 'lanes')
+    for _, index in ipairs(call('SMEMBERS', P .. 'lanes')) do there[index] = true end
   end
+end
+
+-- The indexes this request may look into that are not empty, as { kind, index, rank, lane }.
+local function indexes_of(req)
+  if not there then look_around(req) end
   local asked = {}
-  for _, index in ipairs(found) do
+  for index in pairs(there) do
     local kind, queue, name = string.match(index, '^(%a+):([^|]+)|(.+)$')
     if kind ~= 'mov' and req.rank[queue] and (req.any or req.names[name]) then
       asked[#asked + 1] = { kind = kind, index = index, rank = req.rank[queue], lane = queue .. '|' .. name }

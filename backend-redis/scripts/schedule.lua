@@ -2,7 +2,6 @@
 -- Keys: meta. Args: as add.lua.
 -- Result: one word per task, apart by spaces: placed, moved, follows, moving (to another store: try again), corrupt.
 -- Twice: a record knows the add id and gives the first answer again; nothing changes.
-begin_adding()
 local answers = {}
 for i, item in ipairs(read_items()) do
   local rec, corrupt = load(item.key)

@@ -55,9 +55,18 @@ local function armed(field)
   return { moment = tonumber(moment), waiter = waiter, worker = worker }
 end
 
+-- Whether anybody waits: who does is listed by the look that found nothing, so that without one listed there is nobody to
+-- wake, and a waiter to come looks first.
+local waited
+local function anybody_waits()
+  if waited == nil then waited = call('EXISTS', P .. 'waiting') == 1 end
+  return waited
+end
+
 -- The last step of every script that moves tasks.
 local function finish_writes()
   flush()
+  if (next(announced) or next(passed_on)) and not anybody_waits() then announced, passed_on = {}, {} end
   for list, moment in pairs(announced) do
     if moment <= now then
       if has_work(list) then passed_on[list] = true end
@@ -72,6 +81,7 @@ end
 
 -- A lease of this lane was taken: somebody other than its own worker must look when it runs out.
 local function watch_deadline(list, deadline, worker)
+  if not anybody_waits() then return end
   local field = deadline_of(list)
   local who = armed(field)
   if who and who.moment <= deadline and who.worker ~= worker then return end

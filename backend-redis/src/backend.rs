@@ -165,10 +165,10 @@ impl QueueBackend for RedisBackend {
     async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply> {
         let operation = "settle tasks";
         let batch = Batch::check(operation, acks, self.payload_bytes_max(), |ack| Ok(items::weigh_ack(ack)))?;
-        let mut call = self.call(&scripts::ACK, batch.bytes());
+        let script = if next.is_some() { &scripts::ACK_LEASE } else { &scripts::ACK };
+        let mut call = self.call(script, batch.bytes());
         call.number(batch.accepted().count());
         batch.accepted().for_each(|ack| items::write_ack(&mut call, ack));
-        call.number(i32::from(next.is_some()));
         if let Some(next) = next {
             request::check(next)?;
             request::write(&mut call, next, Look::Last(None))?;

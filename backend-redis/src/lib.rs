@@ -18,6 +18,7 @@
 //! [`RedisBackend::connect`]), without persistence, or in a fail-over to a copy that missed writes:
 //! [`docket_core::Inspect::examine`] says which of these applies.
 
+mod assemble;
 mod audit;
 mod backend;
 mod call;

@@ -1,0 +1,100 @@
+-- Settling, as `ack` does it.
+--
+-- Args: the number of acks; per ack: its head (numbers: outcome, kind of time and its microseconds, fence, attempts_max,
+-- retention, whether there is a text; request, key), the text (result, error or args) if there is one.
+
+local function settle_completed(rec, text, retention)
+  local more = rec[MORE]
+  if text or more ~= NONE then
+    more = more_of(rec)
+    more.result, more.crashed = text, nil
+  end
+  if more.every and not rec[CANCELLING] then
+    next_at(rec, now + more.every)
+  else
+    finish(rec, COMPLETED, retention)
+  end
+end
+
+-- A run that ended with an error; `may_retry`: another one may follow.
+local function settle_failed(rec, ack, may_retry)
+  local more, text = more_of(rec), ack[ACK_TEXT]
+  more.error, more.attempts = text, (more.attempts or 0) + 1
+  local attempts_max = more.attempts_max or ack[ACK_ATTEMPTS_MAX]
+  if may_retry and more.attempts < attempts_max then return back(rec, ack[ACK_MICROS]) end
+  more.crashed = nil
+  if more.every then next_at(rec, now + more.every, text) else finish(rec, DEAD, ack[ACK_RETENTION]) end
+end
+
+local function settle_one(rec, ack)
+  local outcome, text, retention = ack[ACK_OUTCOME], ack[ACK_TEXT], ack[ACK_RETENTION]
+  if rec[CANCELLING] and outcome ~= ACK_COMPLETED then outcome = ACK_CANCELLED end
+  rec[SETTLED] = true
+  if rec[MORE].settled_fence then rec[MORE].settled_fence, rec[MORE].settled_request = nil, nil end
+  if outcome == ACK_COMPLETED then
+    settle_completed(rec, text, retention)
+  elseif outcome == ACK_RETRY or outcome == ACK_DEAD then
+    settle_failed(rec, ack, outcome == ACK_RETRY)
+  elseif outcome == ACK_SNOOZE then
+    back(rec, ack[ACK_MICROS])
+  elseif outcome == ACK_RELEASE then
+    rec[STATE], rec[VISIBLE] = QUEUED, rec[DUE]
+    promote(rec)
+  else
+    if rec[MORE] ~= NONE then rec[MORE].crashed = nil end
+    if outcome == ACK_CANCELLED then return finish(rec, CANCELLED, retention) end
+    if text then set_args(rec, text) end
+    next_at(rec, resolve(ack[ACK_KIND], ack[ACK_MICROS], rec[LEASED_AT]))
+  end
+end
+
+local function was_settled(rec, fence, request)
+  if rec[SETTLED] then return rec[FENCE] == fence and rec[REQUEST] == request end
+  return rec[MORE].settled_fence == fence and rec[MORE].settled_request == request
+end
+
+-- So many leases of a request have ended. With the last of them its keys go, so that what is remembered of a busy
+-- worker is little more than the request's id.
+local function let_go(request, count)
+  local held = call('HINCRBY', P .. 'requests_held', request, -count)
+  if held > 0 then return end
+  call('HDEL', P .. 'requests_held', request)
+  -- Below zero it had been forgotten altogether.
+  if held == 0 then call('HSET', P .. 'requests', request, cmsgpack.pack({})) end
+end
+
+-- One ack, a list: its text, where there is one, then what its head has.
+local function read_ack()
+  local ack = { nil, unpacked('>BBI8I8I4I8Bc16I2c0', arg()) }
+  if ack[ACK_WITH_TEXT] == 1 then ack[ACK_TEXT] = arg() end
+  return ack
+end
+
+-- Settles all that the arguments have. Answers a word for each, apart by spaces, and how many dead were trimmed.
+local function settle_all()
+  local acks, keys = {}, {}
+  for i = 1, number() do
+    acks[i] = read_ack()
+    keys[i] = acks[i][ACK_KEY]
+  end
+  fetch(keys)
+  local answers, ended = {}, {}
+  for i = 1, #acks do
+    local ack = acks[i]
+    local rec, corrupt = load(keys[i])
+    local fence, request = ack[ACK_FENCE], ack[ACK_REQUEST]
+    local answer = corrupt and 'corrupt' or 'stale'
+    if rec and rec[FENCE] == fence and rec[REQUEST] == request and rec[STATE] == LEASED then
+      settle_one(rec, ack)
+      keep(rec)
+      answer = 'settled'
+      ended[request] = (ended[request] or 0) + 1
+    elseif rec and was_settled(rec, fence, request) then
+      answer = 'settled'
+    end
+    answers[i] = answer
+  end
+  for request, count in pairs(ended) do let_go(request, count) end
+  flush()
+  return table.concat(answers, ' '), trim(#answers)
+end
