@@ -1,5 +1,5 @@
 -- Transition: absent or finished -> Queued.
--- Keys: meta. Args: per task, two: see read_item in life.lua.
+-- Keys: meta. Args: per task, ITEM_ARGS: see read_item in life.lua. The usual add is made by add_fresh.lua already.
 -- Result: one word per task, apart by spaces: added, exists:STATE, exists:cancelling, corrupt.
 -- Twice: a record knows the add id and gives the first answer again; nothing changes.
 local answers = {}

@@ -64,6 +64,10 @@ end
 local index, from, count = arg(), number(), number()
 local members, keys = call('ZRANGE', P .. index, from, from + count - 1), {}
 if from == 0 and #members == 0 then defect('lanes names ', index, ', which is empty') end
+if from == 0 and (index == 'finished' or index == 'dead') then
+  local first = call('ZRANGE', P .. index, 0, 0, 'WITHSCORES')[2]
+  if first and tonumber(first) < trim_at then defect('meta.trim is later than the first of ', index) end
+end
 for i, member in ipairs(members) do keys[i] = is_shelf(index) and member or key_of(member) end
 fetch(keys)
 for i, key in ipairs(keys) do check_entry(index, members[i], key, (load(key))) end

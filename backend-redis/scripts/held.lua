@@ -147,6 +147,8 @@ local function move(writes, rec)
       local list = list_of(rec)
       local moment = announced[list]
       if not moment or score < moment then announced[list] = score end
+    elseif count and index ~= 'kept' and score < trim_at then
+      trim_at = score
     end
   end
   if at_count ~= (count or false) then
@@ -171,6 +173,26 @@ local function settle_lanes()
   touched = {}
 end
 
+local function count_finished(counts)
+  for field, by in pairs(counts) do
+    if by ~= 0 and call('HINCRBY', P .. 'finished_counts', field, by) <= 0 then
+      call('HDEL', P .. 'finished_counts', field)
+    end
+  end
+end
+
+local function bound_of(shelf) return shelf == 'dead' and DEAD_MAX or FINISHED_MAX end
+
+-- Brings `meta.trim` up to date with the shelves that were written.
+local trim_known = trim_at
+local function settle_trim(added)
+  for _, shelf in ipairs({ 'finished', 'dead' }) do
+    if added[shelf] and call('ZCARD', P .. shelf) > bound_of(shelf) then trim_at = math.min(trim_at, now) end
+  end
+  if trim_at < trim_known then call('HSET', META, 'trim', whole(trim_at)) end
+  trim_known = trim_at
+end
+
 local function write(writes)
   for hash, entries in pairs(writes.apart) do chunked('HSET', P .. hash, entries) end
   for hash, keys in pairs(writes.not_apart) do chunked('HDEL', P .. hash, keys) end
@@ -184,11 +206,8 @@ local function write(writes)
     chunked('ZADD', P .. index, entries)
     if not is_shelf(index) then touched[index] = true end
   end
-  for field, by in pairs(writes.counts) do
-    if by ~= 0 and call('HINCRBY', P .. 'finished_counts', field, by) <= 0 then
-      call('HDEL', P .. 'finished_counts', field)
-    end
-  end
+  count_finished(writes.counts)
+  settle_trim(writes.added)
 end
 
 -- Writes what was changed. Order matters: before an index is read again.

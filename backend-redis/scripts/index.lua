@@ -4,9 +4,8 @@
 -- are counted as; and its wake lists.
 local lanes = {}
 local function name_lane(text)
-  local queue, name = string.match(text, '^([^|]*)|(.+)$')
-  if queue == '' then queue = 'default' end
-  local label = queue .. '|' .. name
+  local label = label_of(text)
+  local queue, name = string.match(label, '^([^|]*)|(.+)$')
   local due, run, moving, counts = 'due:' .. label, 'run:' .. label, 'mov:' .. label, {}
   for state, word in ipairs(STATES) do counts[state] = word .. '|' .. label end
   local lane = {

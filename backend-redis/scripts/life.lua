@@ -10,14 +10,21 @@ local function resolve(kind, micros, from)
   return math.min(math.max(moment, now), now + DELAY_MAX)
 end
 
--- One new task, from two arguments: its numbers (kind of time, its microseconds, every, attempts_max, crashes_max; 0
--- where there is none), the id of the call, its key and lane; and its args.
+-- One new task, from ITEM_ARGS arguments: its key; what is special of it, if anything is: numbers (kind of time, its
+-- microseconds, every, attempts_max, crashes_max; 0 where there is none), and args of more than INLINE_MAX bytes; and the
+-- rest of its record from the size of its args on, as it is where nothing is special (see record.lua).
 local function read_item()
-  local kind, micros, every, attempts_max, crashes_max, id, key, lane = unpacked('>BI8I8I4I4c16I2c0I2c0', arg())
-  return {
-    key = key, id = id, lane = lane, args = arg(), visible = resolve(kind, micros, now), every = some(every),
-    attempts_max = some(attempts_max), crashes_max = some(crashes_max),
-  }
+  local key, special, body = arg(), arg(), arg()
+  local args_bytes, _, lane, from = unpacked('>I2BI2c0', body)
+  local id = cut_of(body, from + args_bytes, from + args_bytes + ID_BYTES - 1)
+  local item = { key = key, id = id, lane = lane, args = cut_of(body, from, from + args_bytes - 1), visible = now }
+  if special ~= '' then
+    local kind, micros, every, attempts_max, crashes_max, large = unpacked('>BI8I8I4I4', special)
+    item.visible, item.every = resolve(kind, micros, now), some(every)
+    item.attempts_max, item.crashes_max = some(attempts_max), some(crashes_max)
+    if #special >= large then item.args = cut_of(special, large) end
+  end
+  return item
 end
 
 local function next_seq()
@@ -31,7 +38,7 @@ end
 
 -- All that the arguments have; their records are read, and the script begins.
 local function read_items()
-  local items, keys, count = {}, {}, #ARGV / 2
+  local items, keys, count = {}, {}, #ARGV / ITEM_ARGS
   for i = 1, count do
     local item = read_item()
     items[i], keys[i] = item, item.key
@@ -104,29 +111,4 @@ local function next_at(rec, moment, failure)
     more.failures = nil
   end
   back_at(rec, moment)
-end
-
--- Takes finished records away: those over their time, and the oldest beyond the bound; a bounded number a call, and one
--- more for each task the call has settled. Answers how many were dead.
-local function trim(settled)
-  local left, dead_trimmed = TRIM_ITEMS_MAX + settled, 0
-  for _, shelf in ipairs({ 'finished', 'dead' }) do
-    local bound = shelf == 'dead' and DEAD_MAX or FINISHED_MAX
-    local keys = call('ZRANGEBYSCORE', P .. shelf, '-inf', whole(now), 'LIMIT', 0, left)
-    local beyond = math.min(call('ZCARD', P .. shelf) - bound, left)
-    if beyond > #keys then keys = call('ZRANGE', P .. shelf, 0, beyond - 1) end
-    fetch(keys)
-    for _, key in ipairs(keys) do
-      local rec = load(key)
-      if rec and is_finished(rec) then
-        forget(rec)
-        if shelf == 'dead' then dead_trimmed = dead_trimmed + 1 end
-      else
-        park(shelf, key, key)
-      end
-    end
-    flush()
-    left = left - #keys
-  end
-  return dead_trimmed
 end

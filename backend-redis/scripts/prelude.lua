@@ -2,7 +2,7 @@
 --
 -- KEYS[1] is `docket:{NAME}:meta`; every other key of the docket is derived from it and shares its hash tag:
 --
---   meta                 hash    fence, seq, seen, clock, trim, layout, environment, moving_to, turn
+--   meta                 hash    fence, seq, seen, clock, trim, layout, environment, moving_to
 --   tasks                hash    a record per task, packed: see record.lua
 --   args, results, followers   hash    payloads that are too large for the record of their task
 --   lanes                set     the indexes below that are not empty, as `KIND:QUEUE|NAME`
@@ -13,8 +13,9 @@
 --   kept                 zset    finished perpetuals by the time they finished: never trimmed
 --   finished_counts      hash    how many are finished, as `STATE|QUEUE|NAME`
 --   corrupt              set     keys whose record or index entry cannot be used; the record is kept as it is
---   requests:0, requests:1    hash    answered lease requests: see request.lua
---   workers              hash    the records of workers: see worker.lua
+--   requests, requests_at    answered lease requests: the keys they took (hash), when (zset)
+--   requests_held    hash    how many leases of a request are not settled; with the last its keys are forgotten
+--   workers, workers_leased, workers_until    records (hash), last lease (hash), expiry (zset)
 --   w:, ws:              list    at most one wake-up for waiters of a lane (`QUEUE|NAME` or `QUEUE|*`); suspects apart
 --   wakes                set     the wake lists that were ever written
 --   waiting, p:ID        zset, list   who waits until when (server's time), and a wake-up for each alone
@@ -27,7 +28,7 @@
 
 local META = KEYS[1]
 local P = string.sub(META, 1, -5)
-local call = redis.call
+local call, pack, unpacked, cut_of = redis.call, struct.pack, struct.unpack, string.sub
 
 local whole_number, whole_text
 -- Most of a batch have one and the same time.
@@ -43,13 +44,16 @@ end
 
 -- The docket's time: the override, or the server's, never earlier than it was seen before; and how far the server's is
 -- behind that.
-local meta = call('HMGET', META, 'clock', 'seen', 'seq', 'trim', 'turn')
+local meta = call('HMGET', META, 'clock', 'seen', 'seq', 'trim')
 local function clock()
   if meta[1] then return tonumber(meta[1]), true, 0 end
   local time, seen = server_time(), tonumber(meta[2] or '0')
   return math.max(time, seen), false, math.max(seen - time, 0)
 end
 local now, frozen, behind = clock()
+
+-- `meta.trim`: no later than the first moment at which something is to be trimmed. 0: not known.
+local trim_at = tonumber(meta[4] or '0')
 
 -- Invariant: one of these two is the first write of every script that makes a transition. The server judges a script by
 -- its first write alone: one that is refused has written nothing, one that is let through is let through to its end.

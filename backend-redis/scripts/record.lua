@@ -34,7 +34,6 @@ local ANSWERS = {
 }
 local ANSWER_BYTES = {}
 for i, answer in ipairs(ANSWERS) do ANSWER_BYTES[answer] = string.char(i) end
-local pack, unpacked, cut_of = struct.pack, struct.unpack, string.sub
 
 local function some(n) return n ~= 0 and n or nil end
 

@@ -6,20 +6,6 @@
 
 local passed_on = {} -- wake lists that get a wake-up whatever is announced
 
--- Leaves one wake-up in a list, unless one is there: it is kept until a waiter takes it.
-local function push(list)
-  if call('EXISTS', P .. list) == 0 then
-    call('RPUSH', P .. list, '1')
-    call('SADD', P .. 'wakes', list)
-  end
-end
-
--- Wakes one waiter that asks for this name, and one that takes any.
-local function wake(list)
-  push(list)
-  push((string.gsub(list, '|.*$', '|*')))
-end
-
 -- Whether anything of a wake list's lane is there at all, due or not, leased or not.
 local function has_work(list)
   local suspects, lane = string.match(list, '^(w?s?):(.*)$')
@@ -53,14 +39,6 @@ local function armed(field)
   local waits_until = waiter and call('ZSCORE', P .. 'waiting', waiter)
   if not waits_until or tonumber(waits_until) <= server_now() then return nil end
   return { moment = tonumber(moment), waiter = waiter, worker = worker }
-end
-
--- Whether anybody waits: who does is listed by the look that found nothing, so that without one listed there is nobody to
--- wake, and a waiter to come looks first.
-local waited
-local function anybody_waits()
-  if waited == nil then waited = call('EXISTS', P .. 'waiting') == 1 end
-  return waited
 end
 
 -- The last step of every script that moves tasks.

@@ -8,14 +8,16 @@ use std::collections::BTreeSet;
 use crate::numbers::with_numbers;
 
 /// What scripts share, each part using those before it.
-const PARTS: [&str; 12] = [
+const PARTS: [&str; 14] = [
     include_str!("../scripts/prelude.lua"),
+    include_str!("../scripts/wakes.lua"),
     include_str!("../scripts/record.lua"),
     include_str!("../scripts/index.lua"),
     include_str!("../scripts/held.lua"),
     include_str!("../scripts/worker.lua"),
     include_str!("../scripts/waiters.lua"),
     include_str!("../scripts/life.lua"),
+    include_str!("../scripts/trim.lua"),
     include_str!("../scripts/request.lua"),
     include_str!("../scripts/earliest.lua"),
     include_str!("../scripts/take.lua"),
@@ -23,11 +25,19 @@ const PARTS: [&str; 12] = [
     include_str!("../scripts/show.lua"),
 ];
 
-/// The script whose own text is `main`, with the pieces that it names, and those that these name.
-pub(crate) fn assemble(main: &str) -> String {
+/// How many parts come before what takes records apart.
+const BEFORE_RECORDS: usize = 2;
+
+/// The script whose own text is `main`, with the pieces that it names, and those that these name. What `first` does comes
+/// before what takes records apart: where it has an answer, all that is not made.
+pub(crate) fn assemble(first: &str, main: &str) -> String {
     let mut wanted = words(main);
+    wanted.extend(words(first));
     let mut text = main.to_owned();
-    for part in PARTS.iter().rev() {
+    for (place, part) in PARTS.iter().enumerate().rev() {
+        if place + 1 == BEFORE_RECORDS {
+            text = format!("{first}{text}");
+        }
         let mut kept = Vec::new();
         for piece in pieces(part).into_iter().rev() {
             if declared(piece).any(|name| wanted.contains(name)) {
@@ -89,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_script_has_what_it_needs_and_no_more() {
-        let script = assemble("return { now, number() }\n");
+        let script = assemble("", "return { now, number() }\n");
         let functions = ["server_time", "clock", "arg", "number"].map(|name| format!("local function {name}("));
         assert!(functions.iter().all(|function| script.contains(function.as_str())), "{script}");
         assert_eq!(script.matches("local function ").count(), functions.len(), "{script}");

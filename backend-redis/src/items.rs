@@ -3,13 +3,15 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use docket_core::{Ack, Error, ErrorKind, NewTask, Outcome, Payload, Result, RunAt, Token, limits, micros, words};
-
+use docket_core::{
+    Ack, Error, ErrorKind, NewTask, Outcome, Overrides, Payload, Result, RunAt, Token, limits, micros, words,
+};
 use uuid::Uuid;
 
 use crate::call::Call;
 use crate::fields::Fields;
 use crate::keys;
+use crate::numbers::INLINE_MAX;
 
 /// A batch, and what was found of each item: one that cannot be taken is refused alone.
 #[derive(Debug)]
@@ -72,14 +74,25 @@ impl<'a, T> Batch<'a, T> {
     }
 }
 
-/// The two arguments of `read_item` in life.lua.
+/// The arguments of `read_item` in life.lua.
 pub(crate) fn write_task(call: &mut Call, task: &NewTask) {
-    let mut head = Head::default();
-    head.run_at(task.run_at).micros(task.every.unwrap_or_default());
-    head.count(task.overrides.attempts_max.unwrap_or(0)).count(task.overrides.crashes_max.unwrap_or(0));
-    head.id(task.add_id.as_uuid()).text(&keys::pack(&task.key)).text(keys::lane(&task.queue, &task.name).as_bytes());
-    call.bytes(&head.0).bytes(task.args.as_bytes());
+    let args = task.args.as_bytes();
+    let inline = u16::try_from(args.len()).ok().filter(|bytes| *bytes <= INLINE_MAX);
+    call.key(&task.key);
+    let mut special = Head::default();
+    if task.run_at != RunAt::Now || task.every.is_some() || task.overrides != Overrides::default() || inline.is_none() {
+        special.run_at(task.run_at).micros(task.every.unwrap_or_default());
+        special.count(task.overrides.attempts_max.unwrap_or(0)).count(task.overrides.crashes_max.unwrap_or(0));
+    }
+    let mut body = Head(Vec::with_capacity(args.len() + 64));
+    body.short(inline.unwrap_or(0)).code(1).text(keys::lane(&task.queue, &task.name).as_bytes());
+    if inline.is_some() { &mut body } else { &mut special }.0.extend(args);
+    body.id(task.add_id.as_uuid()).code(ADDED);
+    call.bytes(&special.0).bytes(&body.0);
 }
+
+/// The answer `added`, as a record remembers it.
+const ADDED: u8 = 1;
 
 /// What is small of an item, in one argument: an argument for each of it would cost the server several times as much.
 #[derive(Default)]
@@ -88,6 +101,11 @@ struct Head(Vec<u8>);
 impl Head {
     fn code(&mut self, code: u8) -> &mut Self {
         self.0.push(code);
+        self
+    }
+
+    fn short(&mut self, count: u16) -> &mut Self {
+        self.0.extend(count.to_be_bytes());
         self
     }
 

@@ -42,10 +42,15 @@ const FIELDS: [&str; 29] = [
     "NEXT",
 ];
 
+/// Bytes of a payload that a record has within itself, at most.
+pub(crate) const INLINE_MAX: u16 = 1_024;
+
 /// The numbers that the scripts have names for, and that nobody else needs.
-const NUMBERS: [(&str, i64); 43] = [
+const NUMBERS: [(&str, i64); 45] = [
     ("CHUNK", 500),
-    ("INLINE_MAX", 1_024),
+    ("FAR", (1 << 53) - 1),
+    ("INLINE_MAX", INLINE_MAX as i64),
+    ("ITEM_ARGS", 3),
     ("SEQ_BYTES", 6),
     ("ID_BYTES", 16),
     ("CALL_BYTES", 17),

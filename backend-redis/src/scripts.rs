@@ -6,18 +6,20 @@ use redis::Script;
 
 use crate::assemble::assemble;
 
-/// Declares a script by its own file.
+/// Declares a script by its own file, and what comes first in it.
 macro_rules! script {
-    ($(#[$doc:meta])* $name:ident, $file:literal) => {
+    ($(#[$doc:meta])* $name:ident, $file:literal $(, $first:literal)?) => {
         $(#[$doc])*
-        pub(crate) static $name: LazyLock<Script> =
-            LazyLock::new(|| Script::new(&assemble(include_str!(concat!("../scripts/", $file)))));
+        pub(crate) static $name: LazyLock<Script> = LazyLock::new(|| {
+            let first = concat!($(include_str!(concat!("../scripts/", $first)))?);
+            Script::new(&assemble(first, include_str!(concat!("../scripts/", $file))))
+        });
     };
 }
 
 script!(
     /// Adds tasks.
-    ADD, "add.lua"
+    ADD, "add.lua", "add_fresh.lua"
 );
 script!(
     /// Places or moves tasks.

@@ -1,0 +1,60 @@
+-- Trimming finished records.
+
+-- What a record is counted as, if it is a finished one of the plain kind: nothing of it lies apart.
+local function count_of_plain(raw)
+  if string.byte(raw, 1) ~= LIVED then return nil end
+  local _, state, flags, _, _, _, _, _, _, _, args_bytes, calls, _, lane, _, from = unpacked(LIVED_AS, raw)
+  local whole_record = #raw == from + args_bytes + calls * CALL_BYTES - 1
+  if not whole_record or state <= LEASED or (flags ~= 0 and flags ~= WITH_SETTLED) then return nil end
+  return (lanes[lane] or name_lane(lane)).counts[state]
+end
+
+-- One that has more than that, or cannot be read. Answers whether it was a finished one.
+local function trim_other(shelf, key)
+  local rec = load(key)
+  local finished = rec and is_finished(rec)
+  if finished then forget(rec) else park(shelf, key, key) end
+  return finished
+end
+
+-- Takes away the records of `keys`, which come first on a shelf. Answers how many there were.
+local function clear(shelf, keys)
+  if #keys == 0 then return 0 end
+  call('ZREMRANGEBYRANK', P .. shelf, 0, #keys - 1)
+  local plain, counts, others = {}, {}, 0
+  for from = 1, #keys, CHUNK do
+    local raws = call('HMGET', P .. 'tasks', unpack(keys, from, math.min(from + CHUNK - 1, #keys)))
+    for i = 1, #raws do
+      local key, readable, count = keys[from + i - 1], false, nil
+      if raws[i] and not held[key] then readable, count = pcall(count_of_plain, raws[i]) end
+      if readable and count then
+        plain[#plain + 1], counts[count] = key, (counts[count] or 0) - 1
+      elseif trim_other(shelf, key) then
+        others = others + 1
+      end
+    end
+  end
+  chunked('HDEL', P .. 'tasks', plain)
+  count_finished(counts)
+  flush()
+  return #plain + others
+end
+
+-- Takes finished records away: those over their time, and the oldest beyond the bound; a bounded number a call, and one
+-- more for each task the call has settled. Answers how many were dead.
+local function trim(settled)
+  if now < trim_at then return 0 end
+  local left, next_trim, cleared = TRIM_ITEMS_MAX + settled, FAR, 0
+  -- Order matters: how many were dead is the answer.
+  for _, shelf in ipairs({ 'finished', 'dead' }) do
+    local keys = call('ZRANGEBYSCORE', P .. shelf, '-inf', whole(now), 'LIMIT', 0, left)
+    local beyond = call('ZCARD', P .. shelf) - bound_of(shelf)
+    if math.min(beyond, left) > #keys then keys = call('ZRANGE', P .. shelf, 0, math.min(beyond, left) - 1) end
+    left, cleared = left - #keys, clear(shelf, keys)
+    local head = call('ZRANGE', P .. shelf, 0, 0, 'WITHSCORES')[2]
+    if head then next_trim = math.min(next_trim, beyond > #keys and now or tonumber(head)) end
+  end
+  trim_at, trim_known = next_trim, next_trim
+  call('HSET', META, 'trim', whole(trim_at))
+  return cleared
+end
