@@ -38,6 +38,6 @@ fn count(lane: &Lane, now: Timestamp) -> LaneCounts {
 
 /// How many of a line are visible, and how many are not yet.
 fn split(line: &Line, now: Timestamp) -> (u64, u64) {
-    let later = line.after(Bound::Excluded((now, Seq(u64::MAX)))).count();
+    let later = line.count_after(Bound::Excluded((now, Seq(u64::MAX))));
     ((line.len() - later) as u64, later as u64)
 }

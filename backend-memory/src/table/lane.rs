@@ -131,7 +131,11 @@ impl Lane {
         let kind = Kind::of(record);
         let place = record.place();
         let line = self.lines_mut(kind).of_phase(record.phase);
-        line.insert(place, slot);
+        if record.phase == Phase::Queued && record.visible_at > now {
+            line.insert_later(place, slot);
+        } else {
+            line.insert(place, slot);
+        }
         if record.phase != Phase::Moving && (record.visible_at <= now || head(line) == Some(place)) {
             self.wake(kind, woken);
         }

@@ -1,91 +1,91 @@
-//! Slots in order of their place, quick where a busy docket is: at both ends.
+//! Slots in order of their place, quick where a busy docket is: at both ends of what is due.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 
 use super::record::Place;
 use super::slots::Slot;
 
-/// How far from an end of the tail an entry may be put in or taken out by moving its neighbours.
+/// How far from an end of the queue an entry may be put in or taken out by moving its neighbours.
 const NEAR: usize = 32;
 
 /// An ordered map from places to slots.
 ///
-/// Nearly everything comes in at the end (what is added now, leased now, finished now) and leaves from the front, so the
-/// end is a queue. What is put in or taken out elsewhere turns the queue into a tree first: each entry moves there at most
-/// once, so every operation is logarithmic over time, wherever it is.
+/// Nearly everything comes in at the end (what is added now, leased now, finished now) and leaves from the front: that is a
+/// queue. The rest is in a tree beside it, and whoever reads sees the two as one. What is known to come later goes into the
+/// tree at once, so that what is due need not be put in before it. What is taken out of the midst of the queue turns all of
+/// it into tree first: each entry moves there at most once, so every operation is logarithmic over time, wherever it is.
 #[derive(Default, Debug)]
 pub(crate) struct Line {
     tree: BTreeMap<Place, Slot>,
-    // Invariant: in order, and behind everything in the tree.
-    tail: VecDeque<(Place, Slot)>,
+    // Invariant: in order.
+    queue: VecDeque<(Place, Slot)>,
 }
 
 impl Line {
     pub(crate) fn len(&self) -> usize {
-        self.tree.len() + self.tail.len()
+        self.tree.len() + self.queue.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.tree.is_empty() && self.tail.is_empty()
+        self.tree.is_empty() && self.queue.is_empty()
     }
 
     pub(crate) fn first(&self) -> Option<(Place, Slot)> {
+        let queued = self.queue.front().copied();
         // A tree that is empty costs a look all the same.
-        let first = if self.tree.is_empty() { None } else { self.tree.first_key_value() };
-        first.map(pair).or_else(|| self.tail.front().copied())
+        let sorted = if self.tree.is_empty() { None } else { self.tree.first_key_value().map(pair) };
+        match (queued, sorted) {
+            (Some(queued), Some(sorted)) => Some(queued.min(sorted)),
+            (queued, sorted) => queued.or(sorted),
+        }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Place, Slot)> {
-        self.tree.iter().map(pair).chain(self.tail.iter().copied())
+        merge(self.tree.iter().map(pair), self.queue.iter().copied())
     }
 
     /// The entries from a place on.
     pub(crate) fn after(&self, start: Bound<Place>) -> impl Iterator<Item = (Place, Slot)> {
-        let before = self.tail.partition_point(|(place, _)| match start {
-            Bound::Unbounded => false,
-            Bound::Included(start) => *place < start,
-            Bound::Excluded(start) => *place <= start,
-        });
-        self.tree.range((start, Bound::Unbounded)).map(pair).chain(self.tail.range(before..).copied())
+        let queued = self.queue.range(self.queued_before(start)..).copied();
+        merge(self.tree.range((start, Bound::Unbounded)).map(pair), queued)
+    }
+
+    /// How many there are from a place on.
+    pub(crate) fn count_after(&self, start: Bound<Place>) -> usize {
+        self.tree.range((start, Bound::Unbounded)).count() + self.queue.len() - self.queued_before(start)
     }
 
     pub(crate) fn get(&self, place: &Place) -> Option<Slot> {
         match self.position(place) {
-            Ok(at) => self.tail.get(at).map(|(_, slot)| *slot),
+            Ok(at) => self.queue.get(at).map(|(_, slot)| *slot),
             Err(_) => self.tree.get(place).copied(),
         }
     }
 
+    /// Puts in an entry whose place is not taken.
     pub(crate) fn insert(&mut self, place: Place, slot: Slot) {
-        let is_last = match self.tail.back() {
-            Some((last, _)) => *last < place,
-            None => self.tree.last_key_value().is_none_or(|(last, _)| *last < place),
-        };
-        if is_last {
-            self.tail.push_back((place, slot));
-            return;
+        let (Ok(at) | Err(at)) = self.position(&place);
+        if self.is_near(at) {
+            self.queue.insert(at, (place, slot));
+        } else {
+            self.tree.insert(place, slot);
         }
-        match self.position(&place) {
-            Ok(at) => self.tail[at].1 = slot,
-            Err(at) if at > 0 && self.is_near(at) => self.tail.insert(at, (place, slot)),
-            Err(0) => {
-                self.tree.insert(place, slot);
-            }
-            Err(_) => {
-                self.settle_down();
-                self.tree.insert(place, slot);
-            }
-        }
+    }
+
+    /// As [`Line::insert`], before whose time much will come in that is earlier.
+    pub(crate) fn insert_later(&mut self, place: Place, slot: Slot) {
+        self.tree.insert(place, slot);
     }
 
     pub(crate) fn remove(&mut self, place: &Place) {
         match self.position(place) {
             Ok(at) if self.is_near(at) => {
-                self.tail.remove(at);
+                self.queue.remove(at);
             }
             Ok(_) => {
-                self.settle_down();
+                self.tree.extend(self.queue.drain(..));
                 self.tree.remove(place);
             }
             Err(_) => {
@@ -94,32 +94,42 @@ impl Line {
         }
     }
 
-    /// Where in the tail a place is, or would be.
+    fn queued_before(&self, start: Bound<Place>) -> usize {
+        self.queue.partition_point(|(place, _)| match start {
+            Bound::Unbounded => false,
+            Bound::Included(start) => *place < start,
+            Bound::Excluded(start) => *place <= start,
+        })
+    }
+
+    /// Where in the queue a place is, or would be. The ends are looked at first.
     fn position(&self, place: &Place) -> Result<usize, usize> {
-        match self.tail.front() {
-            None => Err(0),
-            Some((first, _)) if place <= first => {
-                if place == first {
-                    Ok(0)
-                } else {
-                    Err(0)
-                }
-            }
-            Some(_) => self.tail.binary_search_by(|(other, _)| other.cmp(place)),
+        let (Some((first, _)), Some((last, _))) = (self.queue.front(), self.queue.back()) else { return Err(0) };
+        match (place.cmp(first), place.cmp(last)) {
+            (Ordering::Less, _) => Err(0),
+            (Ordering::Equal, _) => Ok(0),
+            (_, Ordering::Greater) => Err(self.queue.len()),
+            _ => self.queue.binary_search_by(|(other, _)| other.cmp(place)),
         }
     }
 
     fn is_near(&self, at: usize) -> bool {
-        at.min(self.tail.len() - at) <= NEAR
-    }
-
-    fn settle_down(&mut self) {
-        self.tree.extend(self.tail.drain(..));
+        at.min(self.queue.len() - at) <= NEAR
     }
 }
 
 fn pair((place, slot): (&Place, &Slot)) -> (Place, Slot) {
     (*place, *slot)
+}
+
+/// Two iterators in order as one.
+fn merge<T: Ord>(one: impl Iterator<Item = T>, other: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
+    let (mut one, mut other) = (one.peekable(), other.peekable());
+    std::iter::from_fn(move || match (one.peek(), other.peek()) {
+        (Some(first), Some(second)) if second < first => other.next(),
+        (Some(_), _) => one.next(),
+        (None, _) => other.next(),
+    })
 }
 
 #[cfg(test)]
@@ -138,8 +148,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_line_is_an_ordered_map(steps in vec((0..4_u8, 0..400_u64), 0..600)) {
-            let (mut line, mut map, mut next) = (Line::default(), BTreeMap::new(), 0);
+        fn a_line_is_an_ordered_map(steps in vec((0..5_u8, 0..400_u64), 0..600)) {
+            // Beyond the places that are drawn: none is taken twice.
+            let (mut line, mut map, mut next) = (Line::default(), BTreeMap::new(), 400);
             // Every entry is another.
             let mut slots = Slots::default();
             for (step, n) in steps {
@@ -152,9 +163,9 @@ mod tests {
                         line.insert(place(next), slot);
                         map.insert(place(next), slot);
                     }
-                    2 => {
+                    2 | 3 if !map.contains_key(&at) => {
                         let slot = slots.insert(());
-                        line.insert(at, slot);
+                        if step == 2 { line.insert(at, slot) } else { line.insert_later(at, slot) }
                         map.insert(at, slot);
                     }
                     _ => {
@@ -169,6 +180,7 @@ mod tests {
                 prop_assert_eq!(line.first(), map.first_key_value().map(pair));
                 prop_assert_eq!(line.get(&at), map.get(&at).copied());
                 for start in [Bound::Unbounded, Bound::Included(at), Bound::Excluded(at)] {
+                    prop_assert_eq!(line.count_after(start), line.after(start).count());
                     prop_assert!(line.after(start).eq(map.range((start, Bound::Unbounded)).map(pair)));
                 }
             }
