@@ -42,20 +42,28 @@ local function hold_all(keys, raws)
   end
 end
 
+-- What is kept under `keys`, a text or `false` each.
+local function read_raw(keys)
+  if #keys <= CHUNK then return #keys > 0 and call('HMGET', P .. 'tasks', unpack(keys)) or {} end
+  local all = {}
+  for from = 1, #keys, CHUNK do
+    local raws = call('HMGET', P .. 'tasks', unpack(keys, from, math.min(from + CHUNK - 1, #keys)))
+    for i = 1, #raws do all[#all + 1] = raws[i] end
+  end
+  return all
+end
+
 -- Reads the records of `keys`.
 local function fetch(keys)
   local missing = {}
   for i = 1, #keys do
     if held[keys[i]] == nil then missing[#missing + 1] = keys[i] end
   end
-  for from = 1, #missing, CHUNK do
-    local some_keys = #missing <= CHUNK and missing or { unpack(missing, from, math.min(from + CHUNK - 1, #missing)) }
-    local raws = call('HMGET', P .. 'tasks', unpack(some_keys))
-    -- Most often all of them can be read.
-    if not pcall(hold_all, some_keys, raws) then
-      for i, key in ipairs(some_keys) do
-        if held[key] == nil then hold(key, raws[i]) end
-      end
+  local raws = read_raw(missing)
+  -- Most often all of them can be read.
+  if not pcall(hold_all, missing, raws) then
+    for i, key in ipairs(missing) do
+      if held[key] == nil then hold(key, raws[i]) end
     end
   end
 end
@@ -100,6 +108,13 @@ end
 -- What a flush has to write, by kind and place.
 local function new_writes()
   return { records = {}, gone = {}, removed = {}, added = {}, counts = {}, apart = {}, not_apart = {} }
+end
+
+-- What the next flush has to write.
+local pending
+local function writing()
+  pending = pending or new_writes()
+  return pending
 end
 
 -- Puts a payload that is too large for a record into its hash, or takes one away that is no longer; answers what the
@@ -212,9 +227,10 @@ end
 
 -- Writes what was changed. Order matters: before an index is read again.
 local function flush()
-  if #kept > 0 then
-    local writes = new_writes()
-    local records, gone, count = writes.records, writes.gone, 0
+  if #kept > 0 or pending then
+    local writes = writing()
+    local records, gone = writes.records, writes.gone
+    local count = #records
     for i = 1, #kept do
       local rec = kept[i]
       rec[KEPT] = false
@@ -229,7 +245,7 @@ local function flush()
         records[count - 1], records[count] = rec[KEY], raw
       end
     end
-    kept = {}
+    kept, pending = {}, nil
     write(writes)
   end
   settle_lanes()

@@ -70,6 +70,25 @@ local function read_ack()
   return ack
 end
 
+-- Settles one; `raw` is what is kept of its task, or nil where an ack before this one may have changed that. Answers a word,
+-- and whether a lease ended with it.
+local function settle(ack, key, raw)
+  local fence, request = ack[ACK_FENCE], ack[ACK_REQUEST]
+  if raw and ack[ACK_OUTCOME] == ACK_COMPLETED and not ack[ACK_TEXT] then
+    local readable, done = pcall(complete_plain, raw, key, fence, request, ack[ACK_RETENTION])
+    if readable and done then return 'settled', true end
+  end
+  if raw ~= nil then hold(key, raw) end
+  local rec, corrupt = load(key)
+  if rec and rec[FENCE] == fence and rec[REQUEST] == request and rec[STATE] == LEASED then
+    settle_one(rec, ack)
+    keep(rec)
+    return 'settled', true
+  end
+  if rec and was_settled(rec, fence, request) then return 'settled', false end
+  return corrupt and 'corrupt' or 'stale', false
+end
+
 -- Settles all that the arguments have. Answers a word for each, apart by spaces, and how many dead were trimmed.
 local function settle_all()
   local acks, keys = {}, {}
@@ -77,22 +96,16 @@ local function settle_all()
     acks[i] = read_ack()
     keys[i] = acks[i][ACK_KEY]
   end
-  fetch(keys)
-  local answers, ended = {}, {}
+  local raws, answers, ended, seen = read_raw(keys), {}, {}, {}
   for i = 1, #acks do
-    local ack = acks[i]
-    local rec, corrupt = load(keys[i])
-    local fence, request = ack[ACK_FENCE], ack[ACK_REQUEST]
-    local answer = corrupt and 'corrupt' or 'stale'
-    if rec and rec[FENCE] == fence and rec[REQUEST] == request and rec[STATE] == LEASED then
-      settle_one(rec, ack)
-      keep(rec)
-      answer = 'settled'
-      ended[request] = (ended[request] or 0) + 1
-    elseif rec and was_settled(rec, fence, request) then
-      answer = 'settled'
+    local ack, key, raw = acks[i], keys[i], raws[i]
+    if seen[key] then
+      flush()
+      raw = nil
     end
-    answers[i] = answer
+    local answer, ends = settle(ack, key, raw)
+    answers[i], seen[key] = answer, true
+    if ends then ended[ack[ACK_REQUEST]] = (ended[ack[ACK_REQUEST]] or 0) + 1 end
   end
   for request, count in pairs(ended) do let_go(request, count) end
   flush()

@@ -68,8 +68,31 @@ local function take_one(rec, req, reply, fence)
   keep(rec)
   if is_suspect(rec) then reply.suspect = true end
   reply.bytes = reply.bytes + args_bytes_of(rec)
-  reply.leased[#reply.leased + 1] = rec
+  reply.leased[#reply.leased + 1], reply.kept[#reply.kept + 1] = rec[KEY], rec
   return true
+end
+
+-- The same for one that is not held; see plain.lua.
+local function take_plain(raw, key, index, member, req, reply, fence)
+  local room = BATCH_BYTES_MAX - reply.bytes
+  local readable, leased, lane, args_bytes = pcall(lease_plain, raw, key, index, member, req, fence, room)
+  if not readable or not leased then return false end
+  reply.bytes, reply.lists[lane.wakes] = reply.bytes + args_bytes, true
+  reply.leased[#reply.leased + 1], reply.kept[#reply.kept + 1] = key, leased
+  return true
+end
+
+-- The same for one that must be held; one that cannot be used is set aside.
+local function take_held(raw, key, index, member, req, reply, fence)
+  if held[key] == nil then hold(key, raw) end
+  local rec = load(key)
+  if rec and reply.bytes + args_bytes_of(rec) > BATCH_BYTES_MAX and #reply.leased > 0 then
+    reply.full = true
+  elseif rec and rec[STATE] == QUEUED and is_at(rec, index, member) and take_one(rec, req, reply, fence) then
+    reply.lists[list_of(rec)] = true
+  else
+    set_aside(index, member, key, reply)
+  end
 end
 
 -- Leases what is due in one group of indexes, at most one suspect among it.
@@ -81,18 +104,13 @@ local function take_from(indexes, req, reply)
   local keys = keys_of(found)
   -- A fence for each, also for those that do not fit: gaps are harmless.
   local fence = call('HINCRBY', META, 'fence', #found) - #found
-  fetch(keys)
+  local raws = read_raw(keys)
   for i = 1, #keys do
-    local rec = load(keys[i])
-    if rec and reply.bytes + args_bytes_of(rec) > BATCH_BYTES_MAX and #reply.leased > 0 then
-      reply.full = true
-      return
-    end
-    local takes = rec and rec[STATE] == QUEUED and is_at(rec, at[i], found[i]) and take_one(rec, req, reply, fence + i)
-    if takes then
-      reply.lists[list_of(rec)] = true
-    else
-      set_aside(at[i], found[i], keys[i], reply)
+    local key, raw = keys[i], raws[i]
+    local is_plain = raw and held[key] == nil
+    if not (is_plain and take_plain(raw, key, at[i], found[i], req, reply, fence + i)) then
+      take_held(raw, key, at[i], found[i], req, reply, fence + i)
+      if reply.full then return end
     end
   end
 end
@@ -109,8 +127,11 @@ end
 
 -- What was leased, as key and record, one after the other. Order matters: after the records were written.
 local function leases_of(reply)
-  local leases = {}
-  for i, rec in ipairs(reply.leased) do leases[2 * i - 1], leases[2 * i] = rec[KEY], rec[RAW] end
+  local leases, kept_of = {}, reply.kept
+  for i, key in ipairs(reply.leased) do
+    local rec = kept_of[i]
+    leases[2 * i - 1], leases[2 * i] = key, type(rec) == 'table' and rec[RAW] or rec
+  end
   return leases
 end
 
@@ -140,8 +161,7 @@ local function remember_request(req, reply)
     chunked('HDEL', P .. 'requests', old)
     chunked('HDEL', P .. 'requests_held', old)
   end
-  local keys = {}
-  for i, rec in ipairs(reply.leased) do keys[i] = rec[KEY] end
+  local keys = reply.leased
   if #keys > 0 then call('HSET', P .. 'requests_held', req.request, #keys) end
   call('HSET', P .. 'requests', req.request, cmsgpack.pack(keys))
   call('ZADD', P .. 'requests_at', whole(now), req.request)
@@ -169,7 +189,10 @@ end
 
 -- One lease call. `trimming` is false inside an ack, which has trimmed already.
 local function take(req, trimming)
-  local reply = { leased = {}, apart = {}, lists = {}, limited = {}, parked = {}, crashed = 0, bytes = 0, dead = 0 }
+  -- `leased`: the keys; `kept`: of each its record, or what is kept of it.
+  local reply = {
+    leased = {}, kept = {}, apart = {}, lists = {}, limited = {}, parked = {}, crashed = 0, bytes = 0, dead = 0,
+  }
   write_worker(req.worker, req.record, req.ttl, true)
   if trimming then reply.dead = trim(0) end
   local packed = call('HGET', P .. 'requests', req.request)

@@ -22,16 +22,14 @@ local function clear(shelf, keys)
   if #keys == 0 then return 0 end
   call('ZREMRANGEBYRANK', P .. shelf, 0, #keys - 1)
   local plain, counts, others = {}, {}, 0
-  for from = 1, #keys, CHUNK do
-    local raws = call('HMGET', P .. 'tasks', unpack(keys, from, math.min(from + CHUNK - 1, #keys)))
-    for i = 1, #raws do
-      local key, readable, count = keys[from + i - 1], false, nil
-      if raws[i] and not held[key] then readable, count = pcall(count_of_plain, raws[i]) end
-      if readable and count then
-        plain[#plain + 1], counts[count] = key, (counts[count] or 0) - 1
-      elseif trim_other(shelf, key) then
-        others = others + 1
-      end
+  local raws = read_raw(keys)
+  for i = 1, #keys do
+    local key, readable, count = keys[i], false, nil
+    if raws[i] and not held[key] then readable, count = pcall(count_of_plain, raws[i]) end
+    if readable and count then
+      plain[#plain + 1], counts[count] = key, (counts[count] or 0) - 1
+    elseif trim_other(shelf, key) then
+      others = others + 1
     end
   end
   chunked('HDEL', P .. 'tasks', plain)

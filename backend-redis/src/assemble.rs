@@ -8,12 +8,13 @@ use std::collections::BTreeSet;
 use crate::numbers::with_numbers;
 
 /// What scripts share, each part using those before it.
-const PARTS: [&str; 14] = [
+const PARTS: [&str; 15] = [
     include_str!("../scripts/prelude.lua"),
     include_str!("../scripts/wakes.lua"),
     include_str!("../scripts/record.lua"),
     include_str!("../scripts/index.lua"),
     include_str!("../scripts/held.lua"),
+    include_str!("../scripts/plain.lua"),
     include_str!("../scripts/worker.lua"),
     include_str!("../scripts/waiters.lua"),
     include_str!("../scripts/life.lua"),
