@@ -81,39 +81,41 @@ CREATE OR REPLACE FUNCTION docket.complete_all(
 ) RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
   before text := current_setting('lock_timeout');
+  found bigint;
   settled bigint;
 BEGIN
-  IF 'completed' <> ANY (outcomes) OR cardinality(keys) <> (
-    SELECT count(*) FROM unnest(keys, fences, requests) AS k(key, fence, request)
-    CROSS JOIN LATERAL (
-      SELECT s.*, s.xmin = s.xmax OR s.xmax = 0 AS is_free FROM docket.task s
-      WHERE s.docket = d AND s.key = k.key OFFSET 0
-    ) t
-    WHERE t.state = 'leased' AND t.fence = k.fence AND t.request = k.request AND t.is_free AND t.every IS NULL
-      AND NOT t.cancelling AND t.follower IS NULL
-  ) THEN
+  IF 'completed' <> ANY (outcomes) THEN
     RETURN NULL;
   END IF;
   PERFORM set_config('lock_timeout', '{LOCK_WAIT_MS}', true);
   WITH items AS MATERIALIZED (
-    SELECT k.* FROM unnest(keys, fences, requests, contents, retentions) AS k(key, fence, request, content, retention)
-    ORDER BY k.key COLLATE "C"
+    SELECT k.*, t.place FROM (
+      SELECT * FROM unnest(keys, fences, requests, contents, retentions) AS u(key, fence, request, content, retention)
+      ORDER BY u.key COLLATE "C"
+    ) k
+    -- Key by key, and then by its place: a join with the table could be planned the other way round, and would read all of it.
+    CROSS JOIN LATERAL (
+      SELECT s.ctid AS place, s.xmin = s.xmax OR s.xmax = 0 AS is_free, s.* FROM docket.task s
+      WHERE s.docket = d AND s.key = k.key OFFSET 0
+    ) t
+    WHERE t.state = 'leased' AND t.fence = k.fence AND t.request = k.request AND t.is_free AND t.every IS NULL
+      AND NOT t.cancelling AND t.follower IS NULL
   ), done AS (
     UPDATE docket.task t SET
       state = 'completed', visible_at = moment, expires_at = moment + i.retention, settled_fence = i.fence,
       settled_request = i.request, crashed_in_a_row = 0, result = i.content
-    FROM items i
-    -- Not "=": that would offer the planner the index of what is leased.
-    WHERE t.docket = d AND t.key = i.key AND t.state LIKE 'leased' AND t.fence = i.fence AND t.request = i.request
-      AND t.every IS NULL AND NOT t.cancelling AND t.follower IS NULL
+    FROM items i WHERE t.ctid = i.place AND (SELECT count(*) FROM items) = cardinality(keys)
     RETURNING 1
   )
-  SELECT count(*) INTO settled FROM done;
+  SELECT (SELECT count(*) FROM items), (SELECT count(*) FROM done) INTO found, settled;
+  PERFORM set_config('lock_timeout', before, true);
+  IF found < cardinality(keys) THEN
+    RETURN NULL;
+  END IF;
   -- Somebody came in between: all of it is taken back.
   IF settled < cardinality(keys) THEN
     RAISE lock_not_available;
   END IF;
-  PERFORM set_config('lock_timeout', before, true);
   RETURN array_fill('settled'::text, ARRAY[cardinality(keys)]);
 EXCEPTION WHEN lock_not_available THEN
   RETURN NULL;

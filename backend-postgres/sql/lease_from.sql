@@ -1,102 +1,112 @@
 -- Transition: Queued and due -> Leased. Takes what is due in some lanes together: earliest first, then in order of adding.
 -- Tables: task.
--- Arguments: the request, the lanes, how many, the bytes there are already, whether a suspect may be among them, the
--- earliest time that this call has put a task to (null: none).
--- Result: keys in order, their bytes, whether a suspect is among them, whether more would have been too many bytes, and
--- whether another call held one that might have been chosen.
+-- Arguments: the request, the lanes, how many, whether a suspect may be among them, the earliest time that this call has
+-- put a task to (null: none); the reply so far, and the bytes in it.
+-- Result: the reply with these leases behind it, in order, and the bytes; whether a suspect is among them, whether more
+-- would have been too many bytes, and whether another call held one that might have been chosen.
 -- Twice: it takes the next ones; the request is remembered by take.
--- A page of candidates is found without a lock; each is then locked by its key, passing by what others hold.
+-- One statement finds a page of the line, passes by what others hold, and leases the rest. What others hold is most often
+-- leased by them just now, so the pages grow: many small ones would be read for one task. A row is named by its place, and
+-- so as this statement sees it: one that another call has leased in between is passed by, too.
 CREATE OR REPLACE FUNCTION docket.lease_from(
-  d int, moment bigint, ask docket.ask, lane_queues text[], lane_names text[], count bigint, bytes_before bigint,
-  suspect_may_come boolean, lowest bigint,
-  OUT chosen text[], OUT bytes bigint, OUT has_suspect boolean, OUT is_full boolean, OUT skipped boolean
+  d int, moment bigint, ask docket.ask, lane_queues text[], lane_names text[], count bigint, suspect_may_come boolean,
+  lowest bigint, INOUT reply docket.reply, INOUT bytes bigint, OUT has_suspect boolean, OUT is_full boolean,
+  OUT skipped boolean
 ) LANGUAGE plpgsql AS $$
 DECLARE
-  want bigint;
+  want bigint := count;
+  size bigint := count;
   page record;
-  candidate record;
-  locked int;
-  places tid[];
-  fences bigint[];
   after_at bigint := -1;
   after_seq bigint := -1;
 BEGIN
-  chosen := '{}';
-  bytes := bytes_before;
   has_suspect := false;
   is_full := false;
   skipped := false;
-  LOOP
-    want := count - cardinality(chosen);
-    EXIT WHEN want <= 0;
-    SELECT array_agg(c.key ORDER BY c.visible_at, c.seq) AS keys,
-      (array_agg(c.visible_at ORDER BY c.visible_at DESC, c.seq DESC))[1] AS last_at,
-      (array_agg(c.seq ORDER BY c.visible_at DESC, c.seq DESC))[1] AS last_seq
-    INTO page
-    FROM (
-      (SELECT h.key, h.visible_at, h.seq FROM unnest(lane_queues, lane_names) AS l(queue, name)
-        CROSS JOIN LATERAL docket.floor_of(d, 'queued', l.queue, l.name, lowest) f
-        CROSS JOIN LATERAL (
-          SELECT t.key, t.visible_at, t.seq FROM docket.task t
-          WHERE t.docket = d AND t.state = 'queued' AND t.queue = l.queue AND t.name = l.name AND NOT t.suspect
-            AND t.visible_at <= moment
-            AND (t.visible_at, t.seq) >= (greatest(after_at, f.visible_at), CASE
-              WHEN after_at > f.visible_at THEN after_seq + 1
-              WHEN after_at = f.visible_at THEN greatest(after_seq + 1, f.seq)
-              ELSE f.seq
-            END)
-          ORDER BY t.visible_at, t.seq LIMIT want
-        ) h)
-      UNION ALL
-      (SELECT h.key, h.visible_at, h.seq FROM unnest(lane_queues, lane_names) AS l(queue, name)
-        CROSS JOIN LATERAL (
-          SELECT t.key, t.visible_at, t.seq FROM docket.task t
-          WHERE suspect_may_come AND NOT has_suspect
-            AND t.docket = d AND t.state = 'queued' AND t.queue = l.queue AND t.name = l.name AND t.suspect
-            AND t.visible_at <= moment AND (t.visible_at, t.seq) > (after_at, after_seq)
-          ORDER BY t.visible_at, t.seq LIMIT 1
-        ) h
-        ORDER BY h.visible_at, h.seq LIMIT 1)
-      ORDER BY visible_at, seq LIMIT want
-    ) c;
-    EXIT WHEN page.keys IS NULL;
-    locked := 0;
-    places := '{}';
-    fences := '{}';
-    FOR candidate IN
-      SELECT c.* FROM unnest(page.keys) WITH ORDINALITY AS k(key, n)
-      CROSS JOIN LATERAL (
-        SELECT t.ctid AS place, t.key, t.state, t.visible_at, t.queue, t.name, t.suspect, octet_length(t.args) AS bytes
-        FROM docket.task t WHERE t.docket = d AND t.key = k.key FOR UPDATE SKIP LOCKED
+  WHILE want > 0 LOOP
+    WITH line AS MATERIALIZED (
+      SELECT c.*, bytes + sum(c.weight) OVER w <= {BATCH_BYTES_MAX} OR (bytes = 0 AND row_number() OVER w = 1) AS fits
+      FROM (
+        (SELECT h.* FROM unnest(lane_queues, lane_names) AS l(queue, name)
+          CROSS JOIN LATERAL docket.floor_of(d, 'queued', l.queue, l.name, lowest) f
+          CROSS JOIN LATERAL (
+            SELECT t.ctid AS place, t.visible_at, t.seq, octet_length(t.args) AS weight FROM docket.task t
+            WHERE t.docket = d AND t.state = 'queued' AND t.queue = l.queue AND t.name = l.name AND NOT t.suspect
+              AND t.visible_at <= moment
+              AND (t.visible_at, t.seq) >= (greatest(after_at, f.visible_at), CASE
+                WHEN after_at > f.visible_at THEN after_seq + 1
+                WHEN after_at = f.visible_at THEN greatest(after_seq + 1, f.seq)
+                ELSE f.seq
+              END)
+            ORDER BY t.visible_at, t.seq LIMIT size
+          ) h)
+        UNION ALL
+        (SELECT h.* FROM unnest(lane_queues, lane_names) AS l(queue, name)
+          CROSS JOIN LATERAL (
+            SELECT t.ctid AS place, t.visible_at, t.seq, octet_length(t.args) AS weight FROM docket.task t
+            WHERE suspect_may_come AND NOT has_suspect
+              AND t.docket = d AND t.state = 'queued' AND t.queue = l.queue AND t.name = l.name AND t.suspect
+              AND t.visible_at <= moment AND (t.visible_at, t.seq) > (after_at, after_seq)
+            ORDER BY t.visible_at, t.seq LIMIT 1
+          ) h
+          ORDER BY h.visible_at, h.seq LIMIT 1)
+        ORDER BY visible_at, seq LIMIT size
       ) c
-      ORDER BY k.n
-    LOOP
-      CONTINUE WHEN candidate.state <> 'queued' OR candidate.visible_at > moment;
-      locked := locked + 1;
-      -- It may have been moved to another lane in between.
-      CONTINUE WHEN is_full OR NOT candidate.queue = ANY (ask.queues)
-        OR (ask.names IS NOT NULL AND NOT candidate.name = ANY (ask.names));
-      CONTINUE WHEN candidate.suspect AND (has_suspect OR NOT suspect_may_come);
-      IF bytes > 0 AND bytes + candidate.bytes > {BATCH_BYTES_MAX} THEN
-        is_full := true;
-        CONTINUE;
-      END IF;
-      places := places || candidate.place;
-      -- In the order of the line.
-      fences := fences || nextval('docket.fence');
-      chosen := chosen || candidate.key;
-      bytes := bytes + candidate.bytes;
-      has_suspect := has_suspect OR candidate.suspect;
-    END LOOP;
-    skipped := skipped OR locked < cardinality(page.keys);
-    -- Locked, so that nobody moves them.
-    UPDATE docket.task t SET
-      state = 'leased', fence = p.fence, request = ask.request, worker = ask.worker, leased_at = moment,
-      visible_at = moment + ask.lease
-    FROM unnest(places, fences) AS p(place, fence) WHERE t.ctid = p.place;
-    EXIT WHEN is_full;
-    after_at := page.last_at;
-    after_seq := page.last_seq;
+      WINDOW w AS (ORDER BY c.visible_at, c.seq)
+    ), locked AS MATERIALIZED (
+      -- Fences in the order of the line.
+      SELECT l.place, nextval('docket.fence') AS fence FROM line l
+      CROSS JOIN LATERAL (SELECT FROM docket.task t WHERE t.ctid = l.place FOR UPDATE SKIP LOCKED) held
+      WHERE l.fits LIMIT want
+    ), leased AS (
+      UPDATE docket.task t SET
+        state = 'leased', fence = l.fence, request = ask.request, worker = ask.worker, leased_at = moment,
+        visible_at = moment + ask.lease
+      FROM locked l WHERE t.ctid = l.place
+      RETURNING t.*
+    )
+    SELECT p.*, l.* INTO page FROM (
+      SELECT count(*) AS seen, count(*) FILTER (WHERE s.fits) AS fitting, array_agg(s.visible_at) AS visible_ats,
+        array_agg(s.seq) AS seqs
+      FROM line s
+    ) p CROSS JOIN (
+      SELECT count(*) AS taken, coalesce(sum(octet_length(t.args)), 0) AS weight,
+        coalesce(bool_or(t.suspect), false) AS has_suspect,
+        array_agg(t.key) AS keys, array_agg(t.fence) AS fences, array_agg(t.name) AS names,
+        array_agg(t.queue) AS queues, array_agg(t.args) AS args, array_agg(t.attempts) AS attempts,
+        array_agg(t.crashes) AS crashes, array_agg(t.visible_at) AS deadlines, array_agg(t.leased_at) AS leased_ats,
+        array_agg(t.due_at) AS due_ats, array_agg(t.every) AS everys, array_agg(t.attempts_max) AS attempts_maxs,
+        array_agg(t.crashes_max) AS crashes_maxs
+      FROM (SELECT * FROM leased ORDER BY fence) t
+    ) l;
+    IF page.fitting = 0 THEN
+      is_full := page.seen > 0;
+      RETURN;
+    END IF;
+    bytes := bytes + page.weight;
+    has_suspect := has_suspect OR page.has_suspect;
+    skipped := skipped OR page.taken < least(want, page.fitting);
+    want := want - page.taken;
+    IF page.taken > 0 THEN
+      reply.keys := reply.keys || page.keys;
+      reply.fences := reply.fences || page.fences;
+      reply.names := reply.names || page.names;
+      reply.queues := reply.queues || page.queues;
+      reply.args := reply.args || page.args;
+      reply.attempts := reply.attempts || page.attempts;
+      reply.crashes := reply.crashes || page.crashes;
+      reply.deadlines := reply.deadlines || page.deadlines;
+      reply.leased_ats := reply.leased_ats || page.leased_ats;
+      reply.due_ats := reply.due_ats || page.due_ats;
+      reply.everys := reply.everys || page.everys;
+      reply.attempts_maxs := reply.attempts_maxs || page.attempts_maxs;
+      reply.crashes_maxs := reply.crashes_maxs || page.crashes_maxs;
+    END IF;
+    -- All that is due was seen and is ours.
+    EXIT WHEN page.seen < size AND page.taken = page.seen;
+    after_at := page.visible_ats[page.fitting];
+    after_seq := page.seqs[page.fitting];
+    size := least(4 * size + 64, {BATCH_ITEMS_MAX});
   END LOOP;
 END
 $$;

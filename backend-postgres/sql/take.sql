@@ -48,6 +48,7 @@ BEGIN
       taken := taken || before[i];
       suspect := suspect OR rec.suspect;
     END LOOP;
+    reply := docket.bring(d, taken, reply);
   ELSE
     SELECT * INTO swept FROM docket.sweep(d, moment, ask, lane_queues, lane_names);
     reply.crashed := swept.crashed;
@@ -72,9 +73,10 @@ BEGIN
         d, moment, ask,
         ARRAY(SELECT l.q FROM unnest(lane_queues, lane_ranks) AS l(q, r) WHERE ask.earliest OR l.r = group_rank),
         ARRAY(SELECT l.n FROM unnest(lane_names, lane_ranks) AS l(n, r) WHERE ask.earliest OR l.r = group_rank),
-        ask.count - cardinality(taken), bytes, ask.suspects AND NOT suspect, lowest
+        ask.count - cardinality(taken), ask.suspects AND NOT suspect, lowest, reply, bytes
       );
-      taken := taken || picked.chosen;
+      reply := picked.reply;
+      taken := coalesce(reply.keys, '{}');
       bytes := picked.bytes;
       suspect := suspect OR picked.has_suspect;
       skipped := skipped OR picked.skipped;
@@ -88,7 +90,6 @@ BEGIN
   head := docket.head(d, lane_queues, lane_names, ask.suspects AND NOT suspect, lowest, moment + ask.lease);
   reply.next_visible := CASE WHEN head IS NOT NULL THEN greatest(head - moment, 0) END;
   reply.oldest_ready := CASE WHEN head <= moment THEN moment - head END;
-  reply := docket.bring(d, taken, reply);
   PERFORM docket.tally(d, finished, dead);
   PERFORM docket.write_worker(d, moment, ask.worker, ask.record, ask.ttl, true);
   IF docket.entries_read() - read_before > {FLOOR_ENTRIES_MIN} + cardinality(lane_queues) * (ask.count + 4) THEN

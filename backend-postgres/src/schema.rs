@@ -142,6 +142,7 @@ fn fill_in(text: String) -> String {
         ("{FINISHED_MAX}", whole(limits::FINISHED_MAX)),
         ("{DEAD_MAX}", whole(limits::DEAD_MAX)),
         ("{CRASHES_MAX}", limits::CRASHES_MAX.to_string()),
+        ("{BATCH_ITEMS_MAX}", whole(limits::BATCH_ITEMS_MAX)),
         ("{BATCH_BYTES_MAX}", whole(limits::BATCH_BYTES_MAX)),
         ("{RETENTION}", micros(limits::RETENTION).to_string()),
         ("{DEAD_RETENTION}", micros(limits::DEAD_RETENTION).to_string()),
