@@ -87,6 +87,7 @@ mod tests {
         assert_eq!(requests.taken_by(request).unwrap().len(), 0);
         let request = RequestId::unique();
         requests.remember(request, vec![Slot::default()], Some(Fence(7)), Timestamp::default());
+        assert_eq!([6, 7, 8].map(|fence| requests.slot(request, Fence(fence))), [None, Some(Slot::default()), None]);
         // A lease of an earlier use of the same id.
         requests.let_go(request, Fence(6));
         assert_eq!(requests.taken_by(request).unwrap().len(), 1);
