@@ -1,5 +1,5 @@
--- The usual add: tasks that are new, for now, and have nothing special. Their records are written as they came; what takes
--- records apart is made only for another one, which is left, before anything is written, to what comes after.
+-- The usual add: tasks that are new, for now, and have nothing special. Their records are written as they came; what
+-- takes records apart is made only for another one, which is left, before anything is written, to what comes after.
 
 local function are_new(keys)
   for from = 1, #keys, CHUNK do

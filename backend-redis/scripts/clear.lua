@@ -10,7 +10,7 @@ for _, list in ipairs(call('SMEMBERS', P .. 'wakes')) do call('UNLINK', P .. lis
 for _, waiter in ipairs(call('ZRANGE', P .. 'waiting', 0, -1)) do call('UNLINK', P .. 'p:' .. waiter) end
 for _, rest in ipairs({
   'tasks', 'args', 'results', 'followers', 'lanes', 'finished', 'dead', 'kept', 'finished_counts', 'corrupt',
-  'requests', 'requests_at', 'requests_held', 'workers', 'workers_leased', 'workers_until', 'wakes', 'waiting', 'armed',
+  'requests:0', 'requests:1', 'workers', 'wakes', 'waiting', 'armed',
 }) do
   call('UNLINK', P .. rest)
 end

@@ -11,8 +11,8 @@ local function resolve(kind, micros, from)
 end
 
 -- One new task, from ITEM_ARGS arguments: its key; what is special of it, if anything is: numbers (kind of time, its
--- microseconds, every, attempts_max, crashes_max; 0 where there is none), and args of more than INLINE_MAX bytes; and the
--- rest of its record from the size of its args on, as it is where nothing is special (see record.lua).
+-- microseconds, every, attempts_max, crashes_max; 0 where there is none), and args of more than INLINE_MAX bytes; and
+-- the rest of its record from the size of its args on, as it is where nothing is special (see record.lua).
 local function read_item()
   local key, special, body = arg(), arg(), arg()
   local args_bytes, _, lane, from = unpacked('>I2BI2c0', body)

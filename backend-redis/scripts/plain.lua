@@ -1,6 +1,6 @@
--- The two transitions that most tasks make and no other, from what is kept to what is kept: a record to which nothing has
--- happened is leased, and one that has been leased once is completed without a result. What has more to it is none of
--- these; it is held, and changed by the steps of life.lua.
+-- The two transitions that most tasks make and no other, from what is kept to what is kept: a record to which nothing
+-- has happened is leased, and one that has been leased once is completed without a result. What has more to it is none
+-- of these; it is held, and changed by the steps of life.lua.
 
 -- Changes one record, and moves it from one index to another.
 local function write_plain(key, raw, from, member, to, score, to_member)
@@ -28,14 +28,14 @@ local function plain_fresh(raw)
   end
 end
 
--- Leases the task of `raw`, if it is a plain one that belongs where it was found, and there is room for it. Answers what
--- is kept of it then, its lane, and how many bytes its args have.
+-- Leases the task of `raw`, if it is a plain one that belongs where it was found, and there is room for it. Answers
+-- what is kept of it then, its lane, and how many bytes its args have.
 local function lease_plain(raw, key, index, member, req, fence, room)
   local text, seq, visible, added, args_bytes, calls, from = plain_fresh(raw)
   local lane = text and (lanes[text] or name_lane(text))
   if not lane or lane.index[QUEUED] ~= index or seq .. key ~= member or args_bytes > room then return nil end
-  local leased = pack(LIVED_OF, LIVED, LEASED, 0, seq, now + req.lease, visible, added, now, 0, fence, args_bytes, calls,
-    #req.request, req.request, #text, text, #req.worker, req.worker, cut_of(raw, from))
+  local leased = pack(LIVED_OF, LIVED, LEASED, 0, seq, now + req.lease, visible, added, now, 0, fence, args_bytes,
+    calls, #req.request, req.request, #text, text, #req.worker, req.worker, cut_of(raw, from))
   write_plain(key, leased, index, member, lane.index[LEASED], now + req.lease, member)
   return leased, lane, args_bytes
 end

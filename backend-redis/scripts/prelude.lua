@@ -2,7 +2,7 @@
 --
 -- KEYS[1] is `docket:{NAME}:meta`; every other key of the docket is derived from it and shares its hash tag:
 --
---   meta                 hash    fence, seq, seen, clock, trim, layout, environment, moving_to
+--   meta                 hash    fence, seq, seen, clock, trim, turn, layout, environment, moving_to
 --   tasks                hash    a record per task, packed: see record.lua
 --   args, results, followers   hash    payloads that are too large for the record of their task
 --   lanes                set     the indexes below that are not empty, as `KIND:QUEUE|NAME`
@@ -13,9 +13,8 @@
 --   kept                 zset    finished perpetuals by the time they finished: never trimmed
 --   finished_counts      hash    how many are finished, as `STATE|QUEUE|NAME`
 --   corrupt              set     keys whose record or index entry cannot be used; the record is kept as it is
---   requests, requests_at    answered lease requests: the keys they took (hash), when (zset)
---   requests_held    hash    how many leases of a request are not settled; with the last its keys are forgotten
---   workers, workers_leased, workers_until    records (hash), last lease (hash), expiry (zset)
+--   requests:0, requests:1    hash    answered lease requests, see remembered.lua
+--   workers              hash    the records of workers, see worker.lua
 --   w:, ws:              list    at most one wake-up for waiters of a lane (`QUEUE|NAME` or `QUEUE|*`); suspects apart
 --   wakes                set     the wake lists that were ever written
 --   waiting, p:ID        zset, list   who waits until when (server's time), and a wake-up for each alone
@@ -44,7 +43,7 @@ end
 
 -- The docket's time: the override, or the server's, never earlier than it was seen before; and how far the server's is
 -- behind that.
-local meta = call('HMGET', META, 'clock', 'seen', 'seq', 'trim')
+local meta = call('HMGET', META, 'clock', 'seen', 'seq', 'trim', 'turn')
 local function clock()
   if meta[1] then return tonumber(meta[1]), true, 0 end
   local time, seen = server_time(), tonumber(meta[2] or '0')

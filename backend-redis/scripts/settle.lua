@@ -1,7 +1,7 @@
 -- Settling, as `ack` does it.
 --
--- Args: the number of acks; per ack: its head (numbers: outcome, kind of time and its microseconds, fence, attempts_max,
--- retention, whether there is a text; request, key), the text (result, error or args) if there is one.
+-- Args: the number of acks; per ack: its head (numbers: outcome, kind of time and its microseconds, fence,
+-- attempts_max, retention, whether there is a text; request, key), the text (result, error or args) if there is one.
 
 local function settle_completed(rec, text, retention)
   local more = rec[MORE]
@@ -53,16 +53,6 @@ local function was_settled(rec, fence, request)
   return rec[MORE].settled_fence == fence and rec[MORE].settled_request == request
 end
 
--- So many leases of a request have ended. With the last of them its keys go, so that what is remembered of a busy
--- worker is little more than the request's id.
-local function let_go(request, count)
-  local held = call('HINCRBY', P .. 'requests_held', request, -count)
-  if held > 0 then return end
-  call('HDEL', P .. 'requests_held', request)
-  -- Below zero it had been forgotten altogether.
-  if held == 0 then call('HSET', P .. 'requests', request, cmsgpack.pack({})) end
-end
-
 -- One ack, a list: its text, where there is one, then what its head has.
 local function read_ack()
   local ack = { nil, unpacked('>BBI8I8I4I8Bc16I2c0', arg()) }
@@ -70,8 +60,8 @@ local function read_ack()
   return ack
 end
 
--- Settles one; `raw` is what is kept of its task, or nil where an ack before this one may have changed that. Answers a word,
--- and whether a lease ended with it.
+-- Settles one; `raw` is what is kept of its task, or nil where an ack before this one may have changed that. Answers a
+-- word, and whether a lease ended with it.
 local function settle(ack, key, raw)
   local fence, request = ack[ACK_FENCE], ack[ACK_REQUEST]
   if raw and ack[ACK_OUTCOME] == ACK_COMPLETED and not ack[ACK_TEXT] then

@@ -154,19 +154,6 @@ local function look_ahead(req, indexes, reply)
   if head_at <= now then reply.oldest_ready = now - head_at end
 end
 
-local function remember_request(req, reply)
-  local old = call('ZRANGEBYSCORE', P .. 'requests_at', '-inf', whole(now - REQUEST_MEMORY), 'LIMIT', 0, TRIM_ITEMS_MAX)
-  if #old > 0 then
-    chunked('ZREM', P .. 'requests_at', old)
-    chunked('HDEL', P .. 'requests', old)
-    chunked('HDEL', P .. 'requests_held', old)
-  end
-  local keys = reply.leased
-  if #keys > 0 then call('HSET', P .. 'requests_held', req.request, #keys) end
-  call('HSET', P .. 'requests', req.request, cmsgpack.pack(keys))
-  call('ZADD', P .. 'requests_at', whole(now), req.request)
-end
-
 -- Takes tasks queue by queue, or from all at once.
 local function take_new(req, indexes, reply)
   if req.order == 'earliest' then return take_from(indexes, req, reply) end
@@ -195,7 +182,8 @@ local function take(req, trimming)
   }
   write_worker(req.worker, req.record, req.ttl, true)
   if trimming then reply.dead = trim(0) end
-  local packed = call('HGET', P .. 'requests', req.request)
+  take_turns()
+  local packed = remembered(req.request)
   local indexes = indexes_of(req)
   if packed then
     take_again(req, packed, reply)
@@ -207,7 +195,7 @@ local function take(req, trimming)
     if #reply.leased > 0 or #reply.parked > 0 then indexes = indexes_of(req) end
   end
   local answered_now = packed or #reply.leased > 0 or req.last
-  if answered_now and not packed then remember_request(req, reply) end
+  if answered_now and not packed then remember_request(req.request, reply.leased) end
   look_ahead(req, indexes, reply)
   for list in pairs(reply.lists) do watch_deadline(list, now + req.lease, req.worker) end
   local waiting = waits_on(req, packed, reply)

@@ -17,8 +17,8 @@ local function wake(list)
   push((string.gsub(list, '|.*$', '|*')))
 end
 
--- Whether anybody waits: who does is listed by the look that found nothing, so that without one listed there is nobody to
--- wake, and a waiter to come looks first.
+-- Whether anybody waits: who does is listed by the look that found nothing, so that without one listed there is nobody
+-- to wake, and a waiter to come looks first.
 local waited
 local function anybody_waits()
   if waited == nil then waited = call('EXISTS', P .. 'waiting') == 1 end

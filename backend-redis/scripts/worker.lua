@@ -1,16 +1,29 @@
--- The records of workers.
+-- The records of workers: of each, when it expires, when it last leased (0: never), and what it says of itself.
 
--- Writes a worker's record; `leasing` says that this is a lease call: its sign of life. Zero ttl takes it away.
-local function write_worker(id, record, ttl, leasing)
-  local gone = call('ZRANGEBYSCORE', P .. 'workers_until', '-inf', whole(now), 'LIMIT', 0, TRIM_ITEMS_MAX)
-  if ttl <= 0 then gone[#gone + 1] = id end
-  if #gone > 0 then
-    chunked('ZREM', P .. 'workers_until', gone)
-    chunked('HDEL', P .. 'workers', gone)
-    chunked('HDEL', P .. 'workers_leased', gone)
+local WORKER_AS = '>I7I7'
+
+local function forget_workers()
+  local all, gone = call('HGETALL', P .. 'workers'), {}
+  for i = 1, #all, 2 do
+    if unpacked(WORKER_AS, all[i + 1]) <= now then gone[#gone + 1] = all[i] end
   end
-  if ttl <= 0 then return end
-  call('HSET', P .. 'workers', id, record)
-  call('ZADD', P .. 'workers_until', whole(now + ttl), id)
-  if leasing then call('HSET', P .. 'workers_leased', id, whole(now)) end
+  chunked('HDEL', P .. 'workers', gone)
+end
+
+local function last_leased(id)
+  local before = call('HGET', P .. 'workers', id)
+  if not before then return 0 end
+  local expires, leased = unpacked(WORKER_AS, before)
+  return expires > now and leased or 0
+end
+
+-- Writes a worker's record; `leasing` says that this is a lease call: its sign of life. Zero ttl takes it away. One
+-- that is new clears up after those that are gone.
+local function write_worker(id, record, ttl, leasing)
+  if ttl <= 0 then
+    call('HDEL', P .. 'workers', id)
+    return
+  end
+  local text = pack(WORKER_AS, math.min(now + ttl, FAR), leasing and now or last_leased(id)) .. record
+  if call('HSET', P .. 'workers', id, text) == 1 then forget_workers() end
 end

@@ -8,18 +8,20 @@ use std::collections::BTreeSet;
 use crate::numbers::with_numbers;
 
 /// What scripts share, each part using those before it.
-const PARTS: [&str; 15] = [
+const PARTS: [&str; 17] = [
     include_str!("../scripts/prelude.lua"),
     include_str!("../scripts/wakes.lua"),
     include_str!("../scripts/record.lua"),
     include_str!("../scripts/index.lua"),
     include_str!("../scripts/held.lua"),
+    include_str!("../scripts/flush.lua"),
     include_str!("../scripts/plain.lua"),
     include_str!("../scripts/worker.lua"),
     include_str!("../scripts/waiters.lua"),
     include_str!("../scripts/life.lua"),
     include_str!("../scripts/trim.lua"),
     include_str!("../scripts/request.lua"),
+    include_str!("../scripts/remembered.lua"),
     include_str!("../scripts/earliest.lua"),
     include_str!("../scripts/take.lua"),
     include_str!("../scripts/settle.lua"),
@@ -29,8 +31,8 @@ const PARTS: [&str; 15] = [
 /// How many parts come before what takes records apart.
 const BEFORE_RECORDS: usize = 2;
 
-/// The script whose own text is `main`, with the pieces that it names, and those that these name. What `first` does comes
-/// before what takes records apart: where it has an answer, all that is not made.
+/// The script whose own text is `main`, with the pieces that it names, and those that these name. What `first` does
+/// comes before what takes records apart: where it has an answer, all that is not made.
 pub(crate) fn assemble(first: &str, main: &str) -> String {
     let mut wanted = words(main);
     wanted.extend(words(first));

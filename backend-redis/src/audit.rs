@@ -14,7 +14,7 @@ const CHUNK: usize = 100;
 /// Where payloads lie that are too large for a record.
 const APART: [&str; 3] = ["args", "results", "followers"];
 /// The keys a docket has once.
-const SINGLE: [&str; 20] = [
+const SINGLE: [&str; 17] = [
     "args",
     "armed",
     "corrupt",
@@ -25,16 +25,13 @@ const SINGLE: [&str; 20] = [
     "kept",
     "lanes",
     "meta",
-    "requests",
-    "requests_at",
-    "requests_held",
+    "requests:0",
+    "requests:1",
     "results",
     "tasks",
     "wakes",
     "waiting",
     "workers",
-    "workers_leased",
-    "workers_until",
 ];
 
 /// One line per defect. Not atomic: on a docket at work, what moves meanwhile can look like one.
@@ -54,12 +51,6 @@ pub(crate) async fn audit(backend: &RedisBackend) -> Result<Vec<String>> {
     for key in ask::<BTreeSet<Vec<u8>>>(backend, "SMEMBERS", "corrupt").await? {
         let key = keys::unpack(key)?;
         defects.push(format!("the key {key} was set aside: its record or its index entry could not be used"));
-    }
-    for (hash, sorted) in [("requests", "requests_at"), ("workers", "workers_until")] {
-        let (fields, members) = (ask::<u64>(backend, "HLEN", hash).await?, ask::<u64>(backend, "ZCARD", sorted).await?);
-        if fields != members {
-            defects.push(format!("{hash} has {fields} entries and {sorted} {members}"));
-        }
     }
     Ok(defects)
 }

@@ -2,7 +2,7 @@
 //!
 //! All keys of a docket share one hash tag, `docket:{NAME}:`; `scripts/prelude.lua` lists them. `scripts/record.lua`
 //! says what a record looks like: `docket show` reads one, `redis-cli` shows its bytes. A script changes records in
-//! memory, and `scripts/held.lua` writes each and moves it to the index it then belongs to. Time is the server's.
+//! memory, and `scripts/flush.lua` writes each and moves it to the index it then belongs to. Time is the server's.
 //! A wait is a blocking read on a connection of its own, so nothing polls.
 //!
 //! # Guarantees

@@ -101,7 +101,7 @@ async fn what_is_remembered_of_a_busy_worker_is_small() {
         assert!(store.lease(&request).await.unwrap().leases.is_empty(), "it was answered before");
     }
     let mut bytes = 0;
-    for hash in ["requests", "requests_held"] {
+    for hash in ["requests:0", "requests:1"] {
         let used: Option<u64> = server.tell(&format!("MEMORY USAGE docket:{{{DOCKET}}}:{hash} SAMPLES 0")).await;
         bytes += used.unwrap_or(0);
     }

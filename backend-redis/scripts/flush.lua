@@ -1,0 +1,167 @@
+-- Writing what a script holds, each record with the one index it then belongs to: however a record was changed, records
+-- and indexes agree.
+
+local there -- the indexes that are not empty, as far as a request asked
+local touched = {} -- indexes that were written, and whether something was added last
+local announced = {} -- wake list -> the earliest moment at which something of its lane becomes visible
+
+-- What a flush has to write, by kind and place.
+local function new_writes()
+  return { records = {}, gone = {}, removed = {}, added = {}, counts = {}, apart = {}, not_apart = {} }
+end
+
+-- What the next flush has to write.
+local pending
+local function writing()
+  pending = pending or new_writes()
+  return pending
+end
+
+-- Puts a payload that is too large for a record into its hash, or takes one away that is no longer; answers what the
+-- record has of it, and whether it lies apart.
+local function set_apart(writes, rec, hash, value, was_apart)
+  if type(value) == 'string' and #value > INLINE_MAX then
+    local pairs_of = list_in(writes.apart, hash)
+    pairs_of[#pairs_of + 1], pairs_of[#pairs_of + 2] = rec[KEY], value
+    return #value, true
+  end
+  local is_apart = type(value) == 'number'
+  if was_apart and not is_apart then
+    local keys = list_in(writes.not_apart, hash)
+    keys[#keys + 1] = rec[KEY]
+  end
+  return value, is_apart
+end
+
+local function set_payloads_apart(writes, rec)
+  local was, more = rec[APART] or {}, rec[GONE] and NONE or more_of(rec)
+  local follower, is = more.follower, {}
+  local args, result, follower_args
+  args, is.args = set_apart(writes, rec, 'args', more.args, was.args)
+  result, is.results = set_apart(writes, rec, 'results', more.result, was.results)
+  follower_args, is.followers = set_apart(writes, rec, 'followers', follower and follower.args, was.followers)
+  if not rec[GONE] then more.args, more.result = args, result end
+  if follower then follower.args = follower_args end
+  rec[APART] = (is.args or is.results or is.followers) and is
+end
+
+local function move(writes, rec)
+  local index, score, member, count
+  if not rec[GONE] then index, score, member, count = place_of(rec) end
+  local at, at_count = rec[AT], rec[AT_COUNT]
+  local same = at == index and rec[AT_MEMBER] == member
+  if at and not same then
+    local members = writes.removed[at] or list_in(writes.removed, at)
+    members[#members + 1] = rec[AT_MEMBER]
+  end
+  if index and not (same and rec[AT_SCORE] == score) then
+    local entries = writes.added[index] or list_in(writes.added, index)
+    local last = #entries
+    entries[last + 1], entries[last + 2] = whole(score), member
+    if rec[STATE] == QUEUED then
+      local list = list_of(rec)
+      local moment = announced[list]
+      if not moment or score < moment then announced[list] = score end
+    elseif count and index ~= 'kept' and score < trim_at then
+      trim_at = score
+    end
+  end
+  if at_count ~= (count or false) then
+    local counts = writes.counts
+    if at_count then counts[at_count] = (counts[at_count] or 0) - 1 end
+    if count then counts[count] = (counts[count] or 0) + 1 end
+  end
+  rec[AT], rec[AT_SCORE], rec[AT_MEMBER], rec[AT_COUNT] = index or false, score, member, count or false
+end
+
+-- Brings `lanes` up to date with the indexes that were written.
+local function settle_lanes()
+  for index, added in pairs(touched) do
+    if added then
+      if not (there and there[index]) then call('SADD', P .. 'lanes', index) end
+      if there then there[index] = true end
+    elseif call('EXISTS', P .. index) == 0 then
+      call('SREM', P .. 'lanes', index)
+      if there then there[index] = nil end
+    end
+  end
+  touched = {}
+end
+
+local function count_finished(counts)
+  for field, by in pairs(counts) do
+    if by ~= 0 and call('HINCRBY', P .. 'finished_counts', field, by) <= 0 then
+      call('HDEL', P .. 'finished_counts', field)
+    end
+  end
+end
+
+local function bound_of(shelf) return shelf == 'dead' and DEAD_MAX or FINISHED_MAX end
+
+-- Brings `meta.trim` up to date with the shelves that were written.
+local trim_known = trim_at
+local function settle_trim(added)
+  for _, shelf in ipairs({ 'finished', 'dead' }) do
+    if added[shelf] and call('ZCARD', P .. shelf) > bound_of(shelf) then trim_at = math.min(trim_at, now) end
+  end
+  if trim_at < trim_known then call('HSET', META, 'trim', whole(trim_at)) end
+  trim_known = trim_at
+end
+
+-- Entries of an index, the last one first: the server searches a short index from its front, and what is added is most
+-- often the latest of it.
+local function last_first(entries)
+  local turned, last = {}, #entries
+  for i = 1, last, 2 do turned[i], turned[i + 1] = entries[last - i], entries[last - i + 1] end
+  return turned
+end
+
+local function write(writes)
+  for hash, entries in pairs(writes.apart) do chunked('HSET', P .. hash, entries) end
+  for hash, keys in pairs(writes.not_apart) do chunked('HDEL', P .. hash, keys) end
+  chunked('HSET', P .. 'tasks', writes.records)
+  chunked('HDEL', P .. 'tasks', writes.gone)
+  for index, members in pairs(writes.removed) do
+    chunked('ZREM', P .. index, members)
+    if not is_shelf(index) then touched[index] = false end
+  end
+  for index, entries in pairs(writes.added) do
+    chunked('ZADD', P .. index, last_first(entries))
+    if not is_shelf(index) then touched[index] = true end
+  end
+  count_finished(writes.counts)
+  settle_trim(writes.added)
+end
+
+-- Writes what was changed. Order matters: before an index is read again.
+local function flush()
+  if #kept > 0 or pending then
+    local writes = writing()
+    local records, gone = writes.records, writes.gone
+    local count = #records
+    for i = 1, #kept do
+      local rec = kept[i]
+      rec[KEPT] = false
+      if rec[MORE] ~= NONE or rec[APART] then set_payloads_apart(writes, rec) end
+      move(writes, rec)
+      if rec[GONE] then
+        gone[#gone + 1] = rec[KEY]
+        held[rec[KEY]] = ABSENT
+      else
+        local raw = encode(rec)
+        rec[RAW], count = raw, count + 2
+        records[count - 1], records[count] = rec[KEY], raw
+      end
+    end
+    kept, pending = {}, nil
+    write(writes)
+  end
+  settle_lanes()
+end
+
+-- Takes an index entry that cannot be used out of the way, once, and keeps it in sight.
+local function park(index, member, key)
+  call('ZREM', P .. index, member)
+  call('SADD', P .. 'corrupt', key)
+  if not is_shelf(index) then touched[index] = false end
+end
