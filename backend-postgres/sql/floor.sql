@@ -37,8 +37,9 @@ CREATE OR REPLACE FUNCTION docket.entries_read() RETURNS bigint LANGUAGE sql VOL
     + pg_stat_get_xact_tuples_returned('docket.task_leased'::regclass)
 $$;
 
-CREATE OR REPLACE FUNCTION docket.raise_floors(d int, moment bigint, lease bigint, lane_queues text[], lane_names text[])
-RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION docket.raise_floors(
+  d int, moment bigint, lease bigint, lane_queues text[], lane_names text[], patient boolean
+) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   lane record;
   head record;
@@ -49,7 +50,12 @@ BEGIN
     OR NOT pg_try_advisory_xact_lock(docket.floor_lock(d)) THEN
     RETURN;
   END IF;
-  PERFORM pg_advisory_xact_lock(docket.wait_lock(d));
+  -- Waiting for those who share it holds up all who come after: only once that costs less than reading on.
+  IF patient THEN
+    PERFORM pg_advisory_xact_lock(docket.wait_lock(d));
+  ELSIF NOT pg_try_advisory_xact_lock(docket.wait_lock(d)) THEN
+    RETURN;
+  END IF;
   FOR lane IN SELECT l.queue, l.name FROM unnest(lane_queues, lane_names) AS l(queue, name) LOOP
     before := docket.entries_read();
     SELECT t.visible_at, t.seq INTO head FROM docket.floor_of(d, 'queued', lane.queue, lane.name, NULL) f

@@ -15,6 +15,10 @@ BEGIN
     entered.id, entered.clock, entered.moment, ask, -trimmed.finished, -trimmed.dead, '{}', '{}'
   );
   reply.dead_trimmed := trimmed.dead;
+  -- Safe to lose: it took nothing, and only notes that somebody waits. It holds a lock until its commit.
+  IF NOT reply.answered AND reply.crashed = 0 THEN
+    PERFORM set_config('synchronous_commit', 'off', true);
+  END IF;
   RETURN reply;
 END
 $$;

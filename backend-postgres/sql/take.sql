@@ -27,6 +27,7 @@ DECLARE
   head bigint;
   lowest bigint := (SELECT min(v) FROM unnest(visibles) v);
   read_before bigint := docket.entries_read();
+  in_vain bigint;
 BEGIN
   reply.crashed := 0;
   reply.limited := '{}';
@@ -92,8 +93,9 @@ BEGIN
   reply.oldest_ready := CASE WHEN head <= moment THEN moment - head END;
   PERFORM docket.tally(d, finished, dead);
   PERFORM docket.write_worker(d, moment, ask.worker, ask.record, ask.ttl, true);
-  IF docket.entries_read() - read_before > {FLOOR_ENTRIES_MIN} + cardinality(lane_queues) * (ask.count + 4) THEN
-    PERFORM docket.raise_floors(d, moment, ask.lease, lane_queues, lane_names);
+  in_vain := docket.entries_read() - read_before - cardinality(lane_queues) * (ask.count + 4);
+  IF in_vain > {FLOOR_ENTRIES_MIN} THEN
+    PERFORM docket.raise_floors(d, moment, ask.lease, lane_queues, lane_names, in_vain > {FLOOR_ENTRIES_MAX});
   END IF;
   IF NOT reply.answered THEN
     -- Who only looks now and then is nobody to be woken.

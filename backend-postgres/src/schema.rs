@@ -70,6 +70,8 @@ const LOCK_WAIT_MAX_MS: u32 = 1_000;
 
 /// Index entries that a look must have read in vain before it raises the floors of its lanes: about half a millisecond.
 const FLOOR_ENTRIES_MIN: u32 = 1_000;
+/// The same, before it waits for a moment in which it can: some five milliseconds.
+const FLOOR_ENTRIES_MAX: u32 = 10_000;
 
 /// How long trimming begins where it was, before it looks whether something came below.
 const TRIM_FLOOR_MAX: Duration = Duration::from_mins(1);
@@ -135,6 +137,7 @@ fn fill_in(text: String) -> String {
         ("{LOCK_WAIT_MAX_MS}", LOCK_WAIT_MAX_MS.to_string()),
         ("{WAKE_MAX}", WAKE_MAX.to_string()),
         ("{TRIM_FLOOR_MAX}", micros(TRIM_FLOOR_MAX).to_string()),
+        ("{FLOOR_ENTRIES_MAX}", FLOOR_ENTRIES_MAX.to_string()),
         ("{FLOOR_ENTRIES_MIN}", FLOOR_ENTRIES_MIN.to_string()),
         ("{SUSPECT_CRASHES}", limits::SUSPECT_CRASHES.to_string()),
         ("{CALL_IDS_MAX}", whole(limits::CALL_IDS_MAX)),

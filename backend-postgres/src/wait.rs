@@ -234,7 +234,12 @@ impl Ear {
                         Whom::All => true,
                         Whom::Some(whom) => whom.contains(&waiter),
                     };
-                    due = due.min(Instant::now() + if is_meant { after } else { SPARE });
+                    let now = Instant::now();
+                    due = due.min(now + if is_meant { after } else { SPARE });
+                    // A timer is up to two milliseconds late, also one for now.
+                    if due <= now {
+                        return true;
+                    }
                 }
                 Ok(Ok(Wake::Lane { .. })) => {}
                 // Its task has ended with its runtime, or between two waiters.

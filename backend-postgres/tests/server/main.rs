@@ -4,6 +4,7 @@
 
 mod busy;
 mod faults;
+mod plans;
 mod pooler;
 mod race;
 mod refusals;
