@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket_core::{Ack, Control, ErrorKind, Inspect, QueueBackend};
+use docket_core::{Ack, AckAnswer, Control, ErrorKind, Inspect, Outcome, QueueBackend};
 
 use crate::server::Server;
 use crate::work::{DOCKET, add, completed, connect, key, keys, take, task};
@@ -45,10 +45,56 @@ async fn a_finished_record_that_is_gone_holds_up_nobody() {
     let shelf = format!("docket:{{{DOCKET}}}:finished");
     assert_eq!(store.ack(&[at_once, completed(&leases[1])], None).await.unwrap().answers.len(), 2);
     server.tell::<()>(&format!("ZADD {shelf} 1 gone")).await;
+    trims_next(&server).await;
     assert!(take(&store).await.unwrap().leases.is_empty(), "this call trims");
+    assert_eq!(server.tell::<i64>(&format!("ZCARD {shelf}")).await, 1, "it was set aside");
     let counts = store.counts().await.expect("the shelf is no lane");
     assert_eq!((counts.len(), counts[0].completed), (1, 1));
     store.clear().await.unwrap();
     assert_eq!(server.tell::<i64>(&format!("EXISTS docket:{{{DOCKET}}}:tasks")).await, 0);
+    assert_eq!(store.audit().await.unwrap(), Vec::<String>::new());
+}
+
+/// The next lease call looks for what is to be trimmed, whatever was noted.
+async fn trims_next(server: &Server) {
+    server.tell::<()>(&format!("HDEL docket:{{{DOCKET}}}:meta trim")).await;
+}
+
+/// A plain record is trimmed without being read whole. One that only begins like one is not.
+#[tokio::test]
+async fn a_finished_record_that_is_cut_off_is_set_aside_and_not_trimmed() {
+    let server = Server::start(&[]).await;
+    let store = connect(&server).await;
+    for name in ["cut", "plain"] {
+        add(&store, task(name)).await.unwrap();
+    }
+    let leases = take(&store).await.unwrap().leases;
+    store.ack(&leases.iter().map(completed).collect::<Vec<_>>(), None).await.unwrap();
+    let (tasks, shelf) = (format!("docket:{{{DOCKET}}}:tasks"), format!("docket:{{{DOCKET}}}:finished"));
+    // Completed and settled, and then nothing.
+    server.tell::<()>(&format!("HSET {tasks} cut \x03\x03\x00")).await;
+    server.tell::<()>(&format!("ZADD {shelf} 1 cut 1 plain")).await;
+    trims_next(&server).await;
+    assert!(take(&store).await.unwrap().leases.is_empty(), "this call trims");
+    assert!(store.get(&key("plain")).await.unwrap().is_none());
+    assert_eq!(store.get(&key("cut")).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(server.tell::<i64>(&format!("EXISTS {shelf}")).await, 0);
+    assert!(store.audit().await.unwrap().join("\n").contains("cut"));
+}
+
+/// An ack that comes twice in one batch finds what the first has made of its task, whichever way that went.
+#[tokio::test]
+async fn an_ack_that_comes_twice_in_a_batch_settles_once() {
+    let server = Server::start(&[]).await;
+    let store = connect(&server).await;
+    for name in ["plain", "failed"] {
+        add(&store, task(name)).await.unwrap();
+    }
+    let leases = take(&store).await.unwrap().leases;
+    let (plain, failed) = (completed(&leases[0]), Ack { outcome: Outcome::Release, ..completed(&leases[1]) });
+    let late = Ack { outcome: Outcome::Release, ..plain.clone() };
+    let answers = store.ack(&[plain.clone(), failed.clone(), plain, late, failed], None).await.unwrap().answers;
+    assert!(answers.iter().all(|answer| matches!(answer, Ok(AckAnswer::Settled))), "{answers:?}");
+    assert_eq!(keys(&take(&store).await.unwrap()), ["failed"], "released once, and the other is over");
     assert_eq!(store.audit().await.unwrap(), Vec::<String>::new());
 }
