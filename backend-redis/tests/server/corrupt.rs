@@ -98,3 +98,16 @@ async fn an_ack_that_comes_twice_in_a_batch_settles_once() {
     assert_eq!(keys(&take(&store).await.unwrap()), ["failed"], "released once, and the other is over");
     assert_eq!(store.audit().await.unwrap(), Vec::<String>::new());
 }
+
+/// Nothing is trimmed before the moment that is noted, so one that is too late keeps records for ever, unseen.
+#[tokio::test]
+async fn a_trim_that_is_noted_too_late_is_a_defect() {
+    let server = Server::start(&[]).await;
+    let store = connect(&server).await;
+    add(&store, task("over")).await.unwrap();
+    let leases = take(&store).await.unwrap().leases;
+    store.ack(&[completed(&leases[0])], None).await.unwrap();
+    assert_eq!(store.audit().await.unwrap(), Vec::<String>::new());
+    server.tell::<()>(&format!("HSET docket:{{{DOCKET}}}:meta trim 9007199254740991")).await;
+    assert_eq!(store.audit().await.unwrap(), ["meta.trim is later than the first of finished"]);
+}
