@@ -70,8 +70,8 @@ const LOCK_WAIT_MAX_MS: u32 = 1_000;
 
 /// Index entries that a look must have read in vain before it raises the floors of its lanes: about half a millisecond.
 const FLOOR_ENTRIES_MIN: u32 = 1_000;
-/// The same, before it waits for a moment in which it can: some five milliseconds.
-const FLOOR_ENTRIES_MAX: u32 = 10_000;
+/// The same, before it waits for a moment in which it can: more than a millisecond.
+const FLOOR_ENTRIES_MAX: u32 = 2_500;
 
 /// How long trimming begins where it was, before it looks whether something came below.
 const TRIM_FLOOR_MAX: Duration = Duration::from_mins(1);
