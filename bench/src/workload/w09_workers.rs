@@ -43,8 +43,9 @@ pub(crate) async fn measure(bench: &mut Bench) -> Outcome {
 async fn drain(side: Side, server: &Server, scale: Scale, workers: usize) -> Outcome<Measured> {
     let count = scale.tasks(match server.kind() {
         Kind::Memory => 100_000,
-        Kind::Redis => 20_000,
-        Kind::Postgres => 3_000,
+        // So many that what the workers' starts cost the server (connections, plans) is not what is measured.
+        Kind::Redis => 50_000,
+        Kind::Postgres => 40_000,
     });
     let items = usual(count)?;
     let tally = Arc::new(Tally::of(count));
@@ -58,8 +59,9 @@ async fn drain(side: Side, server: &Server, scale: Scale, workers: usize) -> Out
             let all = (0..workers).map(|_| Running::start(&store, &tally, at_once(CONCURRENCY)));
             let all = all.collect::<Outcome<Vec<_>>>()?;
             tally.reach(count).await;
-            for worker in all {
-                worker.stop().await?;
+            let mut stops: JoinSet<_> = all.into_iter().map(Running::stop).collect();
+            while let Some(stop) = stops.join_next().await {
+                stop??;
             }
             time = start.elapsed();
         }

@@ -44,6 +44,10 @@ pub(super) async fn fetch(worker: Arc<Inner>, acks: mpsc::Sender<Settlement>) ->
             Ok(reply) => {
                 worker.health.answered(&reply, count);
                 left = Left::by(&reply);
+                if left == Left::Some {
+                    // It did not wait for work.
+                    worker.slots.answered_in(asked_at.elapsed());
+                }
                 take(&worker, reply, asked_at);
             }
             Err(error) => {

@@ -1,8 +1,8 @@
 //! Who may run now, and what was leased ahead of a free slot.
 //!
 //! A task that waits here is leased: it is renewed like a running one, and nobody else has it. So little may wait, and
-//! not for long: as much as this worker has lately started in [`AHEAD`], and what has waited for [`PATIENCE`] is given
-//! back. A worker of long tasks leases nothing ahead.
+//! not for long: as much as this worker has lately started in [`AHEAD_MIN`], or in a few lease calls where these take
+//! longer; and what has waited for [`PATIENCE`] is given back. A worker of long tasks leases nothing ahead.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,9 +13,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Lease;
 
-/// How much work may wait: what was started in this time. Longer than the round trip of a lease call, so that a worker of
+/// How much work may wait: what was started in this time at least, and in [`AHEAD_CALLS`] lease calls, so that a worker of
 /// short tasks never waits for one.
-const AHEAD: Duration = Duration::from_millis(20);
+const AHEAD_MIN: Duration = Duration::from_millis(20);
+/// A store that many workers ask is slow to answer each of them: then fewer and larger calls are what helps it.
+const AHEAD_CALLS: u32 = 4;
+/// What is leased ahead is to start before it is given back.
+const AHEAD_MAX: Duration = Duration::from_millis(80);
 /// How long a task may wait for a slot before another worker may have it.
 pub(super) const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -62,7 +66,7 @@ pub(super) enum Room {
 
 impl Slots {
     pub(super) fn new(concurrency: usize, ahead_max: usize) -> Self {
-        let pace = Pace { since: Instant::now(), started: 0, ahead: 0 };
+        let pace = Pace::new(Instant::now());
         let state = State { free: concurrency, line: VecDeque::new(), low: 0, pace };
         Self { concurrency, ahead_max, state: Mutex::new(state), changed: Notify::new() }
     }
@@ -85,6 +89,11 @@ impl Slots {
     /// How many tasks it would make sense to have in the line, going by the latest pace.
     pub(super) fn ahead(&self) -> usize {
         self.state().pace.ahead(Instant::now(), self.concurrency).min(self.ahead_max)
+    }
+
+    /// Notes how long the store took to answer a lease call that found work.
+    pub(super) fn answered_in(&self, took: Duration) {
+        self.state().pace.answered_in(took);
     }
 
     /// How many more can be taken if `ahead` may wait. Asks for several at once: a line that is half full is left alone.
@@ -171,16 +180,32 @@ struct Pace {
     since: Instant,
     started: usize,
     ahead: usize,
+    /// How long a lease call lately took.
+    call: Duration,
 }
 
 impl Pace {
-    /// What was started in [`AHEAD`], measured over at least as long, beyond the first task of each slot: slots that
-    /// fall free together start one each, and it may be a long one.
+    fn new(since: Instant) -> Self {
+        Self { since, started: 0, ahead: 0, call: Duration::ZERO }
+    }
+
+    /// Smoothed: one slow answer says little.
+    fn answered_in(&mut self, took: Duration) {
+        self.call = (self.call * 3 + took) / 4;
+    }
+
+    /// How much work may wait.
+    fn reach(&self) -> Duration {
+        (self.call * AHEAD_CALLS).clamp(AHEAD_MIN, AHEAD_MAX)
+    }
+
+    /// What was started in the time of [`Pace::reach`], measured over at least as long, beyond the first task of each
+    /// slot: slots that fall free together start one each, and it may be a long one.
     fn ahead(&mut self, now: Instant, slots: usize) -> usize {
-        let elapsed = now.duration_since(self.since);
-        if elapsed >= AHEAD {
+        let (elapsed, reach) = (now.duration_since(self.since), self.reach());
+        if elapsed >= reach {
             let started = u128::try_from(self.started.saturating_sub(slots)).unwrap_or(u128::MAX);
-            let ahead = started.saturating_mul(AHEAD.as_nanos()) / elapsed.as_nanos();
+            let ahead = started.saturating_mul(reach.as_nanos()) / elapsed.as_nanos();
             self.ahead = usize::try_from(ahead).unwrap_or(usize::MAX);
             self.since = now;
             self.started = 0;
@@ -248,13 +273,30 @@ mod tests {
     #[test]
     fn as_much_waits_as_was_lately_started() {
         let since = Instant::now();
-        let mut pace = Pace { since, started: 104, ahead: 0 };
-        assert_eq!(pace.ahead(since + AHEAD / 2, 4), 0);
-        assert_eq!(pace.ahead(since + AHEAD * 2, 4), 50);
+        let mut pace = Pace { started: 104, ..Pace::new(since) };
+        assert_eq!(pace.ahead(since + AHEAD_MIN / 2, 4), 0);
+        assert_eq!(pace.ahead(since + AHEAD_MIN * 2, 4), 50);
         // One each.
         pace.started = 4;
-        assert_eq!(pace.ahead(since + AHEAD * 4, 4), 0);
+        assert_eq!(pace.ahead(since + AHEAD_MIN * 4, 4), 0);
         // Idle since.
-        assert_eq!(pace.ahead(since + AHEAD * 40, 4), 0);
+        assert_eq!(pace.ahead(since + AHEAD_MIN * 40, 4), 0);
+    }
+
+    #[test]
+    fn where_a_lease_takes_long_more_waits_up_to_a_bound() {
+        let since = Instant::now();
+        let mut pace = Pace::new(since);
+        let short = AHEAD_MIN / AHEAD_CALLS;
+        (0..50).for_each(|_| pace.answered_in(short));
+        assert_eq!(pace.reach(), AHEAD_MIN);
+        (0..50).for_each(|_| pace.answered_in(short * 3));
+        assert!(pace.reach() > AHEAD_MIN * 2 && pace.reach() <= AHEAD_MIN * 3, "{:?}", pace.reach());
+        pace.answered_in(Duration::from_secs(10));
+        assert_eq!(pace.reach(), AHEAD_MAX);
+        // Slots that turn over but slowly count, over a time in which they do.
+        pace.started = 34;
+        assert_eq!((pace.ahead(since + AHEAD_MIN, 10), pace.ahead(since + AHEAD_MAX, 10)), (0, 24));
+        assert!(AHEAD_MAX < PATIENCE);
     }
 }
