@@ -123,6 +123,18 @@ pub(crate) async fn a_lease_brings_fewer_tasks_rather_than_more_bytes(stage: Sta
     assert_eq!(keys(&stage.take(10).await), ["8", "9"]);
 }
 
+pub(crate) async fn a_small_task_is_not_brought_beyond_the_bytes_either(stage: Stage) {
+    for n in 0..7 {
+        stage.add(sized(&n.to_string(), limits::PAYLOAD_BYTES_MAX)).await;
+    }
+    stage.add(sized("nearly", limits::PAYLOAD_BYTES_MAX - 100)).await;
+    stage.add(sized("small", 200)).await;
+    let reply = stage.lease(&ask(10)).await;
+    assert_eq!(keys(&reply.leases), ["0", "1", "2", "3", "4", "5", "6", "nearly"]);
+    assert_eq!(reply.next_visible, Some(Duration::ZERO), "there is more, now");
+    assert_eq!(keys(&stage.take(10).await), ["small"]);
+}
+
 pub(crate) async fn a_request_of_too_many_names_is_refused(stage: Stage) {
     let names: Vec<String> = (0..=limits::LEASE_NAMES_MAX).map(|n| format!("name-{n}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();

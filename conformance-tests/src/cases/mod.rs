@@ -92,7 +92,8 @@ macro_rules! each_case {
             a_long_error_is_cut_at_a_character a_batch_of_too_many_items_is_refused_whole
             a_batch_of_too_many_bytes_is_refused_whole a_refusal_names_the_limit
             a_full_batch_goes_through_a_whole_life a_lease_brings_a_batch_at_most
-            a_lease_brings_fewer_tasks_rather_than_more_bytes a_request_of_too_many_names_is_refused
+            a_lease_brings_fewer_tasks_rather_than_more_bytes a_small_task_is_not_brought_beyond_the_bytes_either
+            a_request_of_too_many_names_is_refused
             finished_tasks_are_kept_for_their_retention a_queued_task_that_was_cancelled_is_kept_for_the_default
             the_dead_are_kept_longest unfinished_tasks_are_never_trimmed a_second_life_is_not_trimmed_with_the_first
             one_call_trims_a_bounded_number acks_trim_too beyond_their_bound_the_oldest_dead_go_first
