@@ -89,13 +89,14 @@ BEGIN
   END IF;
   PERFORM set_config('lock_timeout', '{LOCK_WAIT_MS}', true);
   WITH items AS MATERIALIZED (
-    SELECT k.*, t.place FROM (
+    SELECT k.*, t.place, t.version FROM (
       SELECT * FROM unnest(keys, fences, requests, contents, retentions) AS u(key, fence, request, content, retention)
       ORDER BY u.key COLLATE "C"
     ) k
-    -- Key by key, and then by its place: a join with the table could be planned the other way round, and would read all of it.
+    -- Key by key, and then by its place and version (see lease_from): a join with the table could be planned the other way
+    -- round, and would read all of it.
     CROSS JOIN LATERAL (
-      SELECT s.ctid AS place, s.xmin = s.xmax OR s.xmax = 0 AS is_free, s.* FROM docket.task s
+      SELECT s.ctid AS place, s.xmin AS version, s.xmin = s.xmax OR s.xmax = 0 AS is_free, s.* FROM docket.task s
       WHERE s.docket = d AND s.key = k.key OFFSET 0
     ) t
     WHERE t.state = 'leased' AND t.fence = k.fence AND t.request = k.request AND t.is_free AND t.every IS NULL
@@ -104,7 +105,7 @@ BEGIN
     UPDATE docket.task t SET
       state = 'completed', visible_at = moment, expires_at = moment + i.retention, settled_fence = i.fence,
       settled_request = i.request, crashed_in_a_row = 0, result = i.content
-    FROM items i WHERE t.ctid = i.place AND (SELECT count(*) FROM items) = cardinality(keys)
+    FROM items i WHERE t.ctid = i.place AND t.xmin = i.version AND (SELECT count(*) FROM items) = cardinality(keys)
     RETURNING 1
   )
   SELECT (SELECT count(*) FROM items), (SELECT count(*) FROM done) INTO found, settled;

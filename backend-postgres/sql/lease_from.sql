@@ -6,8 +6,9 @@
 -- would have been too many bytes, and whether another call held one that might have been chosen.
 -- Twice: it takes the next ones; the request is remembered by take.
 -- One statement finds a page of the line, passes by what others hold, and leases the rest. What others hold is most often
--- leased by them just now, so the pages grow: many small ones would be read for one task. A row is named by its place, and
--- so as this statement sees it: one that another call has leased in between is passed by, too.
+-- leased by them just now, so the pages grow: many small ones would be read for one task. A row is named by its place
+-- and version, and so as this statement sees it: one that another call has leased in between is passed by, too. The place is
+-- not enough: servers differ in whether they compare it again with a version that came in between.
 CREATE OR REPLACE FUNCTION docket.lease_from(
   d int, moment bigint, ask docket.ask, lane_queues text[], lane_names text[], count bigint, suspect_may_come boolean,
   lowest bigint, INOUT reply docket.reply, INOUT bytes bigint, OUT has_suspect boolean, OUT is_full boolean,
@@ -30,7 +31,7 @@ BEGIN
         (SELECT h.* FROM unnest(lane_queues, lane_names) AS l(queue, name)
           CROSS JOIN LATERAL docket.floor_of(d, 'queued', l.queue, l.name, lowest) f
           CROSS JOIN LATERAL (
-            SELECT t.ctid AS place, t.visible_at, t.seq, octet_length(t.args) AS weight FROM docket.task t
+            SELECT t.ctid AS place, t.xmin AS version, t.visible_at, t.seq, octet_length(t.args) AS weight FROM docket.task t
             WHERE t.docket = d AND t.state = 'queued' AND t.queue = l.queue AND t.name = l.name AND NOT t.suspect
               AND t.visible_at <= moment
               AND (t.visible_at, t.seq) >= (greatest(after_at, f.visible_at), CASE
@@ -43,7 +44,7 @@ BEGIN
         UNION ALL
         (SELECT h.* FROM unnest(lane_queues, lane_names) AS l(queue, name)
           CROSS JOIN LATERAL (
-            SELECT t.ctid AS place, t.visible_at, t.seq, octet_length(t.args) AS weight FROM docket.task t
+            SELECT t.ctid AS place, t.xmin AS version, t.visible_at, t.seq, octet_length(t.args) AS weight FROM docket.task t
             WHERE suspect_may_come AND NOT has_suspect
               AND t.docket = d AND t.state = 'queued' AND t.queue = l.queue AND t.name = l.name AND t.suspect
               AND t.visible_at <= moment AND (t.visible_at, t.seq) > (after_at, after_seq)
@@ -56,7 +57,7 @@ BEGIN
     ), locked AS MATERIALIZED (
       -- Fences in the order of the line.
       SELECT l.place, nextval('docket.fence') AS fence FROM line l
-      CROSS JOIN LATERAL (SELECT FROM docket.task t WHERE t.ctid = l.place FOR UPDATE SKIP LOCKED) held
+      CROSS JOIN LATERAL (SELECT FROM docket.task t WHERE t.ctid = l.place AND t.xmin = l.version FOR UPDATE SKIP LOCKED) held
       WHERE l.fits LIMIT want
     ), leased AS (
       UPDATE docket.task t SET
