@@ -9,7 +9,8 @@ use futures_util::future::join_all;
 use crate::scene::{SOON, Scene};
 use crate::tasks::Count;
 
-const TASKS: usize = 3_000;
+/// Far more than are run before the fault has begun.
+const TASKS: usize = 15_000;
 /// How long it is away: longer than a client repeats a call.
 const AWAY: Duration = Duration::from_secs(6);
 /// How long a client's call may take meanwhile: its patience, and a moment.
@@ -54,7 +55,7 @@ async fn play(fault: Fault) {
     let settings = Settings { check_interval: Duration::from_secs(1), concurrency: 50, ..Settings::default() };
     let worker = scene.start(settings);
     scene.add::<Count>(0..TASKS).await;
-    scene.ran(TASKS / 10, SOON).await;
+    scene.ran(TASKS / 50, SOON).await;
     let start = Instant::now();
     let ((accepted, errors), ()) = tokio::join!(scene.add_until("during", start + AWAY * 2), async {
         fault.begin(&scene.server);

@@ -41,7 +41,9 @@ async fn a_transaction_held_open_slows_nothing_down() {
     let (dead, took) = (scene.number(DEAD).await, windows.iter().sum::<Duration>());
     println!("{TASKS} tasks past an open transaction in {took:.1?}; by {WINDOW}: {windows:.2?}");
     println!("a look for nothing: {:.2?} at first, {:.2?} at last; {dead} dead rows", looks[0], looks[1]);
-    assert!(windows[TASKS / WINDOW - 1] < windows[0] * 2, "{windows:?}");
+    // The middle of three: one window may share the machine with another test.
+    let (first, last) = (median(&windows[..3]), median(&windows[TASKS / WINDOW - 3..]));
+    assert!(last < first * 2, "{windows:?}");
     assert!(looks[1] < looks[0] * 2, "{looks:?}");
     assert_eq!(scene.store.audit().await.unwrap(), Vec::<String>::new());
 
@@ -85,8 +87,13 @@ async fn look_time(scene: &Scene) -> Duration {
         assert!(scene.store.lease(&request()).await.unwrap().leases.is_empty());
         times.push(began.elapsed());
     }
+    median(&times)
+}
+
+fn median(times: &[Duration]) -> Duration {
+    let mut times = times.to_vec();
     times.sort_unstable();
-    times[LOOKS / 2]
+    times[times.len() / 2]
 }
 
 /// A look into the lane that all has passed through.
