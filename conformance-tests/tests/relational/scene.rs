@@ -11,6 +11,7 @@ use docket_core::{
 };
 use docket_postgres::{Options, PostgresBackend};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, Row as _};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::task::JoinHandle;
 
 use crate::tasks::{Count, Log, registry};
@@ -18,8 +19,19 @@ use crate::tasks::{Count, Log, registry};
 /// From the end of a fault to the last task that waited for it.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
+/// Shared by scenes that may play beside each other.
+static MACHINE: RwLock<()> = RwLock::const_new(());
+
+/// What a scene has of the machine, for as long as it plays.
+#[expect(dead_code, reason = "they are held, not read")]
+enum Turn {
+    Beside(RwLockReadGuard<'static, ()>),
+    Alone(RwLockWriteGuard<'static, ()>),
+}
+
 /// One docket on a server of its own.
 pub(crate) struct Scene {
+    _turn: Turn,
     pub(crate) server: PostgresServer,
     pub(crate) client: Client,
     pub(crate) store: Arc<dyn Store>,
@@ -38,12 +50,24 @@ impl Scene {
         Self::through(server, &url).await
     }
 
-    /// The same, the docket reached by another URL.
+    /// Beside no other: what takes time is measured.
+    pub(crate) async fn alone() -> Self {
+        let turn = Turn::Alone(MACHINE.write().await);
+        let server = PostgresServer::start().await;
+        let url = server.url();
+        Self::in_turn(turn, server, &url).await
+    }
+
+    /// The same as new, the docket reached by another URL.
     pub(crate) async fn through(server: PostgresServer, url: &str) -> Self {
+        Self::in_turn(Turn::Beside(MACHINE.read().await), server, url).await
+    }
+
+    async fn in_turn(turn: Turn, server: PostgresServer, url: &str) -> Self {
         let store = PostgresBackend::connect(url, DocketName::default(), Options::default()).await.unwrap();
         let store: Arc<dyn Store> = Arc::new(store);
         let pool = PgPool::connect_lazy(&server.url()).unwrap();
-        Self { server, client: Client::new(store.clone()), store, log: Arc::default(), pool }
+        Self { _turn: turn, server, client: Client::new(store.clone()), store, log: Arc::default(), pool }
     }
 
     pub(crate) fn start(&self, settings: Settings) -> Running {
