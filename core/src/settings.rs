@@ -10,8 +10,8 @@ pub struct Settings {
     /// Tasks run at once. `DOCKET_WORKER_CONCURRENCY`, default 10, 1 to 1,000.
     pub concurrency: usize,
     /// Tasks leased ahead of a free slot, at most, by a worker whose tasks are short: no more than it has lately started
-    /// in 20 ms, and what has not started after 100 ms is given back. `DOCKET_WORKER_AHEAD_MAX`, default 500, at most
-    /// 1,000; 0 leases nothing ahead.
+    /// in 20 ms (in four lease calls where these take longer, at most 80 ms), and what has not started after 100 ms is
+    /// given back. `DOCKET_WORKER_AHEAD_MAX`, default 500, at most 1,000; 0 leases nothing ahead.
     pub ahead_max: usize,
     /// See [`Timing`]. `DOCKET_WORKER_HEARTBEAT_INTERVAL`, default 2s.
     pub heartbeat_interval: Duration,
