@@ -105,12 +105,17 @@ async fn a_lease_reads_what_it_takes_whatever_the_statistics_say() {
     let open = || PostgresBackend::connect(&url, docket(), options("planned"));
     let store = open().await.unwrap();
     fill(&store, "old", 10).await;
-    tell(
-        &url,
-        "UPDATE planned.task SET state = 'completed', expires_at = visible_at + 1000000000 WHERE key NOT LIKE '%99'",
-    )
-    .await;
-    vacuum(&url).await;
+    // Not by updates: whatever else the server does may keep a vacuum from taking away what they leave behind in the line.
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    for statement in [
+        "CREATE TEMP TABLE done AS SELECT * FROM planned.task",
+        "UPDATE done SET state = 'completed', expires_at = visible_at + 1000000000 WHERE key NOT LIKE '%99'",
+        "TRUNCATE planned.task",
+        "INSERT INTO planned.task SELECT * FROM done",
+        "ANALYZE planned.task",
+    ] {
+        connection.execute(statement).await.unwrap();
+    }
     drop(store);
     let store = open().await.unwrap();
     fill(&store, "new", 2).await;
@@ -120,7 +125,7 @@ async fn a_lease_reads_what_it_takes_whatever_the_statistics_say() {
     }
     drop(store);
     let read = reads(&url).await - before;
-    assert!((200..8_000).contains(&read), "{read} index entries were read to lease 200 tasks");
+    assert!((200..2_000).contains(&read), "{read} index entries were read to lease 200 tasks");
 }
 
 async fn fill(store: &PostgresBackend, prefix: &str, thousands: usize) {
@@ -128,11 +133,6 @@ async fn fill(store: &PostgresBackend, prefix: &str, thousands: usize) {
         let tasks: Vec<_> = (0..1_000).map(|n| task(&format!("{prefix}-{chunk}-{n}"))).collect();
         assert!(store.add(&tasks).await.unwrap().iter().all(Result::is_ok));
     }
-}
-
-async fn vacuum(url: &str) {
-    let mut connection = PgConnection::connect(url).await.unwrap();
-    connection.execute("VACUUM ANALYZE planned.task").await.unwrap();
 }
 
 /// Entries read from the indexes so far: the server notes it when a connection ends, and a moment later.

@@ -50,9 +50,10 @@ async fn a_transaction_held_open_slows_nothing_down() {
     // Three rows die in a life, and were all still there.
     assert!(scene.number(DEAD).await > 150_000);
     other.execute("COMMIT").await.unwrap();
-    scene.connection().await.execute("VACUUM docket.task").await.unwrap();
     let left = "SELECT n_dead_tup FROM pg_stat_user_tables WHERE schemaname = 'docket' AND relname = 'task'";
+    // Again and again: an analyze that the server does by itself is a transaction that keeps them, too.
     eventually("vacuum cleans up after it", Duration::from_secs(10), async || {
+        scene.connection().await.execute("VACUUM docket.task").await.unwrap();
         (scene.number(left).await < 1_000).then_some(())
     })
     .await;
