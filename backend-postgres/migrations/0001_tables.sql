@@ -9,11 +9,12 @@ CREATE TYPE docket.work AS (
 );
 
 -- What a worker asks for. `names` is null when it takes any, and `any_max` is the crash limit then. `last`: an empty
--- answer is an answer; `force`: also when somebody else's call held what might have been taken.
+-- answer is an answer; `force`: also when somebody else's call held what might have been taken; `deputy`: the lanes in which
+-- the waiter looks for those that were not named, see sql/announce.sql.
 CREATE TYPE docket.ask AS (
   request uuid, worker text, record text, ttl bigint, suspects boolean, earliest boolean, lease bigint, count bigint,
   queues text[], names text[], crashes_maxs bigint[], any_max bigint, last boolean, force boolean, waiter uuid,
-  block bigint
+  block bigint, deputy text[]
 );
 
 -- What a look for tasks brings: the leases by column, in order; then what came with them.

@@ -1,8 +1,9 @@
 -- Transition: none. Tells those who wait that something of a lane becomes visible, as a hint.
 -- Tables: waiter.
 -- Arguments: lanes (QUEUE|NAME) and, for each, when. A notification is QUEUE|NAME|MICROSECONDS until then, and, if it is
--- for some, |WAITER,WAITER,...: they look at once, the others a while later, so that a waiter that is lost loses no task
--- and everybody learns of the deadlines of its lanes.
+-- for some, |WAITER,WAITER,...: they look at once; and |DEPUTY, who looks a while later, in case they are lost. If it finds
+-- nothing that is due it says QUEUE|NAME|MICROSECONDS|seen until what comes next (nothing: no number), which is the deadline
+-- of what they took. Without a deputy, or if it is lost as well, the others look for themselves.
 -- Twice: they look once more.
 --
 -- Nobody waiting, nobody is told: a notification makes all commits of the database stand in line. Somebody who notes that
@@ -43,4 +44,24 @@ $$;
 
 CREATE OR REPLACE FUNCTION docket.tell(d int, lane text, micros bigint, whom text) RETURNS void LANGUAGE sql AS $$
   SELECT pg_notify(docket.channel(d), concat_ws('|', lane, micros, nullif(whom, '')))
+$$;
+
+-- The deputy's answer to the others.
+CREATE OR REPLACE FUNCTION docket.tell_seen(d int, clock bigint, lanes text[], lowest bigint, deadline bigint)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  lane text;
+  head bigint;
+BEGIN
+  FOREACH lane IN ARRAY coalesce(lanes, '{}') LOOP
+    head := docket.head(d, ARRAY[split_part(lane, '|', 1)], ARRAY[split_part(lane, '|', 2)], true, lowest, deadline);
+    IF head IS NULL OR head > docket.now_of(clock) THEN
+      -- A clock that was set stands still: nobody waits for a time by it.
+      PERFORM pg_notify(
+        docket.channel(d),
+        lane || '|' || coalesce(CASE WHEN clock IS NULL THEN head - docket.now_of(NULL) END::text, '') || '|seen'
+      );
+    END IF;
+  END LOOP;
+END
 $$;

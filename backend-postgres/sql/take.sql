@@ -105,6 +105,10 @@ BEGIN
       -- What came between the look and the note told nobody, and is committed by now.
       head := docket.head(d, lane_queues, lane_names, ask.suspects AND NOT suspect, lowest, moment + ask.lease);
       reply.next_visible := CASE WHEN head IS NOT NULL THEN greatest(head - docket.now_of(clock), 0) END;
+      -- Without suspects it has not seen all of them.
+      IF ask.suspects AND NOT skipped THEN
+        PERFORM docket.tell_seen(d, clock, ask.deputy, lowest, moment + ask.lease);
+      END IF;
     END IF;
     -- A clock that was set stands still; what others hold is looked at again all the same.
     reply.due := CASE WHEN clock IS NULL OR skipped OR reply.next_visible = 0 THEN reply.next_visible END;

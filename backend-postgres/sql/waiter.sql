@@ -48,12 +48,14 @@ BEGIN
 END
 $$;
 
--- As many waiters of a lane as tasks came, those first that were noted first, unless another call wakes them; empty: all
--- must be told, since those that are left may be looking already, without seeing what this call brings.
+-- As many waiters of a lane as tasks came, those first that were noted first, unless another call wakes them; and the next
+-- one, as the deputy. Empty: all must be told, since those that are left may be looking already, without seeing what this
+-- call brings.
 CREATE OR REPLACE FUNCTION docket.wake(d int, lane_queue text, lane_name text, tasks bigint)
 RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   whom uuid[];
+  deputy uuid;
 BEGIN
   IF tasks > {WAKE_MAX} THEN
     RETURN '';
@@ -68,6 +70,14 @@ BEGIN
     )) RETURNING w.id
   )
   SELECT array_agg(id) INTO whom FROM woken;
-  RETURN coalesce(CASE WHEN cardinality(whom) = tasks THEN array_to_string(whom, ',') END, '');
+  IF cardinality(whom) IS DISTINCT FROM tasks THEN
+    RETURN '';
+  END IF;
+  SELECT w.id INTO deputy FROM docket.waiter w
+    WHERE w.docket = d AND NOT w.woken AND w.until > docket.server_now()
+      AND (w.queues IS NULL OR lane_queue = ANY (w.queues))
+      AND (w.names IS NULL OR lane_name = ANY (w.names))
+    ORDER BY w.noted LIMIT 1;
+  RETURN concat_ws('|', array_to_string(whom, ','), deputy);
 END
 $$;

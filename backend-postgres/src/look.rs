@@ -89,7 +89,7 @@ impl PostgresBackend {
     pub(crate) async fn wait(&self, request: &LeaseRequest) -> Result<LeaseReply> {
         let end = Instant::now() + request.wait.min(WAIT_MAX);
         let (waiter, mut swept, mut pause) = (Uuid::now_v7(), Swept::default(), HELD_PAUSE_MIN);
-        let mut ear = self.listener.again();
+        let (mut ear, mut deputy) = (self.listener.again(), Vec::new());
         // Whoever leaves in the middle is on the list: what it was woken for is told to the others.
         let leaving = Leaving { forget: Some(self.forget(waiter)?) };
         loop {
@@ -104,7 +104,8 @@ impl PostgresBackend {
             }
             let was_open = ear.as_ref().is_some_and(|(_, ear)| ear.is_open());
             let asked_at = Instant::now();
-            let looked = self.look(request, Look::Waiting { waiter, block: left + NOTED_LONGER }).await?;
+            let look = Look::Waiting { waiter, block: left + NOTED_LONGER, deputy: std::mem::take(&mut deputy) };
+            let looked = self.look(request, look).await?;
             let looked_at = asked_at + asked_at.elapsed() / 2;
             absorb(&mut swept, &looked.reply.swept);
             if looked.answered {
@@ -127,7 +128,7 @@ impl PostgresBackend {
             // From the middle of the call: from its beginning the next look would sometimes come too early, and be one more.
             let due = looked.due.map_or(end, |due| end.min(looked_at + due));
             let hears = match &mut ear {
-                Some((_, ear)) => ear.wait(request, waiter, due).await,
+                Some((_, ear)) => ear.wait(request, waiter, due, &mut deputy).await,
                 None => false,
             };
             if !hears {

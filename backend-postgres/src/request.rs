@@ -12,15 +12,15 @@ use sqlx::{Arguments, Decode, Encode, Postgres, Row, Type};
 use uuid::Uuid;
 
 /// Whether this look is the answer, or may be followed by a wait.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Look {
     /// An empty answer is an answer, unless somebody else's call held what might have been taken. This waiter, if one, waits
     /// no more.
     Last { waiter: Option<Uuid> },
     /// The same, and an empty answer is an answer.
     Final { waiter: Option<Uuid> },
-    /// If it takes nothing, this waiter is noted for so long.
-    Waiting { waiter: Uuid, block: Duration },
+    /// If it takes nothing, this waiter is noted for so long, and says so to the others in the lanes that it is deputy of.
+    Waiting { waiter: Uuid, block: Duration, deputy: Vec<String> },
     /// If it takes nothing, another look will follow.
     Polling,
 }
@@ -62,7 +62,7 @@ pub(crate) fn check(request: &LeaseRequest) -> Result<()> {
     Ok(())
 }
 
-/// The sixteen fields of `docket.ask`; all empty if nothing is asked.
+/// The seventeen fields of `docket.ask`; all empty if nothing is asked.
 pub(crate) fn write(arguments: &mut PgArguments, request: Option<&LeaseRequest>, look: Look) -> Result<()> {
     let worker = request.map(|request| &request.worker);
     push(arguments, request.map(|request| *request.request.as_uuid()))?;
@@ -84,13 +84,14 @@ pub(crate) fn write(arguments: &mut PgArguments, request: Option<&LeaseRequest>,
     push(arguments, any_max)?;
     push(arguments, matches!(look, Look::Last { .. } | Look::Final { .. }))?;
     push(arguments, matches!(look, Look::Final { .. }))?;
-    let (waiter, block) = match look {
-        Look::Waiting { waiter, block } => (Some(waiter), micros(block)),
-        Look::Last { waiter } | Look::Final { waiter } => (waiter, 0),
-        Look::Polling => (None, 0),
+    let (waiter, block, deputy) = match look {
+        Look::Waiting { waiter, block, deputy } => (Some(waiter), micros(block), deputy),
+        Look::Last { waiter } | Look::Final { waiter } => (waiter, 0, Vec::new()),
+        Look::Polling => (None, 0, Vec::new()),
     };
     push(arguments, waiter)?;
-    push(arguments, block)
+    push(arguments, block)?;
+    push(arguments, deputy)
 }
 
 /// A worker's record, as it is kept.

@@ -62,7 +62,7 @@ pub(crate) struct Statements {
     pub(crate) set_clock: Statement,
 }
 
-/// A lease request as one value; its sixteen parameters begin at the number given.
+/// A lease request as one value; its seventeen parameters begin at the number given.
 macro_rules! ask {
     ($($n:literal)*) => { concat!("ROW(", ask!(@ $($n)*), ")::docket.ask") };
     (@ $first:literal $($n:literal)*) => { concat!("$", $first $(, ",$", $n)*) };
@@ -76,14 +76,14 @@ impl Statements {
             schedule: statement("SELECT docket.schedule($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)"),
             lease: statement(concat!(
                 "SELECT * FROM docket.lease($1,",
-                ask!(2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17),
+                ask!(2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18),
                 ")"
             )),
             forget: statement("SELECT docket.forget($1,$2)"),
             heartbeat: statement("SELECT docket.heartbeat($1,$2,$3,$4,$5,$6,$7,$8)"),
             ack: statement(concat!(
                 "SELECT a.answers, a.dead_trimmed AS trimmed_by_acks, (a.reply).* FROM docket.ack($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,",
-                ask!(11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26),
+                ask!(11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27),
                 ") a"
             )),
             complete: statement("SELECT docket.complete($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)"),

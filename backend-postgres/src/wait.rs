@@ -24,9 +24,11 @@ const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 /// How often a silent connection is asked whether it still is one; and, if nobody waits, given up.
 const PING: Duration = Duration::from_secs(30);
 
-/// How much later those look who were not named: in case who was is gone, and to learn of the new lease's deadline, which
-/// is later than this. However much comes meanwhile, they look once.
+/// How much later the deputy looks, in case who was named is gone, and to tell the others of the new lease's deadline, which
+/// is later than this; without a deputy, all who were not named.
 const SPARE: Duration = Duration::from_millis(250);
+/// How much later the others look if the deputy says nothing. However much comes meanwhile, they look once.
+const DEPUTY_LOST: Duration = Duration::from_secs(1);
 
 /// Something becomes visible.
 #[derive(Clone, Debug)]
@@ -34,15 +36,27 @@ enum Wake {
     /// Perhaps anything: the clock was moved, or wake-ups may have been lost.
     Any,
     /// In this lane, after so long.
-    Lane { queue: Arc<str>, name: Arc<str>, after: Duration, whom: Whom },
+    Lane { lane: Lane, after: Duration, whom: Whom },
+    /// Nothing in this lane, but after so long: somebody looked for all.
+    Seen { lane: Lane, after: Option<Duration> },
+}
+
+/// Tasks of one name in one queue.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Lane {
+    queue: Arc<str>,
+    name: Arc<str>,
 }
 
 /// Who is to look for what a wake-up tells of.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Whom {
     All,
-    /// These; the others after [`SPARE`].
-    Some(Arc<[Uuid]>),
+    /// These; and the others for themselves or by a deputy, see [`SPARE`].
+    Some {
+        these: Arc<[Uuid]>,
+        deputy: Option<Uuid>,
+    },
 }
 
 /// What listens for one handle.
@@ -171,19 +185,27 @@ enum End {
     NobodyWaits,
 }
 
-/// Reads `QUEUE|NAME|MICROSECONDS`, and perhaps `|WAITER,WAITER,...`; what is anything else may mean anything.
+/// Reads a notification of `sql/announce.sql`; what is anything else may mean anything.
 fn read(payload: &str) -> Wake {
+    try_read(payload).unwrap_or(Wake::Any)
+}
+
+fn try_read(payload: &str) -> Option<Wake> {
     let mut parts = payload.split('|');
-    let lane = (parts.next(), parts.next(), parts.next().and_then(|micros| micros.parse().ok()));
-    let whom = parts
-        .next()
-        .map_or(Ok(Whom::All), |whom| whom.split(',').map(str::parse).collect::<Result<_, _>>().map(Whom::Some));
-    match (lane, whom) {
-        ((Some(queue), Some(name), Some(micros)), Ok(whom)) => {
-            Wake::Lane { queue: queue.into(), name: name.into(), after: Duration::from_micros(micros), whom }
-        }
-        _ => Wake::Any,
+    let lane = Lane { queue: parts.next()?.into(), name: parts.next()?.into() };
+    let (micros, whom, deputy) = (parts.next()?, parts.next(), parts.next());
+    if whom == Some("seen") {
+        let after = if micros.is_empty() { None } else { Some(Duration::from_micros(micros.parse().ok()?)) };
+        return Some(Wake::Seen { lane, after });
     }
+    let whom = match whom {
+        None => Whom::All,
+        Some(these) => Whom::Some {
+            these: these.split(',').map(str::parse).collect::<Result<_, _>>().ok()?,
+            deputy: deputy.map(str::parse).transpose().ok()?,
+        },
+    };
+    Some(Wake::Lane { lane, after: Duration::from_micros(micros.parse().ok()?), whom })
 }
 
 /// One waiter's end of a [`Listener`].
@@ -223,25 +245,43 @@ impl Ear {
         }
     }
 
-    /// Waits until `due`, or until something that `request` may lease becomes visible; then it must look. False: it hears
-    /// nothing more.
-    pub(crate) async fn wait(&mut self, request: &LeaseRequest, waiter: Uuid, mut due: Instant) -> bool {
+    /// Waits until `due`, or until something that `request` may lease becomes visible; then it must look, as a deputy in the
+    /// lanes that are in `deputy` then. False: it hears nothing more.
+    pub(crate) async fn wait(
+        &mut self,
+        request: &LeaseRequest,
+        waiter: Uuid,
+        mut due: Instant,
+        deputy: &mut Vec<String>,
+    ) -> bool {
+        let mut spares = Spares::default();
         loop {
-            match timeout_at(due, self.wakes.recv()).await {
+            match timeout_at(spares.first().map_or(due, |spare| due.min(spare)), self.wakes.recv()).await {
                 Err(_) | Ok(Ok(Wake::Any) | Err(RecvError::Lagged(_))) => return true,
-                Ok(Ok(Wake::Lane { queue, name, after, whom })) if wants(request, &queue, &name) => {
-                    let is_meant = match whom {
-                        Whom::All => true,
-                        Whom::Some(whom) => whom.contains(&waiter),
-                    };
+                Ok(Ok(Wake::Lane { lane, .. } | Wake::Seen { lane, .. })) if !wants(request, &lane) => {}
+                Ok(Ok(Wake::Lane { lane, after, whom })) => {
                     let now = Instant::now();
-                    due = due.min(now + if is_meant { after } else { SPARE });
+                    match whom {
+                        Whom::All => due = due.min(now + after),
+                        Whom::Some { these, .. } if these.contains(&waiter) => due = due.min(now + after),
+                        Whom::Some { deputy: Some(other), .. } if other != waiter => spares.heard(lane, now),
+                        Whom::Some { deputy: is_deputy, .. } => {
+                            due = due.min(now + SPARE);
+                            if is_deputy.is_some() {
+                                deputy.push(format!("{}|{}", lane.queue, lane.name));
+                            }
+                        }
+                    }
                     // A timer is up to two milliseconds late, also one for now.
                     if due <= now {
                         return true;
                     }
                 }
-                Ok(Ok(Wake::Lane { .. })) => {}
+                Ok(Ok(Wake::Seen { lane, after })) => {
+                    let now = Instant::now();
+                    spares.seen(&lane, now);
+                    due = after.map_or(due, |after| due.min(now + after));
+                }
                 // Its task has ended with its runtime, or between two waiters.
                 Ok(Err(RecvError::Closed)) => return false,
             }
@@ -249,27 +289,90 @@ impl Ear {
     }
 }
 
-fn wants(request: &LeaseRequest, queue: &str, name: &str) -> bool {
+/// The lanes in which a deputy looks for a waiter that was not named, and when it would look itself.
+#[derive(Default, Debug)]
+struct Spares {
+    lanes: Vec<Spare>,
+}
+
+#[derive(Debug)]
+struct Spare {
+    lane: Lane,
+    due: Instant,
+    /// When something came last.
+    heard: Instant,
+}
+
+impl Spares {
+    fn first(&self) -> Option<Instant> {
+        self.lanes.iter().map(|spare| spare.due).min()
+    }
+
+    fn heard(&mut self, lane: Lane, now: Instant) {
+        match self.lanes.iter_mut().find(|spare| spare.lane == lane) {
+            Some(spare) => spare.heard = now,
+            None => self.lanes.push(Spare { lane, due: now + DEPUTY_LOST, heard: now }),
+        }
+    }
+
+    /// What came a moment ago the deputy may not have seen.
+    fn seen(&mut self, lane: &Lane, now: Instant) {
+        self.lanes.retain(|spare| spare.lane != *lane || spare.heard + SPARE / 2 > now);
+    }
+}
+
+fn wants(request: &LeaseRequest, lane: &Lane) -> bool {
     let named = match &request.names {
-        Names::Known(names) => names.iter().any(|known| known.name.as_str() == name),
+        Names::Known(names) => names.iter().any(|known| known.name.as_str() == &*lane.name),
         Names::Any { .. } => true,
     };
-    named && request.queues.iter().any(|asked| asked.as_str() == queue)
+    named && request.queues.iter().any(|asked| asked.as_str() == &*lane.queue)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn lane(name: &str) -> Lane {
+        Lane { queue: "fast".into(), name: name.into() }
+    }
+
     #[test]
     fn a_wake_up_is_read_and_what_is_none_wakes_anybody() {
-        let Wake::Lane { queue, name, after, whom } = read("fast|scan|1500") else { panic!("it names a lane") };
-        assert_eq!((&*queue, &*name, after, whom), ("fast", "scan", Duration::from_micros(1_500), Whom::All));
+        let Wake::Lane { lane: read_lane, after, whom } = read("fast|scan|1500") else { panic!("it names a lane") };
+        assert_eq!((read_lane, after, whom), (lane("scan"), Duration::from_micros(1_500), Whom::All));
         let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        let Wake::Lane { whom, .. } = read(&format!("fast|scan|0|{one},{other}")) else { panic!("it names a lane") };
-        assert_eq!(whom, Whom::Some([one, other].into()));
-        for payload in ["*", "", "a|b", "a|b|soon", "a|b|-1", "a|b|0|", "a|b|0|me"] {
+        let these: Arc<[_]> = [one, other].into();
+        for (payload, deputy) in [("", None), ("|00000000-0000-0000-0000-000000000003", Some(Uuid::from_u128(3)))] {
+            let read = read(&format!("fast|scan|0|{one},{other}{payload}"));
+            let Wake::Lane { whom, .. } = read else { panic!("it names a lane: {read:?}") };
+            assert_eq!(whom, Whom::Some { these: these.clone(), deputy });
+        }
+        for (payload, expected) in [("", None), ("7", Some(Duration::from_micros(7)))] {
+            let Wake::Seen { lane: seen, after } = read(&format!("fast|scan|{payload}|seen")) else {
+                panic!("it is seen")
+            };
+            assert_eq!((seen, after), (lane("scan"), expected));
+        }
+        for payload in ["*", "", "a|b", "a|b|soon", "a|b|-1", "a|b|0|", "a|b|0|me", "a|b||me", "a|b|soon|seen"] {
             assert!(matches!(read(payload), Wake::Any), "{payload}");
         }
+        assert!(matches!(read(&format!("a|b|0|{one}|me")), Wake::Any));
+    }
+
+    #[test]
+    fn what_a_deputy_saw_nobody_else_looks_for() {
+        let (mut spares, start) = (Spares::default(), Instant::now());
+        spares.heard(lane("scan"), start);
+        spares.heard(lane("move"), start + SPARE);
+        assert_eq!(spares.first(), Some(start + DEPUTY_LOST));
+        spares.seen(&lane("scan"), start + SPARE);
+        assert_eq!(spares.first(), Some(start + SPARE + DEPUTY_LOST));
+        // Another came just now; it does not put off the first.
+        spares.heard(lane("move"), start + SPARE * 2);
+        spares.seen(&lane("move"), start + SPARE * 2);
+        assert_eq!(spares.first(), Some(start + SPARE + DEPUTY_LOST));
+        spares.seen(&lane("move"), start + SPARE * 3);
+        assert_eq!(spares.first(), None);
     }
 }

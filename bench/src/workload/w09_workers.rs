@@ -19,9 +19,9 @@ use crate::verbs::{Verbs, add_all, run_all, serve};
 const WORKERS: [usize; 4] = [1, 2, 4, 8];
 const CONCURRENCY: usize = 10;
 /// Tasks that arrive one by one where nobody has anything to do.
-const ARRIVALS: usize = 30;
+const ARRIVALS: usize = 15;
 /// Longer than the time after which those look who were not woken: they count too.
-const PAUSE: Duration = Duration::from_millis(400);
+const PAUSE: Duration = Duration::from_millis(1_300);
 
 pub(crate) async fn measure(bench: &mut Bench) -> Outcome {
     for workers in WORKERS {
