@@ -68,6 +68,11 @@ const LOCK_WAIT_MS: u32 = 250;
 /// The same for a call that nobody's lease depends on.
 const LOCK_WAIT_MAX_MS: u32 = 1_000;
 
+/// A lease of so many or more takes its turn with the others of its size.
+const TURN_ITEMS_MIN: u32 = 64;
+/// Milliseconds that it waits for it: several times what the turns of eight workers take together.
+const TURN_WAIT_MAX_MS: u32 = 250;
+
 /// Index entries that a look must have read in vain before it raises the floors of its lanes: about half a millisecond.
 const FLOOR_ENTRIES_MIN: u32 = 1_000;
 /// The same, before it waits for a moment in which it can: more than a millisecond.
@@ -135,6 +140,8 @@ fn fill_in(text: String) -> String {
         ("{CRASH_LIMIT}", CRASH_LIMIT.to_owned()),
         ("{LOCK_WAIT_MS}", LOCK_WAIT_MS.to_string()),
         ("{LOCK_WAIT_MAX_MS}", LOCK_WAIT_MAX_MS.to_string()),
+        ("{TURN_ITEMS_MIN}", TURN_ITEMS_MIN.to_string()),
+        ("{TURN_WAIT_MAX_MS}", TURN_WAIT_MAX_MS.to_string()),
         ("{WAKE_MAX}", WAKE_MAX.to_string()),
         ("{TRIM_FLOOR_MAX}", micros(TRIM_FLOOR_MAX).to_string()),
         ("{FLOOR_ENTRIES_MAX}", FLOOR_ENTRIES_MAX.to_string()),

@@ -118,3 +118,24 @@ async fn a_lease_is_nobody_elses_as_long_as_its_task_is_held() {
     assert_eq!((follower.state, follower.crashes), (State::Ready, 0));
     assert_eq!(scene.store.audit().await.unwrap(), Vec::<String>::new());
 }
+
+/// Large leases take turns; a server process that stands still in the middle of one must not stop all.
+#[tokio::test]
+async fn a_large_lease_does_not_wait_for_a_turn_that_never_comes() {
+    let url = postgres_url().await;
+    let store = PostgresBackend::connect(&url, docket(), options("turns")).await.unwrap();
+    for text in ["a", "b"] {
+        add(&store, task(text)).await.unwrap();
+    }
+    let mut stuck = PgConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql("BEGIN; SELECT turns.take_turn(id) FROM turns.meta").execute(&mut stuck).await.unwrap();
+    let mut large = ask("worker", Duration::ZERO);
+    (large.count, large.lease) = (100, Duration::from_millis(1));
+    let start = Instant::now();
+    assert_eq!(keys(&store.lease(&large).await.unwrap()), ["a", "b"]);
+    assert!((Duration::from_millis(200)..SOON).contains(&start.elapsed()), "{:?}", start.elapsed());
+    // What ran out is everybody's, and a small lease asks for no turn.
+    let start = Instant::now();
+    assert_eq!(keys(&take(&store).await.unwrap()), ["a", "b"]);
+    assert!(start.elapsed() < Duration::from_millis(200), "{:?}", start.elapsed());
+}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use docket_core::limits;
+use docket_core::{Settings, limits};
 use tokio::task::JoinSet;
 
 use crate::Outcome;
@@ -20,6 +20,8 @@ const WORKERS: [usize; 4] = [1, 2, 4, 8];
 const CONCURRENCY: usize = 10;
 /// Tasks that arrive one by one where nobody has anything to do.
 const ARRIVALS: usize = 15;
+/// Only what a task causes is to be counted.
+const RARELY: Duration = Duration::from_secs(300);
 /// Longer than the time after which those look who were not woken: they count too.
 const PAUSE: Duration = Duration::from_millis(1_300);
 
@@ -109,7 +111,11 @@ async fn arrivals(side: Side, server: &Server, workers: usize) -> Outcome<(f64, 
         Side::Docket => {
             let store = server.docket().await?;
             for _ in 0..workers {
-                running.push(Running::start(&store, &tally, at_once(CONCURRENCY))?);
+                running.push(Running::start(
+                    &store,
+                    &tally,
+                    Settings { check_interval: RARELY, ..at_once(CONCURRENCY) },
+                )?);
             }
             Arc::new(Docket::on(store)?)
         }

@@ -14,9 +14,10 @@ use crate::{
     Error, ErrorKind, LeaseOrder, LeaseReply, LeaseRequest, QueueOrder, RequestId, Result, Suspects, Swept, limits,
 };
 
-/// Every so many lease calls the earliest task of all queues goes first, and nothing is leased ahead, so that no queue and
-/// no suspect starves.
+/// Every so many lease calls the earliest task of all queues goes first, so that no queue starves.
 const FAIR_EVERY: u64 = 8;
+/// So often at least a lease call takes nothing ahead: only such a call may bring a suspect, and none is to starve.
+const PLAIN_EVERY: Duration = Duration::from_millis(500);
 /// The wait after a lease call that failed for good as far as the backend can tell. The loop goes on all the same:
 /// which errors pass is not for it to guess.
 const REFUSED_WAIT: Duration = Duration::from_secs(1);
@@ -26,13 +27,16 @@ const SUSPECT_WAIT: Duration = Duration::from_secs(1);
 /// Leases and starts tasks until the worker stops.
 pub(super) async fn fetch(worker: Arc<Inner>, acks: mpsc::Sender<Settlement>) -> Result<()> {
     begin(&worker).await?;
-    let mut left = Left::Nothing;
+    let (mut left, mut plain_at) = (Left::Nothing, Instant::now());
     for call in 0_u64.. {
         start(&worker, &acks);
-        let ahead = ahead(&worker, left, call);
+        let ahead = if plain_at.elapsed() < PLAIN_EVERY { ahead(&worker, left) } else { 0 };
         let Some(count) = room(&worker, ahead, &acks).await else { break };
         let request = request(&worker, count, ahead, call);
         let asked_at = Instant::now();
+        if ahead == 0 {
+            plain_at = asked_at;
+        }
         let reply = tokio::select! {
             reply = lease(&worker, &request) => reply,
             () = worker.stop.stopping() => {
@@ -75,12 +79,12 @@ impl Left {
 
 /// How many tasks may be leased ahead by this call. Only where the latest answer left some behind: a call that waits does
 /// not yet know of what kind its work will be. And never beside a suspect, so that it takes no more along than ran.
-fn ahead(worker: &Inner, left: Left, call: u64) -> usize {
-    let may = left == Left::Some && !is_eighth(call) && worker.held.suspects() == Suspects::One;
+fn ahead(worker: &Inner, left: Left) -> usize {
+    let may = left == Left::Some && worker.held.suspects() == Suspects::One;
     if may { worker.slots.ahead() } else { 0 }
 }
 
-/// Whether the earliest of all queues comes first, and suspects come whatever the backlog.
+/// Whether the earliest of all queues comes first.
 fn is_eighth(call: u64) -> bool {
     call % FAIR_EVERY == FAIR_EVERY - 1
 }

@@ -132,9 +132,11 @@ impl Slots {
         Some((Slot(Some(self.clone())), next))
     }
 
-    /// Takes everything out of the line that has not started, to be given back.
+    /// Takes everything out of the line that has not started, to be given back; for a while nothing waits in it.
     pub(super) fn clear(&self) -> VecDeque<Waiting> {
-        std::mem::take(&mut self.state().line)
+        let mut state = self.state();
+        state.pace.ahead = 0;
+        std::mem::take(&mut state.line)
     }
 }
 
@@ -206,7 +208,8 @@ impl Pace {
         if elapsed >= reach {
             let started = u128::try_from(self.started.saturating_sub(slots)).unwrap_or(u128::MAX);
             let ahead = started.saturating_mul(reach.as_nanos()) / elapsed.as_nanos();
-            self.ahead = usize::try_from(ahead).unwrap_or(usize::MAX);
+            // Not all at once: while a call was on its way there may have been nothing to start.
+            self.ahead = usize::try_from(ahead).unwrap_or(usize::MAX).max(self.ahead / 2);
             self.since = now;
             self.started = 0;
         }
@@ -266,7 +269,8 @@ mod tests {
         assert!(matches!(slots.room(0), Room::Full(Some(_))));
         let _ = first.0.next().unwrap().0.next().unwrap();
         assert_eq!(slots.room(8), Room::For(5));
-        assert_eq!(slots.clear().len(), 4);
+        slots.state().pace.ahead = 8;
+        assert_eq!((slots.clear().len(), slots.ahead()), (4, 0));
         assert_eq!(slots.room(0), Room::For(1));
     }
 
@@ -276,11 +280,10 @@ mod tests {
         let mut pace = Pace { started: 104, ..Pace::new(since) };
         assert_eq!(pace.ahead(since + AHEAD_MIN / 2, 4), 0);
         assert_eq!(pace.ahead(since + AHEAD_MIN * 2, 4), 50);
-        // One each.
+        // One each; idle since. What is less is less by half.
         pace.started = 4;
-        assert_eq!(pace.ahead(since + AHEAD_MIN * 4, 4), 0);
-        // Idle since.
-        assert_eq!(pace.ahead(since + AHEAD_MIN * 40, 4), 0);
+        assert_eq!(pace.ahead(since + AHEAD_MIN * 4, 4), 25);
+        assert_eq!(pace.ahead(since + AHEAD_MIN * 40, 4), 12);
     }
 
     #[test]
