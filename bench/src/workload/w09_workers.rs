@@ -21,7 +21,7 @@ const CONCURRENCY: usize = 10;
 /// Tasks that arrive one by one where nobody has anything to do.
 const ARRIVALS: usize = 15;
 /// Only what a task causes is to be counted.
-const RARELY: Duration = Duration::from_secs(300);
+const RARELY: Duration = Duration::from_mins(5);
 /// Longer than the time after which those look who were not woken: they count too.
 const PAUSE: Duration = Duration::from_millis(1_300);
 
