@@ -27,12 +27,12 @@ DECLARE
 BEGIN
   SELECT e.id, docket.now_of(e.clock) INTO d, moment FROM docket.enter(docket_name) e;
   -- In the order given, while the keys are locked in theirs: two batches cannot wait for each other.
-  seqs := ARRAY(SELECT nextval('docket.seq') FROM unnest(keys));
+  seqs := ARRAY(SELECT nextval('docket.seq') FROM generate_series(1, cardinality(keys)));
   visibles := docket.create_all(
     d, keys, ids, names, queues, payloads, kinds, times, everys, attempts_maxs, crashes_maxs, seqs, moment
   );
   IF visibles IS NOT NULL THEN
-    lanes := ARRAY(SELECT w.queue || '|' || w.name FROM unnest(queues, names) AS w(queue, name));
+    lanes := ARRAY(SELECT w.queue || '|' || w.name FROM (SELECT unnest(queues) AS queue, unnest(names) AS name) w);
     PERFORM docket.announce(d, moment, lanes, visibles);
     RETURN array_fill('added'::text, ARRAY[cardinality(keys)]);
   END IF;

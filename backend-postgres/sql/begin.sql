@@ -25,7 +25,8 @@ CREATE OR REPLACE FUNCTION docket.create_all(
 ) RETURNS bigint[] LANGUAGE plpgsql AS $$
 DECLARE
   visibles bigint[] := ARRAY(
-    SELECT docket.resolve(t.kind, t.micros, moment, moment) FROM unnest(kinds, times) AS t(kind, micros)
+    SELECT docket.resolve(t.kind, t.micros, moment, moment)
+    FROM (SELECT unnest(kinds) AS kind, unnest(times) AS micros) t
   );
 BEGIN
   -- Each is looked for: the insert would wait for whoever holds one that is there, for as long as it is held.
@@ -41,8 +42,12 @@ BEGIN
   )
   SELECT d, i.key, 'queued', i.queue, i.name, i.visible_at, i.visible_at, i.seq, moment, i.every, i.attempts_max,
     i.crashes_max, ARRAY[i.id], ARRAY['added'], i.args
-  FROM unnest(keys, ids, names, queues, payloads, visibles, everys, attempts_maxs, crashes_maxs, seqs)
-    AS i(key, id, name, queue, args, visible_at, every, attempts_max, crashes_max, seq)
+  -- Lists that stand in FROM would each be written down whole before the first row is made; these are read along.
+  FROM (
+    SELECT unnest(keys) AS key, unnest(ids) AS id, unnest(names) AS name, unnest(queues) AS queue, unnest(payloads) AS args,
+      unnest(visibles) AS visible_at, unnest(everys) AS every, unnest(attempts_maxs) AS attempts_max,
+      unnest(crashes_maxs) AS crashes_max, unnest(seqs) AS seq
+  ) i
   ORDER BY i.key COLLATE "C";
   RETURN visibles;
 EXCEPTION WHEN unique_violation THEN

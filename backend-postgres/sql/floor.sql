@@ -104,7 +104,7 @@ DECLARE
 BEGIN
   FOR lane IN
     SELECT split_part(l.lane, '|', 1) AS queue, split_part(l.lane, '|', 2) AS name, min(l.visible_at) AS visible_at
-    FROM unnest(lanes, visibles) AS l(lane, visible_at)
+    FROM (SELECT unnest(lanes) AS lane, unnest(visibles) AS visible_at) l
     GROUP BY l.lane ORDER BY l.lane COLLATE "C"
   LOOP
     UPDATE docket.floor f SET visible_at = lane.visible_at, seq = 0

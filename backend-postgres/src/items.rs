@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use docket_core::{Ack, Error, ErrorKind, NewTask, Outcome, Payload, Result, RunAt, Token, limits, micros, words};
 use sqlx::postgres::PgArguments;
+use sqlx::{Encode, Postgres, Type};
 
 use crate::request::push;
 
@@ -89,9 +90,21 @@ pub(crate) fn write_tasks(arguments: &mut PgArguments, tasks: &[&NewTask]) -> Re
     push(arguments, tasks.iter().map(|task| task.args.as_bytes()).collect::<Vec<_>>())?;
     push(arguments, tasks.iter().map(|task| run_at(task.run_at).0).collect::<Vec<_>>())?;
     push(arguments, tasks.iter().map(|task| run_at(task.run_at).1).collect::<Vec<_>>())?;
-    push(arguments, tasks.iter().map(|task| task.every.map(micros)).collect::<Vec<_>>())?;
-    push(arguments, tasks.iter().map(|task| limit(task.overrides.attempts_max)).collect::<Vec<_>>())?;
-    push(arguments, tasks.iter().map(|task| limit(task.overrides.crashes_max)).collect::<Vec<_>>())
+    push_sparse(arguments, tasks.iter().map(|task| task.every.map(micros)).collect())?;
+    push_sparse(arguments, tasks.iter().map(|task| limit(task.overrides.attempts_max)).collect())?;
+    push_sparse(arguments, tasks.iter().map(|task| limit(task.overrides.crashes_max)).collect())
+}
+
+/// Adds a column that few items have. Where none has it, it goes as an empty one: what is missing at the end of a column
+/// is null, and a thousand nulls take the server as long to read as a thousand numbers.
+fn push_sparse<'a, T>(arguments: &mut PgArguments, mut column: Vec<Option<T>>) -> Result<()>
+where
+    Vec<Option<T>>: Encode<'a, Postgres> + Type<Postgres>,
+{
+    if column.iter().all(Option::is_none) {
+        column.clear();
+    }
+    push(arguments, column)
 }
 
 /// A time, as the functions read it: its kind, and its microseconds.
@@ -117,7 +130,7 @@ pub(crate) fn write_acks(arguments: &mut PgArguments, acks: &[&Ack]) -> Result<(
     push(arguments, settled.iter().map(|settled| settled.word).collect::<Vec<_>>())?;
     push(arguments, settled.iter().map(|settled| run_at(settled.at).0).collect::<Vec<_>>())?;
     push(arguments, settled.iter().map(|settled| run_at(settled.at).1).collect::<Vec<_>>())?;
-    push(arguments, settled.iter().map(|settled| settled.content.as_deref()).collect::<Vec<_>>())?;
+    push_sparse(arguments, settled.iter().map(|settled| settled.content.as_deref()).collect())?;
     push(arguments, acks.iter().map(|ack| i64::from(ack.attempts_max)).collect::<Vec<_>>())?;
     push(arguments, acks.iter().map(|ack| micros(ack.retention)).collect::<Vec<_>>())
 }

@@ -65,8 +65,10 @@ const CRASH_LIMIT: &str = "its lease ran out too often";
 /// Milliseconds that a renewal or an ack waits for a task that somebody else's transaction holds, before it answers for
 /// the others of its batch. Well below a heartbeat's own deadline.
 const LOCK_WAIT_MS: u32 = 250;
-/// The same for a call that nobody's lease depends on.
-const LOCK_WAIT_MAX_MS: u32 = 1_000;
+/// The same for a call that nobody's lease depends on. Over before the server looks for a deadlock (`deadlock_timeout`, a
+/// second by default): `SKIP LOCKED` waits after all for who changes a row that somebody else has just changed, so a sweep
+/// that holds what it acks may wait for an add that waits for it.
+const LOCK_WAIT_MAX_MS: u32 = 500;
 
 /// A lease of so many or more takes its turn with the others of its size.
 const TURN_ITEMS_MIN: u32 = 64;

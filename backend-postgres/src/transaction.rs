@@ -47,8 +47,8 @@ const MARK: &str = "SELECT set_config('docket_queue.in_transaction', 'on', true)
 /// * If the key is taken by an unfinished task, its record is locked until the transaction ends. It is not leased meanwhile;
 ///   a worker that runs it can neither renew nor settle it, and tries again until it can. Nobody else gets the task as long
 ///   as it is locked, but a transaction that outlasts the lease costs that run: it is given up, and the task runs again.
-/// * Another call about a key of this transaction waits a second for it, and gets `Unavailable` then, for that key alone. An
-///   add of a key that this one has newly made waits for its end, with all of its batch, up to
+/// * Another call about a key of this transaction waits half a second for it, and gets `Unavailable` then, for that key
+///   alone. An add of a key that this one has newly made waits for its end, with all of its batch, up to
 ///   [`crate::Options::response`].
 /// * A failed statement leaves the transaction to be rolled back, as any other of the caller's would.
 #[async_trait]

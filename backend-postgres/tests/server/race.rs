@@ -32,7 +32,7 @@ async fn batches_over_the_same_keys_never_deadlock() {
     // The server notes it when a connection ends, or a moment later.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     let deadlocks = tell(&server.url(), "SELECT sum(deadlocks)::bigint FROM pg_stat_database").await;
-    assert_eq!(deadlocks, 0, "of {made} calls");
+    assert_eq!(deadlocks, 0, "of {made} calls; the server says:\n{}", server.log());
     assert_eq!(store.audit().await.unwrap(), Vec::<String>::new());
 }
 

@@ -168,7 +168,8 @@ impl PostgresServer {
         self.keeper.lock().expect("no keeper panics").tell(word)
     }
 
-    fn log(&self) -> String {
+    /// What the server has logged.
+    pub fn log(&self) -> String {
         fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
 }
