@@ -68,7 +68,7 @@ struct Shared {
     address: SocketAddr,
     wire: Wire,
     /// Where the server is, e.g. `localhost:6379`.
-    server: String,
+    server: Mutex<String>,
     /// The server's URL, in two parts around host and port.
     url: (String, String),
     rules: watch::Sender<Rules>,
@@ -115,7 +115,7 @@ impl Proxy {
         let shared = Arc::new(Shared {
             address,
             wire,
-            server,
+            server: Mutex::new(server),
             url,
             rules: watch::Sender::new(rules),
             mute_next: AtomicUsize::new(0),
@@ -137,6 +137,11 @@ impl Proxy {
     /// Sets what becomes of new connections. Those that are open go on.
     pub fn welcome(&self, welcome: Welcome) {
         self.shared.rules.send_modify(|rules| rules.welcome = welcome);
+    }
+
+    /// Leads to the server on this port of this machine from now on; connections that are open lead where they led.
+    pub fn lead_to(&self, port: u16) {
+        *lock(&self.shared.server) = format!("127.0.0.1:{port}");
     }
 
     /// Accepts the next `count` connections and never answers them.
@@ -305,7 +310,8 @@ fn receive(shared: &Arc<Shared>, client: TcpStream, welcome: Welcome) {
 }
 
 async fn carry(shared: &Arc<Shared>, flow: &Flow, client: TcpStream) -> io::Result<()> {
-    let server = TcpStream::connect(&shared.server).await?;
+    let server = lock(&shared.server).clone();
+    let server = TcpStream::connect(server).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     flow.carry(shared, client, server).await

@@ -45,7 +45,7 @@ impl PostgresServer {
     ///
     /// When there is no Postgres on this machine, or it does not start.
     pub async fn start() -> Self {
-        Self::start_with("on", None).await
+        Self::start_with("on", None, None).await
     }
 
     /// The same on a disk of this size: memory, mounted where nobody else sees it, so that it goes with the server.
@@ -54,18 +54,28 @@ impl PostgresServer {
     ///
     /// As [`PostgresServer::start`], and where nothing may be mounted: it takes root, or user namespaces.
     pub async fn start_on_small_disk(mib: usize) -> Self {
-        Self::start_with("on", Some(mib)).await
+        Self::start_with("on", Some(mib), None).await
     }
 
     /// The same, but a power cut of the machine would lose what it acknowledged. For tests that do not ask for more.
     pub(super) async fn start_in_haste() -> Self {
-        Self::start_with("off", None).await
+        Self::start_with("off", None, None).await
     }
 
-    async fn start_with(fsync: &str, disk_mib: Option<usize>) -> Self {
+    /// Starts a streaming standby of this one: it answers reads, takes no write, and takes over when it is promoted
+    /// (`pg_promote()`).
+    ///
+    /// # Panics
+    ///
+    /// As [`PostgresServer::start`].
+    pub async fn standby(&self) -> Self {
+        Self::start_with("on", None, Some(self.port)).await
+    }
+
+    async fn start_with(fsync: &str, disk_mib: Option<usize>, primary: Option<u16>) -> Self {
         let binaries = binaries().unwrap_or_else(|| panic!("{}", POSTGRES.three_ways()));
         for _ in 0..TRIES_MAX {
-            let server = Self::on(free_port(), &binaries, fsync, disk_mib);
+            let server = Self::on(free_port(), &binaries, fsync, disk_mib, primary);
             if server.launch().await {
                 return server;
             }
@@ -74,10 +84,12 @@ impl PostgresServer {
         panic!("postgres did not start on any of {TRIES_MAX} free ports");
     }
 
-    fn on(port: u16, binaries: &Path, fsync: &str, disk_mib: Option<usize>) -> Self {
+    fn on(port: u16, binaries: &Path, fsync: &str, disk_mib: Option<usize>, primary: Option<u16>) -> Self {
         let directory = tempfile::Builder::new().prefix("docket-postgres-").tempdir().expect("a directory can be made");
         let port_text = port.to_string();
-        let arguments = [directory.path().as_os_str(), port_text.as_ref(), binaries.as_os_str(), fsync.as_ref()];
+        let primary = primary.map(|port| port.to_string()).unwrap_or_default();
+        let arguments =
+            [directory.path().as_os_str(), port_text.as_ref(), binaries.as_os_str(), fsync.as_ref(), primary.as_ref()];
         let is_root = fs::metadata(directory.path()).expect("it was just made").uid() == 0;
         if is_root {
             chown(directory.path(), Some(NOT_ROOT), Some(NOT_ROOT)).expect("root may give away what it owns");
@@ -174,7 +186,7 @@ impl PostgresServer {
     }
 }
 
-/// The directory of `postgres` and `initdb`: in `PATH`, or of the newest version installed.
+/// The directory of `postgres` and its tools: in `PATH`, or of the newest version installed.
 fn binaries() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let versions = fs::read_dir(VERSIONS).into_iter().flatten().flatten();
@@ -183,7 +195,8 @@ fn binaries() -> Option<PathBuf> {
         .collect();
     versions.sort();
     let newest_first = versions.into_iter().rev().map(|(_, directory)| directory);
-    let is_whole = |directory: &PathBuf| ["initdb", "postgres"].iter().all(|name| directory.join(name).is_file());
+    let is_whole =
+        |directory: &PathBuf| ["initdb", "postgres", "pg_basebackup"].iter().all(|name| directory.join(name).is_file());
     env::split_paths(&path).chain(newest_first).find(is_whole)
 }
 

@@ -3,7 +3,8 @@
 //! * `snapshot` — somebody else's transaction, open all the while: nothing that dies can be cleaned up.
 //! * `floors` — what keeps such a transaction from slowing anything down, under the reference model.
 //! * `connections` — connections ended one after another; a service that has emptied its own pool.
-//! * `outage` — the server killed, stopped and frozen in the middle of a batch.
+//! * `outage` — the server killed, stopped and frozen in the middle of a batch; its tasks locked by somebody.
+//! * `standby` — its primary dead, and a standby promoted.
 //! * `disk` — its disk full.
 //! * `cost` — rows, bytes and WAL of a task's life; statements of an idle worker.
 //!
@@ -19,4 +20,5 @@ mod floors;
 mod outage;
 mod scene;
 mod snapshot;
+mod standby;
 mod tasks;

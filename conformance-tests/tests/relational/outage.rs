@@ -1,10 +1,11 @@
-//! The server killed, stopped and frozen in the middle of a batch, while adds come.
+//! The server killed, stopped and frozen in the middle of a batch, or its tasks locked by somebody, while adds come.
 
 use std::time::{Duration, Instant};
 
 use conformance_tests::servers::PostgresServer;
 use docket_core::{ErrorKind, Settings};
 use futures_util::future::join_all;
+use sqlx::{Executor as _, PgConnection};
 
 use crate::scene::{SOON, Scene};
 use crate::tasks::Count;
@@ -25,28 +26,38 @@ enum Fault {
     Stopped,
     /// It answers nothing, its connections open: a machine that is out of memory, or a cable.
     Frozen,
+    /// Somebody rewrites the table (`VACUUM FULL`, `ALTER TABLE`): each statement waits, and `statement_timeout` ends it.
+    Locked,
 }
 
 impl Fault {
-    fn begin(self, server: &PostgresServer) {
+    /// Begins; what it answers is to be held until the end.
+    async fn begin(self, scene: &Scene) -> Option<PgConnection> {
         match self {
-            Self::Killed => server.kill9(),
-            Self::Stopped => server.stop_fast(),
-            Self::Frozen => server.pause(),
+            Self::Killed => scene.server.kill9(),
+            Self::Stopped => scene.server.stop_fast(),
+            Self::Frozen => scene.server.pause(),
+            Self::Locked => {
+                let mut other = scene.connection().await;
+                other.execute("BEGIN; LOCK TABLE docket.task").await.unwrap();
+                return Some(other);
+            }
         }
+        None
     }
 
     async fn end(self, server: &PostgresServer) {
         match self {
             Self::Killed | Self::Stopped => server.restart().await,
             Self::Frozen => server.resume(),
+            Self::Locked => assert!(server.log().contains("due to statement timeout"), "its statements have an end"),
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_goes_away_in_the_middle_of_a_batch_loses_nothing() {
-    join_all([Fault::Killed, Fault::Stopped, Fault::Frozen].map(play)).await;
+    join_all([Fault::Killed, Fault::Stopped, Fault::Frozen, Fault::Locked].map(play)).await;
 }
 
 async fn play(fault: Fault) {
@@ -58,9 +69,10 @@ async fn play(fault: Fault) {
     scene.ran(TASKS / 50, SOON).await;
     let start = Instant::now();
     let ((accepted, errors), ()) = tokio::join!(scene.add_until("during", start + AWAY * 2), async {
-        fault.begin(&scene.server);
+        let held = fault.begin(&scene).await;
         assert!(scene.log.len() < TASKS, "it came in the middle");
         tokio::time::sleep(AWAY).await;
+        drop(held);
         fault.end(&scene.server).await;
     });
     for error in &errors {

@@ -1,18 +1,25 @@
 //! What the shell is told that owns a Postgres.
 
-/// Owns the server and obeys one word per line. It ends, and takes the server and its directory along, at the end of its
+/// Owns the server and obeys one word per line. With a fifth argument it begins as a copy of the server on that port. It ends, and takes the server and its directory along, at the end of its
 /// input: that is when the test process ends, however it does.
 ///
 /// Sorted by the rules of a language (where it can: from version 15), as servers in use are: what is sorted by bytes must
 /// say so. Its processes are in sessions of their own, so each is told by its number, and waited for: the memory that they
 /// share keeps the next server from starting. The first of them is stopped before, lest it replace the others.
 pub(super) const KEEPER: &str = r#"
-dir=$1 port=$2 bin=$3 fsync=$4 pid= language=
+dir=$1 port=$2 bin=$3 fsync=$4 primary=$5 pid= language=
 cd "$dir"
-serve() {
+make() {
+  if [ -n "$primary" ]; then
+    "$bin/pg_basebackup" --pgdata=data --host=127.0.0.1 --port="$primary" --username=postgres --write-recovery-conf \
+      --checkpoint=fast --no-sync
+    return
+  fi
   if "$bin/initdb" --help | grep -q icu-locale; then language='--locale-provider=icu --icu-locale=en'; fi
-  [ -e data/PG_VERSION ] || "$bin/initdb" --pgdata=data --username=postgres --auth=trust --encoding=UTF8 --locale=C \
-    $language --no-sync || return
+  "$bin/initdb" --pgdata=data --username=postgres --auth=trust --encoding=UTF8 --locale=C $language --no-sync
+}
+serve() {
+  [ -e data/PG_VERSION ] || make || return
   exec "$bin/postgres" -D data -p "$port" -k "$dir" -c listen_addresses=127.0.0.1 -c max_connections=300 -c fsync="$fsync"
 }
 children() { cat "/proc/$pid/task/$pid/children"; }
