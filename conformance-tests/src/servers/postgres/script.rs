@@ -1,7 +1,8 @@
 //! What the shell is told that owns a Postgres.
 
-/// Owns the server and obeys one word per line. With a fifth argument it begins as a copy of the server on that port. It ends, and takes the server and its directory along, at the end of its
-/// input: that is when the test process ends, however it does.
+/// Owns the server and obeys one word per line. It ends, and takes the server and its directory along, at the end of its
+/// input: that is when the test process ends, however it does. With a fifth argument it begins as a copy of the server on
+/// that port.
 ///
 /// Sorted by the rules of a language (where it can: from version 15), as servers in use are: what is sorted by bytes must
 /// say so. Its processes are in sessions of their own, so each is told by its number, and waited for: the memory that they
