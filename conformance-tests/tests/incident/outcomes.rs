@@ -100,8 +100,10 @@ async fn taken_over(scene: &Scene, worker: &Running) -> docket_core::TaskView {
 async fn t11_a_worker_cut_off_from_renewing_settles_nothing_late() {
     join_all(each("t11b").await.into_iter().map(async |scene| {
         let sabotage = Sabotage::of(scene.store.clone());
-        // It would let a run go on for a minute after it lost the lease.
-        let patient = Settings { cancel_grace: Duration::from_mins(1), ..SHORT.settings() };
+        // It would let a run go on for a minute after it lost the lease. The wait that is under way when it is cut off ends
+        // long before the lease does: else it might take the task once more.
+        let (cancel_grace, check_interval) = (Duration::from_mins(1), Duration::from_millis(500));
+        let patient = Settings { cancel_grace, check_interval, ..SHORT.settings() };
         let cut = scene.start_on(sabotage.store(), all_tasks(), patient);
         scene.client.add(Hold { millis: 4_000, stubborn: true }).key("cut").await.unwrap();
         scene.until("cut", State::Running, SOON).await;
