@@ -1,5 +1,6 @@
 //! Looking for tasks: one look is one statement, and a wait is listening, or a pause, between two looks.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -89,7 +90,7 @@ impl PostgresBackend {
     pub(crate) async fn wait(&self, request: &LeaseRequest) -> Result<LeaseReply> {
         let end = Instant::now() + request.wait.min(WAIT_MAX);
         let (waiter, mut swept, mut pause) = (Uuid::now_v7(), Swept::default(), HELD_PAUSE_MIN);
-        let (mut ear, mut deputy) = (self.listener.again(), Vec::new());
+        let (mut ear, mut deputy) = (self.listener.again(), BTreeSet::new());
         // Whoever leaves in the middle is on the list: what it was woken for is told to the others.
         let leaving = Leaving { forget: Some(self.forget(waiter)?) };
         loop {
@@ -104,7 +105,8 @@ impl PostgresBackend {
             }
             let was_open = ear.as_ref().is_some_and(|(_, ear)| ear.is_open());
             let asked_at = Instant::now();
-            let look = Look::Waiting { waiter, block: left + NOTED_LONGER, deputy: std::mem::take(&mut deputy) };
+            let lanes = std::mem::take(&mut deputy).into_iter().collect();
+            let look = Look::Waiting { waiter, block: left + NOTED_LONGER, deputy: lanes };
             let looked = self.look(request, look).await?;
             let looked_at = asked_at + asked_at.elapsed() / 2;
             absorb(&mut swept, &looked.reply.swept);

@@ -4,7 +4,7 @@
 //! was made, or made again, everybody looks.
 
 use crate::server::Server;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -252,7 +252,7 @@ impl Ear {
         request: &LeaseRequest,
         waiter: Uuid,
         mut due: Instant,
-        deputy: &mut Vec<String>,
+        deputy: &mut BTreeSet<String>,
     ) -> bool {
         let mut spares = Spares::default();
         loop {
@@ -268,7 +268,7 @@ impl Ear {
                         Whom::Some { deputy: is_deputy, .. } => {
                             due = due.min(now + SPARE);
                             if is_deputy.is_some() {
-                                deputy.push(format!("{}|{}", lane.queue, lane.name));
+                                deputy.insert(format!("{}|{}", lane.queue, lane.name));
                             }
                         }
                     }
