@@ -24,8 +24,6 @@ DECLARE
   keys text[] := '{}';
   bytes bigint := 0;
 BEGIN
-  -- A worker that is stopped in the middle must not keep the others from it.
-  PERFORM set_config('idle_in_transaction_session_timeout', '{RELAY_IDLE_MAX_MS}', true);
   IF NOT pg_try_advisory_xact_lock(docket.outbox_lock(docket_name, 'relay')) THEN
     RETURN;
   END IF;

@@ -107,6 +107,10 @@ fn meaning_of_code(code: &str) -> Meaning {
         "53200" => meaning(Refused, Yes, "the server is out of memory; take work off it"),
         // too_many_connections
         "53300" => broken(meaning(Unavailable, Yes, "the server has no free connection (max_connections)")),
+        // idle_in_transaction_session_timeout
+        "25P03" => {
+            broken(meaning(Unavailable, Yes, "this process was silent for too long in the middle of a transaction"))
+        }
         // admin_shutdown, crash_shutdown, cannot_connect_now, idle_session_timeout
         "57P01" | "57P02" | "57P03" | "57P05" => {
             broken(meaning(Unavailable, Yes, "the server is stopping or starting"))
@@ -157,6 +161,7 @@ mod tests {
             ("53200", Refused, Yes, Next::Tell),
             ("53300", Unavailable, Yes, Next::Reconnect),
             ("53400", Refused, Yes, Next::Tell),
+            ("25P03", Unavailable, Yes, Next::Reconnect),
             ("57P01", Unavailable, Yes, Next::Reconnect),
             ("57P02", Unavailable, Yes, Next::Reconnect),
             ("57P03", Unavailable, Yes, Next::Reconnect),

@@ -13,7 +13,7 @@ pub struct Options {
     /// How long connecting may take: name look-up, TCP, TLS and the login together. Default 2 s.
     pub connect: Duration,
     /// How long an answer may take, the sending of a full batch (8 MiB) included. A call's deadline is `connect` and
-    /// `response` together. Default 2 s; raise it where the network is slow.
+    /// `response` together. Default 2 s; raise it where the network is slow: behind a pooler a call is four round trips.
     pub response: Duration,
     /// Connections of one handle, at most, beside the one that listens. Default 4.
     pub connections_max: usize,
@@ -36,7 +36,8 @@ pub enum Pooler {
     /// Nothing, or a pooler that keeps a server for each client as long as it is connected (session mode).
     None,
     /// `PgBouncer` or another pooler in transaction mode: each call is a transaction, and nothing is left behind for the
-    /// next. No statement stays prepared, nothing is asked for at the start of a connection, and nobody listens: waiting
+    /// next. Between two messages of a transaction the server waits for a quarter of [`Options::response`] (0.5 s), so that a
+    /// client that stops in the middle holds nobody up for longer. No statement stays prepared, nothing is asked for at the start of a connection, and nobody listens: waiting
     /// calls look every [`Options::poll`] instead of being woken.
     Transaction,
 }
@@ -73,6 +74,12 @@ impl Default for Options {
 }
 
 impl Options {
+    /// How long a transaction of ours waits for its client between two messages, before the server ends it: as long as one
+    /// of the four answers that a call behind a pooler waits for.
+    pub(crate) fn silence_max(&self) -> Duration {
+        self.response / 4
+    }
+
     /// Refuses what cannot work.
     pub(crate) fn check(&self) -> Result<()> {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use docket_core::{limits, micros};
 
-use crate::outbox;
 use crate::statements::in_schema;
 
 /// The steps of the tables, in order. The number of a schema is how many it has been through.
@@ -160,7 +159,6 @@ fn fill_in(text: String) -> String {
         ("{DEAD_RETENTION}", micros(limits::DEAD_RETENTION).to_string()),
         ("{CRASH_WAIT_MAX}", micros(limits::CRASH_WAIT_MAX).to_string()),
         ("{REQUEST_MEMORY}", micros(limits::REQUEST_MEMORY).to_string()),
-        ("{RELAY_IDLE_MAX_MS}", outbox::RELAY_IDLE_MAX_MS.to_string()),
         ("{DELAY_MAX}", micros(limits::DELAY_MAX).to_string()),
     ]
     .iter()

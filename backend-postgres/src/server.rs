@@ -46,7 +46,11 @@ impl Server {
             // A pooler refuses what it cannot give to every server it has, and statements belong to one server.
             Pooler::Transaction => connect.extra_float_digits(None).statement_cache_capacity(0),
         };
-        let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = {timeout_ms}");
+        let begin = format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = {timeout_ms}; \
+             SET LOCAL idle_in_transaction_session_timeout = {}",
+            options.silence_max().as_millis().max(1)
+        );
         Ok(Self {
             connect,
             address: address.to_string(),
@@ -67,7 +71,8 @@ impl Server {
         sqlx::query_with(sql, arguments).persistent(self.options.pooler == Pooler::None)
     }
 
-    /// Begins a transaction in which a call's deadline holds, whatever the connection was opened with.
+    /// Begins a transaction in which a call's deadline holds, whatever the connection was opened with. A client that stops
+    /// in the middle of it loses it: its locks would hold up everybody else.
     pub(crate) async fn begin<'c>(
         &self,
         connection: &'c mut PgConnection,

@@ -76,6 +76,7 @@ struct Shared {
     opened: AtomicUsize,
     flows: Mutex<Vec<Flow>>,
     losses: Mutex<Vec<Loss>>,
+    stops: Mutex<Vec<Loss>>,
     commands: Mutex<HashMap<String, usize>>,
 }
 
@@ -122,6 +123,7 @@ impl Proxy {
             opened: AtomicUsize::new(0),
             flows: Mutex::default(),
             losses: Mutex::default(),
+            stops: Mutex::default(),
             commands: Mutex::default(),
         });
         let accepting = tokio::spawn(accept(Arc::clone(&shared), listener));
@@ -175,6 +177,14 @@ impl Proxy {
         let loss = Loss::new(text.into(), then);
         lock(&self.shared.losses).push(loss.clone());
         loss
+    }
+
+    /// Stops a client before its next command that holds `text`: that command and all that follows on its connection never
+    /// reach the server, which hears nothing of the client's end either. As a process that is stopped, or cut off.
+    pub fn stop_before(&self, text: impl Into<String>) -> Loss {
+        let stop = Loss::new(text.into(), Then::Silence);
+        lock(&self.shared.stops).push(stop.clone());
+        stop
     }
 
     /// Ends every open connection with a reset.

@@ -18,7 +18,6 @@ use crate::server::Server;
 use crate::url::Address;
 use crate::{Options, examine};
 
-pub(crate) use relay::RELAY_IDLE_MAX_MS;
 pub use watch::{OutboxCounts, RefusedRow};
 
 use table::Table;

@@ -18,8 +18,6 @@ use super::table::{Looked, Table};
 use crate::wait::Ear;
 use crate::{Options, Pooler};
 
-/// After so long without a statement the server ends a relay's transaction: longer than a relay that lives ever takes.
-pub(crate) const RELAY_IDLE_MAX_MS: u32 = 20_000;
 /// Waits after a failure.
 const WAITS: Backoff = Backoff { base: Duration::from_millis(100), max: Duration::from_secs(2) };
 /// How soon rows are looked for again that another relay has taken: the time until somebody takes over from it.
@@ -170,7 +168,7 @@ impl Relay {
         let mut tx = self.table.begin(&mut connection).await?;
         let rows = self.table.take(&mut tx, state.count).await?;
         let none = rows.is_empty();
-        let sent = send(&*self.queue, rows, &mut state.unsettled).await;
+        let sent = self.table.hold(&mut tx, send(&*self.queue, rows, &mut state.unsettled)).await;
         let settled: Vec<(i64, Became)> = state.unsettled.iter().map(|(id, became)| (*id, became.clone())).collect();
         self.table.settle(tx, &settled).await?;
         state.unsettled.clear();

@@ -1,12 +1,13 @@
 //! The table of the outbox: its statements, each bounded, and its wake-ups.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use docket_core::{DocketName, NewTask, Result, Verb, limits};
 use sqlx::postgres::PgArguments;
-use sqlx::{PgConnection, PgTransaction};
-use tokio::time::timeout;
+use sqlx::{Executor as _, PgConnection, PgTransaction};
+use tokio::time::{sleep, timeout};
 
 use super::rows::{Became, Row};
 use crate::connection::Connection;
@@ -107,6 +108,20 @@ impl Table {
         let query = self.commands.server.query(self.take.sql(), arguments);
         let rows = self.in_time(query.fetch_all(&mut **tx), "take rows of the outbox").await?;
         rows.iter().map(Row::read).collect()
+    }
+
+    /// Keeps the transaction open until `call` ends: the server would end one of which it hears nothing for so long.
+    pub(super) async fn hold<T>(&self, tx: &mut PgTransaction<'_>, call: impl Future<Output = T>) -> T {
+        let pause = self.commands.server.options.silence_max() / 4;
+        let mut call = pin!(call);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut call => return done,
+                // A transaction that is lost is found by its next statement.
+                () = sleep(pause) => drop(self.in_time(tx.execute("SELECT 1"), "hold rows of the outbox").await),
+            }
+        }
     }
 
     /// Notes what became of rows.

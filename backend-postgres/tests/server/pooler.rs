@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use conformance_tests::proxy::{Loss, Proxy};
 use conformance_tests::servers::{PgBouncer, PostgresServer, postgres_url};
-use docket_core::{AddAnswer, ErrorKind, Inspect, NewTask, QueueBackend, RunAt};
+use docket_core::{AddAnswer, ErrorKind, Heartbeat, Inspect, LeaseRequest, NewTask, QueueBackend, RunAt};
 use docket_postgres::{Options, Pooler, PostgresBackend};
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -127,4 +128,62 @@ async fn a_killed_pooler_costs_an_error_and_loses_nothing() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     assert_eq!(store.audit().await.unwrap(), Vec::<String>::new());
+}
+
+/// A pooled client was stopped between its statement and its COMMIT: it held the lock that who waits needs, and the rows of
+/// its task, for as long as it was stopped. Direct workers fell from 570 runs a second to 28 in 40 s.
+#[tokio::test]
+async fn a_client_that_stops_before_its_commit_holds_nobody_up() {
+    let (pooler, options) = pooled("pooled_stop").await;
+    let direct = Options { pooler: Pooler::None, ..options.clone() };
+    let direct = PostgresBackend::connect(&postgres_url().await, docket(), direct).await.unwrap();
+    let proxy = Proxy::before(&pooler.url()).await;
+    let stopped = PostgresBackend::connect(&proxy.url(), docket(), options).await.unwrap();
+
+    // An adder: what it holds, every waiter needs.
+    let stop = proxy.stop_before("COMMIT");
+    let adding = tokio::spawn({
+        let stopped = stopped.fork();
+        async move { add(&*stopped, task("x")).await }
+    });
+    until(&stop).await;
+    let since = Instant::now();
+    let waiting = tokio::spawn({
+        let direct = direct.fork();
+        async move { direct.lease(&ask("direct", Duration::from_secs(20))).await }
+    });
+    add(&direct, task("y")).await.unwrap();
+    let taken = waiting.await.unwrap().unwrap();
+    assert_eq!(keys(&taken), ["y"]);
+    assert!(since.elapsed() < Duration::from_secs(2), "others waited {:?}", since.elapsed());
+    assert!(adding.await.unwrap().unwrap_err().is_retryable(), "its add was not committed");
+    assert!(direct.get(&key("x")).await.unwrap().is_none());
+
+    // A worker that is stopped in its heartbeat: its task runs elsewhere when its lease has passed.
+    add(&direct, task("z")).await.unwrap();
+    let lease = Duration::from_millis(1_500);
+    let leased = stopped.lease(&LeaseRequest { lease, ..ask("stopped", Duration::ZERO) }).await.unwrap();
+    assert_eq!(keys(&leased), ["z"]);
+    let stop = proxy.stop_before("COMMIT");
+    let beat = Heartbeat {
+        worker: ask("stopped", Duration::ZERO).worker,
+        lease,
+        tokens: leased.leases.iter().map(|lease| lease.token.clone()).collect(),
+    };
+    let beating = tokio::spawn(async move { stopped.heartbeat(&beat).await });
+    until(&stop).await;
+    let since = Instant::now();
+    let retaken = direct.lease(&ask("direct", Duration::from_secs(20))).await.unwrap();
+    assert_eq!(keys(&retaken), ["z"]);
+    assert!(since.elapsed() < lease + Duration::from_secs(2), "its task waited {:?}", since.elapsed());
+    beating.await.unwrap().unwrap_err();
+    assert_eq!(direct.audit().await.unwrap(), Vec::<String>::new());
+}
+
+async fn until(stop: &Loss) {
+    let end = Instant::now() + Duration::from_secs(10);
+    while !stop.happened() {
+        assert!(Instant::now() < end, "nobody came by");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }

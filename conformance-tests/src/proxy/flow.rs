@@ -60,7 +60,7 @@ impl Loss {
         Self(Arc::new(LossState { text, then, taken: AtomicBool::new(false), happened: AtomicBool::new(false) }))
     }
 
-    /// Whether the server has answered, and the answer was lost.
+    /// Whether the server has answered, and the answer was lost; or the client was stopped.
     pub fn happened(&self) -> bool {
         self.0.happened.load(Ordering::SeqCst)
     }
@@ -243,6 +243,12 @@ impl Carrying {
             let losses = lock(&shared.losses).clone();
             if self.loss.is_none() {
                 self.loss = losses.into_iter().find(|loss| loss.takes(&command));
+            }
+            let stops = lock(&shared.stops).clone();
+            if let Some(stop) = stops.into_iter().find(|stop| stop.takes(&command)) {
+                stop.0.happened.store(true, Ordering::SeqCst);
+                self.flow.hold(Held::Both);
+                return Ok(());
             }
             match &rules.refusal {
                 Some(error) if command.is_call => self.server.write_all(&shared.wire.refusal(error)).await?,
