@@ -52,7 +52,7 @@ use table::Table;
 /// * Rows of one key reach the queue in the order of their commits, one after the other. Transactions that bring the same
 ///   key wait for each other, for that.
 /// * A commit wakes the relays; should that be lost, they look every check interval. One relay of a docket is at work at
-///   a time; another takes over when it ends, at once, or when it hangs, after 20 s.
+///   a time; another takes over when it ends, at once, or when it stands still, after half a second.
 /// * A row that the queue refuses for good is kept, with the error, and holds up no other: see [`Outbox::row_counts`].
 /// * A relay that stands still, or cannot reach one of the two sides, is an alarm, and its worker is not ready.
 ///
