@@ -33,14 +33,14 @@ containers:
 # The tasks that write to users' PDSs, against a real one. The first time installs it, which takes some minutes.
 pds *ARGS:
     scripts/pds
-    cargo clippy -p docket-tasks --test pds --locked -- -D warnings
-    cargo test -p docket-tasks --test pds --locked {{ARGS}}
+    cargo clippy --workspace --test pds --locked -- -D warnings
+    cargo test --workspace --test pds --locked {{ARGS}}
 
 # Object storage against a real S3 server. The first time installs it, which takes a moment.
 s3 *ARGS:
     scripts/s3
-    cargo clippy -p docket-tasks --test s3 --locked -- -D warnings
-    cargo test -p docket-tasks --test s3 --locked {{ARGS}}
+    cargo clippy --workspace --test s3 --locked -- -D warnings
+    cargo test --workspace --test s3 --locked {{ARGS}}
 
 # The main job on the embedded default.
 demo:
