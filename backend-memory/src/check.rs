@@ -34,6 +34,7 @@ pub(crate) fn ack(ack: &Ack, bytes_max: usize) -> Result<()> {
         | Outcome::Repeat { .. }
         | Outcome::Retry { .. }
         | Outcome::Snooze { .. }
+        | Outcome::Undecodable { .. }
         | Outcome::Release
         | Outcome::Dead { .. }
         | Outcome::Cancelled => Ok(()),

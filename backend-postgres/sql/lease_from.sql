@@ -77,7 +77,7 @@ BEGIN
         array_agg(t.queue) AS queues, array_agg(t.args) AS args, array_agg(t.attempts) AS attempts,
         array_agg(t.crashes) AS crashes, array_agg(t.visible_at) AS deadlines, array_agg(t.leased_at) AS leased_ats,
         array_agg(t.due_at) AS due_ats, array_agg(t.every) AS everys, array_agg(t.attempts_max) AS attempts_maxs,
-        array_agg(t.crashes_max) AS crashes_maxs
+        array_agg(t.crashes_max) AS crashes_maxs, array_agg(t.undecodable_since) AS undecodable_sinces
       FROM (SELECT * FROM leased ORDER BY fence) t
     ) l;
     IF page.fitting = 0 THEN
@@ -102,6 +102,7 @@ BEGIN
       reply.everys := reply.everys || page.everys;
       reply.attempts_maxs := reply.attempts_maxs || page.attempts_maxs;
       reply.crashes_maxs := reply.crashes_maxs || page.crashes_maxs;
+      reply.undecodable_sinces := reply.undecodable_sinces || page.undecodable_sinces;
     END IF;
     -- All that is due was seen and is ours.
     EXIT WHEN page.seen < size AND page.taken = page.seen;

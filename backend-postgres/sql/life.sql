@@ -19,6 +19,7 @@ BEGIN
   rec.crashes := 0;
   rec.failures := 0;
   rec.crashed_in_a_row := 0;
+  rec.undecodable_since := NULL;
   rec.cancelling := false;
   rec.follower := NULL;
   RETURN rec;
@@ -65,6 +66,7 @@ RETURNS docket.task LANGUAGE plpgsql AS $$
 BEGIN
   rec.attempts := 0;
   rec.crashes := 0;
+  rec.undecodable_since := NULL;
   rec.error := failure;
   rec.failures := CASE WHEN failure IS NULL THEN 0 ELSE rec.failures + 1 END;
   RETURN docket.back(rec, visible, moment);
@@ -107,7 +109,7 @@ BEGIN
     state = rec.state, queue = rec.queue, name = rec.name, suspect = rec.crashes >= {SUSPECT_CRASHES},
     visible_at = rec.visible_at, due_at = rec.due_at, seq = rec.seq, added_at = rec.added_at,
     attempts = rec.attempts, crashes = rec.crashes, failures = rec.failures,
-    crashed_in_a_row = rec.crashed_in_a_row, every = rec.every, attempts_max = rec.attempts_max,
+    crashed_in_a_row = rec.crashed_in_a_row, undecodable_since = rec.undecodable_since, every = rec.every, attempts_max = rec.attempts_max,
     crashes_max = rec.crashes_max, cancelling = rec.cancelling, fence = rec.fence, expires_at = rec.expires_at,
     settled_fence = rec.settled_fence, settled_request = rec.settled_request, requeued = rec.requeued,
     call_ids = rec.call_ids, call_answers = rec.call_answers, follower = rec.follower,

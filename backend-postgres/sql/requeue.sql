@@ -42,6 +42,7 @@ BEGIN
   rec.crashes := 0;
   rec.failures := 0;
   rec.crashed_in_a_row := 0;
+  rec.undecodable_since := NULL;
   PERFORM docket.store(rec, false);
   PERFORM docket.announce(d, moment, ARRAY[rec.queue || '|' || rec.name], ARRAY[moment]);
   RETURN 'requeued';

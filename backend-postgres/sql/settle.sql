@@ -11,6 +11,10 @@ BEGIN
   END IF;
   rec.settled_fence := rec.fence;
   rec.settled_request := rec.request;
+  IF outcome NOT IN ('undecodable', 'release') THEN
+    -- Somebody could read its args, or gave up.
+    rec.undecodable_since := NULL;
+  END IF;
   CASE outcome
     WHEN 'completed' THEN
       rec.result := content;
@@ -30,6 +34,10 @@ BEGIN
       rec.attempts := rec.attempts + 1;
       RETURN docket.fail(rec, content, moment);
     WHEN 'snooze' THEN
+      RETURN docket.back(rec, moment + micros, moment);
+    WHEN 'undecodable' THEN
+      rec.error := content;
+      rec.undecodable_since := coalesce(rec.undecodable_since, moment);
       RETURN docket.back(rec, moment + micros, moment);
     WHEN 'release' THEN
       rec.state := 'queued';

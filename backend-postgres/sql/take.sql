@@ -182,9 +182,10 @@ CREATE OR REPLACE FUNCTION docket.bring(d int, taken text[], reply docket.reply)
 BEGIN
   SELECT array_agg(t.key), array_agg(t.fence), array_agg(t.name), array_agg(t.queue), array_agg(t.args),
     array_agg(t.attempts), array_agg(t.crashes), array_agg(t.visible_at), array_agg(t.leased_at), array_agg(t.due_at),
-    array_agg(t.every), array_agg(t.attempts_max), array_agg(t.crashes_max)
+    array_agg(t.every), array_agg(t.attempts_max), array_agg(t.crashes_max), array_agg(t.undecodable_since)
   INTO reply.keys, reply.fences, reply.names, reply.queues, reply.args, reply.attempts, reply.crashes, reply.deadlines,
-    reply.leased_ats, reply.due_ats, reply.everys, reply.attempts_maxs, reply.crashes_maxs
+    reply.leased_ats, reply.due_ats, reply.everys, reply.attempts_maxs, reply.crashes_maxs,
+    reply.undecodable_sinces
   FROM (
     SELECT t.* FROM unnest(taken) WITH ORDINALITY AS k(key, n)
     CROSS JOIN LATERAL (SELECT * FROM docket.task s WHERE s.docket = d AND s.key = k.key OFFSET 0) t

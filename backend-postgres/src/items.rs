@@ -168,6 +168,7 @@ impl<'a> Settled<'a> {
             Outcome::Completed(result) => ("completed", RunAt::Now, bytes(result)),
             Outcome::Retry { after, error } => ("retry", RunAt::In(*after), Some(cut(error))),
             Outcome::Snooze { after } => ("snooze", RunAt::In(*after), None),
+            Outcome::Undecodable { after, error } => ("undecodable", RunAt::In(*after), Some(cut(error))),
             Outcome::Release => ("release", RunAt::Now, None),
             Outcome::Dead { error } => ("dead", RunAt::Now, Some(cut(error))),
             Outcome::Repeat { at, args } => ("repeat", *at, bytes(args)),
@@ -199,6 +200,7 @@ pub(crate) fn weigh_ack(ack: &Ack) -> Result<usize> {
         }
         Outcome::Retry { .. }
         | Outcome::Snooze { .. }
+        | Outcome::Undecodable { .. }
         | Outcome::Release
         | Outcome::Dead { .. }
         | Outcome::Cancelled => Ok(0),

@@ -208,6 +208,7 @@ fn read_leases(columns: &Columns<'_>, request: &LeaseRequest) -> Result<Vec<Leas
     let (mut due_ats, mut everys) = (columns.column::<i64>("due_ats")?, columns.column::<Option<i64>>("everys")?);
     let mut attempts_maxs = columns.column::<Option<i64>>("attempts_maxs")?;
     let mut crashes_maxs = columns.column::<Option<i64>>("crashes_maxs")?;
+    let mut undecodable_sinces = columns.column::<Option<i64>>("undecodable_sinces")?;
     let limit = |found: Option<i64>| found.map(|count| columns.count(count)).transpose();
     let lease = |key| {
         let fence = Fence(columns.count(fences.next()?)?);
@@ -226,6 +227,7 @@ fn read_leases(columns: &Columns<'_>, request: &LeaseRequest) -> Result<Vec<Leas
                 attempts_max: limit(attempts_maxs.next()?)?,
                 crashes_max: limit(crashes_maxs.next()?)?,
             },
+            undecodable_since: undecodable_sinces.next()?.map(Timestamp::from_micros),
         })
     };
     keys.into_iter().map(lease).collect()

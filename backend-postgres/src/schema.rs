@@ -10,7 +10,11 @@ use docket_core::{limits, micros};
 use crate::statements::in_schema;
 
 /// The steps of the tables, in order. The number of a schema is how many it has been through.
-const STEPS: &[&str] = &[include_str!("../migrations/0001_tables.sql"), include_str!("../migrations/0002_outbox.sql")];
+const STEPS: &[&str] = &[
+    include_str!("../migrations/0001_tables.sql"),
+    include_str!("../migrations/0002_outbox.sql"),
+    include_str!("../migrations/0003_deploys.sql"),
+];
 
 /// The functions, each after those it is made of.
 const FUNCTIONS: &[&str] = &[

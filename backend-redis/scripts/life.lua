@@ -56,6 +56,7 @@ local function take_over(rec, item)
     local more = more_of(rec)
     more.every, more.attempts_max, more.crashes_max = item.every, item.attempts_max, item.crashes_max
     more.attempts, more.crashes, more.failures, more.crashed, more.follower = nil, nil, nil, nil, nil
+    more.undecodable = nil
   end
 end
 
@@ -104,7 +105,7 @@ local function back(rec, delay) back_at(rec, now + delay) end
 -- The next occurrence of a perpetual; `failure` is what went wrong in this one, if anything.
 local function next_at(rec, moment, failure)
   local more = more_of(rec)
-  more.attempts, more.crashes = nil, nil
+  more.attempts, more.crashes, more.undecodable = nil, nil, nil
   if failure then
     more.error, more.failures = failure, (more.failures or 0) + 1
   else

@@ -16,7 +16,7 @@ rec[STATE], rec[VISIBLE], rec[DUE] = QUEUED, now, now
 set_fence(rec, call('HINCRBY', META, 'fence', 1))
 local more = more_of(rec)
 more.requeued = fence
-more.attempts, more.crashes, more.failures, more.crashed = nil, nil, nil, nil
+more.attempts, more.crashes, more.failures, more.crashed, more.undecodable = nil, nil, nil, nil, nil
 begin_life(rec)
 keep(rec)
 finish_writes()

@@ -16,6 +16,13 @@ local function settle_completed(rec, text, retention)
   end
 end
 
+-- A run that did not begin: its args cannot be read by the build that leased it.
+local function settle_undecodable(rec, ack)
+  local more = more_of(rec)
+  more.error, more.undecodable = ack[ACK_TEXT], more.undecodable or now
+  back(rec, ack[ACK_MICROS])
+end
+
 -- A run that ended with an error; `may_retry`: another one may follow.
 local function settle_failed(rec, ack, may_retry)
   local more, text = more_of(rec), ack[ACK_TEXT]
@@ -31,12 +38,16 @@ local function settle_one(rec, ack)
   if rec[CANCELLING] and outcome ~= ACK_COMPLETED then outcome = ACK_CANCELLED end
   rec[SETTLED] = true
   if rec[MORE].settled_fence then rec[MORE].settled_fence, rec[MORE].settled_request = nil, nil end
+  -- Somebody could read its args, or gave up.
+  if rec[MORE].undecodable and outcome ~= ACK_UNDECODABLE and outcome ~= ACK_RELEASE then rec[MORE].undecodable = nil end
   if outcome == ACK_COMPLETED then
     settle_completed(rec, text, retention)
   elseif outcome == ACK_RETRY or outcome == ACK_DEAD then
     settle_failed(rec, ack, outcome == ACK_RETRY)
   elseif outcome == ACK_SNOOZE then
     back(rec, ack[ACK_MICROS])
+  elseif outcome == ACK_UNDECODABLE then
+    settle_undecodable(rec, ack)
   elseif outcome == ACK_RELEASE then
     rec[STATE], rec[VISIBLE] = QUEUED, rec[DUE]
     promote(rec)

@@ -7,7 +7,7 @@ use crate::fields::{Fields, word};
 use crate::{RedisBackend, scripts};
 
 /// The layout of the keys and records that this build writes. Another number is another layout, and is refused.
-const LAYOUT: i64 = 2;
+const LAYOUT: i64 = 3;
 
 #[async_trait]
 impl Control for RedisBackend {

@@ -172,6 +172,7 @@ pub(crate) fn write_ack(call: &mut Call, ack: &Ack) {
         Outcome::Release => (4, RunAt::Now, None),
         Outcome::Dead { error } => (5, RunAt::Now, Some(cut(error))),
         Outcome::Repeat { at, args } => (6, *at, args.as_ref().map(|args| args.as_bytes().into())),
+        Outcome::Undecodable { after, error } => (8, RunAt::In(*after), Some(cut(error))),
         _ => (7, RunAt::Now, None),
     };
     let mut head = Head::default();

@@ -46,7 +46,7 @@ const FIELDS: [&str; 29] = [
 pub(crate) const INLINE_MAX: u16 = 1_024;
 
 /// The numbers that the scripts have names for, and that nobody else needs.
-const NUMBERS: [(&str, i64); 45] = [
+const NUMBERS: [(&str, i64); 46] = [
     ("CHUNK", 500),
     ("FAR", (1 << 53) - 1),
     ("INLINE_MAX", INLINE_MAX as i64),
@@ -87,6 +87,7 @@ const NUMBERS: [(&str, i64); 45] = [
     ("ACK_DEAD", 5),
     ("ACK_REPEAT", 6),
     ("ACK_CANCELLED", 7),
+    ("ACK_UNDECODABLE", 8),
     // Places of an ack's list.
     ("ACK_TEXT", 1),
     ("ACK_OUTCOME", 2),

@@ -29,6 +29,7 @@ pub(crate) struct Leased<'a> {
     pub(crate) every: Option<Duration>,
     pub(crate) attempts_max: Option<u32>,
     pub(crate) crashes_max: Option<u32>,
+    pub(crate) undecodable_since: Option<Timestamp>,
 }
 
 impl<'a> Leased<'a> {
@@ -65,6 +66,7 @@ impl<'a> Leased<'a> {
             every: None,
             attempts_max: None,
             crashes_max: None,
+            undecodable_since: None,
         };
         if flags & MORE != 0 {
             leased.read_more(bytes)?;
@@ -80,6 +82,8 @@ impl<'a> Leased<'a> {
         (self.attempts, self.crashes) = (bytes.count()?, bytes.count()?);
         let (_failures, _crashed) = (bytes.count()?, bytes.count()?);
         (self.attempts_max, self.crashes_max) = (some(bytes.count()?), some(bytes.count()?));
+        let (_args_size, _result_size) = (bytes.count()?, bytes.count()?);
+        self.undecodable_since = Some(bytes.moment()?).filter(|since| since.as_micros() != 0);
         Some(())
     }
 }

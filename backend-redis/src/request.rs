@@ -179,5 +179,6 @@ fn read_lease(key: Key, record: &[u8], apart: &mut Fields, request: &LeaseReques
         due_at: leased.due,
         every: leased.every,
         overrides: Overrides { attempts_max: leased.attempts_max, crashes_max: leased.crashes_max },
+        undecodable_since: leased.undecodable_since,
     })
 }

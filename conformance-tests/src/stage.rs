@@ -283,6 +283,10 @@ pub(crate) fn snooze(after: Duration) -> Outcome {
     Outcome::Snooze { after }
 }
 
+pub(crate) fn undecodable(after: Duration) -> Outcome {
+    Outcome::Undecodable { after, error: "the args do not decode".to_owned() }
+}
+
 pub(crate) fn repeat_in(after: Duration) -> Outcome {
     Outcome::Repeat { at: RunAt::In(after), args: None }
 }

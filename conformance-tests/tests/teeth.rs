@@ -183,6 +183,11 @@ teeth! {
         "add::an_empty_batch_is_no_error";
     end_forgets_the_counts: EndForgetsTheCounts =>
         "ack::the_counts_outlive_the_end";
+    undecodable_is_death: UndecodableIsDeath =>
+        "ack::undecodable_is_no_attempt"
+        "perpetual::undecodable_args_do_not_cut_the_chain";
+    undecodable_starts_over: UndecodableStartsOver =>
+        "ack::undecodable_is_timed_from_the_first";
     first_schedule_wins: FirstScheduleWins =>
         "follow::last_schedule_wins";
     followed_once: FollowedOnce =>

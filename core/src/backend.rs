@@ -95,6 +95,8 @@ pub trait QueueBackend: fmt::Debug + Send + Sync + 'static {
     ///   `fence::stale_token_settles_nothing`.
     /// * The same ack again answers [`AckAnswer::Settled`] and changes nothing: `repeat::ack_after_lost_reply`.
     /// * A release puts the task back in its place in the line: `ack::release_keeps_the_place_in_line`.
+    /// * Args that cannot be read put the task back, uncounted, with the time of the first such answer:
+    ///   `ack::undecodable_is_no_attempt`, `ack::undecodable_is_timed_from_the_first`.
     /// * `next` is served after the acks, never waits, and is idempotent by its own id:
     ///   `ack::settles_and_leases_in_one_call`.
     async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply>;
@@ -301,6 +303,14 @@ pub enum Outcome {
     Snooze {
         /// How long to wait.
         after: Duration,
+    },
+    /// Its args cannot be read by this build: not an attempt. Another build may read them, so it comes back after a while;
+    /// the record keeps since when nobody could.
+    Undecodable {
+        /// How long to wait.
+        after: Duration,
+        /// Why they cannot be read.
+        error: String,
     },
     /// Never started, or stopped by a shutdown: not an attempt, and back in its place in the line.
     Release,

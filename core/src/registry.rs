@@ -24,7 +24,16 @@ pub(crate) struct Entry {
 }
 
 pub(crate) type Run = Arc<dyn Fn(Payload, Context) -> RunFuture + Send + Sync>;
-pub(crate) type RunFuture = Pin<Box<dyn Future<Output = Result<Option<Payload>, Failure>> + Send>>;
+pub(crate) type RunFuture = Pin<Box<dyn Future<Output = Result<Option<Payload>, Unfinished>> + Send>>;
+
+/// Why a run brought no result.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Unfinished {
+    /// The handler failed.
+    Failed(Failure),
+    /// It was never called: this build cannot read the args.
+    Undecodable(String),
+}
 
 impl Registry {
     /// Knows nothing yet.
@@ -112,12 +121,13 @@ pub(crate) fn encode<T: serde::Serialize>(value: &T) -> Result<Payload> {
 }
 
 /// Decode, run, encode: all of it inside the fault boundary of the one task.
-async fn run<T: Task>(args: Payload, ctx: Context) -> Result<Option<Payload>, Failure> {
+async fn run<T: Task>(args: Payload, ctx: Context) -> Result<Option<Payload>, Unfinished> {
     let task: T = serde_json::from_slice(args.as_bytes())
-        .map_err(|e| Failure::Fatal(format!("the args do not decode as {}: {e}", T::NAME)))?;
+        .map_err(|e| Unfinished::Undecodable(format!("the args do not decode as {}: {e}", T::NAME)))?;
     drop(args);
-    let output = task.run(ctx).await?;
-    encode_result(&output).map_err(|why| Failure::Fatal(format!("the run succeeded, but its result {why}")))
+    let output = task.run(ctx).await.map_err(Unfinished::Failed)?;
+    encode_result(&output)
+        .map_err(|why| Unfinished::Failed(Failure::Fatal(format!("the run succeeded, but its result {why}"))))
 }
 
 /// What is kept of a run's result, or why it cannot be.

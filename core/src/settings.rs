@@ -36,6 +36,10 @@ pub struct Settings {
     /// How old ready work of this worker's names may get before it is an alarm. What no lease call would show is looked for
     /// every 30 s, or as often as this, if that is shorter. `DOCKET_WORKER_OLDEST_READY_ALARM`, default 60s.
     pub oldest_ready_alarm: Duration,
+    /// How long a task waits for a build that can read its args before it is dead. In a rolling deploy workers of two builds
+    /// share a docket, and what one of them cannot read the other can. `DOCKET_WORKER_UNDECODABLE_FOR`, default 1h,
+    /// 1s to 7d.
+    pub undecodable_for: Duration,
     /// A worker joins only a docket of the same environment. `DOCKET_ENVIRONMENT`, unset by default.
     pub environment: Option<String>,
 }
@@ -64,6 +68,7 @@ impl Default for Settings {
             cancel_grace: Duration::from_millis(500),
             wedged_after: Duration::from_mins(1),
             oldest_ready_alarm: Duration::from_mins(1),
+            undecodable_for: Duration::from_hours(1),
             environment: None,
         }
     }
@@ -106,6 +111,7 @@ impl Settings {
             cancel_grace: default.cancel_grace,
             wedged_after: vars.duration("DOCKET_WORKER_WEDGED_AFTER", default.wedged_after)?,
             oldest_ready_alarm: vars.duration("DOCKET_WORKER_OLDEST_READY_ALARM", default.oldest_ready_alarm)?,
+            undecodable_for: vars.duration("DOCKET_WORKER_UNDECODABLE_FOR", default.undecodable_for)?,
             environment: vars.text("DOCKET_ENVIRONMENT"),
         };
         settings.timing()?;
@@ -145,6 +151,10 @@ impl Settings {
         if self.oldest_ready_alarm.is_zero() {
             return refuse("oldest_ready_alarm", "is zero, so it would always sound; the default is 60s".to_owned());
         }
+        if !(UNDECODABLE_FOR_MIN..=UNDECODABLE_FOR_MAX).contains(&self.undecodable_for) {
+            let found = display_duration(self.undecodable_for);
+            return refuse("undecodable_for", format!("is {found}; it must be 1s to 7d, the default is 1h"));
+        }
         let lease = self.heartbeat_interval.saturating_mul(self.missed_heartbeats);
         let lease = lease.clamp(limits::LEASE_MIN, limits::LEASE_MAX);
         Ok(Timing { lease, renewal: self.heartbeat_interval.min(lease / 4) })
@@ -154,6 +164,8 @@ impl Settings {
 const CONCURRENCY_MAX: usize = 1_000;
 const CHECK_INTERVAL_MIN: Duration = Duration::from_millis(10);
 const CHECK_INTERVAL_MAX: Duration = Duration::from_mins(5);
+const UNDECODABLE_FOR_MIN: Duration = Duration::from_secs(1);
+const UNDECODABLE_FOR_MAX: Duration = Duration::from_hours(7 * 24);
 
 /// Environment variables, each error naming the one it is about.
 struct Vars<F>(F);
@@ -211,6 +223,7 @@ mod tests {
             ("DOCKET_WORKER_HEARTBEAT_INTERVAL", "2", "DOCKET_WORKER_HEARTBEAT_INTERVAL"),
             ("DOCKET_WORKER_MISSED_HEARTBEATS", "0", "missed_heartbeats is 0"),
             ("DOCKET_WORKER_MINIMUM_CHECK_INTERVAL", "1h", "check_interval is"),
+            ("DOCKET_WORKER_UNDECODABLE_FOR", "0s", "undecodable_for is"),
             ("DOCKET_WORKER_QUEUES", "a,b c", "DOCKET_WORKER_QUEUES"),
         ] {
             let error = with(name, value).unwrap_err();

@@ -187,6 +187,8 @@ pub struct Lease {
     pub every: Option<Duration>,
     /// What the adder overrode.
     pub overrides: Overrides,
+    /// Since when no build could read its args: the time of the first [`crate::Outcome::Undecodable`] in a row.
+    pub undecodable_since: Option<Timestamp>,
 }
 
 /// A task as [`crate::Inspect`] shows it.

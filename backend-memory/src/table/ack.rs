@@ -31,6 +31,10 @@ impl Record {
             _ if self.cancelling => &Outcome::Cancelled,
             outcome => outcome,
         };
+        if !matches!(outcome, Outcome::Undecodable { .. } | Outcome::Release) {
+            // Somebody could read its args, or gave up.
+            self.undecodable_since = None;
+        }
         match outcome {
             Outcome::Completed(result) => self.complete(result.clone(), ack.retention, moment),
             Outcome::Retry { after, error } => {
@@ -44,6 +48,11 @@ impl Record {
                 }
             }
             Outcome::Snooze { after } => self.back(now.plus(*after), moment),
+            Outcome::Undecodable { after, error } => {
+                self.error = Some(limits::cut_error(error).into_owned());
+                self.undecodable_since.get_or_insert(now);
+                self.back(now.plus(*after), moment);
+            }
             Outcome::Release => self.release(moment),
             Outcome::Dead { error } => {
                 self.attempts += 1;

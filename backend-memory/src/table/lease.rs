@@ -210,6 +210,7 @@ impl Record {
             due_at: self.due_at,
             every: self.work.every,
             overrides: self.work.overrides,
+            undecodable_since: self.undecodable_since,
         }
     }
 }

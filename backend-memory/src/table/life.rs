@@ -53,6 +53,7 @@ impl Record {
             crashes: 0,
             failures: 0,
             crashed_in_a_row: 0,
+            undecodable_since: None,
             cancelling: false,
             follower: None,
             expires_at: Timestamp::default(),
@@ -120,6 +121,7 @@ impl Record {
     pub(crate) fn next(&mut self, at: Timestamp, failure: Option<String>, moment: &mut Moment<'_>) {
         self.attempts = 0;
         self.crashes = 0;
+        self.undecodable_since = None;
         match failure {
             Some(failure) => {
                 self.error = Some(failure);
@@ -148,6 +150,7 @@ impl Record {
         self.crashes = 0;
         self.failures = 0;
         self.crashed_in_a_row = 0;
+        self.undecodable_since = None;
     }
 
     fn begin_life(&mut self, moment: &mut Moment<'_>) {

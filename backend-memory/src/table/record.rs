@@ -81,6 +81,8 @@ pub(crate) struct Record {
     /// Occurrences of a perpetual that failed, and that ended at the crash limit, in a row.
     pub(crate) failures: u32,
     pub(crate) crashed_in_a_row: u32,
+    /// Since when no build could read its args.
+    pub(crate) undecodable_since: Option<Timestamp>,
     pub(crate) cancelling: bool,
     pub(crate) follower: Option<Box<Work>>,
     /// Once finished: when it is trimmed.

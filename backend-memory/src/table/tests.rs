@@ -66,6 +66,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         Just(Outcome::Completed(None)),
         Just(Outcome::Retry { after, error: "it failed".to_owned() }),
         Just(Outcome::Snooze { after }),
+        Just(Outcome::Undecodable { after, error: "another build's".to_owned() }),
         Just(Outcome::Release),
         Just(Outcome::Dead { error: "it is hopeless".to_owned() }),
         Just(Outcome::Repeat { at: RunAt::In(after), args: Some(Payload::new("again")) }),

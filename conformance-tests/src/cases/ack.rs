@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use docket_core::{AckAnswer, Outcome, State};
+use docket_core::{AckAnswer, Lease, Outcome, State};
 use tokio::time::timeout;
 
 use crate::stage::{
-    Ask, Edit, LEASE, SECOND, SOON, Stage, ask, completed, dead, keys, payload, retry, settle, snooze, task,
+    Ask, Edit, LEASE, SECOND, SOON, Stage, ask, completed, dead, keys, payload, repeat_in, retry, settle, snooze, task,
+    undecodable,
 };
 
 pub(crate) async fn completed_keeps_the_result(stage: Stage) {
@@ -50,6 +51,73 @@ pub(crate) async fn snooze_is_no_attempt(stage: Stage) {
     assert_eq!((view.state, view.attempts, view.crashes), (State::Scheduled, 0, 0));
     assert_eq!(view.visible_at, stage.now().plus(SECOND));
     assert_eq!(view.error, None);
+}
+
+/// In a rolling deploy another build can read what this one cannot.
+pub(crate) async fn undecodable_is_no_attempt(stage: Stage) {
+    let lease = stage.running("a").await;
+    assert_eq!(lease.undecodable_since, None);
+    let first = stage.now();
+    stage.settle(&lease, undecodable(SECOND)).await;
+    let view = stage.view("a").await;
+    assert_eq!((view.state, view.attempts, view.crashes), (State::Scheduled, 0, 0));
+    assert_eq!(view.visible_at, stage.now().plus(SECOND));
+    assert_eq!(view.error.as_deref(), Some("the args do not decode"), "it is shown from the first time");
+    stage.advance(SECOND).await;
+    assert_eq!(stage.take_one().await.undecodable_since, Some(first));
+}
+
+/// A worker says how long nobody could read them: an hour is an hour, however often it was tried, given back or lost.
+pub(crate) async fn undecodable_is_timed_from_the_first(stage: Stage) {
+    stage.add("a").await;
+    let first = stage.now();
+    for outcome in [undecodable(SECOND), undecodable(SECOND), Outcome::Release] {
+        let lease = stage.take_one().await;
+        stage.settle(&lease, outcome).await;
+        stage.advance(SECOND).await;
+    }
+    stage.crash().await;
+    assert_eq!(stage.take_one().await.undecodable_since, Some(first));
+}
+
+/// What somebody could read, and what was put in its place, starts from nothing.
+pub(crate) async fn undecodable_is_forgotten_with_what_could_be_read(stage: Stage) {
+    for (n, outcome) in [retry(SECOND), snooze(SECOND), repeat_in(SECOND)].into_iter().enumerate() {
+        let name = &format!("read-{n}");
+        let lease = unreadable(&stage, name).await;
+        stage.settle(&lease, outcome).await;
+        stage.advance(SECOND).await;
+        let lease = stage.take_one().await;
+        assert_eq!(lease.undecodable_since, None, "{name}");
+        stage.die(&lease).await;
+    }
+    stage.requeue("read-0").await;
+    assert_eq!(stage.take_one().await.undecodable_since, None);
+
+    let lease = unreadable(&stage, "moved").await;
+    stage.settle(&lease, undecodable(SECOND)).await;
+    stage.schedule("moved").await;
+    assert_eq!(stage.take_one().await.undecodable_since, None);
+
+    let lease = unreadable(&stage, "followed").await;
+    stage.schedule("followed").await;
+    stage.settle(&lease, undecodable(SECOND)).await;
+    assert_eq!(stage.take_one().await.undecodable_since, None);
+
+    let lease = unreadable(&stage, "dead").await;
+    stage.die(&lease).await;
+    stage.requeue("dead").await;
+    assert_eq!(stage.take_one().await.undecodable_since, None);
+}
+
+/// The lease of a task that could not be read once.
+async fn unreadable(stage: &Stage, name: &str) -> Lease {
+    let lease = stage.running(name).await;
+    stage.settle(&lease, undecodable(SECOND)).await;
+    stage.advance(SECOND).await;
+    let lease = stage.take_one().await;
+    assert!(lease.undecodable_since.is_some());
+    lease
 }
 
 pub(crate) async fn release_is_no_attempt_and_no_crash(stage: Stage) {

@@ -72,6 +72,8 @@ macro_rules! each_case {
         ack {
             completed_keeps_the_result completed_may_have_no_result retry_counts_an_attempt_and_keeps_the_error
             retry_without_a_delay_is_ready_at_once snooze_is_no_attempt release_is_no_attempt_and_no_crash
+            undecodable_is_no_attempt undecodable_is_timed_from_the_first
+            undecodable_is_forgotten_with_what_could_be_read
             release_keeps_the_place_in_line release_of_a_retried_task_keeps_its_new_place dead_keeps_the_error
             a_run_may_end_as_cancelled_by_itself the_counts_outlive_the_end
             an_error_stays_until_a_newer_one_replaces_it late_but_current_settles
@@ -204,6 +206,7 @@ macro_rules! each_case {
             seeding_does_not_undo_a_cancel seeding_does_not_undo_a_cancel_that_met_a_completed_run
             a_cancelled_chain_is_not_trimmed a_requeue_brings_the_chain_back a_requeue_brings_back_what_never_ran
             an_add_without_an_interval_is_no_seed a_schedule_is_no_seed failed_attempts_do_not_cut_the_chain
+            undecodable_args_do_not_cut_the_chain
             an_attempt_that_is_left_is_taken_first a_hopeless_run_does_not_cut_the_chain
             crashes_do_not_cut_the_chain each_crashed_occurrence_in_a_row_doubles_the_wait
             the_wait_after_crashes_ends_at_a_day an_interval_longer_than_a_day_stays an_ack_ends_the_row_of_crashes

@@ -261,5 +261,6 @@ fn lease_of(record: &Record) -> Option<Lease> {
         due_at: record.due_at,
         every: record.work.every,
         overrides: record.work.overrides,
+        undecodable_since: record.undecodable_since,
     })
 }

@@ -26,6 +26,7 @@ impl Record {
             crashes: 0,
             failures: 0,
             crashed_in_a_row: 0,
+            undecodable_since: None,
             calls: Vec::new(),
             follower: None,
             cancelling: false,
@@ -59,6 +60,7 @@ impl Record {
 
     pub(super) fn zero_counts(&mut self) {
         (self.attempts, self.crashes, self.failures, self.crashed_in_a_row) = (0, 0, 0, 0);
+        self.undecodable_since = None;
     }
 
     pub(super) fn begin_life(&mut self, step: &mut Step<'_>) {
@@ -126,6 +128,7 @@ impl Record {
     /// `next` of the table: the occurrence is over, the same key comes back at `moment`.
     pub(super) fn next(&mut self, moment: Timestamp, failure: Option<String>, step: &mut Step<'_>) {
         (self.attempts, self.crashes) = (0, 0);
+        self.undecodable_since = None;
         if let Some(failure) = failure {
             self.error = Some(failure);
             self.failures += 1;

@@ -100,6 +100,7 @@ pub(super) struct Record {
     pub(super) crashes: u32,
     pub(super) failures: u32,
     pub(super) crashed_in_a_row: u32,
+    pub(super) undecodable_since: Option<Timestamp>,
     pub(super) calls: Vec<(Uuid, Answer)>,
     pub(super) follower: Option<Work>,
     pub(super) cancelling: bool,

@@ -30,6 +30,9 @@ impl Docket {
 
 fn settle(record: &mut Record, ack: &Ack, step: &mut Step<'_>) {
     let cancelled = record.cancelling && !step.has(Fault::CancelIsOnlyAFlag);
+    if !matches!(ack.outcome, Outcome::Undecodable { .. } | Outcome::Release) {
+        record.undecodable_since = None;
+    }
     match &ack.outcome {
         Outcome::Completed(result) => completed(record, ack, result.clone(), step),
         _ if cancelled => end(record, Life::Cancelled, ack, step),
@@ -49,6 +52,18 @@ fn settle(record: &mut Record, ack: &Ack, step: &mut Step<'_>) {
             failed(record, ack, error, step);
         }
         Outcome::Snooze { after } => record.back(step.now.plus(*after), step),
+        Outcome::Undecodable { error, .. } if step.has(Fault::UndecodableIsDeath) => {
+            record.attempts += 1;
+            record.error = Some(limits::cut_error(error).into_owned());
+            failed(record, ack, error, step);
+        }
+        Outcome::Undecodable { after, error } => {
+            record.error = Some(limits::cut_error(error).into_owned());
+            if record.undecodable_since.is_none() || step.has(Fault::UndecodableStartsOver) {
+                record.undecodable_since = Some(step.now);
+            }
+            record.back(step.now.plus(*after), step);
+        }
         Outcome::Release => release(record, step),
         Outcome::Repeat { at, args } => {
             if let Some(args) = args {

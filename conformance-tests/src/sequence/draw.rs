@@ -96,6 +96,7 @@ fn end() -> impl Strategy<Value = End> {
         3 => said().prop_map(End::Completed),
         3 => delay().prop_map(End::Retry),
         1 => delay().prop_map(End::Snooze),
+        2 => delay().prop_map(End::Undecodable),
         2 => Just(End::Release),
         1 => Just(End::Dead),
         2 => (time(), said()).prop_map(|(time, said)| End::Repeat(time, said)),

@@ -131,6 +131,7 @@ impl Issuer {
             End::Completed(said) => Outcome::Completed(self.said(said)),
             End::Retry(after) => Outcome::Retry { after, error: self.error() },
             End::Snooze(after) => Outcome::Snooze { after },
+            End::Undecodable(after) => Outcome::Undecodable { after, error: self.error() },
             End::Release => Outcome::Release,
             End::Dead => Outcome::Dead { error: self.error() },
             End::Repeat(time, said) => Outcome::Repeat { at: run_at(time, now), args: self.said(said) },

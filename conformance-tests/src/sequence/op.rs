@@ -173,6 +173,8 @@ pub(super) enum End {
     Retry(Duration),
     /// Not now.
     Snooze(Duration),
+    /// Args that cannot be read.
+    Undecodable(Duration),
     /// Never started.
     Release,
     /// Failed for good.

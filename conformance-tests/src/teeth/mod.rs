@@ -176,6 +176,10 @@ faults! {
         LateAckIsStale
         /// A finished record does not say how often it was tried.
         EndForgetsTheCounts
+        /// Args that one build cannot read end the task for all.
+        UndecodableIsDeath
+        /// Each time that args cannot be read counts as the first: the task never ends.
+        UndecodableStartsOver
     }
     "suspect" {
         /// `next_visible` counts suspects that this request may not take: it spins.

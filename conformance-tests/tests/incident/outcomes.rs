@@ -23,7 +23,8 @@ async fn each(case: &str) -> Vec<Scene> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t9_a_run_that_ends_badly_is_dead_with_the_reason_and_the_worker_goes_on() {
     join_all(each("t9a").await.into_iter().map(async |scene| {
-        let workers = [scene.start(SHORT.settings()), scene.start(SHORT.settings())];
+        let settings = Settings { undecodable_for: Duration::from_secs(1), ..SHORT.settings() };
+        let workers = [scene.start(settings.clone()), scene.start(settings)];
         let mut garbled = NewTask::new(Name::new("note").unwrap(), Payload::new(&b"\xff{"[..]));
         garbled.key = Key::new("garbled").unwrap();
         scene.client.add_all(&[garbled]).await.unwrap().remove(0).unwrap();

@@ -10,7 +10,7 @@ use docket_core::{
 };
 use tokio::task::JoinHandle;
 
-use crate::jobs::{Block, Echo, Fail, Fork, How, Huge, Log, Slow, Tick};
+use crate::jobs::{Block, Echo, Fail, Fork, How, Huge, Log, OtherEcho, Slow, Tick};
 
 /// How long something that happens at once may take on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(5);
@@ -138,15 +138,44 @@ pub(crate) async fn a_snooze_is_no_attempt(store: Arc<dyn Store>) {
     assert_eq!(starts, ["1"; 6]);
 }
 
-pub(crate) async fn args_that_do_not_decode_are_dead_with_the_reason(store: Arc<dyn Store>) {
+pub(crate) async fn args_that_no_build_can_read_are_dead_in_the_end(store: Arc<dyn Store>) {
     let scene = Scene::new(store);
     let mut task = NewTask::new(Name::new("echo").unwrap(), Payload::new(&b"{\"texd\": 1}"[..]));
     task.key = Key::new("k").unwrap();
     scene.client.add_all(&[task]).await.unwrap().remove(0).unwrap();
-    let worker = scene.start(fast());
+    let start = Instant::now();
+    let worker = scene.start(Settings { undecodable_for: Duration::from_secs(1), ..fast() });
     let view = scene.until("k", State::Dead).await;
-    assert!(view.error.unwrap().contains("do not decode as echo"));
+    assert!(start.elapsed() >= Duration::from_secs(1), "not at once: another build may read them");
+    let error = view.error.unwrap();
+    assert!(error.contains("do not decode as echo") && error.contains("no build could read them for"), "{error}");
     worker.stopped().await;
+}
+
+/// In a rolling deploy one build cannot read what the other has added.
+pub(crate) async fn args_that_one_build_cannot_read_are_run_by_another(store: Arc<dyn Store>) {
+    let scene = Scene::new(store);
+    let keys: Vec<String> = (0..10).map(|n| format!("k{n}")).collect();
+    for key in &keys {
+        scene.client.add(Echo { text: key.clone() }).key(key).await.unwrap();
+    }
+    let mut other = Registry::new();
+    other.register::<OtherEcho>().unwrap();
+    let worker = Running::of(scene.worker_of(other, fast()));
+    for key in &keys {
+        eventually("it is shown with the reason from the first time", async || {
+            scene.view(key).await.error.filter(|error| error.contains("do not decode as echo"))
+        })
+        .await;
+    }
+    let able = scene.start(fast());
+    worker.stopped().await;
+    for key in &keys {
+        let view = scene.until(key, State::Completed).await;
+        assert_eq!((view.attempts, view.crashes), (0, 0));
+    }
+    assert_eq!(scene.log.starts().len(), keys.len());
+    able.stopped().await;
 }
 
 pub(crate) async fn an_oversized_result_is_dead_with_the_reason(store: Arc<dyn Store>) {

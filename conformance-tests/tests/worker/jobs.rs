@@ -61,6 +61,23 @@ impl Task for Echo {
     }
 }
 
+/// The same task type in another build, whose args have one more field.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct OtherEcho {
+    text: String,
+    times: u32,
+}
+
+#[async_trait]
+impl Task for OtherEcho {
+    const NAME: &'static str = Echo::NAME;
+    type Output = String;
+
+    async fn run(self, _ctx: Context) -> Result<String, Failure> {
+        Ok(self.text.repeat(self.times as usize))
+    }
+}
+
 /// Fails as it is told to, until `good_from` attempts have been made.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Fail {

@@ -14,10 +14,14 @@ use super::held::Reason;
 use super::settle::{self, Settlement};
 use super::slots::{Slot, Waiting};
 use crate::handler::completed;
-use crate::registry::Entry;
+use crate::registry::{Entry, Unfinished};
 use crate::{Ack, Context, Failure, Lease, Outcome, Payload, Policy, display_duration, limits};
 
-type Output = Result<Option<Payload>, Failure>;
+/// How soon a task whose args this build cannot read comes back for the first time, and how seldom after a while.
+const UNDECODABLE_WAIT_MIN: Duration = Duration::from_secs(1);
+const UNDECODABLE_WAIT_MAX: Duration = Duration::from_mins(1);
+
+type Output = Result<Option<Payload>, Unfinished>;
 
 /// Runs `first`, and then what waits in the line, one after the other in the same slot, until nothing is left.
 pub(super) async fn run(worker: Arc<Inner>, slot: Slot, first: Waiting, acks: mpsc::Sender<Settlement>) {
@@ -39,7 +43,7 @@ async fn run_one(worker: &Inner, lease: Arc<Lease>, cancellation: CancellationTo
         // A backend that brings an unknown name broke I9; the task goes back untouched.
         None => settle::release(lease.token.clone()),
     };
-    span.in_scope(|| log(&ack.outcome, worker.held.reason(lease.token.fence)));
+    span.in_scope(|| log(&ack.outcome, worker.held.reason(lease.token.fence), &lease));
     ack
 }
 
@@ -47,7 +51,8 @@ async fn run_known(worker: &Inner, entry: &Entry, lease: &Arc<Lease>, cancellati
     let fence = lease.token.fence;
     // What was lost or cancelled while it stood in the line is not even started.
     let ended = if cancellation.is_cancelled() { None } else { started(worker, entry, lease, cancellation).await };
-    let outcome = outcome(ended, worker.held.reason(fence), &entry.policy, lease);
+    let patience = worker.settings.undecodable_for;
+    let outcome = outcome(ended, worker.held.reason(fence), &entry.policy, lease, patience);
     Ack {
         token: lease.token.clone(),
         outcome,
@@ -98,10 +103,13 @@ fn outcome(
     reason: Option<Reason>,
     policy: &Policy,
     lease: &Lease,
+    undecodable_for: Duration,
 ) -> Outcome {
     let failure = match ended {
         Some(Ok(Ok(result))) => return completed(result, policy, lease),
-        Some(Ok(Err(failure))) => Some(failure),
+        Some(Ok(Err(Unfinished::Failed(failure)))) => Some(failure),
+        // Whatever it was asked meanwhile: nothing has run.
+        Some(Ok(Err(Unfinished::Undecodable(error)))) => return undecodable(lease, undecodable_for, &error),
         Some(Err(panic)) if panic.is_panic() => Some(Failure::Retry(panic_message(panic))),
         Some(Err(_)) | None => None,
     };
@@ -122,6 +130,18 @@ fn outcome(
     }
 }
 
+/// Back for another build to read, at first soon, then less and less often; dead once none has for `patience`.
+fn undecodable(lease: &Lease, patience: Duration, error: &str) -> Outcome {
+    let elapsed = lease.undecodable_since.map_or(Duration::ZERO, |since| lease.leased_at.since(since));
+    if elapsed >= patience {
+        let error = format!("{error}; no build could read them for {}", display_duration(elapsed));
+        return Outcome::Dead { error: limits::cut_error(&error).into_owned() };
+    }
+    // The time that has passed doubles with each try, and so does the wait.
+    let after = (elapsed + UNDECODABLE_WAIT_MIN).min(UNDECODABLE_WAIT_MAX);
+    Outcome::Undecodable { after, error: limits::cut_error(error).into_owned() }
+}
+
 fn retry(after: Duration, error: &str) -> Outcome {
     Outcome::Retry { after, error: limits::cut_error(error).into_owned() }
 }
@@ -133,11 +153,15 @@ fn panic_message(panic: JoinError) -> String {
     format!("panicked: {}", text.as_deref().unwrap_or("(no message)"))
 }
 
-fn log(outcome: &Outcome, reason: Option<Reason>) {
+fn log(outcome: &Outcome, reason: Option<Reason>, lease: &Lease) {
     match outcome {
         Outcome::Completed(_) | Outcome::Repeat { .. } => tracing::debug!("task completed"),
         Outcome::Retry { after, error } => tracing::warn!(?after, error, "task failed; an attempt is counted"),
         Outcome::Dead { error } => tracing::error!(error, "task failed for good"),
+        Outcome::Undecodable { after, error } if lease.undecodable_since.is_none() => {
+            tracing::warn!(?after, error, "this build cannot read the task's args; another may, so it comes back");
+        }
+        Outcome::Undecodable { after, .. } => tracing::debug!(?after, "the task's args still cannot be read"),
         Outcome::Snooze { after } => tracing::debug!(?after, "task snoozed"),
         Outcome::Release if reason == Some(Reason::Lost) => {
             tracing::warn!("run stopped without a lease; the task runs again once its deadline has passed");

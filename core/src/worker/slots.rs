@@ -235,6 +235,7 @@ mod tests {
             leased_at: Timestamp::default(),
             due_at: Timestamp::default(),
             every: None,
+            undecodable_since: None,
             overrides: Overrides::default(),
         };
         Waiting { lease, cancellation: CancellationToken::new(), since: Instant::now() }

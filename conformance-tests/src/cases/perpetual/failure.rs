@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use docket_core::{State, limits};
 
-use crate::stage::{Edit, SECOND, Stage, dead, repeat_in, retry, task};
+use crate::stage::{Edit, SECOND, Stage, dead, repeat_in, retry, task, undecodable};
 
 use super::{EVERY, chain, wait_of};
 
@@ -29,6 +29,20 @@ pub(crate) async fn failed_attempts_do_not_cut_the_chain(stage: Stage) {
     let view = stage.view("chain").await;
     assert_eq!((view.failures, view.attempts, view.error.as_deref()), (1, 0, Some("it failed")));
     assert_eq!(wait_of(&stage).await, EVERY.saturating_sub(SECOND));
+}
+
+/// Another build can read them, so the occurrence itself comes back, and not the next one.
+pub(crate) async fn undecodable_args_do_not_cut_the_chain(stage: Stage) {
+    let lease = stage.running(chain()).await;
+    stage.settle(&lease, undecodable(SECOND)).await;
+    let view = stage.view("chain").await;
+    assert_eq!((view.attempts, view.failures, view.error.is_some()), (0, 0, true));
+    assert_eq!(wait_of(&stage).await, SECOND);
+    stage.advance(SECOND).await;
+    let lease = stage.take_one().await;
+    stage.settle(&lease, repeat_in(EVERY)).await;
+    stage.advance(EVERY).await;
+    assert_eq!(stage.take_one().await.undecodable_since, None);
 }
 
 pub(crate) async fn an_attempt_that_is_left_is_taken_first(stage: Stage) {
