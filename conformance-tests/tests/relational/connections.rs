@@ -34,7 +34,8 @@ async fn connections_terminated_in_turn_lose_nothing_and_stall_nothing() {
     scene.ran(TASKS + accepted.len(), SOON).await;
     let gap = scene.log.longest_gap();
     println!("{terminated} connections terminated under {} tasks; the longest gap: {gap:.2?}", TASKS + accepted.len());
-    assert!(terminated > 50, "{terminated}");
+    // One every 40 ms on an idle machine; fewer where this process itself has to wait for a processor.
+    assert!(terminated > 20, "{terminated}");
     assert!(gap < Duration::from_secs(3), "nothing ran for {gap:?}");
     assert!(worker.health.is_ready(), "{:?}", worker.health.alarms());
     scene.settled(numbers().chain(accepted)).await;
