@@ -19,8 +19,9 @@ use uuid::Uuid;
 
 /// Wake-ups that a waiter may fall behind; then it looks, which is all that they ask for.
 const BACKLOG: usize = 1_024;
-/// The pause before listening is tried again.
-const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
+/// The pause before listening is tried again. Until then nobody looks, so it is part of what a task may be late once the
+/// server answers again.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
 /// How often a silent connection is asked whether it still is one; and, if nobody waits, given up.
 const PING: Duration = Duration::from_secs(30);
 

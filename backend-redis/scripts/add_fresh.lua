@@ -39,7 +39,7 @@ local function write_fresh(keys)
     local label = label_of(lane)
     chunked('ZADD', P .. 'due:' .. label, entries)
     call('SADD', P .. 'lanes', 'due:' .. label)
-    if anybody_waits() then wake('w:' .. label) end
+    if anybody_waits() then wake('w:' .. label, 1) end
   end
 end
 

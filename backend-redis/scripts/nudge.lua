@@ -4,9 +4,5 @@
 -- Twice: a waiter takes its wake-ups away before it waits again.
 begin()
 local waiter = arg()
-if call('ZSCORE', P .. 'waiting', waiter) then
-  call('RPUSH', P .. 'p:' .. waiter, '1')
-  -- Safe to lose: the read ends by itself.
-  call('PEXPIRE', P .. 'p:' .. waiter, 5000)
-end
+if call('ZSCORE', P .. 'waiting', waiter) then end_read(waiter) end
 return false

@@ -15,10 +15,10 @@
 --   corrupt              set     keys whose record or index entry cannot be used; the record is kept as it is
 --   requests:0, requests:1    hash    answered lease requests, see remembered.lua
 --   workers              hash    the records of workers, see worker.lua
---   w:, ws:              list    at most one wake-up for waiters of a lane (`QUEUE|NAME` or `QUEUE|*`); suspects apart
+--   w:, ws:              list    a few wake-ups for waiters of a lane (`QUEUE|NAME` or `QUEUE|*`); suspects apart
 --   wakes                set     the wake lists that were ever written
 --   waiting, p:ID        zset, list   who waits until when (server's time), and a wake-up for each alone
---   armed                hash    who looks again at which moment for a lane, as `MOMENT WAITER WORKER`
+--   armed                hash    who looks again at which moment for a lane, as `MOMENT WAITER WORKER`: see waiters.lua
 --
 -- A key is a zero byte and 16 bytes where it is a UUID in its usual spelling, as generated ones are, else its text.
 --

@@ -147,7 +147,7 @@ local function look_ahead(req, indexes, reply)
       entry.head = visible
       head_at = math.min(head_at or visible, visible)
     end
-    if visible <= now and (full or (suspect and reply.suspect)) then passed_on[list_and_field(entry)] = true end
+    if visible <= now and (full or (suspect and reply.suspect)) then pass_on(list_of_entry(entry), 1) end
   end
   if not head_at then return end
   reply.next_visible = math.max(0, head_at - now)

@@ -3,18 +3,19 @@
 -- A lane as people and indexes have it: `QUEUE|NAME`.
 local function label_of(lane) return cut_of(lane, 1, 1) == '|' and 'default' .. lane or lane end
 
--- Leaves one wake-up in a list, unless one is there: it is kept until a waiter takes it.
-local function push(list)
-  if call('EXISTS', P .. list) == 0 then
-    call('RPUSH', P .. list, '1')
+-- Leaves so many wake-ups in a list, less those that are there: they are kept until waiters take them.
+local function push(list, count)
+  local missing = count - call('LLEN', P .. list)
+  if missing > 0 then
+    for _ = 1, missing do call('RPUSH', P .. list, '1') end
     call('SADD', P .. 'wakes', list)
   end
 end
 
--- Wakes one waiter that asks for this name, and one that takes any.
-local function wake(list)
-  push(list)
-  push((string.gsub(list, '|.*$', '|*')))
+-- Wakes so many waiters that ask for this name, and as many that take any.
+local function wake(list, count)
+  push(list, count)
+  push((string.gsub(list, '|.*$', '|*')), count)
 end
 
 -- Whether anybody waits: who does is listed by the look that found nothing, so that without one listed there is nobody
@@ -23,4 +24,11 @@ local waited
 local function anybody_waits()
   if waited == nil then waited = call('EXISTS', P .. 'waiting') == 1 end
   return waited
+end
+
+-- Ends the blocking read of a waiter, if one is under way.
+local function end_read(waiter)
+  call('RPUSH', P .. 'p:' .. waiter, '1')
+  -- Safe to lose: the read ends by itself.
+  call('PEXPIRE', P .. 'p:' .. waiter, 5000)
 end

@@ -8,7 +8,6 @@ use docket_core::{
     Ack, AckReply, AddAnswer, Capabilities, DocketName, Heartbeat, HeartbeatAnswer, LeaseReply, LeaseRequest, NewTask,
     QueueBackend, Result, ScheduleAnswer, Store, Swept, words,
 };
-use redis::Script;
 
 use crate::call::Call;
 use crate::connection::{Connection, Server};
@@ -16,6 +15,7 @@ use crate::fields::Fields;
 use crate::items::{self, Batch};
 use crate::keys::Keys;
 use crate::request::{self, Look};
+use crate::scripts::Script;
 use crate::url::Address;
 use crate::wait::Waiters;
 use crate::{Options, examine, scripts};

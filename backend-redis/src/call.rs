@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use docket_core::{Key, micros};
-use redis::{Cmd, Script};
+use redis::{Arg, Cmd};
 use uuid::Uuid;
 
 use crate::keys;
+use crate::scripts::Script;
 
 /// One call of a script, its arguments in the order in which the script reads them.
 #[derive(Debug)]
@@ -19,16 +20,25 @@ impl Call {
     /// Starts a call on the docket whose meta key is `meta`, with room for so many bytes of arguments.
     pub(crate) fn new(script: &'static Script, meta: &str, bytes: usize) -> Self {
         let mut cmd = Cmd::with_capacity(64, bytes + 512);
-        cmd.arg("EVALSHA").arg(script.get_hash()).arg(1).arg(meta);
+        cmd.arg("EVALSHA").arg(script.hash()).arg(1).arg(meta);
         Self { script, cmd }
-    }
-
-    pub(crate) fn script(&self) -> &'static Script {
-        self.script
     }
 
     pub(crate) fn command(&self) -> &Cmd {
         &self.cmd
+    }
+
+    /// The same call with the whole text of its script, for a server that does not know it; then it does.
+    pub(crate) fn with_text(&self) -> Cmd {
+        let mut cmd = redis::cmd("EVAL");
+        cmd.arg(self.script.text());
+        // After the command's name and the script's.
+        for arg in self.cmd.args_iter().skip(2) {
+            if let Arg::Simple(arg) = arg {
+                cmd.arg(arg);
+            }
+        }
+        cmd
     }
 
     pub(crate) fn text(&mut self, text: impl AsRef<str>) -> &mut Self {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use docket_core::Result;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, RedisError, Script, ServerErrorKind, Value};
+use redis::{AsyncConnectionConfig, Cmd, RedisError, ServerErrorKind, Value};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
@@ -89,7 +89,7 @@ impl Connection {
     ///
     /// Scripts are safe to repeat, so a connection that had died unnoticed costs one transparent repetition.
     pub(crate) async fn script(&self, call: &Call, operation: &'static str) -> Result<Value> {
-        self.run(call.command(), Some(call.script()), operation).await
+        self.run(call.command(), Some(call), operation).await
     }
 
     /// Runs a command that is safe to repeat.
@@ -97,7 +97,7 @@ impl Connection {
         self.run(cmd, None, operation).await
     }
 
-    async fn run(&self, cmd: &Cmd, script: Option<&Script>, operation: &'static str) -> Result<Value> {
+    async fn run(&self, cmd: &Cmd, script: Option<&Call>, operation: &'static str) -> Result<Value> {
         let deadline = self.server.options.connect + self.server.options.response;
         let tries = async {
             match self.try_once(cmd, script).await? {
@@ -112,7 +112,7 @@ impl Connection {
         timeout(deadline, tries).await.unwrap_or_else(|_| Err(unanswered(operation, &self.server.address)))
     }
 
-    async fn try_once(&self, cmd: &Cmd, script: Option<&Script>) -> Result<Result<Value, Failure>> {
+    async fn try_once(&self, cmd: &Cmd, script: Option<&Call>) -> Result<Result<Value, Failure>> {
         let (mut connection, generation, reused) = self.connection().await?;
         let doubt = Doubt { doubted: &self.doubted, generation };
         let answer = timeout(self.server.options.response, send(&mut connection, cmd, script)).await;
@@ -166,17 +166,17 @@ impl Drop for Doubt<'_> {
     }
 }
 
-/// Sends by hash; a server that does not know the script (restarted, flushed) is given it once.
+/// Sends by hash; a server that does not know the script (restarted, flushed) is given its text with the call itself, so
+/// that it cannot have forgotten it again when the call comes.
 async fn send(
     connection: &mut MultiplexedConnection,
     cmd: &Cmd,
-    script: Option<&Script>,
+    script: Option<&Call>,
 ) -> std::result::Result<Value, RedisError> {
     let first = cmd.query_async(connection).await;
     match (first, script) {
-        (Err(error), Some(script)) if error.kind() == redis::ErrorKind::Server(ServerErrorKind::NoScript) => {
-            script.load_async(connection).await?;
-            cmd.query_async(connection).await
+        (Err(error), Some(call)) if error.kind() == redis::ErrorKind::Server(ServerErrorKind::NoScript) => {
+            call.with_text().query_async(connection).await
         }
         (first, _) => first,
     }

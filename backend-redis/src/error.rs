@@ -79,6 +79,8 @@ pub(crate) fn meaning_of(error: &RedisError) -> Meaning {
         "LOADING" => meaning(Unavailable, Yes, "the server is loading its data"),
         "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" => meaning(Unavailable, Yes, "the server has no primary now"),
         "BUSY" => meaning(Unavailable, Yes, "the server is busy with a script"),
+        // A call that has sent the whole text cannot meet this; one through something in between might.
+        "NOSCRIPT" => meaning(Unavailable, Yes, "the server has forgotten a script"),
         "UNBLOCKED" => meaning(Unavailable, Yes, "the wait was broken off by the server"),
         // The primary has moved: a new connection may find it.
         "READONLY" => broken(meaning(Refused, Yes, "the server is a read-only copy; point the URL at the primary")),
@@ -98,7 +100,11 @@ pub(crate) fn meaning_of(error: &RedisError) -> Meaning {
         "ERR" if detail.contains("AUTH") => {
             broken(meaning(Refused, No, "wrong password or user; check both in the URL"))
         }
-        "ERR" if detail.contains("unknown command") => {
+        // By an operator. Scripts are safe to repeat.
+        "ERR" if detail.contains("Script killed by user") => {
+            meaning(Unavailable, Yes, "somebody ended a script that was running")
+        }
+        "ERR" if detail.contains("unknown command") || detail.contains("Unknown Redis command") => {
             meaning(Unsupported, No, "the server lacks a command; Redis 6.2 or later is needed, with scripts allowed")
         }
         _ => meaning(Internal, No, "the server refused a script"),
@@ -141,6 +147,17 @@ mod tests {
             ("ERR max number of clients reached", Unavailable, Yes, true),
             ("ERR DB index is out of range", Config, No, true),
             ("ERR unknown command 'EVALSHA'", Unsupported, No, false),
+            ("NOSCRIPT No matching script. Please use EVAL.", Unavailable, Yes, false),
+            ("CLUSTERDOWN The cluster is down", Unavailable, Yes, false),
+            ("TRYAGAIN Multiple keys request during rehashing of slot", Unavailable, Yes, false),
+            ("UNBLOCKED client unblocked via CLIENT UNBLOCK", Unavailable, Yes, false),
+            (
+                "ERR Error running script (call to f_1): @user_script:9: Script killed by user with SCRIPT KILL...",
+                Unavailable,
+                Yes,
+                false,
+            ),
+            ("ERR Unknown Redis command called from script script: 1", Unsupported, No, false),
             ("ERR something new", Internal, No, false),
         ] {
             let meaning = meaning_of(&reply(line));

@@ -2,9 +2,28 @@
 
 use std::sync::LazyLock;
 
-use redis::Script;
-
 use crate::assemble::assemble;
+
+/// A script as the server is given it, and the name under which it knows it then.
+#[derive(Debug)]
+pub(crate) struct Script {
+    text: String,
+    hash: String,
+}
+
+impl Script {
+    fn new(text: &str) -> Self {
+        Self { text: text.to_owned(), hash: redis::Script::new(text).get_hash().to_owned() }
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn hash(&self) -> &str {
+        &self.hash
+    }
+}
 
 /// Declares a script by its own file, and what comes first in it.
 macro_rules! script {

@@ -86,12 +86,23 @@ fn mask(text: &str) -> String {
     url.to_string()
 }
 
-/// A silent peer is noticed by the kernel too, not by deadlines alone, and small packets do not wait for each other.
+/// How long a connection is quiet before the kernel asks whether the peer is there, how often it asks again, and how
+/// often without an answer it gives the connection up.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(2);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
+const KEEPALIVE_PROBES: u32 = 2;
+/// How long a peer may leave what it was sent unacknowledged. Where it is set, Linux goes by it for unanswered probes too,
+/// so it is what the three above come to.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(4);
+
+/// The kernel finds out that a peer is gone without a word, also where nothing is sent for minutes: a firewall that
+/// forgot the connection drops all of it. Small packets do not wait for each other.
 fn tune(info: ConnectionInfo) -> ConnectionInfo {
-    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(10)).with_interval(Duration::from_secs(5));
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
+    let keepalive = keepalive.with_retries(KEEPALIVE_PROBES);
     let tcp = info.tcp_settings().clone().set_nodelay(true).set_keepalive(keepalive);
     #[cfg(target_os = "linux")]
-    let tcp = tcp.set_user_timeout(Duration::from_secs(30));
+    let tcp = tcp.set_user_timeout(UNACKNOWLEDGED_MAX);
     let login = info.redis_settings().clone().set_lib_name("docket", env!("CARGO_PKG_VERSION"));
     info.set_tcp_settings(tcp).set_redis_settings(login)
 }

@@ -98,8 +98,14 @@ impl Waiters {
         let (orders, incoming) = mpsc::channel(1);
         let id: Arc<str> = Uuid::now_v7().simple().to_string().into();
         let listed = Arc::new(AtomicBool::new(false));
-        let reader =
-            Reader { parts: self.parts.clone(), id: id.clone(), listed: listed.clone(), connection: None, took: None };
+        let reader = Reader {
+            parts: self.parts.clone(),
+            id: id.clone(),
+            listed: listed.clone(),
+            connection: None,
+            took: None,
+            lost: false,
+        };
         tokio::spawn(reader.serve(incoming));
         (Waiter { id, orders, listed }, None)
     }
@@ -158,6 +164,8 @@ struct Reader {
     connection: Option<MultiplexedConnection>,
     /// The wake list that the latest read took from.
     took: Option<String>,
+    /// Whether the latest read was lost with its connection.
+    lost: bool,
 }
 
 impl Reader {
@@ -206,8 +214,15 @@ impl Reader {
                 Ok(())
             }
             // The server closed it while it was idle, or in the middle: what it took, if anything, a look will find.
-            Err(error) if reused && error.is_connection_dropped() => Ok(()),
-            Err(error) => Err(describe(error, "wait for tasks", &server.address)),
+            Err(error) if reused && error.is_connection_dropped() => {
+                // Where only this end of it is gone, the read goes on at the server, and would take what is for the next.
+                self.nudge().await;
+                Ok(())
+            }
+            Err(error) => {
+                self.lost = true;
+                Err(describe(error, "wait for tasks", &server.address))
+            }
         }
     }
 
@@ -225,7 +240,7 @@ impl Reader {
     async fn leave(&self) {
         let mut call = Call::new(&scripts::LEAVE, self.parts.keys.meta(), 0);
         let took = self.took.as_deref().and_then(|list| self.parts.keys.strip(list));
-        call.text(&self.id).text(took.unwrap_or(""));
+        call.text(&self.id).text(took.unwrap_or("")).number(u8::from(self.lost));
         if let Err(error) = self.parts.commands.script(&call, "stop waiting").await {
             // Safe to lose: other waiters look by themselves within their check interval.
             tracing::debug!(error = ?error, "could not give a wake-up back");

@@ -11,8 +11,8 @@ use crate::{Backoff, Error, ErrorKind, Result, display_duration};
 /// their own; this one holds for a backend that forgot to.
 pub(crate) const CALL_MAX: Duration = Duration::from_secs(10);
 
-/// Waits between repetitions.
-const WAITS: Backoff = Backoff { base: Duration::from_millis(50), max: Duration::from_secs(1) };
+/// Waits between repetitions. The longest is half of what a task may be late once its store answers again.
+const WAITS: Backoff = Backoff { base: Duration::from_millis(50), max: Duration::from_millis(500) };
 
 /// One call with an end: [`CALL_MAX`] after `wait`.
 pub(crate) async fn bounded<T>(what: &'static str, wait: Duration, call: impl Future<Output = Result<T>>) -> Result<T> {

@@ -49,6 +49,25 @@ async fn forgotten_scripts_are_loaded_again() {
     assert_eq!(keys(&take(&store).await.unwrap()), ["b"]);
 }
 
+/// Loading a script and then calling it was not enough: it was forgotten in between, which no caller was to try again.
+#[tokio::test]
+async fn a_server_that_forgets_its_scripts_all_the_time_serves_every_call() {
+    let server = Server::start(&["--appendfsync", "everysec"]).await;
+    let store = connect(&server).await;
+    let mut flushing = server.connection().await;
+    let flushes = tokio::spawn(async move {
+        loop {
+            redis::cmd("SCRIPT").arg("FLUSH").query_async::<()>(&mut flushing).await.expect("the server answers");
+        }
+    });
+    for n in 0..200 {
+        add(&store, task(&n.to_string())).await.expect("added");
+        let lease = take(&store).await.expect("leased").leases.remove(0);
+        assert!(store.ack(&[completed(&lease)], None).await.expect("settled").answers[0].is_ok());
+    }
+    flushes.abort();
+}
+
 #[tokio::test]
 async fn a_killed_server_loses_nothing_and_waiters_come_back() {
     let server = Server::start(&[]).await;

@@ -7,5 +7,6 @@ mod cost;
 mod faults;
 mod proxy;
 mod server;
+mod standby;
 mod start;
 mod work;

@@ -1,6 +1,6 @@
 //! A wire between client and server that can fall silent: nothing arrives, and nobody is told.
 
-use conformance_tests::proxy::{self, Held};
+use conformance_tests::proxy::{self, Held, Welcome};
 
 use crate::server::Server;
 
@@ -21,5 +21,11 @@ impl Proxy {
         for flow in self.0.flows() {
             flow.hold(Held::Both);
         }
+    }
+
+    /// Ends every connection and refuses new ones, as where the process at the other end was killed.
+    pub(crate) fn cut(&self) {
+        self.0.welcome(Welcome::Refuse);
+        self.0.kill_all();
     }
 }

@@ -1,4 +1,4 @@
-//! T10, T14: workers as processes, killed and replaced.
+//! T10, T14, T20: workers as processes, killed and replaced.
 //!
 //! A process is this test binary once more, asked for the one test that is no test: [`a_worker_process`].
 
@@ -15,7 +15,7 @@ use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-use crate::scene::{SOON, Setup, eventually};
+use crate::scene::{IN_TIME, SOON, Setup, eventually};
 use crate::stores::{Kind, SERVED, docket, on_kinds, open};
 
 /// Where a process is told what to do.
@@ -86,7 +86,7 @@ impl Process {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a worker process of T10 and T14, not a test"]
+#[ignore = "a worker process of T10, T14 and T20, not a test"]
 async fn a_worker_process() {
     let asked: Asked = serde_json::from_str(&std::env::var(ASKED).expect("started by a test")).unwrap();
     let store = open(&asked.url, &DocketName::new(&asked.docket).unwrap()).await;
@@ -272,4 +272,31 @@ async fn deploys(kind: Kind) {
     }
     let (took, status) = generation.terminate().await;
     assert!(took < Duration::from_secs(5) && status.success(), "{took:?}, {status}");
+}
+
+/// The one that was the first to know of the due time is killed; the other idles.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t20_due_and_new_tasks_start_in_time_though_a_waiting_worker_is_killed() {
+    on_kinds(&SERVED, async |kind| {
+        let scene = Scene::new(kind, 2_000).await;
+        let victim = scene.asked.start();
+        scene.client.add(Work { millis: 0 }).key("first").await.unwrap();
+        scene.until("first", State::Completed, Duration::from_secs(20)).await;
+        let delay = Duration::from_secs(8);
+        scene.client.add(Work { millis: 0 }).key("due").after(delay).await.unwrap();
+        let due = Instant::now() + delay;
+        let survivor = scene.asked.start();
+        eventually("the other is there as well", delay / 2, async || {
+            let workers = scene.store.workers().await.unwrap();
+            (workers.iter().filter(|worker| worker.leased_ago.is_some()).count() == 2).then_some(())
+        })
+        .await;
+        victim.kill9();
+        assert!(Instant::now() < due, "starting took too long to show anything");
+        scene.client.add(Work { millis: 0 }).key("new").await.unwrap();
+        scene.until("new", State::Completed, IN_TIME).await;
+        scene.until("due", State::Completed, due + IN_TIME - Instant::now()).await;
+        drop(survivor);
+    })
+    .await;
 }

@@ -17,6 +17,8 @@ use crate::tasks::{Flaky, Hold, Log, Note, Panics, Tick, Unwritable};
 
 /// The bound where nothing else is said: this long after its time, a task has run.
 pub(crate) const SOON: Duration = Duration::from_secs(5);
+/// A due task starts within a second whoever of those that wait for it dies; the other is for a busy machine.
+pub(crate) const IN_TIME: Duration = Duration::from_secs(2);
 /// How long a client's call may take when the store is away: its patience, and a moment.
 pub(crate) const CALL_MAX: Duration = Duration::from_secs(7);
 /// How long a worker may be dead before it says so: its check interval here, the deadline of one call, and a moment.
@@ -94,6 +96,13 @@ impl Scene {
         let docket = docket(case);
         let (store, aside) = (open(&proxy.url(), &docket).await, open(url, &docket).await);
         Self::on(store, aside, Some(proxy))
+    }
+
+    /// With workers and service behind something that is not a proxy, at `url`; the server itself is at `aside`.
+    pub(crate) async fn behind(url: &str, aside: &str, case: &str) -> Self {
+        let docket = docket(case);
+        let (store, aside) = (open(url, &docket).await, open(aside, &docket).await);
+        Self::on(store, aside, None)
     }
 
     fn on(store: Arc<dyn Store>, aside: Arc<dyn Store>, proxy: Option<Proxy>) -> Self {

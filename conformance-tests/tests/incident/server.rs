@@ -1,4 +1,4 @@
-//! T7, T8: the server restarted, read-only, refusing, emptied under running workers.
+//! T7, T8, T20: the server restarted, read-only, refusing, emptied under running workers.
 
 use std::time::{Duration, Instant};
 
@@ -7,8 +7,8 @@ use tracing::Level;
 
 use crate::logs;
 use crate::running::Running;
-use crate::scene::{CALL_MAX, NOTICED, SHORT, SOON, Scene, Setup, on_each};
-use crate::stores::{Kind, Server, docket, open, tell};
+use crate::scene::{CALL_MAX, IN_TIME, NOTICED, SHORT, SOON, Scene, Setup, on_each};
+use crate::stores::{Kind, SERVED, Server, docket, on_kinds, open, tell};
 use crate::tasks::{Hold, Note};
 
 const CHECK: Duration = Duration::from_secs(1);
@@ -134,6 +134,37 @@ async fn t8_a_schema_that_is_gone_is_said_and_work_goes_on_once_it_is_back() {
     scene.burst("after", 10).await;
     scene.all_ran(SOON).await;
     scene.runs_again("tick", SOON).await;
+    for worker in workers {
+        worker.stopped().await.unwrap();
+    }
+}
+
+/// What the server kept of who waits is of waits that are over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t20_after_restarts_of_the_server_due_and_new_tasks_start_in_time() {
+    on_kinds(&SERVED, async |kind| {
+        let server = Server::start(kind).await;
+        let scene = Scene::of(open(&server.url(), &docket("t20")).await);
+        // The check interval of production: a look that nobody is woken for comes too late.
+        let workers = scene.start_all(Setup::new(2_000, 2));
+        scene.burst("before", 1).await;
+        scene.all_ran(SOON).await;
+        scene.add(&scene.client, Note {}, "due", Duration::from_secs(15)).await.unwrap();
+        let due = Instant::now() + Duration::from_secs(15);
+        for _ in 0..2 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            server.kill9();
+            server.restart().await;
+        }
+        assert!(Instant::now() < due, "restarting took too long to show anything");
+        scene.add(&scene.client, Note {}, "new", Duration::ZERO).await.unwrap();
+        scene.all_ran(IN_TIME).await;
+        stop_all(workers).await;
+    })
+    .await;
+}
+
+async fn stop_all(workers: Vec<Running>) {
     for worker in workers {
         worker.stopped().await.unwrap();
     }

@@ -20,7 +20,7 @@ const FAIR_EVERY: u64 = 8;
 const PLAIN_EVERY: Duration = Duration::from_millis(500);
 /// The wait after a lease call that failed for good as far as the backend can tell. The loop goes on all the same:
 /// which errors pass is not for it to guess.
-const REFUSED_WAIT: Duration = Duration::from_secs(1);
+const REFUSED_WAIT: Duration = Duration::from_millis(500);
 /// How long a lease call waits at most while a suspect is held.
 const SUSPECT_WAIT: Duration = Duration::from_secs(1);
 
