@@ -27,8 +27,7 @@ DECLARE
   finished bigint := 0;
   dead bigint := 0;
 BEGIN
-  -- Order matters: before any record is locked, since it waits for calls that may wait for one.
-  PERFORM docket.pass_fence((SELECT max(f) FROM unnest(fences) f));
+  PERFORM docket.reach_fence((SELECT max(f) FROM unnest(fences) f));
   SELECT e.id, docket.now_of(e.clock) INTO d, moment FROM docket.enter(docket_name) e;
   seqs := ARRAY(SELECT nextval('docket.seq') FROM unnest(keys));
   FOR item IN
@@ -107,14 +106,4 @@ RETURNS text LANGUAGE sql IMMUTABLE AS $$
     WHEN rec.state = 'queued' THEN 'arrived:moved'
     ELSE 'arrived:follows'
   END
-$$;
-
--- Lets the fences of this schema go on from one that was drawn elsewhere. Not setval(): a fence that is drawn in the same
--- moment could then be drawn again. This waits for those who draw, and they for it.
-CREATE OR REPLACE FUNCTION docket.pass_fence(drawn bigint) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-  IF drawn > (SELECT s.last_value FROM docket.fence s) THEN
-    EXECUTE format('ALTER SEQUENCE docket.fence RESTART WITH %s', drawn + 1);
-  END IF;
-END
 $$;

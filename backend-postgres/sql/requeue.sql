@@ -37,6 +37,7 @@ BEGIN
   rec.added_at := moment;
   rec.requeued := death;
   -- So that a death without another lease has a fence of its own.
+  PERFORM docket.reach_fence(moment);
   rec.fence := nextval('docket.fence');
   rec.attempts := 0;
   rec.crashes := 0;

@@ -66,6 +66,7 @@ BEGIN
       SELECT array_agg(l.queue), array_agg(l.name), array_agg(l.rank) INTO lane_queues, lane_names, lane_ranks
         FROM docket.lanes(d, ask.queues, ask.names) l;
     END IF;
+    PERFORM docket.reach_fence(moment);
     IF ask.count >= {TURN_ITEMS_MIN} THEN
       PERFORM docket.take_turn(d);
     END IF;

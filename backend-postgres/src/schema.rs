@@ -19,6 +19,7 @@ const STEPS: &[&str] = &[
 /// The functions, each after those it is made of.
 const FUNCTIONS: &[&str] = &[
     include_str!("../sql/time.sql"),
+    include_str!("../sql/fence.sql"),
     include_str!("../sql/calls.sql"),
     include_str!("../sql/tally.sql"),
     include_str!("../sql/announce.sql"),
@@ -85,6 +86,9 @@ const FLOOR_ENTRIES_MAX: u32 = 2_500;
 
 /// How long trimming begins where it was, before it looks whether something came below.
 const TRIM_FLOOR_MAX: Duration = Duration::from_mins(1);
+
+/// How far fences run ahead of time at most: more than can be drawn while they are set. Less than a fail-over takes.
+const FENCE_LEAP: Duration = Duration::from_millis(100);
 
 /// How many waiters one notification names; of more tasks all are told. It holds 8,000 bytes.
 const WAKE_MAX: u32 = 100;
@@ -163,6 +167,7 @@ fn fill_in(text: String) -> String {
         ("{DEAD_RETENTION}", micros(limits::DEAD_RETENTION).to_string()),
         ("{CRASH_WAIT_MAX}", micros(limits::CRASH_WAIT_MAX).to_string()),
         ("{REQUEST_MEMORY}", micros(limits::REQUEST_MEMORY).to_string()),
+        ("{FENCE_LEAP}", micros(FENCE_LEAP).to_string()),
         ("{DELAY_MAX}", micros(limits::DELAY_MAX).to_string()),
     ]
     .iter()

@@ -43,7 +43,7 @@ end
 
 -- The docket's time: the override, or the server's, never earlier than it was seen before; and how far the server's is
 -- behind that.
-local meta = call('HMGET', META, 'clock', 'seen', 'seq', 'trim', 'turn')
+local meta = call('HMGET', META, 'clock', 'seen', 'seq', 'trim', 'turn', 'fence')
 local function clock()
   if meta[1] then return tonumber(meta[1]), true, 0 end
   local time, seen = server_time(), tonumber(meta[2] or '0')
@@ -70,6 +70,16 @@ end
 local function begin()
   call('HDEL', META, 'none')
   call('HSET', META, 'seen', whole(now))
+end
+
+-- Draws fences, one after the other; answers the one before the first. They are above all drawn before, also where the
+-- docket came back from a snapshot that does not know the latest: for that they are no smaller than its time.
+local fence_last = tonumber(meta[6] or '0')
+local function draw_fences(count)
+  local before = math.max(fence_last, now - 1)
+  fence_last = before + count
+  call('HSET', META, 'fence', whole(fence_last))
+  return before
 end
 
 -- Runs a variadic command over `list` in chunks: unpack() of an unbounded list overflows the stack.

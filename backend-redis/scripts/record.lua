@@ -18,10 +18,10 @@
 local FRESH_NOW_AS, FRESH_LATER_AS = '>Bc6I7I2BI2c0', '>Bc6I7I7I2BI2c0'
 -- form, state, flags; seq; visible, due, added, leased, expires; fence; bytes of args, number of calls; request, lane,
 -- worker; args, calls
-local LIVED_AS = '>BBBc6I7I7I7I7I7I6I2BBc0I2c0Bc0'
+local LIVED_AS = '>BBBc6I7I7I7I7I7I7I2BBc0I2c0Bc0'
 -- every; settled_fence, requeued + 1; attempts, crashes, failures, crashed, attempts_max, crashes_max, size of args,
 -- size of result; undecodable; settled_request, parcel; result, error, follower
-local MORE_AS = '>I7I6I6I4I4I4I4I4I4I4I4I7Bc0Bc0I2c0I2c0I2c0'
+local MORE_AS = '>I7I7I7I4I4I4I4I4I4I4I4I7Bc0Bc0I2c0I2c0I2c0'
 -- A text of no given length takes the rest.
 local FRESH_NOW_OF, FRESH_LATER_OF, LIVED_OF = FRESH_NOW_AS .. 'c0', FRESH_LATER_AS .. 'c0', LIVED_AS .. 'c0'
 local STATES = { 'queued', 'leased', 'completed', 'dead', 'cancelled', 'moving' }

@@ -83,6 +83,6 @@ for i, parcel in ipairs(parcels) do
   answers[i] = answer
 end
 -- The runs to come have larger fences than those before the move.
-if fence > tonumber(call('HGET', META, 'fence') or '0') then call('HSET', META, 'fence', whole(fence)) end
+if fence > tonumber(meta[6] or '0') then call('HSET', META, 'fence', whole(fence)) end
 finish_writes()
 return table.concat(answers, ' ')

@@ -13,7 +13,7 @@ local over = rec[STATE] == DEAD or (is_finished(rec) and rec[MORE].every)
 if not over or rec[FENCE] ~= fence then return existing(rec) end
 rec[STATE], rec[VISIBLE], rec[DUE] = QUEUED, now, now
 -- So that a death without another lease has a fence of its own.
-set_fence(rec, call('HINCRBY', META, 'fence', 1))
+set_fence(rec, draw_fences(1) + 1)
 local more = more_of(rec)
 more.requeued = fence
 more.attempts, more.crashes, more.failures, more.crashed, more.undecodable = nil, nil, nil, nil, nil

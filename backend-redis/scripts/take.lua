@@ -103,7 +103,7 @@ local function take_from(indexes, req, reply)
   if #found == 0 then return end
   local keys = keys_of(found)
   -- A fence for each, also for those that do not fit: gaps are harmless.
-  local fence = call('HINCRBY', META, 'fence', #found) - #found
+  local fence = draw_fences(#found)
   local raws = read_raw(keys)
   for i = 1, #keys do
     local key, raw = keys[i], raws[i]

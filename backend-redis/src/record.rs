@@ -47,7 +47,7 @@ impl<'a> Leased<'a> {
         }
         bytes.text(SEQ_BYTES)?;
         let (visible, due, _added) = (bytes.moment()?, bytes.moment()?, bytes.moment()?);
-        let (since, _expires, fence) = (bytes.moment()?, bytes.moment()?, bytes.number(6)?);
+        let (since, _expires, fence) = (bytes.moment()?, bytes.moment()?, bytes.number(7)?);
         let (args_bytes, calls) = (bytes.length(2)?, bytes.length(1)?);
         let _request = bytes.counted(1)?;
         let lane = std::str::from_utf8(bytes.counted(2)?).ok()?;
@@ -78,7 +78,7 @@ impl<'a> Leased<'a> {
         let some = |count: u32| (count != 0).then_some(count);
         let every = bytes.number(7)?;
         self.every = (every != 0).then(|| Duration::from_micros(every));
-        let (_settled_fence, _requeued) = (bytes.number(6)?, bytes.number(6)?);
+        let (_settled_fence, _requeued) = (bytes.number(7)?, bytes.number(7)?);
         (self.attempts, self.crashes) = (bytes.count()?, bytes.count()?);
         let (_failures, _crashed) = (bytes.count()?, bytes.count()?);
         (self.attempts_max, self.crashes_max) = (some(bytes.count()?), some(bytes.count()?));
@@ -131,7 +131,7 @@ mod tests {
         for moment in [50_u64, 30, 20, 40, 0] {
             raw.extend(&moment.to_be_bytes()[1..]);
         }
-        raw.extend([0, 0, 0, 0, 1, 2]);
+        raw.extend([0, 0, 0, 0, 0, 1, 2]);
         raw.extend([0, 4, 0]);
         raw.extend(b"\x02rq\x00\x05|work\x01wargs");
         raw

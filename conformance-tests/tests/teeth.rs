@@ -48,6 +48,8 @@ teeth! {
         "fence::each_task_of_a_call_has_its_own";
     clear_forgets_the_fence: ClearForgetsTheFence =>
         "fence::never_goes_back_after_clear";
+    fences_only_count: FencesOnlyCount =>
+        "fence::no_smaller_than_the_stores_time";
     current_whatever_the_state: CurrentWhateverTheState =>
         "repeat::heartbeat_after_the_ack"
         "fence::a_settled_token_changes_nothing_more";

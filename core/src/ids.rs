@@ -179,8 +179,15 @@ call_id!(
     ParcelId, Uuid::new_v4
 );
 
-/// A number drawn for each lease from one counter per docket that never goes back: it outlives trimming and second
-/// lives, and a handler may use it to fence its own writes (a larger fence is a later run).
+/// A number drawn for each lease: one more than the last of the docket, or the store's time in microseconds if that is
+/// larger. It never goes back, whatever is trimmed, and a handler may use it to fence its own writes: a larger fence is
+/// a later run.
+///
+/// # Assumptions
+///
+/// Fences also stay above earlier ones after a failover or a restore, unless the server's clock was set back by more
+/// than the time that was lost. An outside system keeps the largest fence of each resource as 64 bits, refuses a
+/// smaller one and accepts an equal one; if the clock was set back further, forget what it kept.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Fence(pub u64);

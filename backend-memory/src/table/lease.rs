@@ -187,7 +187,7 @@ impl Record {
         self.phase = Phase::Leased;
         self.visible_at = moment.now.plus(asked.lease);
         self.held = Some(Held {
-            fence: moment.counters.next_fence(),
+            fence: moment.counters.next_fence(moment.now),
             request: asked.request,
             worker: asked.worker.id.clone(),
             leased_at: moment.now,

@@ -15,8 +15,10 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    pub(crate) fn next_fence(&mut self) -> Fence {
-        self.fence += 1;
+    /// Larger than the last, and no smaller than the docket's time: so it stays above those that were drawn after a
+    /// snapshot from which the docket came back.
+    pub(crate) fn next_fence(&mut self, now: Timestamp) -> Fence {
+        self.fence = (self.fence + 1).max(u64::try_from(now.as_micros()).unwrap_or(0));
         Fence(self.fence)
     }
 

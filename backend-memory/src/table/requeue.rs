@@ -20,7 +20,7 @@ impl Table {
             return Ok(RequeueAnswer::Exists(record.existing(now)));
         }
         self.change(slot, now, |record, moment| {
-            record.requeued = Some((fence, moment.counters.next_fence()));
+            record.requeued = Some((fence, moment.counters.next_fence(moment.now)));
             record.live_again(moment);
         });
         Ok(RequeueAnswer::Requeued)

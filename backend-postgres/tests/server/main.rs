@@ -8,6 +8,7 @@ mod plans;
 mod pooler;
 mod race;
 mod refusals;
+mod restore;
 mod start;
 mod wake;
 mod work;

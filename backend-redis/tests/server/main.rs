@@ -6,6 +6,7 @@ mod corrupt;
 mod cost;
 mod faults;
 mod proxy;
+mod restore;
 mod server;
 mod standby;
 mod start;

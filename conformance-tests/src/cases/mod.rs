@@ -138,7 +138,7 @@ macro_rules! each_case {
             stale_token_settles_nothing a_swept_token_is_stale_before_anybody_retakes_it
             a_token_of_an_earlier_life_is_stale a_settled_token_changes_nothing_more
             a_settled_token_is_powerless_in_the_next_life it_grows_with_every_lease each_task_of_a_call_has_its_own
-            outlives_trimming never_goes_back_after_clear the_request_is_part_of_the_token
+            no_smaller_than_the_stores_time outlives_trimming never_goes_back_after_clear the_request_is_part_of_the_token
             a_token_is_good_for_its_own_key_alone a_token_of_an_absent_key_is_stale
             a_token_of_another_docket_is_stale
         }

@@ -192,7 +192,7 @@ impl Docket {
             return Ok(RequeueAnswer::Exists(record.existing(now)));
         }
         if !step.has(Fault::RequeueDrawsNoFence) {
-            self.fence += 1;
+            self.fence = next_fence(self.fence, now, self.fault);
         }
         record.requeued = Some(Requeued { death: fence, fence: Fence(self.fence) });
         record.zero_counts();
@@ -228,6 +228,12 @@ impl Docket {
         let seen = Seen { record: record.clone(), until: now.plus(record.ttl), leased_at };
         self.workers.insert(record.id.clone(), seen);
     }
+}
+
+/// Above every fence drawn before, also where the docket came back from a snapshot that does not know the latest.
+pub(super) fn next_fence(last: u64, now: Timestamp, fault: Option<Fault>) -> u64 {
+    let time = if fault == Some(Fault::FencesOnlyCount) { 0 } else { now.as_micros() };
+    (last + 1).max(u64::try_from(time).unwrap_or(0))
 }
 
 /// A call that has to wait for the end of a move.

@@ -5,7 +5,7 @@ use docket_core::{
     limits,
 };
 
-use super::docket::{Answered, Docket, Sign};
+use super::docket::{Answered, Docket, Sign, next_fence};
 use super::record::{CRASH_LIMIT, Life, Record, Step, Taken};
 use crate::teeth::Fault;
 
@@ -123,7 +123,7 @@ impl Docket {
     fn lease_one(&mut self, key: &Key, request: &LeaseRequest, now: Timestamp) -> Lease {
         let per_key = self.has(Fault::FencePerKey);
         let record = self.records.get_mut(key).expect("it is in the line");
-        self.fence += 1;
+        self.fence = next_fence(self.fence, now, self.fault);
         let own = record.taken.as_ref().map_or(0, |taken| taken.fence.0) + 1;
         record.taken = Some(Taken {
             fence: Fence(if per_key { own } else { self.fence }),

@@ -58,6 +58,8 @@ faults! {
         LetsGoWithoutATrace
         /// Two moves to two places take out the same tasks.
         MovesToTwoPlaces
+        /// A fence is only the last one plus 1: a docket that came back from a snapshot draws the same ones again.
+        FencesOnlyCount
         /// A key nobody knows is renewed, settled and cancelled as if it were there.
         AbsentIsFine
     }
