@@ -4,12 +4,17 @@
 -- Twice: the same.
 local layout, environment = arg(), arg()
 local meta = call('HMGET', META, 'layout', 'environment')
+-- Begins with a deletion, which a full server lets through: workers are to join it, and work off what it has.
+local function note(field, value)
+  call('HDEL', META, 'none')
+  call('HSET', META, field, value)
+end
 if not meta[1] then
-  call('HSET', META, 'layout', layout)
+  note('layout', layout)
   meta[1] = layout
 end
 if meta[1] == layout and not meta[2] and environment ~= '' then
-  call('HSET', META, 'environment', environment)
+  note('environment', environment)
   meta[2] = environment
 end
 return { meta[1], meta[2] or '' }

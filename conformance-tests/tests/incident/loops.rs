@@ -108,6 +108,29 @@ async fn t12_a_settling_loop_that_dies_is_named_restarted_and_shown() {
     .await;
 }
 
+/// Once a worker that could not seed never leased: a full store stayed full.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t12_a_worker_that_cannot_seed_works_all_the_same() {
+    on_each_fault("t12e", async |scene, fault| {
+        let sabotage = Sabotage::of(scene.store.clone());
+        sabotage.set(Verb::Add, fault);
+        let worker = scene.start_on(sabotage.store(), all_tasks(), settings());
+        scene.burst("during", 5).await;
+        scene.all_ran(SOON).await;
+        assert!(worker.health.is_ready(), "{:?}", worker.health.alarms());
+        if fault == Fault::Fails {
+            let of_tick = |alarm: &Alarm| matches!(alarm, Alarm::NotSeeded { key, .. } if key.as_str() == "tick");
+            worker.until_alarm("an alarm names the periodic task", SOON, of_tick).await;
+            assert!(worker.health.is_ready());
+        }
+        sabotage.lift();
+        scene.runs_again("tick", BACK).await;
+        eventually("no alarm is left", SOON, async || worker.health.alarms().is_empty().then_some(())).await;
+        worker.stopped().await.unwrap();
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t12_a_watchdog_that_dies_is_named_and_restarted_and_work_goes_on() {
     let scene = Scene::memory();

@@ -16,6 +16,7 @@
 //! * `names` — T15, T18: names nobody serves, work that waits behind healthy work.
 //! * `committed` — T16: a process killed between a business row and its task.
 //! * `forgotten` — T21: packets of idle connections dropped without a word, by the kernel's packet filter.
+//! * `seeds` — periodic tasks that the store does not take.
 //! * `answers` — one answer lost after the call took effect, for each verb.
 //!
 //! Each passes when every accepted task has run, within 5 s of its time (and the lease length, where a lease was lost),
@@ -39,6 +40,7 @@ mod processes;
 mod running;
 mod sabotage;
 mod scene;
+mod seeds;
 mod server;
 mod skew;
 mod stores;

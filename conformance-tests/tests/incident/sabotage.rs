@@ -23,6 +23,8 @@ pub(crate) enum Verb {
     Ack,
     /// The watchdog.
     Counts,
+    /// Seeding.
+    Add,
 }
 
 /// What the call does.
@@ -80,6 +82,7 @@ impl QueueBackend for Sabotage {
     }
 
     async fn add(&self, tasks: &[NewTask]) -> Result<Vec<Result<AddAnswer>>> {
+        self.pass(Verb::Add).await?;
         self.inner.add(tasks).await
     }
 

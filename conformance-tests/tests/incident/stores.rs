@@ -159,7 +159,7 @@ async fn set_read_only(server: &PostgresServer, switch: &str) {
 }
 
 /// Sends one command to the server itself.
-async fn command(server: &RedisServer, words: &[&str]) {
+pub(crate) async fn command(server: &RedisServer, words: &[&str]) {
     let client = redis::Client::open(server.url()).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
     let mut command = redis::cmd(words[0]);

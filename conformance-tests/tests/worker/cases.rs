@@ -281,6 +281,34 @@ pub(crate) async fn one_chain_however_many_workers(store: Arc<dyn Store>) {
     assert_eq!(scene.view("tick").await.state, State::Scheduled);
 }
 
+/// It once never started, without a line.
+pub(crate) async fn a_periodic_task_whose_key_is_taken_is_an_alarm_that_names_both(store: Arc<dyn Store>) {
+    let scene = Scene::new(store);
+    let other = Echo { text: "mine".into() };
+    scene.client.add(other).key("tick").after(Duration::from_hours(1)).await.unwrap();
+    let mut registry = Registry::new();
+    registry.perpetual::<Tick>().unwrap();
+    let worker = scene.worker_of(registry, fast());
+    let health = worker.health();
+    let running = Running::of(worker);
+    eventually("an alarm names both", async || {
+        let alarms: Vec<String> = health.alarms().iter().map(ToString::to_string).collect();
+        alarms.iter().any(|alarm| alarm.contains("periodic task tick") && alarm.contains("echo")).then_some(())
+    })
+    .await;
+    assert!(health.is_ready(), "{:?}", health.alarms());
+    assert_eq!(scene.view("tick").await.name.as_str(), "echo", "it is left alone");
+    scene.client.cancel(&Key::new("tick").unwrap()).await.unwrap();
+    // The next try is a second later, or two.
+    let end = Instant::now() + SOON * 2;
+    while scene.log.starts().is_empty() {
+        assert!(Instant::now() < end, "it starts once the key is free");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(health.alarms().is_empty(), "{:?}", health.alarms());
+    running.stopped().await;
+}
+
 pub(crate) async fn a_stop_waits_for_running_tasks(store: Arc<dyn Store>) {
     let scene = Scene::new(store);
     scene.client.add(Slow { millis: 800, listens: true }).key("k").await.unwrap();

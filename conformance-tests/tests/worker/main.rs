@@ -59,6 +59,7 @@ on_every_backend!(
     cases::concurrency_is_never_exceeded,
     cases::a_freed_slot_is_refilled_at_once,
     cases::one_chain_however_many_workers,
+    cases::a_periodic_task_whose_key_is_taken_is_an_alarm_that_names_both,
     cases::a_stop_waits_for_running_tasks,
     cases::after_the_grace_tasks_are_given_back_uncounted,
     cases::a_stop_leaves_no_lease_behind,

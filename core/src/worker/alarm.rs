@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::{Name, Queue, display_duration};
+use crate::{Key, Name, Queue, display_duration};
 
 /// Something a person must look at.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,6 +24,22 @@ pub enum Alarm {
     OldestReady(Duration),
     /// Ready work is this old, and no live worker handles its name.
     Unserved(Queue, Name, Duration),
+    /// The store has not taken a periodic task of this worker.
+    NotSeeded {
+        /// Its key.
+        key: Key,
+        /// The latest error.
+        error: String,
+    },
+    /// The key of a periodic task of this worker belongs to another task, so it does not start.
+    KeyTaken {
+        /// The key, and so the name of the periodic task.
+        key: Key,
+        /// The type of the other task.
+        name: Name,
+        /// The interval of the other task, if it has one.
+        every: Option<Duration>,
+    },
     /// What the store's companion of this name has yet to bring in is this old.
     Waiting(&'static str, Duration),
 }
@@ -53,6 +69,15 @@ impl fmt::Display for Alarm {
                 "no live worker handles {name} in queue {queue}; its oldest ready task has waited {}",
                 display_duration(whole(*age))
             ),
+            Self::NotSeeded { key, error } => write!(f, "the periodic task {key} is not seeded: {error}"),
+            Self::KeyTaken { key, name, every } => {
+                let kind = if every.is_some() { "periodic" } else { "one-shot" };
+                write!(
+                    f,
+                    "the periodic task {key} does not start: its key belongs to a {kind} task {name}; cancel that one, \
+                     or give it another key"
+                )
+            }
             Self::Waiting(name, age) => {
                 write!(f, "the oldest task in the {name} has waited {}", display_duration(whole(*age)))
             }

@@ -89,23 +89,17 @@ fn is_eighth(call: u64) -> bool {
     call % FAIR_EVERY == FAIR_EVERY - 1
 }
 
-/// Joins the docket and seeds the perpetuals, however long the store is away.
+/// Joins the docket, however long the store is away.
 async fn begin(worker: &Inner) -> Result<()> {
-    let seeds = worker.registry.seeds();
     loop {
-        let joined = async {
-            bounded("join the docket", Duration::ZERO, worker.fetching.join(worker.settings.environment.as_deref()))
-                .await?;
-            if !seeds.is_empty() {
-                for answer in bounded("seed the perpetuals", Duration::ZERO, worker.fetching.add(&seeds)).await? {
-                    answer?;
-                }
-            }
-            Result::<_>::Ok(())
-        };
+        let join = worker.fetching.join(worker.settings.environment.as_deref());
         let error: Error = tokio::select! {
-            joined = joined => match joined {
-                Ok(()) => return Ok(()),
+            joined = bounded("join the docket", Duration::ZERO, join) => match joined {
+                Ok(()) => {
+                    // The loop may have been restarted.
+                    let _ = worker.joined.set(());
+                    return Ok(());
+                }
                 Err(error) => error,
             },
             () = worker.stop.stopping() => return Ok(()),

@@ -15,7 +15,8 @@ const SOON: Duration = Duration::from_mins(1);
 pub(super) async fn finished(worker: &Inner) {
     loop {
         tokio::time::sleep(LOOK).await;
-        if worker.held.len() > 0 || !worker.health.has_fetched() || !worker.health.companion_is_idle() {
+        let begun = worker.health.has_fetched() && worker.health.has_seeded() && worker.health.companion_is_idle();
+        if worker.held.len() > 0 || !begun {
             continue;
         }
         match any_left(worker).await {

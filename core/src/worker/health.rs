@@ -1,10 +1,11 @@
 //! The worker's sign of life: what was answered, not what a timer says.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Alarm;
-use crate::{Error, LeaseReply, Name, Queue, Settings, Timing, repeat};
+use crate::{Error, Key, LeaseReply, Name, Queue, Settings, Timing, repeat};
 
 /// The supervised loops.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -15,12 +16,14 @@ pub(super) enum Loop {
     Watchdog,
     /// The store's own, if it has one.
     Companion,
+    /// Seeding. It has failures and no sign of life: work goes on without it.
+    Periodic,
 }
 
 impl Loop {
-    pub(super) const COUNT: usize = 5;
+    pub(super) const COUNT: usize = 6;
     pub(super) const ALL: [Self; Self::COUNT] =
-        [Self::Fetch, Self::Settle, Self::Heartbeat, Self::Watchdog, Self::Companion];
+        [Self::Fetch, Self::Settle, Self::Heartbeat, Self::Watchdog, Self::Companion, Self::Periodic];
 }
 
 /// The longest the watchdog may go without a look: it asks the store two questions now and then, each bounded.
@@ -56,6 +59,10 @@ struct Facts {
     /// Ready work of this worker's names that an answered lease call left behind, and since when it was that old.
     oldest_ready: Option<(Duration, Instant)>,
     unserved: Vec<(Queue, Name, Duration)>,
+    /// What keeps periodic tasks from running.
+    periodic: BTreeMap<Key, Alarm>,
+    /// Each periodic task was tried to seed, or there is none.
+    seeded: bool,
     /// What the companion has yet to bring in, and since when it was that old.
     companion_waits: Option<(Duration, Instant)>,
     /// It has looked, and nothing waited.
@@ -101,6 +108,8 @@ impl Health {
                 wedged_for: None,
                 oldest_ready: None,
                 unserved: Vec::new(),
+                periodic: BTreeMap::new(),
+                seeded: false,
                 companion_waits: None,
                 companion_is_idle: companion.is_none(),
             }),
@@ -151,7 +160,7 @@ impl Health {
         match which {
             Loop::Heartbeat => facts.wedged_for = None,
             Loop::Settle => facts.unsettled_since = None,
-            Loop::Fetch | Loop::Watchdog | Loop::Companion => {}
+            Loop::Fetch | Loop::Watchdog | Loop::Companion | Loop::Periodic => {}
         }
     }
 
@@ -185,6 +194,23 @@ impl Health {
         self.facts().unserved = unserved;
     }
 
+    /// What is wrong with a periodic task, if anything is.
+    pub(super) fn periodic(&self, key: &Key, alarm: Option<Alarm>) {
+        let mut facts = self.facts();
+        match alarm {
+            Some(alarm) => facts.periodic.insert(key.clone(), alarm),
+            None => facts.periodic.remove(key),
+        };
+    }
+
+    pub(super) fn seeded(&self) {
+        self.facts().seeded = true;
+    }
+
+    pub(super) fn has_seeded(&self) -> bool {
+        self.facts().seeded
+    }
+
     pub(super) fn companion_waits(&self, oldest: Option<Duration>) {
         let mut facts = self.facts();
         facts.companion_is_idle = oldest.is_none();
@@ -208,13 +234,14 @@ impl Health {
             Loop::Heartbeat => "heartbeat",
             Loop::Watchdog => "watchdog",
             Loop::Companion => self.companion.unwrap_or("companion"),
+            Loop::Periodic => "periodic",
         }
     }
 
     /// How long `which` may make no progress.
     fn bound(&self, which: Loop) -> Duration {
         match which {
-            Loop::Fetch | Loop::Companion => self.fetch_max,
+            Loop::Fetch | Loop::Companion | Loop::Periodic => self.fetch_max,
             Loop::Heartbeat => self.beat_max,
             Loop::Settle => repeat::CALL_MAX,
             Loop::Watchdog => WATCH_MAX,
@@ -226,6 +253,7 @@ impl Health {
         let silent = match which {
             Loop::Fetch if facts.full_since.is_some() => return None,
             Loop::Companion if self.companion.is_none() => return None,
+            Loop::Periodic => return None,
             // It waits for work, and is watched by what it leaves undone.
             Loop::Settle => facts.unsettled_since?.elapsed(),
             Loop::Fetch | Loop::Heartbeat | Loop::Watchdog | Loop::Companion => {
@@ -268,6 +296,7 @@ impl Health {
         }
         let unserved = facts.unserved.iter().cloned();
         alarms.extend(unserved.map(|(queue, name, age)| Alarm::Unserved(queue, name, age)));
+        alarms.extend(facts.periodic.values().cloned());
         if let (Some(name), Some((age, seen))) = (self.companion, facts.companion_waits)
             && age + seen.elapsed() > self.oldest_ready_alarm
         {

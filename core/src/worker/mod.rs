@@ -7,6 +7,7 @@
 //! * `run` — one task: its timeout, its cancellation, its panic, its outcome.
 //! * `settle` — acks in groups, repeated until answered.
 //! * `heartbeat` — a thread with a runtime and connections of its own, so that handlers cannot starve it.
+//! * `periodic` — seeds periodic tasks, beside leasing.
 //! * `companion` — what the store itself asks its workers to keep going, if it does.
 //! * `watchdog` — compares what must happen with what did, turns readiness red, restarts a loop that stands still.
 
@@ -17,6 +18,7 @@ mod finished;
 mod health;
 mod heartbeat;
 mod held;
+mod periodic;
 mod run;
 mod settle;
 mod slots;
@@ -29,6 +31,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::SetOnce;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
@@ -74,6 +77,10 @@ struct Inner {
     queues: Vec<crate::Queue>,
     shared: Shared,
     client: Client,
+    /// Seeds go over this one, which the service adds with.
+    adding: Arc<dyn Store>,
+    /// Whether the docket was joined.
+    joined: SetOnce<()>,
     /// Leases, and nothing else, go over this one.
     fetching: Arc<dyn Store>,
     /// Acks, and now and then a look of the watchdog, go over this one.
@@ -159,6 +166,8 @@ impl Builder {
                 fetching: self.store.fork(),
                 settling: self.store.fork(),
                 beating: self.store.fork(),
+                adding: self.store,
+                joined: SetOnce::new(),
                 slots: Arc::new(Slots::new(self.settings.concurrency, self.settings.ahead_max)),
                 held: Held::default(),
                 runs: TaskTracker::new(),

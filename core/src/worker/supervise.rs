@@ -14,7 +14,7 @@ use super::companion::{Companion, Pulse};
 use super::health::Loop;
 use super::held::Reason;
 use super::settle::{self, Inbox};
-use super::{Inner, Until, fetch, finished, heartbeat, watchdog};
+use super::{Inner, Until, fetch, finished, heartbeat, periodic, watchdog};
 use crate::{Backoff, Error, ErrorKind, Result};
 
 /// Restarts of one loop in a row before the worker gives up. A loop that ran for [`HEALTHY`] starts a new row.
@@ -98,12 +98,22 @@ pub(super) async fn run(worker: Arc<Inner>, until: Until) -> Result<()> {
         }))
     });
 
+    let mut seeding = if worker.registry.seeds().is_empty() {
+        worker.health.seeded();
+        None
+    } else {
+        let seeds = worker.clone();
+        let body = move || -> Body { Box::pin(periodic::keep(seeds.clone())) };
+        Some(Child::spawn(supervise(worker.clone(), Loop::Periodic, body)))
+    };
+
     let end = tokio::select! {
         end = fetching.end() => end,
         end = settling.end() => end,
         end = beating.end() => end,
         end = watching.end() => end,
         end = end_of(&mut accompanying) => end,
+        end = end_of(&mut seeding) => end,
         () = finished::finished(&worker), if until == Until::Finished => Ok(()),
     };
     worker.stop.stop();

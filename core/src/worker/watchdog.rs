@@ -65,6 +65,8 @@ fn subject(alarm: &Alarm) -> String {
         Alarm::Wedged(_) => "the handlers' runtime".to_owned(),
         Alarm::OldestReady(_) => "the oldest ready task".to_owned(),
         Alarm::Unserved(queue, name, _) => format!("{name} in queue {queue} without a worker"),
+        Alarm::NotSeeded { key, .. } => format!("the periodic task {key}, which is not seeded"),
+        Alarm::KeyTaken { key, name, .. } => format!("the key of the periodic task {key}, which {name} has"),
         Alarm::Waiting(name, _) => format!("the oldest task in the {name}"),
     }
 }
