@@ -7,9 +7,9 @@ local denied = {}
 if not redis.acl_check_cmd then return denied end
 local needed = {
   'BLPOP K 1', 'DEL K', 'EXISTS K', 'HDEL K f', 'HEXISTS K f', 'HGET K f', 'HGETALL K', 'HINCRBY K f 1', 'HLEN K',
-  'HMGET K f', 'HSCAN K 0', 'HSET K f v', 'LLEN K', 'PEXPIRE K 1', 'RPUSH K v', 'SADD K m', 'SISMEMBER K m', 'SMEMBERS K',
-  'SCARD K', 'SREM K m', 'TIME', 'UNLINK K', 'ZADD K 1 m', 'ZCARD K', 'ZCOUNT K 0 1', 'ZRANGE K 0 1',
-  'ZRANGEBYSCORE K 0 1', 'ZREM K m', 'ZREMRANGEBYRANK K 0 1', 'ZSCORE K m',
+  'HMGET K f', 'HSCAN K 0', 'HSET K f v', 'LLEN K', 'PEXPIRE K 1', 'RPUSH K v', 'SADD K m', 'SMEMBERS K', 'TIME',
+  'UNLINK K', 'ZADD K 1 m', 'ZCARD K', 'ZCOUNT K 0 1', 'ZMSCORE K m', 'ZRANGE K 0 1', 'ZRANGEBYSCORE K 0 1',
+  'ZREM K m', 'ZREMRANGEBYRANK K 0 1', 'ZSCORE K m',
 }
 for _, line in ipairs(needed) do
   local words = {}

@@ -38,7 +38,7 @@ local function write_fresh(keys)
   for lane, entries in pairs(entries_of) do
     local label = label_of(lane)
     chunked('ZADD', P .. 'due:' .. label, entries)
-    call('SADD', P .. 'lanes', 'due:' .. label)
+    call('ZADD', P .. 'queued', 'LT', score, 'due:' .. label)
     if anybody_waits() then wake('w:' .. label, 1) end
   end
 end

@@ -15,8 +15,14 @@ end
 
 local function check_record(rec)
   local index, score, member = rec[AT], rec[AT_SCORE], rec[AT_MEMBER]
-  if not is_finished(rec) and call('SISMEMBER', P .. 'lanes', index) == 0 then
-    defect('lanes does not name ', index)
+  if not is_finished(rec) then
+    local set = listed_in(index)
+    local bound = call('ZSCORE', P .. set, index)
+    if not bound then
+      defect(set, ' does not name ', index)
+    elseif tonumber(bound) > score then
+      defect(set, ' has ', index, ' later than the record ', shown(rec[KEY]))
+    end
   end
   local found = call('ZSCORE', P .. index, member)
   if not found then
@@ -63,7 +69,7 @@ if arg() == 'records' then
 end
 local index, from, count = arg(), number(), number()
 local members, keys = call('ZRANGE', P .. index, from, from + count - 1), {}
-if from == 0 and #members == 0 then defect('lanes names ', index, ', which is empty') end
+if from == 0 and #members == 0 then defect(listed_in(index), ' names ', index, ', which is empty') end
 if from == 0 and (index == 'finished' or index == 'dead') then
   local first = call('ZRANGE', P .. index, 0, 0, 'WITHSCORES')[2]
   if first and tonumber(first) < trim_at then defect('meta.trim is later than the first of ', index) end

@@ -4,12 +4,12 @@
 -- Twice: finds nothing. Only deletes, so it also works when the server is out of memory; the server frees what is large
 -- beside its work.
 local gone = call('HLEN', P .. 'tasks')
-for _, index in ipairs(call('SMEMBERS', P .. 'lanes')) do call('UNLINK', P .. index) end
+for _, index in ipairs(all_indexes()) do call('UNLINK', P .. index) end
 for _, list in ipairs(call('SMEMBERS', P .. 'wakes')) do call('UNLINK', P .. list) end
 -- Safe to lose: a waiter without its entry still waits on the lists of its lanes.
 for _, waiter in ipairs(call('ZRANGE', P .. 'waiting', 0, -1)) do call('UNLINK', P .. 'p:' .. waiter) end
 for _, rest in ipairs({
-  'tasks', 'args', 'results', 'followers', 'lanes', 'finished', 'dead', 'kept', 'finished_counts', 'corrupt',
+  'tasks', 'args', 'results', 'followers', 'queued', 'leased', 'finished', 'dead', 'kept', 'finished_counts', 'corrupt',
   'requests:0', 'requests:1', 'workers', 'wakes', 'waiting', 'armed',
 }) do
   call('UNLINK', P .. rest)

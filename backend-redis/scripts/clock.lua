@@ -4,7 +4,7 @@
 -- Twice: the same.
 local moment = number()
 if not frozen then
-  if call('EXISTS', P .. 'tasks', P .. 'lanes', P .. 'corrupt') > 0 then
+  if call('EXISTS', P .. 'tasks', P .. 'corrupt') > 0 then
     return 'notempty'
   end
 elseif moment < now then

@@ -3,7 +3,7 @@
 -- Result: per index: kind, QUEUE|NAME, visible, later, microseconds since the oldest visible or nil; then per line of
 -- finished ones: state, QUEUE|NAME, count.
 local open, over = {}, {}
-for _, index in ipairs(call('SMEMBERS', P .. 'lanes')) do
+for _, index in ipairs(all_indexes()) do
   local kind, lane = string.match(index, '^(%a+):(.+)$')
   local head = call('ZRANGE', P .. index, 0, 0, 'WITHSCORES')
   local visible = call('ZCOUNT', P .. index, '-inf', whole(now))

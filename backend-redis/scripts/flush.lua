@@ -1,13 +1,13 @@
 -- Writing what a script holds, each record with the one index it then belongs to: however a record was changed, records
 -- and indexes agree.
 
-local there -- the indexes that are not empty, as far as a request asked
-local touched = {} -- indexes that were written, and whether something was added last
+local bounds = {} -- of the sets `queued` and `leased`, as far as they were read: what they have of each index
+local touched = {} -- indexes that were written, and the earliest time that was added, or `false`
 local announced = {} -- wake list -> the earliest moment at which something of its lane becomes visible
 
 -- What a flush has to write, by kind and place.
 local function new_writes()
-  return { records = {}, gone = {}, removed = {}, added = {}, counts = {}, apart = {}, not_apart = {} }
+  return { records = {}, gone = {}, removed = {}, added = {}, first = {}, counts = {}, apart = {}, not_apart = {} }
 end
 
 -- What the next flush has to write.
@@ -56,8 +56,9 @@ local function move(writes, rec)
   end
   if index and not (same and rec[AT_SCORE] == score) then
     local entries = writes.added[index] or list_in(writes.added, index)
-    local last = #entries
+    local last, first = #entries, writes.first[index]
     entries[last + 1], entries[last + 2] = whole(score), member
+    if not first or score < first then writes.first[index] = score end
     if rec[STATE] == QUEUED then
       local list = list_of(rec)
       local moment = announced[list]
@@ -74,15 +75,21 @@ local function move(writes, rec)
   rec[AT], rec[AT_SCORE], rec[AT_MEMBER], rec[AT_COUNT] = index or false, score, member, count or false
 end
 
--- Brings `lanes` up to date with the indexes that were written.
+-- Brings `queued` and `leased` up to date with the indexes that were written. What was taken off an index leaves a time
+-- that is too early, until a look comes across it.
 local function settle_lanes()
-  for index, added in pairs(touched) do
-    if added then
-      if not (there and there[index]) then call('SADD', P .. 'lanes', index) end
-      if there then there[index] = true end
+  for index, first in pairs(touched) do
+    local set = listed_in(index)
+    local known = bounds[set]
+    if first then
+      local before = known and known[index]
+      if not before or before > first then
+        call('ZADD', P .. set, 'LT', whole(first), index)
+        if known then known[index] = first end
+      end
     elseif call('EXISTS', P .. index) == 0 then
-      call('SREM', P .. 'lanes', index)
-      if there then there[index] = nil end
+      call('ZREM', P .. set, index)
+      if known then known[index] = nil end
     end
   end
   touched = {}
@@ -123,11 +130,11 @@ local function write(writes)
   chunked('HDEL', P .. 'tasks', writes.gone)
   for index, members in pairs(writes.removed) do
     chunked('ZREM', P .. index, members)
-    if not is_shelf(index) then touched[index] = false end
+    if not is_shelf(index) then touched[index] = touched[index] or false end
   end
   for index, entries in pairs(writes.added) do
     chunked('ZADD', P .. index, last_first(entries))
-    if not is_shelf(index) then touched[index] = true end
+    if not is_shelf(index) then touched[index] = math.min(touched[index] or FAR, writes.first[index]) end
   end
   count_finished(writes.counts)
   settle_trim(writes.added)
@@ -163,5 +170,5 @@ end
 local function park(index, member, key)
   call('ZREM', P .. index, member)
   call('SADD', P .. 'corrupt', key)
-  if not is_shelf(index) then touched[index] = false end
+  if not is_shelf(index) then touched[index] = touched[index] or false end
 end

@@ -47,3 +47,15 @@ local function place_of(rec)
   if rec[MORE].every then return 'kept', rec[VISIBLE], rec[KEY], count end
   return state == DEAD and 'dead' or 'finished', rec[EXPIRES], rec[KEY], count
 end
+
+-- The set that lists an index while it is not empty.
+local function listed_in(index) return string.match(index, '^s?run:') and 'leased' or 'queued' end
+
+-- All indexes that are not empty.
+local function all_indexes()
+  local all = {}
+  for _, set in ipairs({ 'queued', 'leased' }) do
+    for _, index in ipairs(call('ZRANGE', P .. set, 0, -1)) do all[#all + 1] = index end
+  end
+  return all
+end

@@ -1,6 +1,6 @@
 -- Transition: none. Names the indexes that are not empty.
 -- Keys: meta. Args: none. Result: now; KIND:QUEUE|NAME, and the three shelves where they hold something.
-local found = call('SMEMBERS', P .. 'lanes')
+local found = all_indexes()
 for _, shelf in ipairs({ 'finished', 'dead', 'kept' }) do
   if call('EXISTS', P .. shelf) == 1 then found[#found + 1] = shelf end
 end

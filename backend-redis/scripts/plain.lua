@@ -7,10 +7,11 @@ local function write_plain(key, raw, from, member, to, score, to_member)
   local writes = writing()
   local records, members = writes.records, writes.removed[from] or list_in(writes.removed, from)
   local entries = writes.added[to] or list_in(writes.added, to)
-  local count, last = #records, #entries
+  local count, last, first = #records, #entries, writes.first[to]
   records[count + 1], records[count + 2] = key, raw
   members[#members + 1] = member
   entries[last + 1], entries[last + 2] = whole(score), to_member
+  if not first or score < first then writes.first[to] = score end
 end
 
 -- What a record as it was added says, and where its args begin; nothing if it is no such record.

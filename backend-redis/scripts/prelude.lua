@@ -5,7 +5,8 @@
 --   meta                 hash    fence, seq, seen, clock, trim, turn, layout, environment, moving_to
 --   tasks                hash    a record per task, packed: see record.lua
 --   args, results, followers   hash    payloads that are too large for the record of their task
---   lanes                set     the indexes below that are not empty, as `KIND:QUEUE|NAME`
+--   queued, leased       zset    the indexes below that are not empty, as `KIND:QUEUE|NAME`, each by a time that is no
+--                                later than that of its first entry: of queued and moving tasks, and of leased ones
 --   due:, sus:           zset    queued tasks by visible_at; suspects (crashes >= 2) apart
 --   run:, srun:          zset    leased tasks by deadline; suspects apart
 --   mov:                 zset    tasks that were taken out for a move, by visible_at

@@ -5,12 +5,10 @@
 begin()
 local destination, id, limit = arg(), arg(), number()
 
-local function all_indexes()
+local function of_all(first, second)
   local all = {}
-  for _, index in ipairs(call('SMEMBERS', P .. 'lanes')) do
-    all[#all + 1] = { kind = string.match(index, '^%a+'), index = index }
-  end
-  return all
+  for i, index in ipairs(all_indexes()) do all[i] = { kind = string.match(index, '^%a+'), index = index } end
+  return of_kinds(all, first, second)
 end
 
 local function parcel_of(rec, args)
@@ -23,17 +21,17 @@ local function parcel_of(rec, args)
   }
 end
 
-local moving, moving_at = earliest(of_kinds(all_indexes(), 'mov'), math.max(limit, 1), '+inf')
+local moving, moving_at = earliest(of_all('mov'), math.max(limit, 1), '+inf')
 local already = call('HGET', META, 'moving_to')
 if already and already ~= destination and #moving > 0 then return { already, {} } end
 call('HSET', META, 'moving_to', destination)
 
 local swept = { crashed = 0, limited = {}, parked = {} }
-sweep({ any = CRASHES_MAX_DEFAULT }, all_indexes(), swept)
+sweep({ any = CRASHES_MAX_DEFAULT }, of_all('run', 'srun'), swept)
 
 local found, indexes = {}, {}
 for i = 1, math.min(#moving, limit) do found[i], indexes[i] = moving[i], moving_at[i] end
-local queued, queued_at = earliest(of_kinds(all_indexes(), 'due', 'sus'), limit - #found, '+inf')
+local queued, queued_at = earliest(of_all('due', 'sus'), limit - #found, '+inf')
 for i, member in ipairs(queued) do found[#found + 1], indexes[#found + 1] = member, queued_at[i] end
 local keys, parcels, bytes = keys_of(found), {}, 0
 fetch(keys)

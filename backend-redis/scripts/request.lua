@@ -27,34 +27,90 @@ local function read_request()
   return req
 end
 
--- Looks which indexes are not empty; `settle_lanes` keeps that up to date.
-local function look_around(req)
-  there = {}
-  if req.names and #req.queues * #req.listed * 4 < call('SCARD', P .. 'lanes') then
-    for _, queue in ipairs(req.queues) do
-      for _, name in ipairs(req.listed) do
-        for _, kind in ipairs({ 'due', 'sus', 'run', 'srun' }) do
-          local index = kind .. ':' .. queue .. '|' .. name
-          if call('EXISTS', P .. index) == 1 then there[index] = true end
-        end
-      end
-    end
-  else
-    for _, index in ipairs(call('SMEMBERS', P .. 'lanes')) do there[index] = true end
-  end
+-- How many of a set are read at once, and how many lanes a request may list without looking whether that is few.
+local LISTED_MAX, FEW_LANES = 100, 8
+local KINDS = { queued = { 'due', 'sus' }, leased = { 'run', 'srun' } }
+
+-- An index as { kind, index, rank, lane, bound }, if this request may look into it.
+local function asked(req, index, bound)
+  local kind, queue, name = string.match(index, '^(%a+):([^|]+)|(.+)$')
+  if kind == 'mov' or not req.rank[queue] or not (req.any or req.names[name]) then return nil end
+  return { kind = kind, index = index, rank = req.rank[queue], lane = queue .. '|' .. name, bound = bound }
 end
 
--- The indexes this request may look into that are not empty, as { kind, index, rank, lane }.
-local function indexes_of(req)
-  if not there then look_around(req) end
-  local asked = {}
-  for index in pairs(there) do
-    local kind, queue, name = string.match(index, '^(%a+):([^|]+)|(.+)$')
-    if kind ~= 'mov' and req.rank[queue] and (req.any or req.names[name]) then
-      asked[#asked + 1] = { kind = kind, index = index, rank = req.rank[queue], lane = queue .. '|' .. name }
+-- What a set has of the lanes that a request lists, where those are few.
+local function read_listed(req, set)
+  local members, known = {}, {}
+  for _, queue in ipairs(req.queues) do
+    for _, name in ipairs(req.listed) do
+      for _, kind in ipairs(KINDS[set]) do members[#members + 1] = kind .. ':' .. queue .. '|' .. name end
     end
   end
-  return asked
+  for from = 1, #members, CHUNK do
+    local to = math.min(from + CHUNK - 1, #members)
+    local found = call('ZMSCORE', P .. set, unpack(members, from, to))
+    for i = from, to do known[members[i]] = tonumber(found[i - from + 1] or nil) end
+  end
+  return known
+end
+
+-- What a set has of the indexes that a request may look into, if it can be read at once.
+local function read_bounds(req, set)
+  local lanes = req.names and #req.queues * #req.listed
+  if lanes and (lanes <= FEW_LANES or lanes * #KINDS[set] < call('ZCARD', P .. set)) then
+    return read_listed(req, set)
+  end
+  local page, known = call('ZRANGE', P .. set, 0, LISTED_MAX - 1, 'WITHSCORES'), {}
+  if #page == 2 * LISTED_MAX then return false end
+  for i = 1, #page, 2 do known[page[i]] = tonumber(page[i + 1]) end
+  return known
+end
+
+local function by_bound(a, b)
+  if a.bound ~= b.bound then return a.bound < b.bound end
+  return a.index < b.index
+end
+
+-- Gives `visit` the indexes of a set that this request may look into, by their bounds, until it answers `true`. Between
+-- two of them that set may not be written.
+local function walk(req, set, visit)
+  if bounds[set] == nil then bounds[set] = read_bounds(req, set) end
+  local known, entries = bounds[set], {}
+  if known then
+    for index, bound in pairs(known) do entries[#entries + 1] = asked(req, index, bound) end
+    if #entries > 1 then table.sort(entries, by_bound) end
+    for _, entry in ipairs(entries) do
+      if visit(entry) then return end
+    end
+    return
+  end
+  local from, page = 0, nil
+  repeat
+    page = call('ZRANGE', P .. set, from, from + LISTED_MAX - 1, 'WITHSCORES')
+    for i = 1, #page, 2 do
+      local entry = asked(req, page[i], tonumber(page[i + 1]))
+      if entry and visit(entry) then return end
+    end
+    from = from + LISTED_MAX
+  until #page < 2 * LISTED_MAX
+end
+
+-- The indexes of a set that may have something visible.
+local function visible_in(req, set)
+  local found = {}
+  walk(req, set, function(entry)
+    if entry.bound > now then return true end
+    found[#found + 1] = entry
+  end)
+  return found
+end
+
+-- Notes the times of the first entries of indexes, where those are later than was known.
+local function raise_bounds(set, heads)
+  for index, head in pairs(heads) do
+    call('ZADD', P .. set, 'XX', whole(head), index)
+    if bounds[set] then bounds[set][index] = head end
+  end
 end
 
 local function of_kinds(indexes, first, second)

@@ -34,10 +34,10 @@ local function set_aside(index, member, key, reply)
   reply.parked[#reply.parked + 1] = key
 end
 
--- Counts the crashes of late leases, at most 100, oldest deadline first. Answers whether there were any.
+-- Counts the crashes of late leases, at most 100, oldest deadline first.
 local function sweep(req, indexes, reply)
   local late, at = earliest(of_kinds(indexes, 'run', 'srun'), TRIM_ITEMS_MAX)
-  if #late == 0 then return false end
+  if #late == 0 then return end
   local keys = keys_of(late)
   fetch(keys)
   for i, key in ipairs(keys) do
@@ -50,7 +50,6 @@ local function sweep(req, indexes, reply)
     end
   end
   flush()
-  return true
 end
 
 -- Leases one task to a request, unless its args are gone.
@@ -135,19 +134,27 @@ local function leases_of(reply)
   return leases
 end
 
--- When the next one becomes visible, how long the oldest has been, and whom to wake for what this call leaves.
-local function look_ahead(req, indexes, reply)
+-- Whether what lies in an index counts for this request: suspects do not where it may take none.
+local function counts_for(entry, req, reply)
+  return (entry.kind ~= 'sus' and entry.kind ~= 'srun') or (req.suspects and not reply.suspect)
+end
+
+-- When the next one becomes visible, how long the oldest has been, and whom to wake for what this call leaves. No index
+-- is read whose first entry cannot be the next.
+local function look_ahead(req, reply)
   local full = reply.full or #reply.leased >= req.count
   local head_at
-  for _, entry in ipairs(indexes) do
-    local head = call('ZRANGE', P .. entry.index, 0, 0, 'WITHSCORES')
-    local visible = tonumber(head[2])
-    local suspect = entry.kind == 'sus' or entry.kind == 'srun'
-    if not suspect or (req.suspects and not reply.suspect) then
-      entry.head = visible
-      head_at = math.min(head_at or visible, visible)
-    end
-    if visible <= now and (full or (suspect and reply.suspect)) then pass_on(list_of_entry(entry), 1) end
+  for _, set in ipairs({ 'queued', 'leased' }) do
+    local raised = {}
+    walk(req, set, function(entry)
+      if entry.bound > now and head_at and entry.bound >= head_at then return true end
+      local visible, counted = head_of(P .. entry.index), counts_for(entry, req, reply)
+      if not visible then return end
+      if visible > now and visible > entry.bound then raised[entry.index] = visible end
+      if counted then head_at = math.min(head_at or visible, visible) end
+      if visible <= now and (full or not counted and reply.suspect) then pass_on(list_of_entry(entry), 1) end
+    end)
+    raise_bounds(set, raised)
   end
   if not head_at then return end
   reply.next_visible = math.max(0, head_at - now)
@@ -155,15 +162,19 @@ local function look_ahead(req, indexes, reply)
 end
 
 -- Takes tasks queue by queue, or from all at once.
-local function take_new(req, indexes, reply)
+local function take_new(req, reply)
+  local indexes = visible_in(req, 'queued')
   if req.order == 'earliest' then return take_from(indexes, req, reply) end
-  for rank = 1, #req.queues do
+  local groups, ranks = {}, {}
+  for _, entry in ipairs(indexes) do
+    if not groups[entry.rank] then ranks[#ranks + 1] = entry.rank end
+    local group = list_in(groups, entry.rank)
+    group[#group + 1] = entry
+  end
+  table.sort(ranks)
+  for _, rank in ipairs(ranks) do
     if #reply.leased >= req.count or reply.full then return end
-    local group = {}
-    for _, entry in ipairs(indexes) do
-      if entry.rank == rank then group[#group + 1] = entry end
-    end
-    if #group > 0 then take_from(group, req, reply) end
+    take_from(groups[rank], req, reply)
   end
 end
 
@@ -172,6 +183,44 @@ end
 local function waits_on(req, repeated, reply)
   if repeated or #reply.leased > 0 or req.block == 0 then return false end
   return not req.last or not reply.next_visible or reply.next_visible > LEFT_ALONE_MAX
+end
+
+-- Arms a waiter, and answers the moment at which it must look again by itself, if there is one. What becomes visible
+-- after that moment it will learn of then, so that nothing is noted of it.
+local function arm_all(req, reply)
+  local armed_as, due = ' ' .. req.waiter .. ' ' .. req.worker, nil
+  local function visit(arm_for, entry)
+    local head = counts_for(entry, req, reply) and head_of(P .. entry.index)
+    local moment = head and not (due and arm_for == arm and head >= due) and arm_for(list_of_entry(entry), head, armed_as)
+    if moment then due = math.min(due or moment, moment) end
+  end
+  -- Order matters: a lease call must find whoever looks at the deadlines of its lane.
+  walk(req, 'leased', function(entry) visit(arm_at_deadline, entry) end)
+  walk(req, 'queued', function(entry)
+    if due and entry.bound >= due then return true end
+    visit(arm, entry)
+  end)
+  return due
+end
+
+-- Notes who waits, and answers the moment at which it must look again by itself, if there is one.
+local function start_waiting(req, reply)
+  -- Not those that are about to look for the last time: they still have to hand over.
+  local long_ago = whole(server_now() - 5000000)
+  local gone = call('ZRANGEBYSCORE', P .. 'waiting', '-inf', long_ago, 'LIMIT', 0, TRIM_ITEMS_MAX)
+  if #gone > 0 then chunked('ZREM', P .. 'waiting', gone) end
+  call('ZADD', P .. 'waiting', whole(server_now() + req.block), req.waiter)
+  call('DEL', P .. 'p:' .. req.waiter)
+  -- Those of its worker, not of this waiter alone: what it was before the server was restarted, nobody else takes out.
+  disarm(function(_, worker) return worker == req.worker end)
+  local due = arm_all(req, reply)
+  -- It has just looked: an older wake-up has nothing to tell it.
+  for from = 1, #req.lists, CHUNK do
+    local lists = {}
+    for i = from, math.min(from + CHUNK - 1, #req.lists) do lists[#lists + 1] = P .. req.lists[i] end
+    call('DEL', unpack(lists))
+  end
+  return due
 end
 
 -- One lease call. `trimming` is false inside an ack, which has trimmed already.
@@ -184,25 +233,23 @@ local function take(req, trimming)
   if trimming then reply.dead = trim(0) end
   take_turns()
   local packed = remembered(req.request)
-  local indexes = indexes_of(req)
   if packed then
     take_again(req, packed, reply)
     flush()
   else
-    if sweep(req, indexes, reply) then indexes = indexes_of(req) end
-    take_new(req, indexes, reply)
+    sweep(req, visible_in(req, 'leased'), reply)
+    take_new(req, reply)
     flush()
-    if #reply.leased > 0 or #reply.parked > 0 then indexes = indexes_of(req) end
   end
   local answered_now = packed or #reply.leased > 0 or req.last
   if answered_now and not packed then remember_request(req.request, reply.leased) end
-  look_ahead(req, indexes, reply)
+  look_ahead(req, reply)
   for list in pairs(reply.lists) do watch_deadline(list, now + req.lease, req.worker) end
   local waiting = waits_on(req, packed, reply)
   if not waiting and req.waiter ~= '' then leave(req.waiter) end
   finish_writes()
   -- Order matters: after the wake-ups of this call, so that a waiter does not wake itself.
-  local due = waiting and start_waiting(req, indexes)
+  local due = waiting and start_waiting(req, reply)
   return {
     leases_of(reply), reply.apart, reply.next_visible or false, reply.oldest_ready or false, reply.crashed,
     reply.limited, reply.dead, reply.parked, answered_now and 1 or 0, waiting and 1 or 0,

@@ -131,31 +131,3 @@ local function arm_at_deadline(list, head, armed_as)
   if not looks(field, head) then call('HSET', P .. 'armed', field, whole(head) .. armed_as) end
   return head
 end
-
--- Notes who waits, and answers the moment at which it must look again by itself, if there is one.
-local function start_waiting(req, indexes)
-  -- Not those that are about to look for the last time: they still have to hand over.
-  local long_ago = whole(server_now() - 5000000)
-  local gone = call('ZRANGEBYSCORE', P .. 'waiting', '-inf', long_ago, 'LIMIT', 0, TRIM_ITEMS_MAX)
-  if #gone > 0 then chunked('ZREM', P .. 'waiting', gone) end
-  call('ZADD', P .. 'waiting', whole(server_now() + req.block), req.waiter)
-  call('DEL', P .. 'p:' .. req.waiter)
-  -- Those of its worker, not of this waiter alone: what it was before the server was restarted, nobody else takes out.
-  disarm(function(_, worker) return worker == req.worker end)
-  local due
-  for _, entry in ipairs(indexes) do
-    if entry.head then
-      local list, armed_as = list_of_entry(entry), ' ' .. req.waiter .. ' ' .. req.worker
-      local at_deadline = entry.kind == 'run' or entry.kind == 'srun'
-      local moment = (at_deadline and arm_at_deadline or arm)(list, entry.head, armed_as)
-      if moment then due = math.min(due or moment, moment) end
-    end
-  end
-  -- It has just looked: an older wake-up has nothing to tell it.
-  for from = 1, #req.lists, CHUNK do
-    local lists = {}
-    for i = from, math.min(from + CHUNK - 1, #req.lists) do lists[#lists + 1] = P .. req.lists[i] end
-    call('DEL', unpack(lists))
-  end
-  return due
-end

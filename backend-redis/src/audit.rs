@@ -14,7 +14,7 @@ const CHUNK: usize = 100;
 /// Where payloads lie that are too large for a record.
 const APART: [&str; 3] = ["args", "results", "followers"];
 /// The keys a docket has once.
-const SINGLE: [&str; 17] = [
+const SINGLE: [&str; 18] = [
     "args",
     "armed",
     "corrupt",
@@ -23,8 +23,9 @@ const SINGLE: [&str; 17] = [
     "finished_counts",
     "followers",
     "kept",
-    "lanes",
+    "leased",
     "meta",
+    "queued",
     "requests:0",
     "requests:1",
     "results",

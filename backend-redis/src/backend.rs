@@ -164,7 +164,7 @@ impl QueueBackend for RedisBackend {
 
     async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply> {
         let operation = "settle tasks";
-        let batch = Batch::check(operation, acks, self.payload_bytes_max(), |ack| Ok(items::weigh_ack(ack)))?;
+        let batch = Batch::check(operation, acks, self.payload_bytes_max(), items::weigh_ack)?;
         let script = if next.is_some() { &scripts::ACK_LEASE } else { &scripts::ACK };
         let mut call = self.call(script, batch.bytes());
         call.number(batch.accepted().count());

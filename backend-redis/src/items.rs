@@ -155,11 +155,22 @@ pub(crate) fn weigh_task(task: &NewTask) -> Result<usize> {
     Ok(task.args.len())
 }
 
-/// The bytes of payload that an ack carries.
-pub(crate) fn weigh_ack(ack: &Ack) -> usize {
+/// Refuses an outcome that this build does not know; else the bytes of payload that it carries.
+pub(crate) fn weigh_ack(ack: &Ack) -> Result<usize> {
     match &ack.outcome {
-        Outcome::Completed(payload) | Outcome::Repeat { args: payload, .. } => payload.as_ref().map_or(0, Payload::len),
-        _ => 0,
+        Outcome::Completed(payload) | Outcome::Repeat { args: payload, .. } => {
+            Ok(payload.as_ref().map_or(0, Payload::len))
+        }
+        Outcome::Retry { .. }
+        | Outcome::Snooze { .. }
+        | Outcome::Undecodable { .. }
+        | Outcome::Release
+        | Outcome::Dead { .. }
+        | Outcome::Cancelled => Ok(0),
+        newer => {
+            let message = format!("this backend does not know {newer:?}");
+            Err(Error::new(ErrorKind::Unsupported, "settle a task", message))
+        }
     }
 }
 
@@ -173,6 +184,7 @@ pub(crate) fn write_ack(call: &mut Call, ack: &Ack) {
         Outcome::Dead { error } => (5, RunAt::Now, Some(cut(error))),
         Outcome::Repeat { at, args } => (6, *at, args.as_ref().map(|args| args.as_bytes().into())),
         Outcome::Undecodable { after, error } => (8, RunAt::In(*after), Some(cut(error))),
+        // `Cancelled`: an outcome of a later version was refused before it came here.
         _ => (7, RunAt::Now, None),
     };
     let mut head = Head::default();

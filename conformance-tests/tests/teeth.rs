@@ -211,6 +211,8 @@ teeth! {
         "control::clear_spares_other_dockets"
         "control::environments_are_per_docket"
         "unknown::another_docket_is_another_world";
+    guesses_at_new_outcomes: GuessesAtNewOutcomes =>
+        "ack::an_outcome_of_a_later_version_is_refused_alone";
     leases_what_moves: LeasesWhatMoves =>
         "relocate::a_task_that_moves_is_not_leased";
     lets_go_without_a_trace: LetsGoWithoutATrace =>

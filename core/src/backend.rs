@@ -97,6 +97,8 @@ pub trait QueueBackend: fmt::Debug + Send + Sync + 'static {
     /// * A release puts the task back in its place in the line: `ack::release_keeps_the_place_in_line`.
     /// * Args that cannot be read put the task back, uncounted, with the time of the first such answer:
     ///   `ack::undecodable_is_no_attempt`, `ack::undecodable_is_timed_from_the_first`.
+    /// * An outcome that the implementor does not know is refused alone, as `Unsupported`, and changes nothing:
+    ///   `ack::an_outcome_of_a_later_version_is_refused_alone`.
     /// * `next` is served after the acks, never waits, and is idempotent by its own id:
     ///   `ack::settles_and_leases_in_one_call`.
     async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply>;
@@ -328,6 +330,36 @@ pub enum Outcome {
     },
     /// The run noticed that it was cancelled.
     Cancelled,
+    /// What a later version may bring, for the suite: a store refuses it alone. No run ends like this.
+    #[cfg(feature = "testing")]
+    #[doc(hidden)]
+    OfALaterVersion,
+}
+
+#[cfg(feature = "testing")]
+impl Outcome {
+    /// One of each kind: what every store must be able to settle.
+    #[must_use]
+    pub fn one_of_each() -> Vec<Self> {
+        std::iter::successors(Some(Self::Completed(None)), Self::next_kind).collect()
+    }
+
+    /// Invariant: a match without a wildcard, so that a kind that is new here cannot be forgotten, and no store can be
+    /// without it unnoticed: `ack::every_outcome_is_settled`.
+    fn next_kind(&self) -> Option<Self> {
+        let after = Duration::from_secs(1);
+        let error = || "it failed".to_owned();
+        match self {
+            Self::Completed(_) => Some(Self::Retry { after, error: error() }),
+            Self::Retry { .. } => Some(Self::Snooze { after }),
+            Self::Snooze { .. } => Some(Self::Undecodable { after, error: error() }),
+            Self::Undecodable { .. } => Some(Self::Release),
+            Self::Release => Some(Self::Dead { error: error() }),
+            Self::Dead { .. } => Some(Self::Repeat { at: RunAt::In(after), args: None }),
+            Self::Repeat { .. } => Some(Self::Cancelled),
+            Self::Cancelled | Self::OfALaterVersion => None,
+        }
+    }
 }
 
 /// One lease to settle.

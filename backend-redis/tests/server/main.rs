@@ -5,6 +5,7 @@ mod bounds;
 mod corrupt;
 mod cost;
 mod faults;
+mod lanes;
 mod proxy;
 mod restore;
 mod server;

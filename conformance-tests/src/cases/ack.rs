@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use docket_core::{AckAnswer, Lease, Outcome, State};
+use docket_core::{AckAnswer, ErrorKind, Lease, Outcome, State};
 use tokio::time::timeout;
 
 use crate::stage::{
-    Ask, Edit, LEASE, SECOND, SOON, Stage, ask, completed, dead, keys, payload, repeat_in, retry, settle, snooze, task,
-    undecodable,
+    Ask, Edit, LEASE, SECOND, SOON, Stage, ask, completed, dead, keys, payload, refusal, repeat_in, retry, settle,
+    snooze, task, undecodable,
 };
 
 pub(crate) async fn completed_keeps_the_result(stage: Stage) {
@@ -282,4 +282,24 @@ pub(crate) async fn a_delayed_task_gets_its_place_by_its_new_time(stage: Stage) 
     stage.settle(&lease, snooze(SECOND * 2)).await;
     stage.advance(SECOND * 2).await;
     assert_eq!(keys(&stage.take(10).await), ["later", "snoozed"]);
+}
+
+/// Each is known to every store: one that core has anew fails here until it is.
+pub(crate) async fn every_outcome_is_settled(stage: Stage) {
+    for (n, outcome) in Outcome::one_of_each().into_iter().enumerate() {
+        let lease = stage.running(task(&format!("a{n}")).queue(&format!("q{n}"))).await;
+        assert_eq!(stage.ack(&lease, outcome.clone()).await, AckAnswer::Settled, "{outcome:?}");
+    }
+}
+
+/// One store ended such a task as cancelled: during a rolling deploy its work would be lost.
+pub(crate) async fn an_outcome_of_a_later_version_is_refused_alone(stage: Stage) {
+    let (new, known) = (stage.running("new").await, stage.running("known").await);
+    let before = stage.view("new").await;
+    let acks = [settle(&new, Outcome::OfALaterVersion), settle(&known, completed())];
+    let reply = stage.ack_all(&acks, None).await;
+    assert_eq!(refusal(&reply.answers[0]), ErrorKind::Unsupported);
+    assert_eq!(reply.answers[1].as_ref().expect("this one is known"), &AckAnswer::Settled);
+    assert_eq!(stage.view("new").await, before, "it can be settled another way");
+    stage.complete(&new).await;
 }

@@ -79,6 +79,7 @@ macro_rules! each_case {
             an_error_stays_until_a_newer_one_replaces_it late_but_current_settles
             a_late_retry_is_an_attempt_and_no_crash each_ack_has_its_own_answer the_first_outcome_of_a_token_counts
             settles_and_leases_in_one_call next_sees_what_the_acks_have_done next_never_waits
+            every_outcome_is_settled an_outcome_of_a_later_version_is_refused_alone
             next_is_idempotent_by_its_own_id a_delayed_task_gets_its_place_by_its_new_time
         }
         add {

@@ -24,6 +24,14 @@ pub(super) fn request(request: &LeaseRequest) -> Result<()> {
     within(names.max(request.queues.len()), "names or queues", "LEASE_NAMES_MAX", limits::LEASE_NAMES_MAX)
 }
 
+/// An outcome of a later version, refused alone.
+pub(super) fn outcome(outcome: &Outcome) -> Result<()> {
+    if *outcome != Outcome::OfALaterVersion {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Unsupported, "settle a task", format!("the model does not know {outcome:?}")))
+}
+
 /// The payload that an outcome brings.
 pub(super) fn payload_of(outcome: &Outcome) -> usize {
     match outcome {

@@ -76,6 +76,7 @@ fn settle(record: &mut Record, ack: &Ack, step: &mut Step<'_>) {
                 (record.attempts, record.crashes) = counts;
             }
         }
+        Outcome::OfALaterVersion => end(record, Life::Cancelled, ack, step),
         other => unreachable!("the model knows every outcome, also {other:?}"),
     }
 }

@@ -175,7 +175,16 @@ impl QueueBackend for ModelStore {
     async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply> {
         next.map_or(Ok(()), bound::request)?;
         self.change(|docket, now| {
-            let answers = self.items(acks, |ack| bound::payload_of(&ack.outcome), |ack| Ok(docket.ack(ack, now)))?;
+            let answers = self.items(
+                acks,
+                |ack| bound::payload_of(&ack.outcome),
+                |ack| {
+                    if !self.has(Fault::GuessesAtNewOutcomes) {
+                        bound::outcome(&ack.outcome)?;
+                    }
+                    Ok(docket.ack(ack, now))
+                },
+            )?;
             let swept = Swept { dead_trimmed: docket.trim(acks.len(), now), ..Swept::default() };
             let next = next.map(|request| docket.lease(request, Look::Last, now));
             Ok(AckReply { answers, next, swept })

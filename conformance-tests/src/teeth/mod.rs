@@ -156,6 +156,8 @@ faults! {
         CountsUnaskedNames
         /// All dockets are one.
         DocketsMeet
+        /// An outcome that it does not know ends the task as cancelled.
+        GuessesAtNewOutcomes
     }
     "cancel" {
         /// A cancelled task whose lease ran out, or whose run failed, goes on as if nobody had asked.

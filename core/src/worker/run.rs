@@ -168,5 +168,7 @@ fn log(outcome: &Outcome, reason: Option<Reason>, lease: &Lease) {
         }
         Outcome::Release => tracing::info!("task given back, uncounted"),
         Outcome::Cancelled => tracing::info!("task cancelled"),
+        #[cfg(feature = "testing")]
+        Outcome::OfALaterVersion => unreachable!("no run ends like this"),
     }
 }
