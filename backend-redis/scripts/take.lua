@@ -152,7 +152,7 @@ local function look_ahead(req, reply)
       if not visible then return end
       if visible > now and visible > entry.bound then raised[entry.index] = visible end
       if counted then head_at = math.min(head_at or visible, visible) end
-      if visible <= now and (full or not counted and reply.suspect) then pass_on(list_of_entry(entry), 1) end
+      if visible <= now and (full or not counted and reply.suspect) then pass_on_entry(entry) end
     end)
     raise_bounds(set, raised)
   end
@@ -185,41 +185,22 @@ local function waits_on(req, repeated, reply)
   return not req.last or not reply.next_visible or reply.next_visible > LEFT_ALONE_MAX
 end
 
--- Arms a waiter, and answers the moment at which it must look again by itself, if there is one. What becomes visible
--- after that moment it will learn of then, so that nothing is noted of it.
-local function arm_all(req, reply)
-  local armed_as, due = ' ' .. req.waiter .. ' ' .. req.worker, nil
-  local function visit(arm_for, entry)
+-- Notes who waits, and answers the moment at which it must look again by itself, if there is one. What becomes visible
+-- after that moment it learns of then, so that nothing is noted of it.
+local function start_waiting(req, reply)
+  note_waiter(req)
+  local due
+  local function visit(entry)
     local head = counts_for(entry, req, reply) and head_of(P .. entry.index)
-    local moment = head and not (due and arm_for == arm and head >= due) and arm_for(list_of_entry(entry), head, armed_as)
+    local moment = head and arm(req, entry, head)
     if moment then due = math.min(due or moment, moment) end
   end
-  -- Order matters: a lease call must find whoever looks at the deadlines of its lane.
-  walk(req, 'leased', function(entry) visit(arm_at_deadline, entry) end)
+  -- All of these: a lease call must find who looks at the deadlines of its lane.
+  walk(req, 'leased', visit)
   walk(req, 'queued', function(entry)
     if due and entry.bound >= due then return true end
-    visit(arm, entry)
+    visit(entry)
   end)
-  return due
-end
-
--- Notes who waits, and answers the moment at which it must look again by itself, if there is one.
-local function start_waiting(req, reply)
-  -- Not those that are about to look for the last time: they still have to hand over.
-  local long_ago = whole(server_now() - 5000000)
-  local gone = call('ZRANGEBYSCORE', P .. 'waiting', '-inf', long_ago, 'LIMIT', 0, TRIM_ITEMS_MAX)
-  if #gone > 0 then chunked('ZREM', P .. 'waiting', gone) end
-  call('ZADD', P .. 'waiting', whole(server_now() + req.block), req.waiter)
-  call('DEL', P .. 'p:' .. req.waiter)
-  -- Those of its worker, not of this waiter alone: what it was before the server was restarted, nobody else takes out.
-  disarm(function(_, worker) return worker == req.worker end)
-  local due = arm_all(req, reply)
-  -- It has just looked: an older wake-up has nothing to tell it.
-  for from = 1, #req.lists, CHUNK do
-    local lists = {}
-    for i = from, math.min(from + CHUNK - 1, #req.lists) do lists[#lists + 1] = P .. req.lists[i] end
-    call('DEL', unpack(lists))
-  end
   return due
 end
 

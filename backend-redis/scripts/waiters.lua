@@ -88,6 +88,9 @@ local function watch_deadline(list, deadline, worker)
   pass_on(list, 1)
 end
 
+-- One more is to look into the lane of an index.
+local function pass_on_entry(entry) pass_on(list_of_entry(entry), 1) end
+
 -- Takes back what waiters armed themselves for, those whose entries `is_theirs` says; answers the fields.
 local function disarm(is_theirs)
   local fields, all = {}, call('HGETALL', P .. 'armed')
@@ -113,9 +116,15 @@ local function leave(waiter)
   end
 end
 
--- Arms a waiter for the next due time of a lane in the first rank that is free. Answers when it must look, if there is
--- one.
-local function arm(list, head, armed_as)
+-- Arms a waiter for what comes first in an index: for a deadline beside all others, for a due time in the first rank
+-- that is free. Answers when it must look, if there is a rank for it.
+local function arm(req, entry, head)
+  local list, armed_as = list_of_entry(entry), ' ' .. req.waiter .. ' ' .. req.worker
+  if entry.kind == 'run' or entry.kind == 'srun' then
+    local field = deadline_of(list)
+    if not looks(field, head) then call('HSET', P .. 'armed', field, whole(head) .. armed_as) end
+    return head
+  end
   for rank = 0, RANKS - 1 do
     local field, moment = rank_of(list, rank), head + rank * STANDBY
     if not looks(field, moment) then
@@ -125,9 +134,20 @@ local function arm(list, head, armed_as)
   end
 end
 
--- The same for its next deadline.
-local function arm_at_deadline(list, head, armed_as)
-  local field = deadline_of(list)
-  if not looks(field, head) then call('HSET', P .. 'armed', field, whole(head) .. armed_as) end
-  return head
+-- Notes who waits, before it is armed.
+local function note_waiter(req)
+  -- Not those that are about to look for the last time: they still have to hand over.
+  local long_ago = whole(server_now() - 5000000)
+  local gone = call('ZRANGEBYSCORE', P .. 'waiting', '-inf', long_ago, 'LIMIT', 0, TRIM_ITEMS_MAX)
+  if #gone > 0 then chunked('ZREM', P .. 'waiting', gone) end
+  call('ZADD', P .. 'waiting', whole(server_now() + req.block), req.waiter)
+  call('DEL', P .. 'p:' .. req.waiter)
+  -- Those of its worker, not of this waiter alone: what it was before the server was restarted, nobody else takes out.
+  disarm(function(_, worker) return worker == req.worker end)
+  -- It has just looked: an older wake-up has nothing to tell it.
+  for from = 1, #req.lists, CHUNK do
+    local lists = {}
+    for i = from, math.min(from + CHUNK - 1, #req.lists) do lists[#lists + 1] = P .. req.lists[i] end
+    call('DEL', unpack(lists))
+  end
 end

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use docket_core::Result;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, RedisError, ServerErrorKind, Value};
+use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
@@ -15,6 +16,9 @@ use crate::Options;
 use crate::call::Call;
 use crate::error::{describe, meaning_of, unanswered};
 use crate::url::Address;
+
+/// How long a connection may leave a call unanswered whose caller has gone: one that is silent for longer is given up.
+const SILENT_MAX: Duration = Duration::from_millis(250);
 
 /// A server to open connections to.
 pub(crate) struct Server {
@@ -57,7 +61,7 @@ pub(crate) struct Connection {
     pub(crate) server: Arc<Server>,
     open: Mutex<Slot>,
     /// Connections up to this generation are used no more; calls still waiting on one keep it open until they end.
-    doubted: AtomicU64,
+    doubted: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -82,7 +86,7 @@ struct Failure {
 
 impl Connection {
     pub(crate) fn new(server: Arc<Server>) -> Self {
-        Self { server, open: Mutex::default(), doubted: AtomicU64::new(0) }
+        Self { server, open: Mutex::default(), doubted: Arc::default() }
     }
 
     /// Runs a script.
@@ -114,7 +118,13 @@ impl Connection {
 
     async fn try_once(&self, cmd: &Cmd, script: Option<&Call>) -> Result<Result<Value, Failure>> {
         let (mut connection, generation, reused) = self.connection().await?;
-        let doubt = Doubt { doubted: &self.doubted, generation };
+        let doubt = Doubt {
+            doubted: self.doubted.clone(),
+            generation,
+            connection: connection.clone(),
+            sent_at: Instant::now(),
+            over: false,
+        };
         let answer = timeout(self.server.options.response, send(&mut connection, cmd, script)).await;
         let error = match answer {
             Ok(Ok(value)) => {
@@ -124,7 +134,9 @@ impl Connection {
             Ok(Err(error)) => error,
             Err(_) => std::io::Error::from(std::io::ErrorKind::TimedOut).into(),
         };
-        if !meaning_of(&error).drop_connection {
+        if meaning_of(&error).drop_connection {
+            doubt.confirm();
+        } else {
             doubt.dispel();
         }
         let stale = reused && error.is_connection_dropped();
@@ -149,20 +161,57 @@ impl Connection {
 
 /// Gives a connection up unless its answer came: also when the caller is dropped before its deadline, since a caller
 /// more impatient than ours would otherwise try a connection that died silently again and again.
-struct Doubt<'a> {
-    doubted: &'a AtomicU64,
+///
+/// A caller that goes away early says nothing about the connection, which others share, and on which their answers come
+/// in order. So the connection is asked whether it still answers, behind the call that was dropped.
+struct Doubt {
+    doubted: Arc<AtomicU64>,
     generation: u64,
+    connection: MultiplexedConnection,
+    sent_at: Instant,
+    /// Whether there was an answer, of whatever kind.
+    over: bool,
 }
 
-impl Doubt<'_> {
-    fn dispel(self) {
-        std::mem::forget(self);
+impl Doubt {
+    fn dispel(mut self) {
+        self.over = true;
+    }
+
+    fn confirm(mut self) {
+        self.over = true;
+        self.doubted.fetch_max(self.generation, Ordering::AcqRel);
     }
 }
 
-impl Drop for Doubt<'_> {
+impl Drop for Doubt {
     fn drop(&mut self) {
-        self.doubted.fetch_max(self.generation, Ordering::AcqRel);
+        if self.over {
+            return;
+        }
+        let left = SILENT_MAX.saturating_sub(self.sent_at.elapsed());
+        let (doubted, generation, mut connection) = (self.doubted.clone(), self.generation, self.connection.clone());
+        match Handle::try_current() {
+            Ok(runtime) if !left.is_zero() => {
+                runtime.spawn(async move {
+                    if !answers(&mut connection, left).await {
+                        doubted.fetch_max(generation, Ordering::AcqRel);
+                    }
+                });
+            }
+            _ => {
+                doubted.fetch_max(generation, Ordering::AcqRel);
+            }
+        }
+    }
+}
+
+/// Whether a connection answers within so long, and with it all that was sent before.
+async fn answers(connection: &mut MultiplexedConnection, within: Duration) -> bool {
+    match timeout(within, redis::cmd("PING").query_async::<Value>(connection)).await {
+        Ok(Ok(_)) => true,
+        Ok(Err(error)) => !meaning_of(&error).drop_connection,
+        Err(_) => false,
     }
 }
 

@@ -142,6 +142,34 @@ async fn a_silent_connection_is_given_up_by_a_caller_that_waits_no_longer() {
     timeout(Duration::from_millis(300), add(&store, task("a"))).await.expect("over a new connection").unwrap();
 }
 
+/// A web server drops the call when its client hangs up. That cost everybody else a new connection.
+#[tokio::test]
+async fn callers_that_go_away_cost_the_others_no_connection() {
+    let server = Server::start(&["--appendfsync", "everysec"]).await;
+    let store = connect(&server).await;
+    add(&store, task("first")).await.unwrap();
+    let before = server.number_of("total_connections_received").await;
+    let mut dropped = 0;
+    for n in 0..200_u64 {
+        // Some before anything is sent, some while the answer is on its way.
+        let moments = async {
+            for _ in 0..n % 4 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = add(&store, task(&format!("gone-{n}"))) => {}
+            () = moments => dropped += 1,
+        }
+        add(&store, task(&format!("stays-{n}"))).await.expect("the others are served");
+    }
+    assert!(dropped > 20, "{dropped} were dropped");
+    // A busy machine may keep a connection silent for longer than is believed in.
+    let opened = server.number_of("total_connections_received").await - before;
+    assert!(opened < dropped / 4, "{opened} connections for {dropped} dropped calls");
+}
+
 #[tokio::test]
 async fn a_silent_connection_costs_an_error_in_time() {
     let server = Server::start(&[]).await;
