@@ -72,6 +72,15 @@ impl PostgresServer {
         Self::start_with("on", None, Some(self.port)).await
     }
 
+    /// The same on a disk of this size; see [`PostgresServer::start_on_small_disk`].
+    ///
+    /// # Panics
+    ///
+    /// As [`PostgresServer::start_on_small_disk`].
+    pub async fn standby_on_small_disk(&self, mib: usize) -> Self {
+        Self::start_with("on", Some(mib), Some(self.port)).await
+    }
+
     async fn start_with(fsync: &str, disk_mib: Option<usize>, primary: Option<u16>) -> Self {
         let binaries = binaries().unwrap_or_else(|| panic!("{}", POSTGRES.three_ways()));
         for _ in 0..TRIES_MAX {

@@ -1,0 +1,166 @@
+//! A whole run: a store, a cast, faults until the time is over, and then the question whether everything holds.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use conformance_tests::proxy::Proxy;
+use conformance_tests::servers::PgBouncer;
+use docket_core::{Key, ListFilter, Name, State, Store};
+use tokio::time::Instant;
+
+use crate::Outcome;
+use crate::cast::{Cast, Role, Scene};
+use crate::check::{Rules, Verdict, check};
+use crate::faults::Stage;
+use crate::history::History;
+use crate::ledger::{Event, How, Ledger, read};
+use crate::plan::{Kind, Plan};
+use crate::roles::{EVERY, LEASE, Sabotage};
+use crate::store::{Kind as StoreKind, Server, open};
+use crate::time::micros;
+
+/// How long what is left may take once the faults are over.
+const DRAIN_MAX: Duration = Duration::from_secs(60);
+/// How long a process may take to end: an add under way has its patience.
+const END_MAX: Duration = Duration::from_secs(15);
+/// The distance of the pooled worker from its pooler: a statement and its COMMIT are that far apart.
+const FAR: Duration = Duration::from_millis(10);
+
+/// What a run is asked for.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The store.
+    pub store: StoreKind,
+    /// The seed.
+    pub seed: u64,
+    /// For how long faults come.
+    pub lasts: Duration,
+    /// Which; all that the store can have if empty.
+    pub kinds: Vec<Kind>,
+    /// What the cast does wrong.
+    pub sabotage: Sabotage,
+}
+
+/// Plays it, with ledgers in this directory.
+pub async fn run(asked: &Asked, ledgers: &Path) -> Outcome<(Verdict, Vec<String>)> {
+    let kinds = if asked.kinds.is_empty() { Kind::of(asked.store) } else { asked.kinds.clone() };
+    let ledger = Arc::new(Ledger::of(ledgers, "conductor")?);
+    let server = Server::start(asked.store).await?;
+    let docket: docket_core::DocketName = "chaos".parse()?;
+    // Opened once before all others: what is made at the first start is made.
+    let store = open(&server.url(), docket.clone()).await?;
+    let scene = Scene {
+        docket: docket.clone(),
+        ledgers: ledgers.to_owned(),
+        seed: asked.seed,
+        rate: 15,
+        sabotage: asked.sabotage,
+        memory: (asked.store == StoreKind::Memory).then(|| store.clone()),
+    };
+    let proxies = match &server {
+        Server::Memory => Vec::new(),
+        _ => vec![Proxy::before(&server.url()).await, Proxy::before(&server.url()).await],
+    };
+    let cast = Cast::new(scene, Arc::clone(&ledger));
+    let mut stage = Stage { cast, server, proxies, behind_the_pooler: None, ledger };
+    let _pooled = enter(&mut stage, kinds.contains(&Kind::PausePooled)).await?;
+    stage.ledger.write(Event::Begun { every: micros(EVERY) });
+
+    let end = Instant::now() + asked.lasts;
+    for planned in Plan::new(asked.seed, kinds, LEASE) {
+        stage.wait(planned.quiet).await?;
+        if Instant::now() >= end {
+            break;
+        }
+        stage.strike(&planned).await?;
+    }
+    for place in stage.cast.places(Role::Adder) {
+        stage.cast.end(place, END_MAX).await?;
+    }
+    let store = if asked.store == StoreKind::Memory { store } else { open(&stage.server.url(), docket).await? };
+    drain(&mut stage, &*store).await?;
+    look(&stage, &*store, ledgers).await?;
+    for place in [stage.cast.places(Role::Worker), stage.cast.places(Role::Pooled)].concat() {
+        stage.cast.end(place, END_MAX).await?;
+    }
+    let history = History::of(&read(ledgers)?);
+    Ok((check(&history, &Rules::new(LEASE)), stage.cast.ends().to_vec()))
+}
+
+/// Three workers and two adders, on two ways to the store; and, if asked, one behind a pooler.
+async fn enter(stage: &mut Stage, pooled: bool) -> Outcome<Option<(PgBouncer, Proxy)>> {
+    let ways: Vec<String> = match &stage.server {
+        Server::Memory => vec![stage.server.url()],
+        _ => stage.proxies.iter().map(Proxy::url).collect(),
+    };
+    for n in 0..3 {
+        stage.cast.enter(Role::Worker, &ways[n % ways.len()])?;
+    }
+    for n in 0..2 {
+        stage.cast.enter(Role::Adder, &ways[n % ways.len()])?;
+    }
+    if !pooled {
+        return Ok(None);
+    }
+    let behind = Proxy::before(&stage.server.url()).await;
+    let pooler = PgBouncer::before(&behind.url()).await;
+    let before = Proxy::before(&pooler.url()).await;
+    before.delay(FAR);
+    stage.cast.enter(Role::Pooled, &format!("{}?pgbouncer=true", before.url()))?;
+    stage.behind_the_pooler = Some(behind);
+    Ok(Some((pooler, before)))
+}
+
+/// Waits until nothing is left but the periodic task.
+async fn drain(stage: &mut Stage, store: &dyn Store) -> Outcome {
+    let end = Instant::now() + DRAIN_MAX;
+    while Instant::now() < end {
+        let lanes = store.counts().await?;
+        let work = lanes.iter().filter(|lane| lane.name.as_str() == "work");
+        if work.map(|lane| lane.scheduled + lane.ready + lane.running + lane.moving).sum::<u64>() == 0 {
+            stage.ledger.write(Event::Drained);
+            return Ok(());
+        }
+        stage.wait(Duration::from_millis(100)).await?;
+    }
+    Ok(())
+}
+
+/// Writes down what the store says of all that is not done, and of itself.
+async fn look(stage: &Stage, store: &dyn Store, ledgers: &Path) -> Outcome {
+    let found = |key: &Key, state: Option<State>| Event::Found {
+        key: key.as_str().to_owned(),
+        state: state.map(|state| state.as_str().to_owned()),
+    };
+    let name = Some(Name::new("work")?);
+    for state in State::ALL.into_iter().filter(|state| *state != State::Completed) {
+        let filter = ListFilter { state: Some(state), name: name.clone(), queue: None };
+        let mut cursor = None;
+        loop {
+            let page = store.list(&filter, cursor.as_ref(), 1_000).await?;
+            page.tasks.iter().for_each(|task| stage.ledger.write(found(&task.key, Some(task.state))));
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+    }
+    for key in undone(&History::of(&read(ledgers)?)) {
+        let key = Key::new(key)?;
+        let task = store.get(&key).await?;
+        stage.ledger.write(found(&key, task.map(|task| task.state)));
+    }
+    for text in store.audit().await? {
+        stage.ledger.write(Event::Defect { text });
+    }
+    Ok(())
+}
+
+/// What was added and has not run to its end, and was not looked at yet.
+fn undone(history: &History) -> HashSet<String> {
+    let is_done =
+        |key: &String| history.runs.get(key).is_some_and(|runs| runs.iter().any(|run| run.how == Some(How::Done)));
+    history.adds.keys().filter(|key| !is_done(key) && !history.found.contains_key(*key)).cloned().collect()
+}

@@ -1,0 +1,180 @@
+//! What the ledgers of one run say together.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::ledger::{Event, How, Line, Strike};
+use crate::time::Micros;
+
+/// The task that comes back by itself: nobody adds it, and each of its runs is followed by another.
+pub const PERIODIC: &str = "tick";
+
+/// One run of the store under faults.
+#[derive(Debug, Default)]
+pub struct History {
+    /// What was added, by key.
+    pub adds: BTreeMap<String, Add>,
+    /// All runs of a key, in the order of their starts.
+    pub runs: BTreeMap<String, Vec<Run>>,
+    /// The faults.
+    pub strikes: Vec<Strike>,
+    /// What the store said at the end, of the keys it was asked about.
+    pub found: BTreeMap<String, Option<String>>,
+    /// Since when the periodic task is expected, and how long its interval is at most.
+    pub periodic: Option<(Micros, Micros)>,
+    /// Whether everything was worked off.
+    pub drained: bool,
+    /// The last line of all.
+    pub end: Micros,
+    /// What the audit says.
+    pub defects: Vec<String>,
+    /// When processes stood still.
+    pub pauses: HashMap<String, Vec<(Micros, Micros)>>,
+}
+
+/// An add.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Add {
+    /// The delay it asked for.
+    pub delay: Micros,
+    /// When it was acknowledged, if it was.
+    pub acknowledged: Option<Micros>,
+    /// Whether it was told that it failed.
+    pub refused: bool,
+}
+
+impl Add {
+    /// When an acknowledged task may run.
+    pub fn due(&self) -> Option<Micros> {
+        Some(self.acknowledged? + self.delay)
+    }
+}
+
+/// A run.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Run {
+    /// Where.
+    pub process: String,
+    /// Its fence.
+    pub fence: u64,
+    /// When it started.
+    pub start: Micros,
+    /// When it was told to stop.
+    pub told: Option<Micros>,
+    /// When it ended, with its process at the latest.
+    pub end: Option<Micros>,
+    /// How it ended by itself.
+    pub how: Option<How>,
+}
+
+impl History {
+    /// Puts the ledgers together.
+    pub fn of(files: &[(String, Vec<Line>)]) -> Self {
+        let mut history = Self::default();
+        let mut gone: HashMap<&str, Micros> = HashMap::new();
+        let mut paused: HashMap<&str, Micros> = HashMap::new();
+        for (process, lines) in files {
+            let mut runs: HashMap<u64, (&str, Run)> = HashMap::new();
+            for Line { at, event } in lines {
+                history.end = history.end.max(*at);
+                match event {
+                    Event::Started { run, key, fence, .. } => {
+                        let new = Run {
+                            process: process.clone(),
+                            fence: *fence,
+                            start: *at,
+                            told: None,
+                            end: None,
+                            how: None,
+                        };
+                        // The same run started twice stays visible as two.
+                        if let Some((key, run)) = runs.insert(*run, (key, new)) {
+                            history.runs.entry(key.to_owned()).or_default().push(run);
+                        }
+                    }
+                    Event::Told { run } => {
+                        if let Some((_, run)) = runs.get_mut(run) {
+                            run.told.get_or_insert(*at);
+                        }
+                    }
+                    Event::Ended { run, how } => {
+                        if let Some((_, run)) = runs.get_mut(run) {
+                            run.end.get_or_insert(*at);
+                            run.how.get_or_insert(*how);
+                        }
+                    }
+                    Event::Paused { process } => {
+                        paused.insert(process, *at);
+                    }
+                    Event::Resumed { process } => {
+                        if let Some(from) = paused.remove(process.as_str()) {
+                            history.pauses.entry(process.clone()).or_default().push((from, *at));
+                        }
+                    }
+                    Event::Gone { process } => {
+                        gone.entry(process).or_insert(*at);
+                    }
+                    other => history.take(other, *at),
+                }
+            }
+            for (key, run) in runs.into_values() {
+                history.runs.entry(key.to_owned()).or_default().push(run);
+            }
+        }
+        for runs in history.runs.values_mut() {
+            for run in runs.iter_mut() {
+                run.end = run.end.or_else(|| gone.get(run.process.as_str()).copied());
+            }
+            runs.sort_by_key(|run| run.start);
+        }
+        history.strikes.sort_by_key(|strike| strike.from);
+        history
+    }
+
+    fn take(&mut self, event: &Event, at: Micros) {
+        match event {
+            Event::Adding { key, delay } => {
+                let add = Add { delay: *delay, acknowledged: None, refused: false };
+                self.adds.entry(key.clone()).or_insert(add);
+            }
+            Event::Added { key } => {
+                if let Some(add) = self.adds.get_mut(key) {
+                    add.acknowledged.get_or_insert(at);
+                }
+            }
+            Event::Refused { key, .. } => {
+                if let Some(add) = self.adds.get_mut(key) {
+                    add.refused = true;
+                }
+            }
+            Event::Fault(strike) => self.strikes.push(strike.clone()),
+            Event::Begun { every } => self.periodic = Some((at, *every)),
+            Event::Drained => self.drained = true,
+            Event::Found { key, state } => {
+                self.found.insert(key.clone(), state.clone());
+            }
+            Event::Defect { text } => self.defects.push(text.clone()),
+            _ => {}
+        }
+    }
+
+    /// The moment at which this process has run for `amount` since `from`: while it stands still, no time passes for it.
+    pub fn after(&self, process: &str, from: Micros, amount: Micros) -> Micros {
+        let mut end = from + amount;
+        for &(stop, go) in self.pauses.get(process).into_iter().flatten() {
+            if stop < end && go > from {
+                end += go - stop.max(from);
+            }
+        }
+        end
+    }
+
+    /// Whether this fault could harm that run: it was live, or its outcome still under way. `slack` is how long an
+    /// outcome may take to reach the store when nothing is wrong.
+    pub fn strikes(strike: &Strike, run: &Run, slack: Micros) -> bool {
+        let hits = strike.processes.as_ref().is_none_or(|processes| processes.contains(&run.process));
+        let end = run.end.map_or(Micros::MAX, |end| end + slack);
+        // A copy that is behind has forgotten what was settled since.
+        let from = strike.lossy_since.unwrap_or(strike.from);
+        hits && run.start <= strike.until + slack && end >= from
+    }
+}

@@ -1,0 +1,83 @@
+//! What a run says at its end, and the file of seeds that failed.
+
+use std::fmt::Write as _;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::path::Path;
+
+use crate::Outcome;
+use crate::check::{Recovery, Verdict};
+use crate::conductor::Asked;
+use crate::time::Micros;
+
+/// Violations shown; the ledgers have them all.
+const SHOWN_MAX: usize = 20;
+
+/// The run in words.
+pub fn report(asked: &Asked, verdict: &Verdict, ends: &[String]) -> String {
+    let Verdict { violations, added, refused, started, lost_as_stated, duplicates, recovery } = verdict;
+    let mut text = format!("{} seed {}: ", asked.store.name(), asked.seed);
+    let lost = violations.iter().filter(|violation| violation.rule == "lost").count();
+    let _ = writeln!(
+        text,
+        "{added} added, {refused} refused, {started} runs, {lost} lost ({lost_as_stated} more as stated), {} duplicate \
+         starts of at most {}, {} violations",
+        duplicates.starts,
+        duplicates.leases,
+        violations.len()
+    );
+    let _ = writeln!(
+        text,
+        "{:<14} {:>7} {:>7} {:>9} {:>9} {:>9}",
+        "fault", "strikes", "tasks", "p50 ms", "p99 ms", "max ms"
+    );
+    for Recovery { kind, strikes, tasks, p50, p99, max } in recovery {
+        let name = kind.map_or("(none)".to_owned(), |kind| kind.name());
+        let [p50, p99, max] = [p50, p99, max].map(|time| millis(*time));
+        let _ = writeln!(text, "{name:<14} {strikes:>7} {tasks:>7} {p50:>9} {p99:>9} {max:>9}");
+    }
+    for end in ends {
+        let _ = writeln!(text, "note: {end}");
+    }
+    for violation in violations.iter().take(SHOWN_MAX) {
+        let _ = writeln!(text, "VIOLATION {}: {}", violation.rule, violation.what);
+    }
+    if violations.len() > SHOWN_MAX {
+        let _ = writeln!(text, "and {} more", violations.len() - SHOWN_MAX);
+    }
+    text
+}
+
+fn millis(time: Micros) -> String {
+    format!("{}.{}", time / 1_000, time % 1_000 / 100)
+}
+
+/// The command that plays it again.
+pub fn command(asked: &Asked) -> String {
+    let mut command = format!(
+        "just chaos --store {} --seed {} --minutes {}",
+        asked.store.name(),
+        asked.seed,
+        asked.lasts.as_secs_f64() / 60.0
+    );
+    if !asked.kinds.is_empty() {
+        let kinds: Vec<String> = asked.kinds.iter().map(|kind| kind.name()).collect();
+        let _ = write!(command, " --faults {}", kinds.join(","));
+    }
+    command
+}
+
+/// Adds a command to the file of those that failed, unless it is there.
+pub fn keep(file: &Path, command: &str) -> Outcome {
+    if kept(file).iter().any(|line| line == command) {
+        return Ok(());
+    }
+    let mut file = OpenOptions::new().append(true).create(true).open(file)?;
+    Ok(writeln!(file, "{command}")?)
+}
+
+/// The commands in the file.
+pub fn kept(file: &Path) -> Vec<String> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(ToOwned::to_owned).collect()
+}

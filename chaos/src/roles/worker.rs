@@ -1,0 +1,62 @@
+//! A worker: runs tasks until it is told to stop, or killed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use docket_core::{Settings, Store};
+
+use super::{Common, Desk};
+use crate::Outcome;
+use crate::store::open;
+
+/// A worker's arguments.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Worker {
+    #[command(flatten)]
+    common: Common,
+    /// Tasks run at once.
+    #[arg(long, default_value_t = 8)]
+    concurrency: usize,
+}
+
+impl Worker {
+    /// With the usual number of slots.
+    pub fn new(common: Common) -> Self {
+        Self { common, concurrency: 8 }
+    }
+
+    /// Runs it on its own connections. A store that is away at the start is tried again, as a platform does.
+    pub async fn run(self) -> Outcome {
+        let store = loop {
+            match open(&self.common.url, self.common.docket.clone()).await {
+                Ok(store) => break store,
+                Err(error) => say(&error.to_string()),
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        };
+        let worker = self.build(store)?;
+        let stop = worker.stop();
+        tokio::spawn(async move { stop.on_signals().await });
+        Ok(worker.run().await?)
+    }
+
+    /// Puts it together on this store.
+    pub fn build(self, store: Arc<dyn Store>) -> Outcome<docket_core::Worker> {
+        let Self { common, concurrency } = self;
+        let desk = Desk::new(Arc::new(common.ledger()?), common.sabotage);
+        let settings = Settings {
+            concurrency,
+            // The lease is the shortest there is.
+            heartbeat_interval: Duration::from_millis(500),
+            queues: common.build.queues()?,
+            ..Settings::default()
+        };
+        let builder = docket_core::Worker::builder(store).registry(common.build.registry()?);
+        Ok(builder.settings(settings).share(Arc::new(desk)).build()?)
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a process's own log")]
+fn say(error: &str) {
+    eprintln!("no store yet: {error}");
+}

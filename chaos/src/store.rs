@@ -1,0 +1,162 @@
+//! The stores: real servers of our own, and what can be done to them.
+
+use std::sync::Arc;
+
+use clap::ValueEnum;
+use docket_core::{DocketName, Store};
+use docket_memory::MemoryBackend;
+use docket_postgres::PostgresBackend;
+use docket_redis::RedisBackend;
+use serde::{Deserialize, Serialize};
+
+use crate::Outcome;
+
+mod postgres;
+mod redis;
+
+pub use postgres::Postgres;
+pub use redis::Redis;
+
+/// The kinds of store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// In the process.
+    Memory,
+    /// A `redis-server`.
+    Redis,
+    /// A `postgres`.
+    Postgres,
+}
+
+impl Kind {
+    /// Its name on the command line.
+    pub fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
+/// The docket on the store at `url`, with its default settings.
+pub async fn open(url: &str, docket: DocketName) -> Outcome<Arc<dyn Store>> {
+    Ok(if url.starts_with("memory") {
+        Arc::new(MemoryBackend::new(docket))
+    } else if url.starts_with("postgres") {
+        Arc::new(PostgresBackend::connect(url, docket, docket_postgres::Options::default()).await?)
+    } else {
+        Arc::new(RedisBackend::connect(url, docket, docket_redis::Options::default()).await?)
+    })
+}
+
+/// A server, and the copy that may take over.
+#[derive(Debug)]
+pub enum Server {
+    /// None: the store is in this process.
+    Memory,
+    /// A Redis that syncs every write.
+    Redis(Redis),
+    /// A Postgres that syncs every commit.
+    Postgres(Postgres),
+}
+
+impl Server {
+    /// Starts one.
+    pub async fn start(kind: Kind) -> Outcome<Self> {
+        Ok(match kind {
+            Kind::Memory => Self::Memory,
+            Kind::Redis => Self::Redis(Redis::start().await),
+            Kind::Postgres => Self::Postgres(Postgres::start().await?),
+        })
+    }
+
+    /// Where services find it.
+    pub fn url(&self) -> String {
+        match self {
+            Self::Memory => "memory://".to_owned(),
+            Self::Redis(redis) => redis.url(),
+            Self::Postgres(postgres) => postgres.url(),
+        }
+    }
+
+    /// Its port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        match self {
+            Self::Memory => 0,
+            Self::Redis(redis) => redis.port(),
+            Self::Postgres(postgres) => postgres.port(),
+        }
+    }
+
+    /// Kills it.
+    pub fn kill(&self) {
+        match self {
+            Self::Memory => {}
+            Self::Redis(redis) => redis.kill(),
+            Self::Postgres(postgres) => postgres.kill(),
+        }
+    }
+
+    /// Starts it again, on the same port and data.
+    pub async fn restart(&self) {
+        match self {
+            Self::Memory => {}
+            Self::Redis(redis) => redis.restart().await,
+            Self::Postgres(postgres) => postgres.restart().await,
+        }
+    }
+
+    /// Makes a copy, and cuts it off from what is written from now on.
+    pub async fn copy(&mut self) -> Outcome {
+        match self {
+            Self::Memory => Ok(()),
+            Self::Redis(redis) => redis.copy().await,
+            Self::Postgres(postgres) => postgres.copy().await,
+        }
+    }
+
+    /// Kills the server; the copy takes over.
+    pub async fn fail_over(&mut self) -> Outcome {
+        match self {
+            Self::Memory => Ok(()),
+            Self::Redis(redis) => redis.fail_over().await,
+            Self::Postgres(postgres) => postgres.fail_over().await,
+        }
+    }
+
+    /// Takes the room away, or gives it back.
+    pub async fn set_full(&self, full: bool) -> Outcome {
+        match self {
+            Self::Memory => Ok(()),
+            Self::Redis(redis) => redis.set_full(full).await,
+            Self::Postgres(postgres) => {
+                postgres.set_full(full);
+                Ok(())
+            }
+        }
+    }
+
+    /// Bounds its connections, and ends those it has; without a bound, all is as before.
+    pub async fn set_connections(&mut self, max: Option<usize>) -> Outcome {
+        match self {
+            Self::Memory => Ok(()),
+            Self::Redis(redis) => redis.set_connections(max).await,
+            Self::Postgres(postgres) => postgres.set_connections(max).await,
+        }
+    }
+
+    /// Refuses writes, or takes them again.
+    pub async fn set_read_only(&self, read_only: bool) -> Outcome {
+        match self {
+            Self::Memory => Ok(()),
+            Self::Redis(redis) => redis.set_read_only(read_only).await,
+            Self::Postgres(postgres) => postgres.set_read_only(read_only).await,
+        }
+    }
+
+    /// Forgets its scripts, where it has some.
+    pub async fn forget_scripts(&self) -> Outcome {
+        match self {
+            Self::Memory | Self::Postgres(_) => Ok(()),
+            Self::Redis(redis) => redis.tell(&["SCRIPT", "FLUSH"]).await,
+        }
+    }
+}
