@@ -70,3 +70,8 @@ bench-page:
 # Instructions that the pure core takes for one task, against their budget.
 instruction-budget:
     scripts/instruction-budget
+
+# Adders, workers and the store under faults drawn from a seed; seeds that failed before come first. --seed S, --minutes M,
+# --store redis|postgres|memory, --faults kill,pause,… (`just chaos --help` lists them).
+chaos *ARGS:
+    cargo run --release --locked -p docket-chaos -- run {{ARGS}}

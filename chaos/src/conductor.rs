@@ -55,7 +55,7 @@ pub async fn run(asked: &Asked, ledgers: &Path) -> Outcome<(Verdict, Vec<String>
         docket: docket.clone(),
         ledgers: ledgers.to_owned(),
         seed: asked.seed,
-        rate: 15,
+        rate: 12,
         sabotage: asked.sabotage,
         memory: (asked.store == StoreKind::Memory).then(|| store.clone()),
     };

@@ -73,9 +73,12 @@ impl Run {
 
 #[tokio::main]
 async fn main() -> Outcome<ExitCode> {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    let arguments = Arguments::parse();
+    // A process of its own has a file for its log; on memory, runs that fail on purpose would fill the terminal.
+    let level = if matches!(arguments.command, Command::Run(_)) { "off" } else { "warn" };
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| level.into());
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(std::io::stderr).init();
-    match Arguments::parse().command {
+    match arguments.command {
         Command::Run(asked) => play_all(&asked).await,
         Command::Plan(asked) => {
             print_plan(&asked.asked());

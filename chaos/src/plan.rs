@@ -78,8 +78,8 @@ impl Kind {
             Deploy,
         ];
         match store {
-            Store::Memory => vec![Kill, Pause, Full, Deploy],
-            Store::Redis => [served.as_slice(), &[Scripts, Clock]].concat(),
+            Store::Memory => vec![Kill, KillAdder, Pause, Deploy],
+            Store::Redis => [served.as_slice(), &[Scripts]].concat(),
             Store::Postgres => [served.as_slice(), &[PausePooled]].concat(),
         }
     }
@@ -136,7 +136,7 @@ impl Iterator for Plan {
         let millis = |range| Duration::from_millis(range);
         let lasts = match kind {
             Kind::Pause | Kind::PausePooled => self.lease + millis(self.rng.u64(300..2_000)),
-            _ => millis(self.rng.u64(500..5_000)),
+            _ => millis(self.rng.u64(500..6_000)),
         };
         Some(Planned { quiet: millis(self.rng.u64(500..2_500)), kind, lasts, target: self.rng.usize(0..1_000) })
     }

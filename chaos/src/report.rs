@@ -1,5 +1,6 @@
 //! What a run says at its end, and the file of seeds that failed.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -38,6 +39,13 @@ pub fn report(asked: &Asked, verdict: &Verdict, ends: &[String]) -> String {
     }
     for end in ends {
         let _ = writeln!(text, "note: {end}");
+    }
+    let mut by_rule: BTreeMap<&str, usize> = BTreeMap::new();
+    for violation in violations {
+        *by_rule.entry(violation.rule).or_default() += 1;
+    }
+    for (rule, count) in by_rule {
+        let _ = writeln!(text, "violations of the rule `{rule}`: {count}");
     }
     for violation in violations.iter().take(SHOWN_MAX) {
         let _ = writeln!(text, "VIOLATION {}: {}", violation.rule, violation.what);

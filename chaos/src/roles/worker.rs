@@ -9,20 +9,20 @@ use super::{Common, Desk};
 use crate::Outcome;
 use crate::store::open;
 
+/// Enough that two of three workers have slots to spare: a wait is then the fault's doing, and not the load's.
+const CONCURRENCY: usize = 20;
+
 /// A worker's arguments.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Worker {
     #[command(flatten)]
     common: Common,
-    /// Tasks run at once.
-    #[arg(long, default_value_t = 8)]
-    concurrency: usize,
 }
 
 impl Worker {
-    /// With the usual number of slots.
+    /// One that is told this.
     pub fn new(common: Common) -> Self {
-        Self { common, concurrency: 8 }
+        Self { common }
     }
 
     /// Runs it on its own connections. A store that is away at the start is tried again, as a platform does.
@@ -42,10 +42,10 @@ impl Worker {
 
     /// Puts it together on this store.
     pub fn build(self, store: Arc<dyn Store>) -> Outcome<docket_core::Worker> {
-        let Self { common, concurrency } = self;
+        let Self { common } = self;
         let desk = Desk::new(Arc::new(common.ledger()?), common.sabotage);
         let settings = Settings {
-            concurrency,
+            concurrency: CONCURRENCY,
             // The lease is the shortest there is.
             heartbeat_interval: Duration::from_millis(500),
             queues: common.build.queues()?,
