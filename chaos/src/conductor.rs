@@ -105,12 +105,12 @@ async fn enter(stage: &mut Stage, pooled: bool) -> Outcome<Option<(PgBouncer, Pr
         return Ok(None);
     }
     let behind = Proxy::before(&stage.server.url()).await;
-    let pooler = PgBouncer::before(&behind.url()).await;
-    let before = Proxy::before(&pooler.url()).await;
+    let bouncer = PgBouncer::before(&behind.url()).await;
+    let before = Proxy::before(&bouncer.url()).await;
     before.delay(FAR);
     stage.cast.enter(Role::Pooled, &format!("{}?pgbouncer=true", before.url()))?;
     stage.behind_the_pooler = Some(behind);
-    Ok(Some((pooler, before)))
+    Ok(Some((bouncer, before)))
 }
 
 /// Waits until nothing is left but the periodic task.

@@ -168,13 +168,14 @@ impl History {
         end
     }
 
-    /// Whether this fault could harm that run: it was live, or its outcome still under way. `slack` is how long an
-    /// outcome may take to reach the store when nothing is wrong.
-    pub fn strikes(strike: &Strike, run: &Run, slack: Micros) -> bool {
+    /// Whether this fault could harm that run: it was live, or its outcome still under way. `settling` is how long an
+    /// outcome may take to reach the store when nothing is wrong; `leased` is how long a lease is good that was taken while
+    /// the fault lasted.
+    pub fn strikes(strike: &Strike, run: &Run, settling: Micros, leased: Micros) -> bool {
         let hits = strike.processes.as_ref().is_none_or(|processes| processes.contains(&run.process));
-        let end = run.end.map_or(Micros::MAX, |end| end + slack);
+        let end = run.end.map_or(Micros::MAX, |end| end + settling);
         // A copy that is behind has forgotten what was settled since.
         let from = strike.lossy_since.unwrap_or(strike.from);
-        hits && run.start <= strike.until + slack && end >= from
+        hits && run.start <= strike.until + leased && end >= from
     }
 }

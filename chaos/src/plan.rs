@@ -56,8 +56,8 @@ impl Kind {
     /// Those that this store can have.
     pub fn of(store: Store) -> Vec<Self> {
         use Kind::{
-            Clock, Connections, Deploy, Failover, Full, HalfOpen, Hang, Kill, KillAdder, Mute, Pause, PauseAdder,
-            PausePooled, ReadOnly, Reset, Restart, Scripts, Slow, Stop,
+            Connections, Deploy, Failover, Full, HalfOpen, Hang, Kill, KillAdder, Mute, Pause, PauseAdder, PausePooled,
+            ReadOnly, Reset, Restart, Scripts, Slow, Stop,
         };
         let served = [
             Kill,

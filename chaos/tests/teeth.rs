@@ -19,7 +19,7 @@ fn sabotaged(sabotage: &str, store: &str, faults: &str, minutes: &str) -> String
 
 #[test]
 fn tasks_that_are_completed_before_they_run_are_lost_with_their_worker() {
-    let said = sabotaged("ack-first", "memory", "kill", "0.2");
+    let said = sabotaged("ack-first", "memory", "kill", "0.15");
     assert!(said.contains("is completed, and no run of it was"), "{said}");
 }
 
@@ -31,12 +31,12 @@ fn adds_that_were_never_sent_are_lost() {
 
 #[test]
 fn tasks_that_start_twice_are_duplicates() {
-    let said = sabotaged("twice", "memory", "kill", "0.2");
+    let said = sabotaged("twice", "memory", "kill", "0.1");
     assert!(said.contains("VIOLATION duplicate"), "{said}");
 }
 
 #[test]
 fn runs_that_do_not_listen_overlap_with_those_that_take_over() {
-    let said = sabotaged("deaf", "redis", "hang", "0.4");
+    let said = sabotaged("deaf", "redis", "hang", "0.25");
     assert!(said.contains("VIOLATION overlap"), "{said}");
 }

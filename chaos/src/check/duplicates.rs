@@ -19,7 +19,8 @@ pub(super) fn check(history: &History, rules: &Rules) -> (Duplicates, Vec<Violat
     for (key, runs) in history.runs.iter().filter(|(key, _)| history.adds.contains_key(*key)) {
         let failed = runs.iter().filter(|run| run.how == Some(How::Failed)).count();
         let starts = runs.len().saturating_sub(1 + failed);
-        let struck = |run: &&Run| history.strikes.iter().any(|strike| History::strikes(strike, run, rules.slack));
+        let struck =
+            |run: &&Run| history.strikes.iter().any(|strike| History::strikes(strike, run, rules.slack, rules.lease));
         let leases = runs.iter().filter(struck).count();
         if starts > leases {
             let what = format!(

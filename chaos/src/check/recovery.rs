@@ -89,10 +89,10 @@ fn waits<'a>(history: &'a History, rules: &'a Rules) -> impl Iterator<Item = Wai
     })
 }
 
-/// What broke this run off.
+/// What broke this run off: of several faults the last, since it outlived the others.
 fn broken<'a>(history: &'a History, run: &Run) -> Option<&'a Strike> {
     let is_whole = matches!(run.how, Some(How::Done | How::Failed));
-    history.strikes.iter().find(|strike| !is_whole && History::strikes(strike, run, 0))
+    history.strikes.iter().rfind(|strike| !is_whole && History::strikes(strike, run, 0, 0))
 }
 
 /// When tasks could have run again.

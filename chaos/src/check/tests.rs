@@ -185,15 +185,15 @@ fn a_start_that_nothing_explains_is_a_duplicate() {
             (A, 1.1, added()),
             (W, 1.2, started(1, 1)),
             (W, 1.3, ended(1, How::Done)),
-            (V, 4.0, started(1, 2)),
-            (V, 4.1, ended(1, How::Done)),
+            (V, 6.0, started(1, 2)),
+            (V, 6.1, ended(1, How::Done)),
             (C, 12.0, fault(Kind::Hang, fault_at, fault_at + 1, None)),
             (C, 13.0, Event::Drained),
         ]
     };
     let struck = verdict(&lines(1));
     assert_eq!((struck.violations.as_slice(), struck.duplicates), ([].as_slice(), Duplicates { starts: 1, leases: 1 }));
-    assert_eq!(broken(&verdict(&lines(8))), ["duplicate"]);
+    assert_eq!(broken(&verdict(&lines(9))), ["duplicate"]);
 }
 
 #[test]
@@ -273,9 +273,9 @@ fn a_defect_of_the_audit_is_a_violation() {
 fn a_periodic_task_that_stops_coming_is_seen() {
     let tick = |run| Event::Started { run, key: crate::history::PERIODIC.into(), fence: run, attempt: 1 };
     let lines = |last: f64| {
-        let ticks = (0..10).flat_map(|n| {
-            let at = 1.0 + f64::from(n);
-            [(W, at, tick(u64::from(n.unsigned_abs()))), (W, at, ended(u64::from(n.unsigned_abs()), How::Done))]
+        let ticks = (1..=10_u32).flat_map(|n| {
+            let (run, at) = (u64::from(n), f64::from(n));
+            [(W, at, tick(run)), (W, at, ended(run, How::Done))]
         });
         let frame = [(C, 0.5, Event::Begun { every: SECOND }), (C, last, Event::Drained)];
         ticks.chain(frame).collect::<Vec<_>>()

@@ -96,10 +96,10 @@ impl Adder {
 
 /// Mostly short, some longer than several leases; some fail at first, some are for later.
 fn draw(rng: &mut Rng) -> Draft {
-    let millis = match rng.u32(0..60) {
-        0 => rng.u64(6_000..12_000),
-        1..=2 => rng.u64(2_000..6_000),
-        3..=11 => rng.u64(200..1_000),
+    let millis = match rng.u32(0..100) {
+        0 => rng.u64(5_000..9_000),
+        1..=3 => rng.u64(2_000..5_000),
+        4..=18 => rng.u64(200..1_000),
         _ => rng.u64(5..50),
     };
     let fails = if rng.u32(0..10) == 0 { rng.u32(1..3) } else { 0 };
