@@ -22,7 +22,7 @@ use crate::store::{Kind as StoreKind, Server, open};
 use crate::time::micros;
 
 /// How long what is left may take once the faults are over.
-const DRAIN_MAX: Duration = Duration::from_secs(60);
+const DRAIN_MAX: Duration = Duration::from_mins(1);
 /// How long a process may take to end: an add under way has its patience.
 const END_MAX: Duration = Duration::from_secs(15);
 /// The distance of the pooled worker from its pooler: a statement and its COMMIT are that far apart.

@@ -20,7 +20,7 @@ pub enum Kind {
     Pause,
     /// An adder is stopped, then goes on.
     PauseAdder,
-    /// A worker behind PgBouncer is stopped, as likely as not between a statement and its COMMIT, then goes on.
+    /// A worker behind `PgBouncer` is stopped, as likely as not between a statement and its COMMIT, then goes on.
     PausePooled,
     /// Connections are reset, again and again.
     Reset,

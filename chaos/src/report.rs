@@ -9,6 +9,7 @@ use std::path::Path;
 use crate::Outcome;
 use crate::check::{Recovery, Verdict};
 use crate::conductor::Asked;
+use crate::plan::Kind;
 use crate::time::Micros;
 
 /// Violations shown; the ledgers have them all.
@@ -33,7 +34,7 @@ pub fn report(asked: &Asked, verdict: &Verdict, ends: &[String]) -> String {
         "fault", "strikes", "tasks", "p50 ms", "p99 ms", "max ms"
     );
     for Recovery { kind, strikes, tasks, p50, p99, max } in recovery {
-        let name = kind.map_or("(none)".to_owned(), |kind| kind.name());
+        let name = kind.map_or("(none)".to_owned(), Kind::name);
         let [p50, p99, max] = [p50, p99, max].map(|time| millis(*time));
         let _ = writeln!(text, "{name:<14} {strikes:>7} {tasks:>7} {p50:>9} {p99:>9} {max:>9}");
     }
@@ -63,13 +64,13 @@ fn millis(time: Micros) -> String {
 /// The command that plays it again.
 pub fn command(asked: &Asked) -> String {
     let mut command = format!(
-        "just chaos --store {} --seed {} --minutes {}",
+        "just chaos --store {} --seed {} --minutes {:.2}",
         asked.store.name(),
         asked.seed,
         asked.lasts.as_secs_f64() / 60.0
     );
     if !asked.kinds.is_empty() {
-        let kinds: Vec<String> = asked.kinds.iter().map(|kind| kind.name()).collect();
+        let kinds: Vec<String> = asked.kinds.iter().copied().map(Kind::name).collect();
         let _ = write!(command, " --faults {}", kinds.join(","));
     }
     command

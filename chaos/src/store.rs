@@ -117,7 +117,7 @@ impl Server {
     pub async fn fail_over(&mut self) -> Outcome {
         match self {
             Self::Memory => Ok(()),
-            Self::Redis(redis) => redis.fail_over().await,
+            Self::Redis(redis) => redis.fail_over(),
             Self::Postgres(postgres) => postgres.fail_over().await,
         }
     }

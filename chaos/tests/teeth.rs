@@ -1,5 +1,7 @@
 //! A check that cannot fail is none: each way of breaking a promise, in real processes, is seen by the rule it breaks.
 
+#![expect(clippy::unwrap_used, reason = "it is a test as a whole; the lint knows only its test functions")]
+
 use std::process::Command;
 
 /// Plays a run in which something is done wrong; what it printed.

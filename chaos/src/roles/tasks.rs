@@ -63,10 +63,10 @@ impl Desk {
     }
 
     fn start(&self, ctx: &Context) -> Run {
-        let run = self.runs.fetch_add(1, Ordering::Relaxed);
+        let number = self.runs.fetch_add(1, Ordering::Relaxed);
         let key = ctx.key().as_str().to_owned();
-        self.ledger.write(Event::Started { run, key, fence: ctx.token().fence.0, attempt: ctx.attempt() });
-        Run { ledger: Arc::clone(&self.ledger), run, ended: false }
+        self.ledger.write(Event::Started { run: number, key, fence: ctx.token().fence.0, attempt: ctx.attempt() });
+        Run { ledger: Arc::clone(&self.ledger), number, ended: false }
     }
 
     async fn work(&self, ctx: &Context, millis: u64, fails: u32) -> Result<(), Failure> {
@@ -83,13 +83,13 @@ impl Desk {
                 tokio::spawn(run.goes_on(time)).await?;
                 return Ok(());
             }
-            Sabotage::Twice if by_accident(run.run, 20) => self.start(ctx).end(How::Done),
+            Sabotage::Twice if by_accident(run.number, 20) => self.start(ctx).end(How::Done),
             Sabotage::Twice | Sabotage::Nothing | Sabotage::LoseAdds => {}
         }
         tokio::select! {
             () = tokio::time::sleep(time) => {}
             () = ctx.cancellation().cancelled() => {
-                run.ledger.write(Event::Told { run: run.run });
+                run.ledger.write(Event::Told { run: run.number });
                 run.end(How::Stopped);
                 return Err(Failure::Cancelled);
             }
@@ -106,7 +106,7 @@ impl Desk {
 /// A run; dropped before its end, it says so.
 struct Run {
     ledger: Arc<Ledger>,
-    run: u64,
+    number: u64,
     ended: bool,
 }
 
@@ -118,14 +118,14 @@ impl Run {
 
     fn end(mut self, how: How) {
         self.ended = true;
-        self.ledger.write(Event::Ended { run: self.run, how });
+        self.ledger.write(Event::Ended { run: self.number, how });
     }
 }
 
 impl Drop for Run {
     fn drop(&mut self) {
         if !self.ended {
-            self.ledger.write(Event::Ended { run: self.run, how: How::Dropped });
+            self.ledger.write(Event::Ended { run: self.number, how: How::Dropped });
         }
     }
 }

@@ -68,7 +68,7 @@ impl Redis {
         Ok(())
     }
 
-    pub(super) async fn fail_over(&mut self) -> Outcome {
+    pub(super) fn fail_over(&mut self) -> Outcome {
         self.server.kill9();
         self.server = self.copy.take().ok_or("there is no copy")?;
         Ok(())

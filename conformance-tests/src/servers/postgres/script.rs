@@ -37,7 +37,7 @@ while read -r word; do
     start) serve >>log 2>&1 & pid=$! ;;
     kill) end; pid= ;;
     stop) kill -INT "$pid"; wait "$pid"; pid= ;;
-    fill) while dd if=/dev/zero bs=4k count=16 >>data/ballast; do :; done ;;
+    fill) dd if=/dev/zero bs=1M >>data/ballast; while dd if=/dev/zero bs=4k count=16 >>data/ballast; do :; done ;;
     free) rm data/ballast ;;
     pause) kill -STOP "$pid"; kill -STOP $(children) ;;
     resume) kill -CONT $(children); kill -CONT "$pid" ;;
