@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 
+use crate::shown::escaped;
+
 /// The result of every fallible call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -111,9 +113,9 @@ impl Error {
     }
 }
 
-/// Text of a library, which may have lines of its own.
+/// Text of a library, which may have lines of its own, or repeat what somebody else wrote.
 fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    escaped(&text.split_whitespace().collect::<Vec<_>>().join(" ")).into_owned()
 }
 
 /// Whether trying again can help. A word, so that a call site reads.
@@ -153,6 +155,12 @@ mod tests {
         assert_eq!(error.to_string(), "could not add 1 task: no answer within 2s");
         assert_eq!(error.source().unwrap().to_string(), "broken pipe");
         assert!(error.is_retryable());
+    }
+
+    #[test]
+    fn no_cause_forges_a_line_or_acts_on_a_terminal() {
+        let error = Error::new(ErrorKind::Internal, "try", "it says").with_source("a\nERROR b\u{1b}[2J\u{202e}");
+        assert_eq!(format!("{error:?}"), "could not try: it says: a ERROR b\\u{1b}[2J\\u{202e} (Internal)");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::shown::quoted;
 use crate::{Error, Result, limits};
 
 /// Declares a checked, cheaply cloned text identity.
@@ -24,7 +25,7 @@ macro_rules! text_id {
                 if text.is_empty() || text.len() > $bytes_max || !text.chars().all(allowed) {
                     return Err(Error::invalid(
                         concat!("read a ", $what),
-                        format!(concat!("{:?} is no ", $what, ": ", $rule, ", 1 to {} bytes"), preview(text), $bytes_max),
+                        format!(concat!("{} is no ", $what, ": ", $rule, ", 1 to {} bytes"), quoted(text), $bytes_max),
                     ));
                 }
                 Ok(Self(text.into()))
@@ -68,11 +69,6 @@ macro_rules! text_id {
             }
         }
     };
-}
-
-/// Enough of a rejected text to recognise it by.
-fn preview(text: &str) -> String {
-    text.chars().take(40).collect()
 }
 
 fn is_name_char(c: char) -> bool {

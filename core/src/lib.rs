@@ -19,12 +19,15 @@ mod error;
 mod handler;
 mod ids;
 mod inspect;
+pub mod json;
 pub mod limits;
 mod policy;
 mod registry;
 mod relocate;
 mod repeat;
 mod settings;
+pub mod shown;
+mod store_url;
 mod task;
 pub mod telemetry;
 #[cfg(feature = "testing")]
@@ -44,6 +47,7 @@ pub use policy::*;
 pub use registry::*;
 pub use relocate::*;
 pub use settings::*;
+pub use store_url::*;
 pub use task::*;
 #[cfg(feature = "testing")]
 pub use testing::*;

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::{Context, Error, Failure, Key, Name, NewTask, Payload, Policy, Result, Task, limits};
+use crate::{Context, Error, Failure, Key, Name, NewTask, Payload, Policy, Result, Task, json, limits};
 
 /// Task types by name. Explicit, so that a test can ask it whether a name was forgotten.
 #[derive(Clone, Default)]
@@ -115,15 +115,25 @@ impl fmt::Debug for Registry {
     }
 }
 
-/// JSON of `value`, within the default payload limit of a store; the client may allow less.
-pub(crate) fn encode<T: serde::Serialize>(value: &T) -> Result<Payload> {
-    serde_json::to_vec(value).map(Payload::new).map_err(|e| Error::invalid("encode args as JSON", e.to_string()))
+/// The args of `task` as JSON that a worker of this build reads.
+pub(crate) fn encode<T: Task>(task: &T) -> Result<Payload> {
+    let invalid = |why| Error::invalid(format!("encode the args of {}", T::NAME), why);
+    let encoded = json::encode(task).map_err(invalid)?;
+    if encoded.is_wide {
+        json::decode::<T>(&encoded.json).map_err(|why| {
+            invalid(format!(
+                "{why}: it has integers of 128 bits in a type that writes them and cannot read them (flatten, untagged or a tag \
+                 inside); make them text"
+            ))
+        })?;
+    }
+    Ok(Payload::new(encoded.json))
 }
 
 /// Decode, run, encode: all of it inside the fault boundary of the one task.
 async fn run<T: Task>(args: Payload, ctx: Context) -> Result<Option<Payload>, Unfinished> {
-    let task: T = serde_json::from_slice(args.as_bytes())
-        .map_err(|e| Unfinished::Undecodable(format!("the args do not decode as {}: {e}", T::NAME)))?;
+    let task: T = json::decode(args.as_bytes())
+        .map_err(|why| Unfinished::Undecodable(format!("the args do not decode as {}: {why}", T::NAME)))?;
     drop(args);
     let output = task.run(ctx).await.map_err(Unfinished::Failed)?;
     encode_result(&output)
@@ -132,7 +142,7 @@ async fn run<T: Task>(args: Payload, ctx: Context) -> Result<Option<Payload>, Un
 
 /// What is kept of a run's result, or why it cannot be.
 pub(crate) fn encode_result<T: serde::Serialize>(output: &T) -> Result<Option<Payload>, String> {
-    let output = serde_json::to_vec(output).map_err(|e| format!("does not encode as JSON: {e}"))?;
+    let output = json::encode(output).map_err(|why| format!("does not encode as JSON: {why}"))?.json;
     if output.len() > limits::PAYLOAD_BYTES_MAX {
         return Err(format!("has {} bytes; the limit is {}", output.len(), limits::PAYLOAD_BYTES_MAX));
     }

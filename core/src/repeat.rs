@@ -54,7 +54,7 @@ where
         }
         // Once per call: what follows is the same again, and the caller says how it ended.
         if tries == 1 {
-            tracing::warn!(error = ?error, ?patience, "call failed; repeating it");
+            tracing::warn!(error = ?error, patience = %display_duration(patience), "call failed; repeating it");
         }
         sleep(wait).await;
     }

@@ -182,7 +182,9 @@ impl<F: Fn(&str) -> Option<String>> Vars<F> {
 
     fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(&self, name: &str, default: T) -> Result<T> {
         let Some(text) = self.text(name) else { return Ok(default) };
-        text.trim().parse().map_err(|e| Error::config(format!("read {name}"), format!("{text:?}: {e}")))
+        text.trim()
+            .parse()
+            .map_err(|e| Error::config(format!("read {name}"), format!("{}: {e}", crate::shown::quoted(&text))))
     }
 
     fn queues(&self, name: &str) -> Result<Vec<Queue>> {

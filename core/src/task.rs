@@ -4,9 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{AddId, Error, Fence, Key, Name, Queue, Result, RunAt, Timestamp, Token, WorkerId};
+use crate::{AddId, Error, Fence, Key, Name, Queue, Result, RunAt, Timestamp, Token, WorkerId, json};
 
 /// Opaque bytes (JSON by the time they reach a handler): the args or the result of a task.
 ///
@@ -23,6 +24,15 @@ impl Payload {
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The value that the bytes are the JSON of.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`, which says where they are not and what was expected there, and nothing of what is there.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
+        json::decode(&self.0).map_err(|why| Error::invalid("decode a payload", why))
     }
 
     /// How many bytes.

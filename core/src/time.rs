@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::shown::quoted;
 use crate::{Error, Result, limits};
 
 /// A moment of the store's clock, in whole microseconds since the Unix epoch. Never a float.
@@ -77,13 +78,19 @@ impl RunAt {
 pub fn parse_duration(text: &str) -> Result<Duration> {
     let span: jiff::SignedDuration = jiff::fmt::friendly::SpanParser::new()
         .parse_duration(text.trim())
-        .map_err(|e| Error::invalid("read a duration", format!("{text:?} is no duration like 2s, 250ms or 5m: {e}")))?;
+        // Its own words repeat the text, which may be anything.
+        .map_err(|_| {
+            Error::invalid("read a duration", format!("{} is no duration like 2s, 250ms or 5m", quoted(text)))
+        })?;
     Duration::try_from(span)
-        .map_err(|_| Error::invalid("read a duration", format!("{text:?} is negative; a duration is not")))
+        .map_err(|_| Error::invalid("read a duration", format!("{} is negative; a duration is not", quoted(text))))
 }
 
-/// Writes a duration the way [`parse_duration`] reads it.
+/// Writes a duration the way [`parse_duration`] reads it: whole milliseconds, or whole microseconds of less than one, since
+/// nobody looks at more.
 pub fn display_duration(duration: Duration) -> String {
+    let unit = if duration < Duration::from_millis(1) { 1_000 } else { 1_000_000 };
+    let duration = duration.saturating_sub(Duration::from_nanos(u64::from(duration.subsec_nanos() % unit)));
     let span = jiff::SignedDuration::try_from(duration).unwrap_or(jiff::SignedDuration::MAX);
     jiff::fmt::friendly::SpanPrinter::new().spacing(jiff::fmt::friendly::Spacing::None).duration_to_string(&span)
 }
@@ -100,6 +107,21 @@ mod tests {
         for text in ["", "2", "fast", "-3s"] {
             assert!(parse_duration(text).unwrap_err().to_string().contains("duration"), "{text}");
         }
+    }
+
+    #[test]
+    fn durations_are_written_as_people_read_them() {
+        for (nanos, text) in [
+            (9_432_088, "9ms"),
+            (42_999, "42µs"),
+            (0, "0s"),
+            (2_000_000_000, "2s"),
+            (5_400_000_000_000, "1h30m"),
+            (1_500_000_001, "1s500ms"),
+        ] {
+            assert_eq!(display_duration(Duration::from_nanos(nanos)), text);
+        }
+        assert_eq!(parse_duration("1s500ms").unwrap(), Duration::from_millis(1_500));
     }
 
     #[test]

@@ -4,25 +4,29 @@
 //! part costs. Keys, ids and payloads are the same in every run; what is left of chance is where a hash map puts them.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use docket_core::{
-    Ack, AckAnswer, AddAnswer, AddId, DocketName, Key, KnownName, Lease, LeaseOrder, LeaseRequest, Name, Names,
-    NewTask, Outcome, Overrides, Payload, Policy, Queue, QueueBackend, RequestId, RunAt, Suspects, WorkerId,
-    WorkerRecord, limits,
+    Ack, AckAnswer, AddAnswer, AddId, Client, Context, DocketName, Failure, Key, KnownName, Lease, LeaseOrder,
+    LeaseRequest, Name, Names, NewTask, Outcome, Overrides, Payload, Policy, Queue, QueueBackend, RequestId, RunAt,
+    Suspects, Task, WorkerId, WorkerRecord, limits,
 };
 use docket_memory::MemoryBackend;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
 const TASKS: usize = 10_000;
+const AUDIO_URL: &str = "https://audio.example/track/12345.mp3";
 const ARGS: &str = r#"{"track_id": 12345, "audio_url": "https://audio.example/track/12345.mp3"}"#;
 
 fn main() -> Result {
     let phase = std::env::args().nth(1).unwrap_or_default();
-    let depth = ["nothing", "check", "add", "lease", "ack"].iter().position(|name| *name == phase);
-    let depth = depth.ok_or("the phases are: nothing, check, add, lease, ack")?;
+    let depth = ["nothing", "check", "encode", "add", "lease", "ack"].iter().position(|name| *name == phase);
+    let depth = depth.ok_or("the phases are: nothing, check, encode, add, lease, ack")?;
     tokio::runtime::Builder::new_current_thread().build()?.block_on(run(depth))
 }
 
@@ -35,11 +39,19 @@ async fn run(depth: usize) -> Result {
     if depth < 2 {
         return Ok(());
     }
+    let client = Client::new(Arc::new(docket.clone()));
+    for number in 0..TASKS {
+        let scan = Scan { track_id: u64::try_from(number)?, audio_url: AUDIO_URL.to_owned(), length: 215.25 };
+        client.add(scan).into_task()?;
+    }
+    if depth < 3 {
+        return Ok(());
+    }
     for batch in tasks.chunks(limits::BATCH_ITEMS_MAX) {
         let answers = docket.add(batch).await?;
         expect(answers.iter().all(|answer| matches!(answer, Ok(AddAnswer::Added))), "every task is added")?;
     }
-    if depth < 3 {
+    if depth < 4 {
         return Ok(());
     }
     let mut leases = Vec::new();
@@ -47,7 +59,7 @@ async fn run(depth: usize) -> Result {
         leases.extend(docket.lease(&request(number)?).await?.leases);
     }
     expect(leases.len() == TASKS, "every task is leased")?;
-    if depth < 4 {
+    if depth < 5 {
         return Ok(());
     }
     let acks: Vec<Ack> = leases.into_iter().map(ack).collect();
@@ -56,6 +68,24 @@ async fn run(depth: usize) -> Result {
         expect(reply.answers.iter().all(|answer| matches!(answer, Ok(AckAnswer::Settled))), "every lease is settled")?;
     }
     Ok(())
+}
+
+/// A task as a service writes it.
+#[derive(Serialize, Deserialize)]
+struct Scan {
+    track_id: u64,
+    audio_url: String,
+    length: f64,
+}
+
+#[async_trait]
+impl Task for Scan {
+    const NAME: &'static str = "scan_copyright";
+    type Output = ();
+
+    async fn run(self, _ctx: Context) -> std::result::Result<(), Failure> {
+        Ok(())
+    }
 }
 
 /// The checks of a key, a name and a task, as a client makes them.

@@ -42,6 +42,18 @@ impl Scene {
         Running::of(self.worker(settings))
     }
 
+    pub(crate) fn start_with(&self, registry: Registry, settings: Settings) -> Running {
+        Running::of(self.worker_of(registry, settings))
+    }
+
+    pub(crate) async fn finished(&self, key: &str) -> TaskView {
+        eventually(&format!("{key} is finished"), async || {
+            let view = self.view(key).await;
+            view.state.is_finished().then_some(view)
+        })
+        .await
+    }
+
     pub(crate) async fn view(&self, key: &str) -> TaskView {
         self.store.get(&Key::new(key).unwrap()).await.unwrap().expect("the task is kept")
     }

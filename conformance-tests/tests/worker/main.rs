@@ -5,6 +5,7 @@
 mod ahead;
 mod cases;
 mod jobs;
+mod payloads;
 mod suspects;
 
 use std::sync::Arc;
@@ -52,6 +53,9 @@ on_every_backend!(
     cases::args_that_no_build_can_read_are_dead_in_the_end,
     cases::args_that_one_build_cannot_read_are_run_by_another,
     cases::an_oversized_result_is_dead_with_the_reason,
+    payloads::args_that_no_worker_can_read_are_refused_where_they_are_added,
+    payloads::a_result_that_nobody_can_read_is_not_kept_as_another,
+    payloads::what_cannot_be_decoded_is_told_without_its_value,
     cases::a_cancel_reaches_the_handler,
     cases::a_run_longer_than_its_lease_runs_once,
     cases::a_handler_that_blocks_its_thread_keeps_its_lease,

@@ -37,7 +37,7 @@ use uuid::Uuid;
 
 use crate::handler::Shared;
 use crate::{Client, Error, Heartbeat, KnownName, Names, Registry, Result, Settings, Store, Timing};
-use crate::{WorkerId, WorkerRecord};
+use crate::{WorkerId, WorkerRecord, display_duration};
 
 pub use alarm::Alarm;
 pub use companion::{Companion, Pulse};
@@ -258,9 +258,9 @@ impl Worker {
             docket = %inner.fetching.capabilities().docket,
             worker = %inner.id,
             concurrency = inner.settings.concurrency,
-            lease = ?inner.timing.lease,
-            renewal = ?inner.timing.renewal,
-            check_interval = ?inner.settings.check_interval,
+            lease = %display_duration(inner.timing.lease),
+            renewal = %display_duration(inner.timing.renewal),
+            check_interval = %display_duration(inner.settings.check_interval),
             queues = ?inner.queues,
             names = ?inner.registry,
             "worker started"

@@ -156,13 +156,17 @@ fn panic_message(panic: JoinError) -> String {
 fn log(outcome: &Outcome, reason: Option<Reason>, lease: &Lease) {
     match outcome {
         Outcome::Completed(_) | Outcome::Repeat { .. } => tracing::debug!("task completed"),
-        Outcome::Retry { after, error } => tracing::warn!(?after, error, "task failed; an attempt is counted"),
+        Outcome::Retry { after, error } => {
+            tracing::warn!(after = %display_duration(*after), error, "task failed; an attempt is counted");
+        }
         Outcome::Dead { error } => tracing::error!(error, "task failed for good"),
         Outcome::Undecodable { after, error } if lease.undecodable_since.is_none() => {
-            tracing::warn!(?after, error, "this build cannot read the task's args; another may, so it comes back");
+            tracing::warn!(after = %display_duration(*after), error, "this build cannot read the task's args; another may, so it comes back");
         }
-        Outcome::Undecodable { after, .. } => tracing::debug!(?after, "the task's args still cannot be read"),
-        Outcome::Snooze { after } => tracing::debug!(?after, "task snoozed"),
+        Outcome::Undecodable { after, .. } => {
+            tracing::debug!(after = %display_duration(*after), "the task's args still cannot be read")
+        }
+        Outcome::Snooze { after } => tracing::debug!(after = %display_duration(*after), "task snoozed"),
         Outcome::Release if reason == Some(Reason::Lost) => {
             tracing::warn!("run stopped without a lease; the task runs again once its deadline has passed");
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket_core::{Error, ErrorKind, Failure, Result};
+use docket_core::{Error, ErrorKind, Failure, Result, json};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 
@@ -54,7 +54,7 @@ impl Call {
             return Err(self.refused(response).await);
         }
         let body = self.body(response, ANSWER_BYTES_MAX).await?;
-        serde_json::from_slice(&body).map_err(|e| self.unavailable(format!("its answer is of another shape: {e}")))
+        json::decode(&body).map_err(|e| self.unavailable(format!("its answer is of another shape: {e}")))
     }
 
     fn unavailable(self, message: impl Into<String>) -> CallError {

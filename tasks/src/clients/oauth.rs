@@ -69,7 +69,7 @@ impl OAuthClient {
         if !answer.status.is_success() {
             return Err(refused(&answer));
         }
-        let tokens: Tokens = serde_json::from_slice(&answer.body).map_err(|e| PdsError::unreadable(REFRESH, e))?;
+        let tokens: Tokens = docket_core::json::decode(&answer.body).map_err(|e| PdsError::unreadable(REFRESH, e))?;
         tokens.check(did)?;
         let Tokens { access_token, refresh_token, scope, .. } = tokens;
         let (access, refresh) = (Secret::new(access_token), Secret::new(refresh_token));

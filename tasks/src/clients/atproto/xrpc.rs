@@ -1,6 +1,6 @@
 //! One call to one server: its proof, its nonce, its answer.
 
-use docket_core::{Error, Result};
+use docket_core::{Error, Result, json};
 use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -89,7 +89,7 @@ impl Xrpc {
         }
         // Some methods answer with nothing at all.
         let body: &[u8] = if answer.body.is_empty() { b"{}" } else { &answer.body };
-        serde_json::from_slice(body).map_err(|e| PdsError::unreadable(call.operation, e))
+        json::decode(body).map_err(|e| PdsError::unreadable(call.operation, e))
     }
 
     /// Sends it; once more if the server wants another nonce in the proof.

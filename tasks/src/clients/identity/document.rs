@@ -1,6 +1,6 @@
 //! DID documents.
 
-use docket_core::{Error, ErrorKind, Result};
+use docket_core::{Error, ErrorKind, Result, json};
 use serde::Deserialize;
 
 /// What a DID says of itself, as far as we read it.
@@ -27,7 +27,7 @@ struct Service {
 impl DidDocument {
     pub(super) fn read(did: &str, bytes: &[u8]) -> Result<Self> {
         let wrong = |why: String| Error::new(ErrorKind::Refused, "read a DID document", why);
-        let document: Self = serde_json::from_slice(bytes).map_err(|e| wrong(format!("that of {did}: {e}")))?;
+        let document: Self = json::decode(bytes).map_err(|e| wrong(format!("that of {did}: {e}")))?;
         if document.id != did {
             return Err(wrong(format!("that of {did} is that of {:?}", document.id)));
         }
