@@ -53,7 +53,7 @@ impl PostgresBackend {
     /// `Config` for a URL or an option that cannot be. `Unavailable`, within [`Options::connect`] and
     /// [`Options::response`], for a server that is not there: a service that must start all the same uses
     /// [`PostgresBackend::open`]. `Refused` for a wrong password, a read-only copy, or a server that is too old. `Conflict`
-    /// for a schema that is newer than this build. Each names the server, its password masked.
+    /// for a schema that is newer than this build. Each names the server, without user and password.
     ///
     /// # Cancel safety
     ///

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use docket_core::{Error, ErrorKind, Retryable};
+use docket_core::{Error, ErrorKind, Retryable, ShownUrl};
 
 /// What a failed statement means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,15 +25,15 @@ pub(crate) enum Next {
     Repeat,
 }
 
-/// The error of trying to `operation` on the server at `address` (masked).
-pub(crate) fn describe(error: sqlx::Error, operation: impl Into<Cow<'static, str>>, address: &str) -> Error {
+/// The error of trying to `operation` on the server at `address`.
+pub(crate) fn describe(error: sqlx::Error, operation: impl Into<Cow<'static, str>>, address: &ShownUrl) -> Error {
     let meaning = meaning_of(&error);
     let message = format!("{address}: {}", meaning.advice);
     let told = Error::new(meaning.kind, operation, message).retryable(meaning.retryable);
     match error {
         // The driver's words about its settings may repeat a value, and the server's are told once, as the cause.
         sqlx::Error::Configuration(_) => told,
-        error => told.with_source(error),
+        error => told.with_source(address.cause(error)),
     }
 }
 

@@ -62,7 +62,7 @@ impl Inspect for PostgresBackend {
             match serde_json::from_str::<WorkerRecord>(columns.read("record")?) {
                 Ok(record) => workers.push(WorkerView { record, leased_ago }),
                 // One that another build wrote must not hide the others.
-                Err(error) => tracing::warn!(%error, "record of a worker cannot be read; left out"),
+                Err(error) => tracing::warn!(?error, "record of a worker cannot be read; left out"),
             }
         }
         Ok(workers)

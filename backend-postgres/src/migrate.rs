@@ -141,7 +141,7 @@ async fn bring_up_to_date(server: &Server, migrate: Migrate) -> Result<Versions>
         ));
     }
     if found < needed {
-        tracing::info!(address, schema, from = found, to = needed, "schema brought up to date");
+        tracing::info!(%address, schema, from = found, to = needed, "schema brought up to date");
     }
     Ok(Versions { found, needed })
 }

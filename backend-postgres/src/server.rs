@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use docket_core::Result;
+use docket_core::{Result, ShownUrl};
 use sqlx::postgres::{PgArguments, PgConnectOptions};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, PgConnection, PgPool, Postgres, Transaction};
@@ -18,8 +18,8 @@ use crate::{Options, Pooler};
 /// A server to open connections to, and the schema on it.
 pub(crate) struct Server {
     pub(crate) connect: PgConnectOptions,
-    /// The URL, masked, for errors.
-    pub(crate) address: String,
+    /// The URL as errors show it.
+    pub(crate) address: ShownUrl,
     pub(crate) options: Options,
     pub(crate) statements: Statements,
     begin: Statement,
@@ -36,7 +36,11 @@ impl Server {
         }
         options.check()?;
         let timeout_ms = options.response.as_millis().to_string();
-        let connect = address.connect.clone().application_name("docket").disable_statement_logging();
+        let connect = address.connect.clone().disable_statement_logging();
+        let connect = match connect.get_application_name() {
+            Some(_) => connect,
+            None => connect.application_name("docket"),
+        };
         let connect = match options.pooler {
             // Not what a database or a role may have set: each statement of a function must see what is there now.
             Pooler::None => connect.options([
@@ -53,7 +57,7 @@ impl Server {
         );
         Ok(Self {
             connect,
-            address: address.to_string(),
+            address: address.shown.clone(),
             statements: Statements::new(&options.schema),
             begin: Statement::new(&begin, &options.schema),
             options,

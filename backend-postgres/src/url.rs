@@ -1,114 +1,119 @@
-//! Reading the address. Nothing that leaves this file carries a password.
+//! Reading the address. Nothing that leaves this file carries a user or a password.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
-use docket_core::{Error, Result};
+use docket_core::{Result, ShownUrl, StoreUrl, UrlForm};
 use sqlx::ConnectOptions;
-use sqlx::postgres::PgConnectOptions;
-use url::Url;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use tracing::subscriber::{NoSubscriber, with_default};
 
 use crate::Pooler;
 
-const WHAT_TO_DO: &str = "use postgres://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE[?sslmode=verify-full], with \
-                          pgbouncer=true for a pooler in transaction mode, or postgres://USER@%2Fpath%2Fof%2Fthe%2Fsocket/DATABASE";
-
-/// The parameters whose values may be shown.
-const SHOWN: [&str; 6] = ["sslmode", "ssl-mode", "host", "port", "dbname", PGBOUNCER];
 /// Says that the address is a pooler's, in transaction mode.
 const PGBOUNCER: &str = "pgbouncer";
+
+/// What the driver reads, and our own.
+const FORM: UrlForm = UrlForm {
+    schemes: &["postgres", "postgresql"],
+    parameters: &[
+        "sslmode",
+        "ssl-mode",
+        "sslrootcert",
+        "ssl-root-cert",
+        "ssl-ca",
+        "sslcert",
+        "ssl-cert",
+        "sslkey",
+        "ssl-key",
+        "statement-cache-capacity",
+        "host",
+        "hostaddr",
+        "port",
+        "dbname",
+        "user",
+        "password",
+        "application_name",
+        "options",
+        "options[",
+        PGBOUNCER,
+    ],
+    shown: &["sslmode", "ssl-mode", "host", "hostaddr", "port", "dbname", PGBOUNCER],
+    advice: "use postgres://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE[?sslmode=verify-full], with pgbouncer=true for a pooler in \
+             transaction mode, or postgres://USER@%2Fpath%2Fof%2Fthe%2Fsocket/DATABASE",
+};
 
 /// Where the server is and how to log in.
 pub(crate) struct Address {
     /// What the driver needs, secrets included.
     pub(crate) connect: PgConnectOptions,
-    /// The scheme as it was written.
+    /// The scheme.
     pub(crate) scheme: &'static str,
     /// What `pgbouncer` says.
     pub(crate) pooler: Pooler,
-    masked: String,
+    /// How it is shown.
+    pub(crate) shown: ShownUrl,
 }
 
 impl Address {
     /// Reads `text`; `ErrorKind::Config` says what is wrong with it and what it should look like.
     pub(crate) fn parse(text: &str) -> Result<Self> {
-        let masked = mask(text);
-        let refuse =
-            |why: String| Error::config(format!("read the store URL {masked}"), format!("{why}; {WHAT_TO_DO}"));
-        let mut url = Url::parse(text).map_err(|e| refuse(e.to_string()))?;
-        let scheme = match url.scheme() {
-            "postgres" => "postgres",
-            "postgresql" => "postgresql",
-            other => return Err(refuse(format!("{other} is no scheme of this backend"))),
+        let mut url = StoreUrl::parse(text, &FORM)?;
+        let pooler = match url.take(PGBOUNCER).as_deref() {
+            None | Some("false") => Pooler::None,
+            Some("true") => Pooler::Transaction,
+            Some(_) => return Err(url.refuse(&format!("{PGBOUNCER} is neither true nor false"))),
         };
-        if url.fragment().is_some() {
-            return Err(refuse("a fragment (#…) is not understood".to_owned()));
-        }
-        let pooler = take_pooler(&mut url).map_err(refuse)?;
-        let connect = PgConnectOptions::from_str(url.as_str())
-            // Its words may repeat a value, which may be a secret.
-            .map_err(|_| refuse("a part of it is not what it must be".to_owned()))?
-            .disable_statement_logging();
-        Ok(Self { connect, scheme, pooler, masked })
+        check_values(&url)?;
+        // The driver logs the lines of a password file that it cannot read.
+        let read = with_default(NoSubscriber::default(), || PgConnectOptions::from_str(url.as_str()));
+        // Its words may repeat a value, which may be a secret.
+        let connect = read.map_err(|_| url.refuse("user, password or database is not UTF-8"))?;
+        Ok(Self {
+            connect: connect.disable_statement_logging(),
+            scheme: url.scheme(),
+            pooler,
+            shown: url.shown().clone(),
+        })
     }
 
     /// An address that somebody else has read.
     pub(crate) fn of(connect: &PgConnectOptions) -> Self {
         let host = connect.get_socket().map_or(connect.get_host().to_owned(), |path| path.display().to_string());
-        let database = connect.get_database().unwrap_or(connect.get_username());
-        let masked = format!("postgres://{}@{host}:{}/{database}", connect.get_username(), connect.get_port());
-        Self { connect: connect.clone(), scheme: "postgres", pooler: Pooler::None, masked }
+        // Without a name it is that of the user.
+        let database = connect.get_database().unwrap_or_default();
+        let text = format!("postgres://{host}:{}/{database}", connect.get_port());
+        let shown = ShownUrl::new(text, [connect.get_username().to_owned()]);
+        Self { connect: connect.clone(), scheme: "postgres", pooler: Pooler::None, shown }
     }
 }
 
-/// Takes our own parameter out of the URL: the driver must not see it.
-fn take_pooler(url: &mut Url) -> Result<Pooler, String> {
-    let (ours, others): (Vec<_>, Vec<_>) = url.query_pairs().into_owned().partition(|(name, _)| name == PGBOUNCER);
-    let Some((_, value)) = ours.last() else { return Ok(Pooler::None) };
-    let pooler = match value.as_str() {
-        "true" => Pooler::Transaction,
-        "false" => Pooler::None,
-        _ => return Err(format!("{PGBOUNCER} is neither true nor false")),
-    };
-    url.set_query(None);
-    if !others.is_empty() {
-        url.query_pairs_mut().extend_pairs(others);
+/// Refuses a value that the driver would refuse with a less helpful word.
+fn check_values(url: &StoreUrl) -> Result<()> {
+    let wrong = |name: &str, is_good: fn(&str) -> bool| url.parameter(name).is_some_and(|value| !is_good(&value));
+    for name in ["sslmode", "ssl-mode"] {
+        if wrong(name, |value| PgSslMode::from_str(value).is_ok()) {
+            let why = format!("{name} is none of disable, allow, prefer, require, verify-ca and verify-full");
+            return Err(url.refuse(&why));
+        }
     }
-    Ok(pooler)
-}
-
-impl fmt::Display for Address {
-    /// The URL with its password masked.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.masked)
+    for (name, is_good, what) in [
+        ("port", (|value| value.parse::<u16>().is_ok()) as fn(&str) -> bool, "a number up to 65535"),
+        ("hostaddr", |value| value.parse::<IpAddr>().is_ok(), "an IP address"),
+        ("statement-cache-capacity", |value| value.parse::<usize>().is_ok(), "a number"),
+    ] {
+        if wrong(name, is_good) {
+            return Err(url.refuse(&format!("{name} is not {what}")));
+        }
     }
+    Ok(())
 }
 
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Address").field(&self.masked).finish()
+        f.debug_tuple("Address").field(&self.shown).finish()
     }
-}
-
-/// `text` without its password, also when it is no URL at all.
-fn mask(text: &str) -> String {
-    let Some(mut url) = Url::parse(text).ok().filter(|url| !url.cannot_be_a_base()) else {
-        // Whatever stands between the scheme and the last @ may be a secret.
-        let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
-        let separator = if scheme.is_empty() { "" } else { "://" };
-        let host = rest.rsplit_once('@').map_or("", |(_, host)| host);
-        return format!("{scheme}{separator}***@{}", host.split(['?', '#']).next().unwrap_or(""));
-    };
-    if url.password().is_some() && url.set_password(Some("***")).is_err() {
-        return format!("{}://***", url.scheme());
-    }
-    if url.query().is_some() {
-        let shown = |name: &str, value: &str| if SHOWN.contains(&name) { value.to_owned() } else { "***".to_owned() };
-        let pairs: Vec<_> = url.query_pairs().map(|(name, value)| (name.to_string(), shown(&name, &value))).collect();
-        url.query_pairs_mut().clear().extend_pairs(pairs);
-    }
-    url.set_fragment(None);
-    url.to_string()
 }
 
 #[cfg(test)]
@@ -118,35 +123,50 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_form_is_read() {
-        for text in [
-            "postgres://localhost/app",
-            "postgresql://joe:secret@example.com:6432/app?sslmode=verify-full&sslrootcert=/secret.pem",
-            "postgres://joe@%2Frun%2Fpostgresql/app?password=secret",
+    fn every_form_is_read_and_shown_without_its_login() {
+        for (text, shown) in [
+            ("postgres://localhost/app", "postgres://localhost/app"),
+            (
+                "postgresql://joe:secret@example.com:6432/app?sslmode=verify-full&sslrootcert=/secret.pem",
+                "postgresql://***@example.com:6432/app?sslmode=verify-full",
+            ),
+            ("postgres://joe@%2Frun%2Fpostgresql/app?password=secret", "postgres://***@%2Frun%2Fpostgresql/app"),
+            ("postgres:///app?host=/run/postgresql&user=joe", "postgres:///app?host=/run/postgresql"),
+            ("postgres://joe:se@cret@[::1]/app?options[search_path]=secret", "postgres://***@[::1]/app"),
         ] {
             let address = Address::parse(text).unwrap();
             assert!(text.starts_with(&format!("{}://", address.scheme)));
-            assert!(!format!("{address} {address:?}").contains("secret"), "{address}");
+            assert_eq!(&*address.shown, shown);
+            assert!(format!("{address:?}").contains(shown));
         }
         let socket = Address::parse("postgres://joe@%2Frun%2Fpostgresql/app").unwrap();
         assert_eq!(socket.connect.get_socket().unwrap().to_str(), Some("/run/postgresql"));
+        assert_eq!(&*Address::of(&socket.connect.clone().username("joe")).shown, "postgres:///run/postgresql:5432/app");
     }
 
     #[test]
-    fn a_bad_url_is_refused_with_advice_and_without_its_password() {
-        for text in [
-            "redis://user:secret@localhost",
-            "postgres://user:secret@localhost:notaport/app",
-            "postgres://user:secret@localhost/app?sslmode=secret",
-            "postgres://user:secret@localhost/app#insecure",
-            "user:secret@localhost",
-            "postgres//user:secret@localhost",
+    fn a_bad_url_is_refused_with_advice_and_without_its_login() {
+        for (text, why) in [
+            ("redis://joe:secret@localhost", "does not have this scheme"),
+            ("postgres://joe:secret@localhost:notaport/app", "invalid port"),
+            ("postgres://joe:secret@localhost/app?sslmode=secret", "sslmode is none of disable"),
+            ("postgres://joe:secret@localhost/app?sslpassword=secret", "the parameter \"sslpassword\""),
+            ("postgres://localhost/app?connect_timeout=3", "known are sslmode, "),
+            ("postgres://joe:secret@localhost/app#insecure", "fragment"),
+            ("postgres://joe:12/secret@localhost/app", "an @ stands behind the host"),
+            ("postgres://joe:12?secret@localhost/app", "an @ stands behind the host"),
+            ("postgres://joe%3Asecret%40localhost/app", "its host or path has a character"),
+            ("postgres://localhost/app?port=secret", "port is not a number"),
+            ("postgres://localhost/app?hostaddr=secret", "hostaddr is not an IP address"),
+            ("postgres://joe:secret%FF@localhost/app", "not UTF-8"),
+            ("joe:secret@localhost", "no scheme"),
+            ("postgres//joe:secret@localhost", "no scheme"),
         ] {
             let error = Address::parse(text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config, "{text}");
             let said = format!("{error} {error:?}");
-            assert!(!said.contains("user:secret"), "{said}");
-            assert!(said.contains("use postgres://"), "{said}");
+            assert!(!said.contains("secret") && !said.contains("joe"), "{said}");
+            assert!(said.contains(why) && said.contains("use postgres://"), "{text}: {said}");
         }
     }
 
@@ -160,18 +180,14 @@ mod tests {
         ] {
             let address = Address::parse(&format!("postgres://joe:secret@localhost/app{query}")).unwrap();
             assert_eq!(address.pooler, pooler, "{query}");
-            assert_eq!(address.to_string().contains("pgbouncer="), query.contains("pgbouncer="), "{address}");
+            assert_eq!(address.shown.contains("pgbouncer="), query.contains("pgbouncer="), "{address:?}");
+            let name = query.contains("application_name").then_some("a&b");
+            assert_eq!(address.connect.get_application_name(), name);
         }
         let error = Address::parse("postgres://joe:secret@localhost/app?pgbouncer=yes").unwrap_err();
         assert!(
             error.to_string().contains("neither true nor false") && !error.to_string().contains("secret"),
             "{error}"
         );
-    }
-
-    #[test]
-    fn user_and_host_stay_readable() {
-        let address = Address::parse("postgres://joe:secret@example.com/app?sslmode=require").unwrap();
-        assert_eq!(address.to_string(), "postgres://joe:***@example.com/app?sslmode=require");
     }
 }

@@ -132,7 +132,11 @@ impl Line {
                     }
                 }
                 // Waiters look by themselves meanwhile, and say what is wrong with the server if it is.
-                Err(error) => tracing::debug!(address = self.server.address, %error, "could not listen for wake-ups"),
+                Err(error) => {
+                    let (address, error) = (&self.server.address, error.to_string());
+                    let error = &*address.redacted(&error);
+                    tracing::debug!(%address, error, "could not listen for wake-ups");
+                }
             }
             sleep(RECONNECT_PAUSE).await;
             if self.wakes.receiver_count() == 0 {

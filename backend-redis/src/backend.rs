@@ -55,7 +55,7 @@ impl RedisBackend {
     /// `Config` for a URL that cannot be read, or an option out of bounds. `Unavailable`, within [`Options::connect`]
     /// and a few times [`Options::response`], for a server that is not there: a service that must start all the same
     /// uses [`RedisBackend::open`]. `Refused` for a wrong password, a read-only copy, or a server that may evict tasks
-    /// (see [`Options::accept_eviction`]). Each names the server, its password masked.
+    /// (see [`Options::accept_eviction`]). Each names the server, without user and password.
     ///
     /// # Cancel safety
     ///

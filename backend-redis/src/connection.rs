@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use docket_core::Result;
+use docket_core::{Result, ShownUrl};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, RedisError, ServerErrorKind, Value};
 use tokio::runtime::Handle;
@@ -23,17 +23,17 @@ const SILENT_MAX: Duration = Duration::from_millis(250);
 /// A server to open connections to.
 pub(crate) struct Server {
     client: redis::Client,
-    /// The URL, masked, for errors.
-    pub(crate) address: String,
+    /// The URL as errors show it.
+    pub(crate) address: ShownUrl,
     pub(crate) options: Options,
 }
 
 impl Server {
     pub(crate) fn new(address: &Address, options: Options) -> Result<Self> {
-        let masked = address.to_string();
+        let shown = address.shown.clone();
         let client =
-            redis::Client::open(address.info.clone()).map_err(|e| describe(e, "prepare the connection", &masked))?;
-        Ok(Self { client, address: masked, options })
+            redis::Client::open(address.info.clone()).map_err(|e| describe(e, "prepare the connection", &shown))?;
+        Ok(Self { client, address: shown, options })
     }
 
     /// Opens a connection whose answers may take as long as the caller's own deadline allows.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use docket_core::{Error, ErrorKind, Retryable};
+use docket_core::{Error, ErrorKind, Retryable, ShownUrl};
 use redis::{RedisError, ServerErrorKind};
 
 /// What a failed command means.
@@ -15,11 +15,11 @@ pub(crate) struct Meaning {
     advice: &'static str,
 }
 
-/// The error of trying to `operation` on the server at `address` (masked).
-pub(crate) fn describe(error: RedisError, operation: impl Into<Cow<'static, str>>, address: &str) -> Error {
+/// The error of trying to `operation` on the server at `address`.
+pub(crate) fn describe(error: RedisError, operation: impl Into<Cow<'static, str>>, address: &ShownUrl) -> Error {
     let meaning = meaning_of(&error);
     let message = format!("{address}: {}", meaning.advice);
-    Error::new(meaning.kind, operation, message).retryable(meaning.retryable).with_source(error)
+    Error::new(meaning.kind, operation, message).retryable(meaning.retryable).with_source(address.cause(error))
 }
 
 /// No answer within the deadline.

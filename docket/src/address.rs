@@ -1,6 +1,6 @@
-//! Which backend a URL means: the one place that knows schemes. Nothing that leaves this file carries a password.
+//! Which backend a URL means: the one place that knows schemes.
 
-use docket_core::{Error, Result};
+use docket_core::{Error, Result, refused_url};
 
 /// What every mistake in a URL is answered with.
 const WHAT_TO_DO: &str = "use memory:// (one process, not durable), redis://, rediss://, valkey://, valkeys:// or \
@@ -17,10 +17,14 @@ pub(crate) enum Backend {
 
 /// Reads the scheme of `url`.
 pub(crate) fn backend_of(url: &str) -> Result<Backend> {
+    let url = url.trim();
+    if url.is_empty() {
+        return Err(refuse(url, "it is empty"));
+    }
     let Some((scheme, _)) = url.split_once("://") else {
-        return Err(refuse(url, "it has no scheme"));
+        return Err(refuse(url, "it has no scheme: it does not begin with a word and ://"));
     };
-    match scheme {
+    match scheme.to_ascii_lowercase().as_str() {
         "memory" => Ok(Backend::Memory),
         "redis" | "rediss" | "valkey" | "valkeys" | "unix" | "redis+unix" | "valkey+unix" => Ok(Backend::Redis),
         "postgres" | "postgresql" => Ok(Backend::Postgres),
@@ -33,22 +37,19 @@ pub(crate) fn backend_of(url: &str) -> Result<Backend> {
 
 /// The error for a URL that this build cannot serve.
 pub(crate) fn refuse(url: &str, why: &str) -> Error {
-    Error::config(format!("read the store URL {}", masked(url)), format!("{why}; {WHAT_TO_DO}"))
+    refused_url(url, why, WHAT_TO_DO)
 }
 
-/// Enough of `url` to recognise it by, and no part that may be a secret.
-fn masked(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        // Without a scheme nothing says which part is the password.
-        return "***".to_owned();
-    };
-    let tail = ['?', '#'];
-    match rest.rsplit_once('@') {
-        // Either mark may belong to the password, so that neither says where it ends.
-        Some(_) if rest.contains(tail) => format!("{scheme}://***"),
-        Some((_, host)) => format!("{scheme}://***@{host}"),
-        None => format!("{scheme}://{}", rest.split(tail).next().unwrap_or_default()),
+/// Refuses a URL of the memory backend that asks for something: there is nothing to say beside its scheme.
+#[cfg(feature = "memory")]
+pub(crate) fn check_memory(url: &str) -> Result<()> {
+    const FORM: docket_core::UrlForm =
+        docket_core::UrlForm { schemes: &["memory"], parameters: &[], shown: &[], advice: WHAT_TO_DO };
+    let url = docket_core::StoreUrl::parse(url, &FORM)?;
+    if url.host().is_some() || url.has_login() || !matches!(url.path(), "" | "/") {
+        return Err(url.refuse("memory:// stands alone: it has no host, no login and no path"));
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -74,7 +75,8 @@ mod tests {
             ("redis+sentinel://host", "not built yet"),
             ("amqp://host", "no backend has this scheme"),
             ("localhost:6379", "it has no scheme"),
-            ("", "it has no scheme"),
+            ("", "URL: it is empty"),
+            (" ", "URL: it is empty"),
         ] {
             let error = backend_of(url).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config, "{url}");
@@ -84,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_shows_the_host_and_never_the_password() {
+    fn a_refusal_shows_the_host_and_nothing_before_it() {
         assert!(backend_of("amqp://joe:secret@host:1/2").unwrap_err().to_string().contains("amqp://***@host:1/2"));
         for url in [
             "amqp://joe:sec@secret@host",
@@ -92,10 +94,27 @@ mod tests {
             "amqp://host?password=secret",
             "amqp://host?password=a@secret",
             "joe:secret@host",
+            "joe:a://secret@host",
             "secret",
         ] {
             let error = backend_of(url).unwrap_err();
-            assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
+            let said = format!("{error} {error:?}");
+            assert!(!said.contains("secret") && !said.contains("joe"), "{said}");
+        }
+    }
+
+    #[cfg(feature = "memory")]
+    #[test]
+    fn memory_takes_nothing_beside_its_scheme() {
+        assert!(check_memory("memory://").is_ok() && check_memory("memory:///").is_ok());
+        for (url, why) in [
+            ("memory://?db=1", "the parameter \"db\", which is not known here; it takes no parameters"),
+            ("memory://plyr", "stands alone"),
+            ("memory:///1", "stands alone"),
+            ("memory://joe:secret@host", "stands alone"),
+        ] {
+            let said = check_memory(url).unwrap_err().to_string();
+            assert!(said.contains(why) && !said.contains("secret"), "{url}: {said}");
         }
     }
 }

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
+use docket_core::shown::quoted;
 use docket_core::{Client, DocketName, Error, Result, Store, limits};
 
 use crate::Docket;
@@ -59,7 +60,7 @@ impl Connect {
     }
 
     /// Reads the variables of [`Docket::from_env`] from `lookup`. An empty value counts as unset.
-    pub(crate) fn from_vars(lookup: impl Fn(&str) -> Option<String>) -> Self {
+    pub fn from_vars(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let text = |name: &str| lookup(name).filter(|text| !text.trim().is_empty());
         let url = text("DOCKET_URL").unwrap_or_else(|| {
             NOT_DURABLE.call_once(|| {
@@ -77,13 +78,16 @@ impl Connect {
         let connect = match text("DOCKET_MIGRATE").as_deref() {
             None | Some("first") => connect,
             Some("never") => connect.without_migrating(),
-            Some(other) => connect.refuse("read DOCKET_MIGRATE", format!("{other:?} is neither first nor never")),
+            Some(other) => {
+                connect.refuse("read DOCKET_MIGRATE", format!("{} is neither first nor never", quoted(other)))
+            }
         };
         match text("DOCKET_ACCEPT_EVICTION").as_deref() {
             None | Some("false") => connect,
             Some("true") => connect.accept_eviction(),
             Some(other) => {
-                connect.refuse("read DOCKET_ACCEPT_EVICTION", format!("{other:?} is neither true nor false"))
+                let why = format!("{} is neither true nor false", quoted(other));
+                connect.refuse("read DOCKET_ACCEPT_EVICTION", why)
             }
         }
     }
@@ -180,7 +184,8 @@ impl IntoFuture for Connect {
 }
 
 #[cfg(feature = "memory")]
-fn memory(_url: &str, name: DocketName, payload_bytes_max: usize) -> Result<Arc<dyn Store>> {
+fn memory(url: &str, name: DocketName, payload_bytes_max: usize) -> Result<Arc<dyn Store>> {
+    crate::address::check_memory(url)?;
     let options = docket_memory::Options { payload_bytes_max, ..docket_memory::Options::default() };
     Ok(Arc::new(docket_memory::MemoryBackend::with_options(name, options)?))
 }

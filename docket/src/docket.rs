@@ -40,7 +40,7 @@ impl Docket {
     /// # Errors
     ///
     /// `Config` for a URL that cannot be served, with the reason and what to write instead; `Unavailable` for a server
-    /// that cannot be reached; `Refused` for a wrong password. No error carries the password.
+    /// that cannot be reached; `Refused` for a wrong password. No error carries the user or the password.
     ///
     /// # Cancel safety
     ///

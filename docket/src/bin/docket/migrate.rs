@@ -52,7 +52,8 @@ pub(crate) fn migrate(_place: &Place, _step: Migrate) -> std::future::Ready<Outc
 #[cfg(feature = "postgres")]
 fn postgres_url(place: &Place) -> Result<String, End> {
     let url = place.url();
-    let scheme = url.split_once("://").map_or("***", |(scheme, _)| scheme);
+    let masked = docket_core::masked_url(&url);
+    let scheme = masked.split_once("://").map_or("***", |(scheme, _)| scheme);
     if matches!(scheme, "postgres" | "postgresql") {
         return Ok(url);
     }

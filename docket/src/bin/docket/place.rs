@@ -17,11 +17,7 @@ pub(crate) enum Accept {
 impl Place {
     /// Opens it, with the outbox that the environment names.
     pub(crate) async fn open(&self, accept: Accept) -> Result<Docket, End> {
-        let connect = self.connect(accept);
-        Ok(match said(std::env::var("DOCKET_OUTBOX_URL").ok().as_ref()) {
-            Some(url) => connect.outbox(url).await?,
-            None => connect.await?,
-        })
+        Ok(self.connect_with(accept, |name| std::env::var(name).ok()).await?)
     }
 
     /// The store's URL.
@@ -29,16 +25,18 @@ impl Place {
         said(self.url.as_ref()).unwrap_or_else(|| "memory://".to_owned())
     }
 
-    /// About to open it.
+    /// About to open it, without an outbox.
     pub(crate) fn connect(&self, accept: Accept) -> Connect {
-        let connect = Docket::connect(self.url());
-        let connect = match said(self.docket.as_ref()) {
-            Some(name) => connect.name(name),
-            None => connect,
-        };
-        let is_set = |name, to| std::env::var(name).is_ok_and(|text| text.trim() == to);
-        let connect = if is_set("DOCKET_ACCEPT_EVICTION", "true") { connect.accept_eviction() } else { connect };
-        let connect = if is_set("DOCKET_MIGRATE", "never") { connect.without_migrating() } else { connect };
+        self.connect_with(accept, |name| std::env::var(name).ok().filter(|_| name != "DOCKET_OUTBOX_URL"))
+    }
+
+    /// What the arguments say comes before the environment, which is read as by a service.
+    fn connect_with(&self, accept: Accept, environment: impl Fn(&str) -> Option<String>) -> Connect {
+        let connect = Connect::from_vars(|name| match name {
+            "DOCKET_URL" => Some(self.url()),
+            "DOCKET_NAME" => self.docket.clone(),
+            name => environment(name),
+        });
         if accept == Accept::Any { connect.unexamined() } else { connect }
     }
 
