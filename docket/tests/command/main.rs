@@ -8,5 +8,6 @@ mod said;
 mod operator;
 mod refusals;
 mod shell;
+mod shown;
 mod tasks;
 mod worker;

@@ -21,7 +21,7 @@ pub(crate) struct Args {
 /// Which docket in which store.
 #[derive(ClapArgs)]
 pub(crate) struct Place {
-    /// The store: redis://, rediss://, valkey://, unix:// or memory://
+    /// The store: postgres://, redis://, rediss://, valkey://, unix:// or memory://
     #[arg(long, global = true, env = "DOCKET_URL", hide_env_values = true, value_name = "URL")]
     pub(crate) url: Option<String>,
     /// The docket's name: tasks of different dockets never meet [default: plyr]
@@ -214,17 +214,17 @@ fn queue(text: &str) -> docket::Result<Queue> {
     Queue::new(text.trim())
 }
 
-/// Checked, and sent as it was written: no number loses a digit on the way.
+/// Checked as a worker will read it, so with its bounds of nesting and numbers, and sent as it was written: no number loses a
+/// digit on the way.
 fn json(text: &str) -> Result<Payload, String> {
-    match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+    match serde_json::from_str::<serde_json::Value>(text) {
         Ok(_) => Ok(Payload::new(text.trim().as_bytes().to_vec())),
         Err(error) => Err(format!("this is no JSON: {error}")),
     }
 }
 
 fn moment(text: &str) -> Result<Timestamp, String> {
-    let moment: jiff::Timestamp =
-        text.parse().map_err(|error| format!("this is no moment like 2030-01-31T12:00:00Z: {error}"))?;
+    let moment: jiff::Timestamp = text.parse().map_err(|_| "this is no moment like 2030-01-31T12:00:00Z".to_owned())?;
     Ok(Timestamp::from_micros(moment.as_microsecond()))
 }
 
@@ -247,6 +247,7 @@ mod tests {
     fn a_mistake_is_named_with_its_place() {
         for (line, said) in [
             ("docket add greet {\"a\":}", "no JSON: expected value at line 1 column 6"),
+            ("docket add greet 1e999", "no JSON: number out of range"),
             ("docket add greet {} --in soon", "\"soon\" is no duration like 2s"),
             ("docket add greet {} --in -5s", "a duration is not"),
             ("docket add greet {} --at tomorrow", "no moment like 2030-01-31T12:00:00Z"),
@@ -267,6 +268,21 @@ mod tests {
         assert_eq!(add.args.as_bytes(), b"{\"n\":12345678901234567890123}");
         let Verb::Add(add) = parse("docket add greet").unwrap().verb else { panic!() };
         assert_eq!(add.args.as_bytes(), b"{}");
+    }
+
+    #[test]
+    fn args_that_no_worker_can_read_are_refused() {
+        let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(json(&nested(127)).is_ok());
+        assert!(json(&nested(128)).unwrap_err().contains("recursion limit"));
+    }
+
+    #[test]
+    fn the_help_names_every_store() {
+        let help = Args::command().render_long_help().to_string();
+        for scheme in ["postgres://", "redis://", "rediss://", "valkey://", "unix://", "memory://"] {
+            assert!(help.contains(scheme), "{scheme}: {help}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use docket::{Error, ErrorKind};
+use docket_core::shown::escaped;
 
 /// A verb that did not end well.
 #[derive(PartialEq, Eq, Debug)]
@@ -59,7 +60,7 @@ impl End {
     #[expect(clippy::print_stderr, reason = "the last word of the command")]
     pub(crate) fn report(self) -> ExitCode {
         if !self.message.is_empty() {
-            eprintln!("docket: {}", self.message);
+            eprintln!("docket: {}", escaped(&self.message));
         }
         ExitCode::from(self.code)
     }

@@ -5,6 +5,7 @@ mod args;
 mod demo;
 mod doctor;
 mod end;
+mod log;
 mod migrate;
 mod move_to;
 mod operate;
@@ -13,19 +14,21 @@ mod place;
 mod read;
 mod shapes;
 mod smoke;
+mod stored;
+mod usage;
 mod worker;
 
-use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
 use args::{Args, Verb};
-use clap::Parser as _;
 use end::{End, Outcome};
-use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    start_log(&args.verb);
+    let args = match usage::parse() {
+        Ok(args) => args,
+        Err(end) => return end,
+    };
+    log::start(logged_by_default(&args.verb));
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return End::failed(format!("could not start the runtime: {error}")).report(),
@@ -58,19 +61,12 @@ async fn run(args: Args) -> Outcome {
     }
 }
 
-/// Logs to stderr what `RUST_LOG` asks for: by default a worker's own words, of the demo only errors, and of the other
-/// verbs warnings.
-fn start_log(verb: &Verb) {
-    let default = match verb {
+/// What is logged by default: a worker's own words, of the demo only errors, and of the other verbs warnings.
+fn logged_by_default(verb: &Verb) -> &'static str {
+    match verb {
         Verb::Worker(_) => "info",
         // It shows its retries itself, in bars that a line would break.
         Verb::Demo => "error",
         _ => "warn",
-    };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .init();
+    }
 }

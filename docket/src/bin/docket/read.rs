@@ -18,8 +18,7 @@ pub(crate) async fn show(place: &Place, key: &Key, format: Format) -> Outcome {
         output::json(&task)?;
         return Ok(());
     }
-    for (field, value) in task.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    for (field, value) in task.told() {
         output::line(&format!("{field:<11} {value}"))?;
     }
     Ok(())
@@ -40,10 +39,10 @@ pub(crate) async fn list(place: &Place, args: ListArgs) -> Outcome {
         }
     }
     if args.format.json {
-        output::json(&tasks.iter().map(shapes::task).collect())?;
+        output::json(&tasks.iter().map(shapes::task).collect::<Vec<_>>())?;
     } else {
         let rows: Vec<_> = tasks.iter().map(shapes::task_row).collect();
-        output::table(["key", "name", "queue", "state", "attempt", "visible_at"], &rows)?;
+        output::table(["key", "name", "queue", "state", "attempt", "visible_at", "error"], &rows)?;
     }
     if cursor.is_some() {
         output::remark(&format!("there may be more than these {}; raise --limit", tasks.len()));
@@ -106,7 +105,7 @@ pub(crate) async fn workers(place: &Place, format: Format) -> Outcome {
     let docket = place.open_shared("workers", Accept::Any).await?;
     let workers = docket.store().workers().await?;
     if format.json {
-        output::json(&workers.iter().map(shapes::worker).collect())?;
+        output::json(&workers.iter().map(shapes::worker).collect::<Vec<_>>())?;
     } else {
         let rows: Vec<_> = workers.iter().map(shapes::worker_row).collect();
         output::table(["id", "queues", "running", "concurrency", "settled", "leased_ago", "names"], &rows)?;

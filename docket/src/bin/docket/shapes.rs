@@ -3,33 +3,85 @@
 use std::time::Duration;
 
 use docket::{LaneCounts, Payload, TaskView, WorkerView, display_duration};
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-pub(crate) fn task(view: &TaskView) -> Value {
-    json!({
-        "key": view.key,
-        "name": view.name,
-        "queue": view.queue,
-        "state": view.state,
-        "args": payload(&view.args),
-        "attempt": view.attempts,
-        "crashes": view.crashes,
-        "worker": view.worker,
-        "error": view.error,
-        "visible_at": view.visible_at.to_string(),
-        "added_at": view.added_at.to_string(),
-        "fence": view.fence,
-        "result": view.result.as_ref().map(payload),
-        "every": view.every.map(display_duration),
-        "failures": view.failures,
-        "cancelling": view.cancelling,
-        "follower": view.follower.as_ref().map(|follower| {
-            json!({ "args": payload(&follower.args), "visible_at": follower.visible_at.to_string() })
-        }),
-    })
+use crate::stored;
+
+/// Characters of an error in a table.
+const ERROR_CHARS_MAX: usize = 100;
+
+/// The fields of a task, in order.
+pub(crate) struct Fields(Vec<(&'static str, Field)>);
+
+/// The value of a field.
+pub(crate) enum Field {
+    Ours(Value),
+    /// JSON as it is stored, so that no number loses a digit.
+    Stored(Box<RawValue>),
+    Inner(Fields),
 }
 
-pub(crate) fn task_row(view: &TaskView) -> [String; 6] {
+impl Serialize for Fields {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+impl Serialize for Field {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Ours(value) => value.serialize(serializer),
+            Self::Stored(json) => json.serialize(serializer),
+            Self::Inner(fields) => fields.serialize(serializer),
+        }
+    }
+}
+
+impl Fields {
+    /// Those that say something, as text: a string without its quotes, everything else as JSON.
+    pub(crate) fn told(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let told = |value: &Field| match value {
+            Field::Ours(Value::Null) => None,
+            Field::Ours(Value::String(text)) => Some(text.clone()),
+            Field::Stored(json) if json.get() == "null" => None,
+            Field::Stored(json) => Some(serde_json::from_str(json.get()).unwrap_or_else(|_| json.get().to_owned())),
+            other => serde_json::to_string(other).ok(),
+        };
+        self.0.iter().filter_map(move |(name, value)| Some((*name, told(value)?)))
+    }
+}
+
+pub(crate) fn task(view: &TaskView) -> Fields {
+    let ours = |value: Value| Field::Ours(value);
+    Fields(vec![
+        ("key", ours(json!(view.key))),
+        ("name", ours(json!(view.name))),
+        ("queue", ours(json!(view.queue))),
+        ("state", ours(json!(view.state))),
+        ("args", payload(&view.args)),
+        ("attempt", ours(json!(view.attempts))),
+        ("crashes", ours(json!(view.crashes))),
+        ("worker", ours(json!(view.worker))),
+        ("error", ours(json!(view.error))),
+        ("visible_at", ours(json!(view.visible_at.to_string()))),
+        ("added_at", ours(json!(view.added_at.to_string()))),
+        ("fence", ours(json!(view.fence))),
+        ("result", view.result.as_ref().map_or(Field::Ours(Value::Null), payload)),
+        ("every", ours(json!(view.every.map(display_duration)))),
+        ("failures", ours(json!(view.failures))),
+        ("cancelling", ours(json!(view.cancelling))),
+        ("follower", view.follower.as_ref().map_or(Field::Ours(Value::Null), follower)),
+    ])
+}
+
+fn follower(view: &docket::FollowerView) -> Field {
+    let visible_at = Field::Ours(json!(view.visible_at.to_string()));
+    Field::Inner(Fields(vec![("args", payload(&view.args)), ("visible_at", visible_at)]))
+}
+
+pub(crate) fn task_row(view: &TaskView) -> [String; 7] {
     let state = if view.cancelling { "cancelling" } else { view.state.as_str() };
     [
         view.key.to_string(),
@@ -38,7 +90,16 @@ pub(crate) fn task_row(view: &TaskView) -> [String; 6] {
         state.to_owned(),
         view.attempts.to_string(),
         view.visible_at.to_string(),
+        view.error.as_deref().map(cut).unwrap_or_default(),
     ]
+}
+
+/// As much of an error as a table has room for.
+fn cut(error: &str) -> String {
+    match error.char_indices().nth(ERROR_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &error[..end]),
+        None => error.to_owned(),
+    }
 }
 
 pub(crate) fn lane(lane: &LaneCounts) -> Value {
@@ -86,10 +147,12 @@ pub(crate) fn worker_row(view: &WorkerView) -> [String; 7] {
     ]
 }
 
-/// JSON as it is; what is none, as text.
-fn payload(payload: &Payload) -> Value {
-    serde_json::from_slice(payload.as_bytes())
-        .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(payload.as_bytes()).into_owned()))
+/// JSON as it is stored; what is none, as text.
+fn payload(payload: &Payload) -> Field {
+    stored::json(payload.as_bytes()).map_or_else(
+        || Field::Ours(Value::String(String::from_utf8_lossy(payload.as_bytes()).into_owned())),
+        Field::Stored,
+    )
 }
 
 /// An age as a person reads it: nobody looks at microseconds.

@@ -42,8 +42,7 @@ fn is_done(task: &TaskView) -> bool {
 
 /// Opens the finished archive and lists what is in it.
 fn archive(task: &TaskView, folder: &Path) -> Outcome {
-    let Some(report) = task.result.as_ref().and_then(|r| serde_json::from_slice::<ExportReport>(r.as_bytes()).ok())
-    else {
+    let Some(report) = task.result.as_ref().and_then(|r| r.decode::<ExportReport>().ok()) else {
         return Ok(());
     };
     let path = folder.join(report.archive_key);

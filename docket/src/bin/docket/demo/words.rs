@@ -33,9 +33,9 @@ where
     T::Output: DeserializeOwned,
 {
     let result = task.result.as_ref().filter(|_| task.name.as_str() == T::NAME)?;
-    Some(match serde_json::from_slice(result.as_bytes()) {
+    Some(match result.decode() {
         Ok(output) => say(output),
-        Err(error) => format!("the result does not decode: {error}"),
+        Err(error) => error.to_string(),
     })
 }
 
