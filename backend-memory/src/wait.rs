@@ -30,10 +30,11 @@ pub(crate) async fn lease(shared: &Arc<Shared>, asked: Asked) -> LeaseReply {
     loop {
         // A request for nothing is answered at once.
         let turn = if seat.asked.count == 0 || Instant::now() >= end { Turn::Last } else { Turn::MayWait };
+        let looked_at = Some(std::time::Instant::now());
         let (Look { reply, answered }, rest) = seat.look(turn);
         absorb(&mut swept, &reply.swept);
         let Some((_, told)) = seat.waiter.as_ref().filter(|_| !answered) else {
-            return LeaseReply { swept, ..reply };
+            return LeaseReply { swept, looked_at, ..reply };
         };
         let due = rest.map_or(end, |rest| end.min(Instant::now() + rest));
         tokio::select! {

@@ -43,8 +43,11 @@ impl PostgresBackend {
     async fn look(&self, request: &LeaseRequest, look: Look) -> Result<Looked> {
         let mut arguments = self.arguments()?;
         request::write(&mut arguments, Some(request), look)?;
+        let looked_at = std::time::Instant::now();
         let row = self.commands.row(&self.statements().lease, arguments, "lease tasks").await?;
-        request::read(&row, request)
+        let mut looked = request::read(&row, request)?;
+        looked.reply.looked_at = Some(looked_at);
+        Ok(looked)
     }
 
     /// Looks until there is an answer, be it empty.

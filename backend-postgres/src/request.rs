@@ -178,6 +178,7 @@ pub(crate) fn read(row: &PgRow, request: &LeaseRequest) -> Result<Looked> {
         next_visible: columns.optional_duration("next_visible")?,
         oldest_ready: columns.optional_duration("oldest_ready")?,
         swept,
+        looked_at: None,
     };
     Ok(Looked {
         reply,

@@ -19,7 +19,9 @@ impl RedisBackend {
     pub(crate) async fn look(&self, request: &LeaseRequest, look: Look<'_>) -> Result<Looked> {
         let mut call = self.call(&scripts::LEASE, 1_024);
         request::write(&mut call, request, look)?;
-        let looked = request::read(&mut self.run(&call, "lease tasks").await?, request)?;
+        let looked_at = std::time::Instant::now();
+        let mut looked = request::read(&mut self.run(&call, "lease tasks").await?, request)?;
+        looked.reply.looked_at = Some(looked_at);
         self.report(&looked);
         Ok(looked)
     }

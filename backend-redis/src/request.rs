@@ -153,7 +153,7 @@ pub(crate) fn read(fields: &mut Fields, request: &LeaseRequest) -> Result<Looked
     let behind = Duration::from_micros(fields.count()?);
     let swept = Swept { crashed, limited, dead_trimmed };
     Ok(Looked {
-        reply: LeaseReply { leases, next_visible, oldest_ready, swept },
+        reply: LeaseReply { leases, next_visible, oldest_ready, swept, looked_at: None },
         answered,
         waiting,
         due,

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -80,6 +80,8 @@ pub trait QueueBackend: fmt::Debug + Send + Sync + 'static {
     /// * At `crashes_max` the task is dead instead: `limit::crashes_end_a_task`.
     /// * Waits at most `wait` for a wake-up when there is nothing: `wait::an_add_wakes_a_waiter`.
     /// * `next_visible` counts only what this call could have leased: `wait::next_visible_ignores_unasked_names`.
+    /// * The reply says when its look was sent, so that a lease does not count from the beginning of a wait:
+    ///   `wait::a_lease_counts_from_the_look_that_took_it`.
     async fn lease(&self, request: &LeaseRequest) -> Result<LeaseReply>;
 
     /// Extends leases before their deadline, and keeps the worker's record alive.
@@ -233,6 +235,9 @@ pub struct LeaseReply {
     pub oldest_ready: Option<Duration>,
     /// What the call did on the way.
     pub swept: Swept,
+    /// When the look that took the leases was sent, by this process's monotonic clock: none of them began earlier. A call
+    /// may have waited long before that look. If it is not said, the caller counts from the beginning of its call.
+    pub looked_at: Option<Instant>,
 }
 
 /// What a lease call or an ack batch did on the way: for the log, so that nothing ends unseen.

@@ -86,6 +86,7 @@ impl Table {
             next_visible: head_at.map(|at| at.since(now)),
             oldest_ready: head_at.filter(|at| *at <= now).map(|at| now.since(at)),
             swept,
+            looked_at: None,
         };
         Look { reply, answered }
     }

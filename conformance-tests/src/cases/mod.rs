@@ -293,7 +293,7 @@ macro_rules! each_case {
             a_cancel_that_promotes_nothing_wakes_nobody a_scheduled_task_starts_on_time
             a_task_scheduled_meanwhile_starts_on_time a_task_scheduled_before_the_next_one_starts_on_time
             a_retried_task_starts_on_time a_lost_task_starts_on_time many_waiters_start_on_time
-            a_wait_ends_at_its_bound without_a_wait_the_answer_comes_at_once a_task_put_off_starts_on_time
+            a_lease_counts_from_the_look_that_took_it a_wait_ends_at_its_bound without_a_wait_the_answer_comes_at_once a_task_put_off_starts_on_time
             the_next_occurrence_starts_on_time a_name_seen_for_the_first_time_starts_on_time
             a_task_lost_after_a_renewal_starts_on_time an_add_wakes_a_waiter a_waiter_of_any_name_is_woken
             a_schedule_wakes_a_waiter a_move_wakes_a_waiter a_requeue_wakes_a_waiter a_release_wakes_a_waiter

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::stage::Waiter;
+use crate::stage::{Stage, Waiter};
 
 mod handover;
 mod many;
@@ -27,6 +27,18 @@ const A_WHILE: Duration = Duration::from_millis(150);
 async fn still_waiting(waiters: &[&Waiter]) {
     sleep(A_WHILE).await;
     assert!(waiters.iter().all(|waiter| waiter.is_waiting()), "there is nothing for them");
+}
+
+/// A worker gives a lease up by its own clock. One that counted from the beginning of a long wait was given up at once.
+pub(crate) async fn a_lease_counts_from_the_look_that_took_it(stage: Stage) {
+    let waiter = stage.waiter("waiter").await;
+    still_waiting(&[&waiter]).await;
+    let added_at = std::time::Instant::now();
+    stage.add("a").await;
+    let looked_at = waiter.reply().await.looked_at.expect("a reply says when its look was sent");
+    // A look may have been under way when the task was added.
+    assert!(looked_at + A_WHILE / 2 > added_at, "it counts {:?} of the wait", added_at - looked_at);
+    assert!(looked_at <= std::time::Instant::now());
 }
 
 /// Takes what the waiter brings, which must be there at this moment, and not before.

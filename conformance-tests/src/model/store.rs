@@ -147,7 +147,8 @@ impl QueueBackend for ModelStore {
 
     async fn lease(&self, request: &LeaseRequest) -> Result<LeaseReply> {
         bound::request(request)?;
-        let until = Instant::now() + request.wait;
+        let called_at = Instant::now();
+        let until = called_at + request.wait;
         let mut swept = Swept::default();
         loop {
             let changed = self.shared.changed.notified();
@@ -156,7 +157,9 @@ impl QueueBackend for ModelStore {
             changed.as_mut().enable();
             let left = until.saturating_duration_since(Instant::now());
             let look = if left.is_zero() { Look::Last } else { Look::WithinAWait };
-            let reply = self.look(request, look, &mut swept);
+            let looked_at = if self.has(Fault::CountsTheWait) { called_at } else { Instant::now() };
+            let looked_at = Some(looked_at);
+            let reply = LeaseReply { looked_at, ..self.look(request, look, &mut swept) };
             if look == Look::Last || !reply.leases.is_empty() {
                 return Ok(reply);
             }

@@ -31,7 +31,8 @@ impl Answer {
         Ok(match call {
             Issued::Add(tasks) => Self::Add(kinds(store.add(tasks).await?)),
             Issued::Schedule(tasks) => Self::Schedule(kinds(store.schedule(tasks).await?)),
-            Issued::Lease(request) => Self::Lease(store.lease(request).await?),
+            // When a store looked is no part of what it answered.
+            Issued::Lease(request) => Self::Lease(LeaseReply { looked_at: None, ..store.lease(request).await? }),
             Issued::Heartbeat(beat) => Self::Heartbeat(kinds(store.heartbeat(beat).await?)),
             Issued::Ack(acks, next) => {
                 let reply = store.ack(acks, next.as_ref()).await?;

@@ -185,6 +185,10 @@ faults! {
         /// Each time that args cannot be read counts as the first: the task never ends.
         UndecodableStartsOver
     }
+    "wait" {
+        /// A lease that was taken at the end of a wait counts from the beginning of the wait.
+        CountsTheWait
+    }
     "suspect" {
         /// `next_visible` counts suspects that this request may not take: it spins.
         CountsForbiddenSuspects
