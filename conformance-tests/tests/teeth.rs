@@ -172,6 +172,8 @@ teeth! {
         "clock::moving_it_wakes_every_waiter";
     environments_mix: EnvironmentsMix =>
         "control::another_environment_is_refused";
+    counts_the_wait: CountsTheWait =>
+        "wait::a_lease_counts_from_the_look_that_took_it";
     polls: Polls =>
         "exact::a_waiting_worker_has_it_within_milliseconds"
         "wait::a_scheduled_task_starts_on_time";

@@ -9,7 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::{Ack, Client, Lease, Outcome, Payload, Policy, RunAt, Store, registry};
 
@@ -57,7 +59,8 @@ pub trait Task: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// # Cancel safety
     ///
     /// The future is dropped a grace period after [`Context::cancellation`] fires: when the lease is lost, an operator
-    /// cancels, the timeout passes or the worker shuts down. What must be undone belongs in a guard.
+    /// cancels, the timeout passes or the worker shuts down. What must be undone belongs in a guard. A handler that blocks its
+    /// thread cannot be dropped before it returns; code that blocks belongs in [`Context::spawn_blocking`].
     async fn run(self, ctx: Context) -> Result<Self::Output, Failure>;
 }
 
@@ -112,6 +115,8 @@ pub struct Context {
     pub(crate) client: Client,
     /// The one that the lease is from; the client's may be another.
     pub(crate) store: Arc<dyn Store>,
+    /// What this run has started on threads of their own.
+    pub(crate) blocking: TaskTracker,
 }
 
 impl Context {
@@ -139,6 +144,24 @@ impl Context {
     /// Fires when the run should stop: lost lease, cancel, timeout, shutdown.
     pub fn cancellation(&self) -> &CancellationToken {
         &self.cancellation
+    }
+
+    /// Runs code that blocks, on a thread where it may, as `tokio::task::spawn_blocking` does.
+    ///
+    /// Nothing can stop such code, so the run keeps its slot and its lease until the code returns, also after the timeout, a
+    /// cancel or a lost lease, and whether or not anybody awaits it; for [`crate::Settings::blocking_max`] at most. Code that
+    /// tokio's own `spawn_blocking` runs is not known to the worker: it goes on after its run is over, and the task may start
+    /// again beside it. Long code should look at [`Context::cancellation`] now and then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the handle does not stop the code.
+    pub fn spawn_blocking<F, T>(&self, code: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.blocking.spawn_blocking(code)
     }
 
     /// Shared state of type `T`, as given to the worker with `worker::Builder::share`.

@@ -30,6 +30,9 @@ pub struct Settings {
     pub grace: Duration,
     /// How long a handler may go on after its cancellation fired, before it is dropped. Default 500ms.
     pub cancel_grace: Duration,
+    /// How long code that blocks may go on after its run is over (by a timeout, a cancel, a lost lease), before its slot and
+    /// its lease are given up, with an alarm. `DOCKET_WORKER_BLOCKING_MAX`, default 10m, 1s to 1d.
+    pub blocking_max: Duration,
     /// How long a probe on the handlers' runtime may stay unanswered before renewing stops.
     /// `DOCKET_WORKER_WEDGED_AFTER`, default 60s.
     pub wedged_after: Duration,
@@ -66,6 +69,7 @@ impl Default for Settings {
             order: QueueOrder::Fair,
             grace: Duration::from_secs(3),
             cancel_grace: Duration::from_millis(500),
+            blocking_max: Duration::from_mins(10),
             wedged_after: Duration::from_mins(1),
             oldest_ready_alarm: Duration::from_mins(1),
             undecodable_for: Duration::from_hours(1),
@@ -109,6 +113,7 @@ impl Settings {
             },
             grace: vars.duration("DOCKET_WORKER_SHUTDOWN_GRACE", default.grace)?,
             cancel_grace: default.cancel_grace,
+            blocking_max: vars.duration("DOCKET_WORKER_BLOCKING_MAX", default.blocking_max)?,
             wedged_after: vars.duration("DOCKET_WORKER_WEDGED_AFTER", default.wedged_after)?,
             oldest_ready_alarm: vars.duration("DOCKET_WORKER_OLDEST_READY_ALARM", default.oldest_ready_alarm)?,
             undecodable_for: vars.duration("DOCKET_WORKER_UNDECODABLE_FOR", default.undecodable_for)?,
@@ -141,6 +146,10 @@ impl Settings {
             let found = display_duration(self.check_interval);
             return refuse("check_interval", format!("is {found}; it must be 10ms to 5m, the default is 15s"));
         }
+        if !(BLOCKING_MAX_MIN..=BLOCKING_MAX_MAX).contains(&self.blocking_max) {
+            let found = display_duration(self.blocking_max);
+            return refuse("blocking_max", format!("is {found}; it must be 1s to 1d, the default is 10m"));
+        }
         if self.wedged_after < limits::LEASE_MIN {
             let found = display_duration(self.wedged_after);
             return refuse(
@@ -162,6 +171,8 @@ impl Settings {
 }
 
 const CONCURRENCY_MAX: usize = 1_000;
+const BLOCKING_MAX_MIN: Duration = Duration::from_secs(1);
+const BLOCKING_MAX_MAX: Duration = Duration::from_hours(24);
 const CHECK_INTERVAL_MIN: Duration = Duration::from_millis(10);
 const CHECK_INTERVAL_MAX: Duration = Duration::from_mins(5);
 const UNDECODABLE_FOR_MIN: Duration = Duration::from_secs(1);
@@ -226,6 +237,7 @@ mod tests {
             ("DOCKET_WORKER_MISSED_HEARTBEATS", "0", "missed_heartbeats is 0"),
             ("DOCKET_WORKER_MINIMUM_CHECK_INTERVAL", "1h", "check_interval is"),
             ("DOCKET_WORKER_UNDECODABLE_FOR", "0s", "undecodable_for is"),
+            ("DOCKET_WORKER_BLOCKING_MAX", "0s", "blocking_max is 0s; it must be 1s to 1d"),
             ("DOCKET_WORKER_QUEUES", "a,b c", "DOCKET_WORKER_QUEUES"),
         ] {
             let error = with(name, value).unwrap_err();

@@ -92,6 +92,8 @@ async fn t12_a_heartbeat_that_dies_is_named_restarted_and_shown() {
 async fn t12_a_settling_loop_that_dies_is_named_restarted_and_shown() {
     on_each_fault("t12c", async |scene, fault| {
         let (sabotage, worker) = sabotaged(&scene);
+        scene.burst("before", 1).await;
+        scene.all_ran(SOON).await;
         sabotage.set(Verb::Ack, fault);
         scene.burst("during", 5).await;
         worker.until_alarm("the settling loop stands still", NOTICED, stalled("settle")).await;
@@ -181,10 +183,13 @@ async fn t12_a_store_that_is_away_is_no_reason_to_restart_a_loop() {
     worker.stopped().await.unwrap();
 }
 
+/// What it cannot renew it does not take; another worker does.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn t13_work_goes_on_while_only_the_heartbeat_fails() {
+async fn t13_work_goes_on_while_only_the_heartbeat_of_one_worker_fails() {
     on_each_fault("t13a", async |scene, fault| {
         let (sabotage, worker) = sabotaged(&scene);
+        let other = scene.start(settings());
+        scene.runs_again("tick", SOON).await;
         sabotage.set(Verb::Heartbeat, fault);
         for round in 0..4 {
             scene.burst(&round.to_string(), 10).await;
@@ -192,8 +197,12 @@ async fn t13_work_goes_on_while_only_the_heartbeat_fails() {
         }
         scene.none_ran_twice();
         scene.runs_again("tick", SOON).await;
+        assert!(other.health.is_ready(), "{:?}", other.health.alarms());
         sabotage.lift();
-        worker.stopped().await.unwrap();
+        worker.until_ready(SOON).await;
+        for worker in [worker, other] {
+            worker.stopped().await.unwrap();
+        }
     })
     .await;
 }

@@ -17,6 +17,8 @@
 //! * `committed` — T16: a process killed between a business row and its task.
 //! * `forgotten` — T21: packets of idle connections dropped without a word, by the kernel's packet filter.
 //! * `seeds` — periodic tasks that the store does not take.
+//! * `leasing` — nothing is leased that could not be renewed and settled.
+//! * `leases` — runs and leases: two with one fence, one that is replaced, a fresh one, one that ends.
 //! * `answers` — one answer lost after the call took effect, for each verb.
 //!
 //! Each passes when every accepted task has run, within 5 s of its time (and the lease length, where a lease was lost),
@@ -31,6 +33,8 @@ mod committed;
 mod connections;
 mod firewall;
 mod forgotten;
+mod leases;
+mod leasing;
 mod logs;
 mod loops;
 mod names;

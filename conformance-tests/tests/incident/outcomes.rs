@@ -57,6 +57,7 @@ async fn t9_a_store_that_takes_no_outcomes_for_a_while_runs_nothing_twice() {
     join_all(each("t9b").await.into_iter().map(async |scene| {
         let sabotage = Sabotage::of(scene.store.clone());
         let worker = scene.start_on(sabotage.store(), all_tasks(), SHORT.settings());
+        scene.runs_again("tick", SOON).await;
         sabotage.set(Verb::Ack, Fault::Fails);
         scene.burst("during", 10).await;
         // Longer than a lease: what has run is kept until its outcome has arrived.

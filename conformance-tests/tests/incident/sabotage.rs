@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::future::pending;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use docket_core::{
     Ack, AckReply, AddAnswer, Arrival, CancelAnswer, CancelId, Capabilities, Control, Cursor, Destination, Error,
-    ErrorKind, Fence, Finding, Heartbeat, HeartbeatAnswer, Inspect, Key, LaneCounts, LeaseReply, LeaseRequest,
-    ListFilter, NewTask, Page, Parcel, ParcelId, QueueBackend, Relocate, RequeueAnswer, Result, ScheduleAnswer, Store,
-    TaskView, Ticket, WorkerView,
+    ErrorKind, Fence, Finding, Heartbeat, HeartbeatAnswer, Inspect, Key, LaneCounts, Lease, LeaseReply, LeaseRequest,
+    ListFilter, NewTask, Outcome, Page, Parcel, ParcelId, QueueBackend, Relocate, RequestId, RequeueAnswer, Result,
+    ScheduleAnswer, Store, TaskView, Ticket, Token, WorkerView,
 };
 
 /// What only one loop calls.
@@ -19,7 +20,7 @@ pub(crate) enum Verb {
     Lease,
     /// The heartbeat.
     Heartbeat,
-    /// The settling loop.
+    /// The settling loop. Leases that are given back over the connection that they came on are not its.
     Ack,
     /// The watchdog.
     Counts,
@@ -34,6 +35,10 @@ pub(crate) enum Fault {
     /// With an error that no list of harmless ones would have.
     Fails,
     NeverAnswers,
+    /// It takes this much longer.
+    Slow(Duration),
+    /// A heartbeat that renews nothing, and says that all is well.
+    Lies,
 }
 
 /// The store, and the faults that all its forks share.
@@ -41,11 +46,39 @@ pub(crate) enum Fault {
 pub(crate) struct Sabotage {
     inner: Arc<dyn Store>,
     faults: Arc<Mutex<HashMap<Verb, Fault>>>,
+    /// For a store that draws one fence again and again: the real ones.
+    fences: Option<Arc<Mutex<HashMap<(Key, RequestId), Fence>>>>,
 }
+
+/// The one fence of a store that draws no other.
+const ONE_FENCE: Fence = Fence(7);
 
 impl Sabotage {
     pub(crate) fn of(inner: Arc<dyn Store>) -> Self {
-        Self { inner, faults: Arc::default() }
+        Self { inner, faults: Arc::default(), fences: None }
+    }
+
+    /// A store that draws the same fence for each lease.
+    pub(crate) fn with_one_fence(inner: Arc<dyn Store>) -> Self {
+        Self { fences: Some(Arc::default()), ..Self::of(inner) }
+    }
+
+    fn as_one_fence(&self, mut reply: LeaseReply) -> LeaseReply {
+        if let Some(fences) = &self.fences {
+            for Lease { token, .. } in &mut reply.leases {
+                fences.lock().unwrap().insert((token.key.clone(), token.lease), token.fence);
+                token.fence = ONE_FENCE;
+            }
+        }
+        reply
+    }
+
+    fn real(&self, token: &Token) -> Token {
+        let fence = self.fences.as_ref().and_then(|fences| {
+            let fences = fences.lock().unwrap();
+            fences.get(&(token.key.clone(), token.lease)).copied()
+        });
+        Token { fence: fence.unwrap_or(token.fence), ..token.clone() }
     }
 
     pub(crate) fn store(&self) -> Arc<dyn Store> {
@@ -67,6 +100,11 @@ impl Sabotage {
             Some(Fault::Panics) => panic!("sabotage of {verb:?}"),
             Some(Fault::Fails) => Err(Error::new(ErrorKind::Internal, "go on", format!("sabotage of {verb:?}"))),
             Some(Fault::NeverAnswers) => pending().await,
+            Some(Fault::Slow(more)) => {
+                tokio::time::sleep(more).await;
+                Ok(())
+            }
+            Some(Fault::Lies) => Ok(()),
         }
     }
 }
@@ -78,7 +116,7 @@ impl QueueBackend for Sabotage {
     }
 
     fn fork(&self) -> Arc<dyn Store> {
-        Arc::new(Self { inner: self.inner.fork(), faults: Arc::clone(&self.faults) })
+        Arc::new(Self { inner: self.inner.fork(), ..self.clone() })
     }
 
     async fn add(&self, tasks: &[NewTask]) -> Result<Vec<Result<AddAnswer>>> {
@@ -92,17 +130,24 @@ impl QueueBackend for Sabotage {
 
     async fn lease(&self, request: &LeaseRequest) -> Result<LeaseReply> {
         self.pass(Verb::Lease).await?;
-        self.inner.lease(request).await
+        self.inner.lease(request).await.map(|reply| self.as_one_fence(reply))
     }
 
     async fn heartbeat(&self, beat: &Heartbeat) -> Result<Vec<Result<HeartbeatAnswer>>> {
         self.pass(Verb::Heartbeat).await?;
-        self.inner.heartbeat(beat).await
+        if self.faults.lock().unwrap().get(&Verb::Heartbeat) == Some(&Fault::Lies) {
+            return Ok(beat.tokens.iter().map(|_| Ok(HeartbeatAnswer::Held)).collect());
+        }
+        let tokens = beat.tokens.iter().map(|token| self.real(token)).collect();
+        self.inner.heartbeat(&Heartbeat { tokens, ..beat.clone() }).await
     }
 
     async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply> {
-        self.pass(Verb::Ack).await?;
-        self.inner.ack(acks, next).await
+        if acks.is_empty() || acks.iter().any(|ack| ack.outcome != Outcome::Release) {
+            self.pass(Verb::Ack).await?;
+        }
+        let acks: Vec<Ack> = acks.iter().map(|ack| Ack { token: self.real(&ack.token), ..ack.clone() }).collect();
+        self.inner.ack(&acks, next).await
     }
 }
 

@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 use crate::logs;
 use crate::running::Running;
 use crate::stores::{Kind, SERVED, docket, open};
-use crate::tasks::{Flaky, Hold, Log, Note, Panics, Tick, Unwritable};
+use crate::tasks::{Flaky, Hang, Hold, Log, Note, Panics, Tick, Unwritable};
 
 /// The bound where nothing else is said: this long after its time, a task has run.
 pub(crate) const SOON: Duration = Duration::from_secs(5);
@@ -84,6 +84,11 @@ impl Scene {
             Kind::Memory => Self::memory(),
             Kind::Redis | Kind::Postgres => Self::of(open(&kind.url().await, &docket(case)).await),
         }
+    }
+
+    /// On a store whose workers have another way to it than the test.
+    pub(crate) fn beside(store: Arc<dyn Store>, aside: Arc<dyn Store>) -> Self {
+        Self::on(store, aside, None)
     }
 
     /// On the shared server, through a proxy.
@@ -241,6 +246,7 @@ impl Scene {
 pub(crate) fn all_tasks() -> Registry {
     let mut registry = Registry::new();
     registry.register::<Note>().unwrap().register::<Flaky>().unwrap().register::<Hold>().unwrap();
+    registry.register::<Hang>().unwrap();
     registry.register::<Panics>().unwrap().register::<Unwritable>().unwrap().perpetual::<Tick>().unwrap();
     registry
 }

@@ -88,7 +88,8 @@ impl Task for Tick {
     }
 }
 
-/// Takes a while; leaves its key behind when it starts, and `KEY done` when it ends. Returns its fence.
+/// Takes a while; leaves its key behind when it starts, `KEY done` when it ends, and `KEY told` when it is asked to stop and
+/// does. Returns its fence.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Hold {
     pub(crate) millis: u64,
@@ -106,10 +107,32 @@ impl Task for Hold {
         log.note(ctx.key().as_str());
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(self.millis)) => {}
-            () = ctx.cancellation().cancelled(), if !self.stubborn => return Err(Failure::Cancelled),
+            () = ctx.cancellation().cancelled(), if !self.stubborn => {
+                log.note(format!("{} told", ctx.key()));
+                return Err(Failure::Cancelled);
+            }
         }
         log.note(format!("{} done", ctx.key()));
         Ok(ctx.token().fence.0)
+    }
+}
+
+/// Ends with its timeout, and is dead then.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Hang {}
+
+#[async_trait]
+impl Task for Hang {
+    const NAME: &'static str = "hang";
+    type Output = ();
+
+    fn policy() -> Policy {
+        Policy { timeout: Duration::from_millis(300), attempts_max: 1, ..Policy::default() }
+    }
+
+    async fn run(self, ctx: Context) -> Result<(), Failure> {
+        ctx.state::<Log>()?.note(ctx.key().as_str());
+        std::future::pending().await
     }
 }
 

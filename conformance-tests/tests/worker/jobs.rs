@@ -89,6 +89,8 @@ pub(crate) struct Fail {
 pub(crate) enum How {
     Error,
     Panic,
+    /// With a payload that panics when it is dropped.
+    PanicTwice,
     Fatal,
     Hang,
     Snooze,
@@ -113,10 +115,20 @@ impl Task for Fail {
         match self.how {
             How::Error => Err(Failure::retry("the disk is on fire")),
             How::Panic => panic!("the disk is on fire"),
+            How::PanicTwice => std::panic::panic_any(Hydra),
             How::Fatal => Err(Failure::fatal("no such disk")),
             How::Snooze => Err(Failure::Snooze(Duration::from_millis(10))),
             How::Hang => std::future::pending().await,
         }
+    }
+}
+
+/// However often it is dropped, another of them comes up.
+struct Hydra;
+
+impl Drop for Hydra {
+    fn drop(&mut self) {
+        std::panic::panic_any(Self);
     }
 }
 
@@ -160,6 +172,43 @@ impl Task for Block {
         let log = ctx.state::<Log>()?;
         let _running = log.start("block");
         std::thread::sleep(Duration::from_millis(self.millis));
+        Ok(())
+    }
+}
+
+/// Blocks a thread for longer than its timeout the first time, and ends at once the second time.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Stuck {
+    pub(crate) millis: u64,
+    /// On a thread where it may, or on the one that it runs on.
+    pub(crate) apart: bool,
+}
+
+#[async_trait]
+impl Task for Stuck {
+    const NAME: &'static str = "stuck";
+    type Output = ();
+
+    fn policy() -> Policy {
+        Policy { timeout: Duration::from_millis(500), ..quick() }
+    }
+
+    async fn run(self, ctx: Context) -> Result<(), Failure> {
+        let (log, key) = (ctx.state::<Log>()?, ctx.key().to_string());
+        let is_first = !log.starts().contains(&key);
+        let block = move || {
+            let _running = log.start(key);
+            if is_first {
+                std::thread::sleep(Duration::from_millis(self.millis));
+            }
+        };
+        if self.apart {
+            ctx.spawn_blocking(block).await?;
+        } else {
+            block();
+            // Where it can be dropped.
+            tokio::task::yield_now().await;
+        }
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "it is a test as a whole; the lint knows only its test functions")]
 
 mod ahead;
+mod blocking;
 mod cases;
 mod jobs;
 mod payloads;
@@ -46,6 +47,7 @@ macro_rules! on_every_backend {
 on_every_backend!(
     cases::a_run_completes_and_its_result_is_kept,
     cases::a_panic_is_a_failed_attempt,
+    cases::a_panic_whose_payload_panics_is_a_failed_attempt,
     cases::used_up_attempts_leave_a_dead_task_with_its_error,
     cases::a_fatal_failure_is_dead_at_once,
     cases::a_timeout_is_a_failed_attempt,
@@ -71,6 +73,10 @@ on_every_backend!(
     cases::until_finished_waits_for_retries_and_not_for_perpetuals,
     cases::a_handler_adds_further_tasks,
     cases::a_dropped_worker_leaves_its_leases_to_their_deadlines,
+    blocking::code_that_blocks_keeps_its_slot_and_its_lease_after_the_timeout,
+    blocking::a_cancelled_task_is_over_when_its_blocking_code_returns,
+    blocking::code_that_blocks_for_too_long_is_given_up_with_an_alarm,
+    blocking::a_stop_does_not_wait_for_code_that_blocks,
     ahead::short_tasks_start_in_the_order_in_which_they_were_added,
     ahead::a_stop_gives_back_what_was_leased_ahead,
     ahead::long_tasks_do_not_hold_up_what_was_leased_ahead,

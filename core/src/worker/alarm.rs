@@ -20,6 +20,18 @@ pub enum Alarm {
     },
     /// The handlers' runtime does not run what it is given: leases are no longer renewed.
     Wedged(Duration),
+    /// Nothing is leased, because this has not worked for so long: a lease could not be kept, or its outcome not settled.
+    HeldBack {
+        /// What does not work.
+        what: &'static str,
+        /// For how long.
+        silent: Duration,
+        /// The latest error, if one was seen.
+        error: Option<String>,
+    },
+    /// So many runs of this name are over, but their code still blocks, the first of them for this long: their slots and
+    /// leases were given up, and their tasks may run beside them.
+    Blocked(Name, usize, Duration),
     /// Ready work of this worker's names is this old.
     OldestReady(Duration),
     /// Ready work is this old, and no live worker handles its name.
@@ -47,7 +59,7 @@ pub enum Alarm {
 impl Alarm {
     /// Whether the worker itself is not alive; otherwise the work is late, and it may be somebody else's fault.
     pub fn is_unready(&self) -> bool {
-        matches!(self, Self::Stalled { .. } | Self::Wedged(_))
+        matches!(self, Self::Stalled { .. } | Self::Wedged(_) | Self::HeldBack { .. })
     }
 }
 
@@ -61,6 +73,16 @@ impl fmt::Display for Alarm {
             Self::Wedged(silent) => {
                 write!(f, "the handlers' runtime has run nothing for {}", display_duration(whole(*silent)))
             }
+            Self::HeldBack { what, silent, error } => {
+                let silent = display_duration(whole(*silent));
+                write!(f, "nothing is leased: {what} has not worked for {silent}")?;
+                error.as_ref().map_or(Ok(()), |error| write!(f, ": {error}"))
+            }
+            Self::Blocked(name, count, age) => write!(
+                f,
+                "{count} runs of {name} were given up and still block their threads, the first for {}",
+                display_duration(whole(*age))
+            ),
             Self::OldestReady(age) => {
                 write!(f, "the oldest ready task has waited {}", display_duration(whole(*age)))
             }

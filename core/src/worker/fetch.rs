@@ -5,13 +5,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::gate::Way;
 use super::health::Loop;
 use super::settle::{self, Settlement};
 use super::slots::{PATIENCE, Room};
 use super::{Inner, run};
 use crate::repeat::{bounded, repeat};
 use crate::{
-    Error, ErrorKind, LeaseOrder, LeaseReply, LeaseRequest, QueueOrder, RequestId, Result, Suspects, Swept, limits,
+    Error, ErrorKind, Lease, LeaseOrder, LeaseReply, LeaseRequest, QueueOrder, RequestId, Result, Suspects, Swept,
+    limits,
 };
 
 /// Every so many lease calls the earliest task of all queues goes first, so that no queue starves.
@@ -21,6 +23,10 @@ const PLAIN_EVERY: Duration = Duration::from_millis(500);
 /// The wait after a lease call that failed for good as far as the backend can tell. The loop goes on all the same:
 /// which errors pass is not for it to guess.
 const REFUSED_WAIT: Duration = Duration::from_millis(500);
+/// How long giving back leases may take.
+const PUT_BACK_MAX: Duration = Duration::from_secs(1);
+/// The pause before it is asked again whether leases can be renewed and outcomes settled.
+const PROVE_AGAIN: Duration = Duration::from_millis(500);
 /// How long a lease call waits at most while a suspect is held.
 const SUSPECT_WAIT: Duration = Duration::from_secs(1);
 
@@ -32,6 +38,9 @@ pub(super) async fn fetch(worker: Arc<Inner>, acks: mpsc::Sender<Settlement>) ->
         start(&worker, &acks);
         let ahead = if plain_at.elapsed() < PLAIN_EVERY { ahead(&worker, left) } else { 0 };
         let Some(count) = room(&worker, ahead, &acks).await else { break };
+        if !until_open(&worker).await {
+            break;
+        }
         let request = request(&worker, count, ahead, call);
         let asked_at = Instant::now();
         if ahead == 0 {
@@ -52,7 +61,16 @@ pub(super) async fn fetch(worker: Arc<Inner>, acks: mpsc::Sender<Settlement>) ->
                     // It did not wait for work.
                     worker.slots.answered_in(asked_at.elapsed());
                 }
-                take(&worker, reply, asked_at);
+                if worker.health.gate.is_open() {
+                    take(&worker, reply, asked_at);
+                } else {
+                    // Shut during the call: what it brought could not be kept.
+                    log_swept(&worker, &reply.swept);
+                    if !put_back(&worker, &reply.leases).await {
+                        take(&worker, LeaseReply { swept: Swept::default(), ..reply }, asked_at);
+                        clear_line(&worker, &acks).await;
+                    }
+                }
             }
             Err(error) => {
                 tracing::warn!(worker = %worker.id, error = ?error, "leasing failed; trying again");
@@ -140,6 +158,34 @@ async fn room(worker: &Arc<Inner>, mut ahead: usize, acks: &mpsc::Sender<Settlem
     }
 }
 
+/// Waits until what is leased could be renewed and settled; false when the worker stops.
+async fn until_open(worker: &Inner) -> bool {
+    let gate = &worker.health.gate;
+    while !gate.is_open() {
+        if worker.stop.is_stopping() {
+            return false;
+        }
+        if gate.is_shut(Way::Renewing) {
+            gate.ask_for_a_renewal();
+        }
+        // An outcome that waits for its answer says more than an ack of nothing.
+        if gate.is_shut(Way::Settling) && !worker.health.owes_an_outcome() {
+            tokio::select! {
+                () = settle::prove(worker) => {}
+                () = worker.stop.stopping() => {}
+            }
+        }
+        tokio::select! {
+            () = gate.opened() => break,
+            () = tokio::time::sleep(PROVE_AGAIN) => {}
+            () = worker.stop.stopping() => {}
+        }
+        let error = Error::new(ErrorKind::Unavailable, "lease tasks", "what is leased could not be renewed or settled");
+        worker.health.failed(Loop::Fetch, &error);
+    }
+    true
+}
+
 /// Gives back what was leased ahead and has not started, uncounted, to its place in the line of the docket.
 async fn clear_line(worker: &Inner, acks: &mpsc::Sender<Settlement>) {
     for waiting in worker.slots.clear() {
@@ -195,19 +241,28 @@ async fn give_back(worker: &Inner, request: &LeaseRequest) {
         return;
     };
     log_swept(worker, &reply.swept);
-    if reply.leases.is_empty() {
-        return;
+    if !put_back(worker, &reply.leases).await {
+        let tasks = reply.leases.len();
+        tracing::warn!(worker = %worker.id, tasks, "could not give back leases while stopping; they pass by themselves");
     }
-    let acks: Vec<_> = reply.leases.iter().map(|lease| settle::release(lease.token.clone())).collect();
-    if !matches!(tokio::time::timeout(Duration::from_secs(1), worker.fetching.ack(&acks, None)).await, Ok(Ok(_))) {
-        tracing::warn!(worker = %worker.id, tasks = acks.len(), "could not give back leases while stopping");
+}
+
+/// Gives back what was leased and is not to start, over the connection that it came on; whether that was answered.
+async fn put_back(worker: &Inner, leases: &[Lease]) -> bool {
+    if leases.is_empty() {
+        return true;
     }
+    let acks: Vec<_> = leases.iter().map(|lease| settle::release(lease.token.clone())).collect();
+    let answered = tokio::time::timeout(PUT_BACK_MAX, worker.fetching.ack(&acks, None)).await;
+    matches!(answered, Ok(Ok(_)))
 }
 
 /// Lines up what a lease call brought.
 fn take(worker: &Inner, reply: LeaseReply, asked_at: Instant) {
     log_swept(worker, &reply.swept);
-    worker.slots.line_up(worker.held.hold(reply.leases, asked_at));
+    // A call may wait for longer than a lease before it takes one.
+    let proved_at = reply.looked_at.map_or(asked_at, |looked_at| looked_at.max(asked_at));
+    worker.slots.line_up(worker.held.hold(reply.leases, proved_at));
 }
 
 /// Starts what is lined up, as far as slots are free.

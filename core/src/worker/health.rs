@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Alarm;
+use super::gate::Gate;
 use crate::{Error, Key, LeaseReply, Name, Queue, Settings, Timing, repeat};
 
 /// The supervised loops.
@@ -28,6 +29,8 @@ impl Loop {
 
 /// The longest the watchdog may go without a look: it asks the store two questions now and then, each bounded.
 const WATCH_MAX: Duration = Duration::from_secs(25);
+/// A store that is merely slow for so long shuts no gate, however short the renewals.
+const SHUT_MIN: Duration = Duration::from_millis(500);
 /// A call that ends with its deadline says so a moment later.
 const UNHEARD_MARGIN: Duration = Duration::from_secs(2);
 
@@ -41,6 +44,7 @@ pub struct Health {
     oldest_ready_alarm: Duration,
     /// What the store's companion is called, if it has one.
     companion: Option<&'static str>,
+    pub(super) gate: Gate,
     facts: Mutex<Facts>,
 }
 
@@ -63,6 +67,9 @@ struct Facts {
     periodic: BTreeMap<Key, Alarm>,
     /// Each periodic task was tried to seed, or there is none.
     seeded: bool,
+    /// Runs that were given up while their code blocks, and since when.
+    blocked: BTreeMap<u64, (Name, Instant)>,
+    blocked_next: u64,
     /// What the companion has yet to bring in, and since when it was that old.
     companion_waits: Option<(Duration, Instant)>,
     /// It has looked, and nothing waited.
@@ -98,6 +105,7 @@ impl Health {
             beat_max: timing.lease,
             oldest_ready_alarm: settings.oldest_ready_alarm,
             companion,
+            gate: Gate::new(timing.renewal.max(SHUT_MIN)),
             facts: Mutex::new(Facts {
                 progress: [now; Loop::COUNT],
                 heard_of: [now; Loop::COUNT],
@@ -110,6 +118,8 @@ impl Health {
                 unserved: Vec::new(),
                 periodic: BTreeMap::new(),
                 seeded: false,
+                blocked: BTreeMap::new(),
+                blocked_next: 0,
                 companion_waits: None,
                 companion_is_idle: companion.is_none(),
             }),
@@ -175,6 +185,11 @@ impl Health {
         self.facts().unsettled_since.get_or_insert_with(Instant::now);
     }
 
+    /// Whether an outcome waits for its answer.
+    pub(super) fn owes_an_outcome(&self) -> bool {
+        self.facts().unsettled_since.is_some()
+    }
+
     /// What was owed has been given up, and said so.
     pub(super) fn owes_nothing(&self) {
         self.facts().unsettled_since = None;
@@ -209,6 +224,19 @@ impl Health {
 
     pub(super) fn has_seeded(&self) -> bool {
         self.facts().seeded
+    }
+
+    /// A run of this name was given up while its code blocks. The number is for [`Health::blocks_no_more`].
+    pub(super) fn blocks(&self, name: Name) -> u64 {
+        let mut facts = self.facts();
+        facts.blocked_next += 1;
+        let id = facts.blocked_next;
+        facts.blocked.insert(id, (name, Instant::now()));
+        id
+    }
+
+    pub(super) fn blocks_no_more(&self, id: u64) {
+        self.facts().blocked.remove(&id);
     }
 
     pub(super) fn companion_waits(&self, oldest: Option<Duration>) {
@@ -289,6 +317,18 @@ impl Health {
             })
             .collect();
         alarms.extend(facts.wedged_for.map(Alarm::Wedged));
+        alarms.extend(self.gate.alarms().into_iter().map(|shut| Alarm::HeldBack {
+            what: shut.what,
+            silent: shut.silent,
+            error: shut.error,
+        }));
+        let mut blocked: BTreeMap<&Name, (usize, Duration)> = BTreeMap::new();
+        for (name, since) in facts.blocked.values() {
+            let (count, age) = blocked.entry(name).or_default();
+            *count += 1;
+            *age = since.elapsed().max(*age);
+        }
+        alarms.extend(blocked.into_iter().map(|(name, (count, age))| Alarm::Blocked(name.clone(), count, age)));
         if let Some((age, seen)) = facts.oldest_ready
             && age + seen.elapsed() > self.oldest_ready_alarm
         {

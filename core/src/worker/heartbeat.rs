@@ -10,9 +10,10 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::Inner;
+use super::gate::Way;
 use super::health::Loop;
 use crate::repeat::bounded;
-use crate::{Error, ErrorKind, Heartbeat, Result, limits};
+use crate::{Error, ErrorKind, Heartbeat, Result, Token, limits};
 
 /// Beats until the worker's last lease is settled; the caller drops the thread's stop flag.
 pub(super) async fn heartbeat(worker: Arc<Inner>) -> Result<()> {
@@ -43,49 +44,72 @@ fn internal(what: &'static str, error: &std::io::Error) -> Error {
 }
 
 async fn beat_until(worker: &Inner, done: &CancellationToken, handlers: &Handle) -> Result<()> {
+    tokio::select! {
+        () = done.cancelled() => Ok(()),
+        () = beats(worker, handlers) => unreachable!("it goes on for ever"),
+        () = give_up_in_time(worker) => unreachable!("it goes on for ever"),
+    }
+}
+
+async fn beats(worker: &Inner, handlers: &Handle) {
     let mut probe = Probe::new(handlers.clone());
     let mut next = Instant::now() + worker.timing.renewal;
-    while done.run_until_cancelled(sleep_until(next)).await.is_some() {
+    loop {
+        let asked = tokio::select! {
+            () = sleep_until(next) => false,
+            () = worker.health.gate.asked_for_a_renewal() => true,
+        };
         next = Instant::now() + worker.timing.renewal;
         if probe.unanswered_for() >= worker.settings.wedged_after {
             // Said from here: the watchdog lives on the runtime that is wedged.
             tracing::error!(worker = %worker.id, "the handlers' runtime runs nothing; leases are not renewed");
             worker.health.wedged(worker.settings.wedged_after);
         } else {
-            beat(worker).await;
+            beat(worker, asked).await;
         }
-        let lost = worker.held.give_up_unproved(worker.timing.lease);
+    }
+}
+
+/// Tells each run at the end of its lease, also while a renewal is under way that nobody answers.
+async fn give_up_in_time(worker: &Inner) {
+    loop {
+        worker.held.next_end().await;
+        let lost = worker.held.give_up_unproved();
         if lost > 0 {
             tracing::error!(worker = %worker.id, leases = lost, "leases not renewed for their whole length: given up");
         }
     }
-    Ok(())
 }
 
-/// One renewal of everything held. Without leases there is none: then leasing is the sign of life.
-async fn beat(worker: &Inner) {
+/// One renewal of everything held. Without leases there is none, unless somebody asked whether it would work: then leasing
+/// is the sign of life.
+async fn beat(worker: &Inner, asked: bool) {
     let tokens = worker.held.tokens();
-    if tokens.is_empty() {
+    if tokens.is_empty() && !asked {
         worker.health.progressed(Loop::Heartbeat);
         return;
     }
     let asked_at = Instant::now();
-    for tokens in tokens.chunks(limits::BATCH_ITEMS_MAX) {
+    let chunks: Vec<&[Token]> =
+        if tokens.is_empty() { vec![&[]] } else { tokens.chunks(limits::BATCH_ITEMS_MAX).collect() };
+    for tokens in chunks {
         let beat = Heartbeat { worker: worker.record(), tokens: tokens.to_vec(), lease: worker.timing.lease };
         match within(worker.timing.lease, bounded("renew leases", Duration::ZERO, worker.beating.heartbeat(&beat)))
             .await
         {
             Ok(answers) => {
                 worker.health.progressed(Loop::Heartbeat);
+                worker.health.gate.works(Way::Renewing);
                 for (token, answer) in tokens.iter().zip(answers) {
                     match answer {
-                        Ok(answer) => worker.held.answered(token.fence, answer, asked_at.into_std()),
+                        Ok(answer) => worker.held.answered(token, answer, asked_at.into_std()),
                         Err(error) => tracing::warn!(key = %token.key, error = ?error, "a lease could not be renewed"),
                     }
                 }
             }
             Err(error) => {
                 worker.health.failed(Loop::Heartbeat, &error);
+                worker.health.gate.failed(Way::Renewing, &error);
                 tracing::warn!(worker = %worker.id, error = ?error, "renewing leases failed; trying again");
             }
         }

@@ -1,13 +1,17 @@
 //! The leases this worker holds, as the loops see them.
+//!
+//! A run is known by its whole token. A fence alone would not do: after a failover or a restored snapshot a store may
+//! draw the same fence again, for another task or for a later lease of the same one.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::slots::Waiting;
-use crate::{Fence, HeartbeatAnswer, Lease, Suspects, Token, limits};
+use crate::{HeartbeatAnswer, Key, Lease, Suspects, Token, limits};
 
 /// Why a run should stop.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,14 +27,24 @@ pub(super) enum Reason {
 }
 
 /// What this worker holds, from the lease to the answered ack.
-#[derive(Debug, Default)]
-pub(super) struct Held(Mutex<Entries>);
+#[derive(Debug)]
+pub(super) struct Held {
+    /// The length of a lease.
+    lease: Duration,
+    entries: Mutex<Entries>,
+    /// Told when a lease runs out before the time that [`Held::next_end`] named last.
+    sooner: Notify,
+}
 
 #[derive(Debug, Default)]
 struct Entries {
-    by_fence: HashMap<Fence, Entry>,
-    /// How many of them are suspects.
+    by_key: HashMap<Key, Entry>,
+    /// Runs whose key was leased again while they went on. They are lost, and told so; nobody renews them.
+    replaced: Vec<Entry>,
+    /// How many of all of them are suspects.
     suspects: usize,
+    /// What [`Held::next_end`] named last.
+    next_end: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -39,45 +53,99 @@ struct Entry {
     suspect: bool,
     cancellation: CancellationToken,
     reason: Option<Reason>,
-    /// When the request went out whose answer last proved the lease. By this process's monotonic clock, which only
-    /// ever makes it give a lease up early, never keep one.
+    /// When the call was sent whose answer last proved the lease. By this process's monotonic clock, which only ever
+    /// makes it give a lease up early, never keep one.
     proved_at: Instant,
     /// An ack is under way: "lost" may only mean that it arrived.
     settling: bool,
 }
 
-impl Held {
-    fn entries(&self) -> MutexGuard<'_, Entries> {
-        // A panic under this lock cannot leave it half changed: nothing in it can panic.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl Entry {
+    fn stop(&mut self, reason: Reason) {
+        self.reason.get_or_insert(reason);
+        self.cancellation.cancel();
     }
 
-    /// Takes the leases that a request sent at `asked_at` brought; the token of each fires when its run should stop.
-    pub(super) fn hold(&self, leases: Vec<Lease>, asked_at: Instant) -> impl Iterator<Item = Waiting> {
+    /// Whether it is given up once its lease has passed.
+    fn must_be_proved(&self) -> bool {
+        !self.settling && self.reason.is_none()
+    }
+}
+
+impl Entries {
+    fn find(&mut self, token: &Token) -> Option<&mut Entry> {
+        match self.by_key.get_mut(&token.key) {
+            Some(entry) if entry.token == *token => Some(entry),
+            _ => self.replaced.iter_mut().find(|entry| entry.token == *token),
+        }
+    }
+
+    fn remove(&mut self, token: &Token) -> Option<Entry> {
+        if self.by_key.get(&token.key).is_some_and(|entry| entry.token == *token) {
+            return self.by_key.remove(&token.key);
+        }
+        let at = self.replaced.iter().position(|entry| entry.token == *token)?;
+        Some(self.replaced.swap_remove(at))
+    }
+
+    fn all(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.by_key.values_mut().chain(&mut self.replaced)
+    }
+}
+
+impl Held {
+    pub(super) fn new(lease: Duration) -> Self {
+        Self { lease, entries: Mutex::default(), sooner: Notify::new() }
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        // A panic under this lock cannot leave it half changed: nothing in it can panic.
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes leases that began at `proved_at` or later. The token of each fires when its run should stop; a run of the same
+    /// key that still goes on has lost its lease, and is told at once.
+    pub(super) fn hold(&self, leases: Vec<Lease>, proved_at: Instant) -> impl Iterator<Item = Waiting> {
         let since = Instant::now();
-        let waiting = leases.into_iter().map(|lease| Waiting { lease, cancellation: CancellationToken::new(), since });
-        let waiting: Vec<Waiting> = waiting.collect();
+        let (mut waiting, mut twice) = (Vec::with_capacity(leases.len()), Vec::new());
         let mut entries = self.entries();
-        for Waiting { lease, cancellation, .. } in &waiting {
+        for lease in leases {
+            if entries.find(&lease.token).is_some() {
+                twice.push(lease.token.key);
+                continue;
+            }
             let suspect = lease.crashes >= limits::SUSPECT_CRASHES;
+            let cancellation = CancellationToken::new();
             let entry = Entry {
                 token: lease.token.clone(),
                 suspect,
                 cancellation: cancellation.clone(),
                 reason: None,
-                proved_at: asked_at,
+                proved_at,
                 settling: false,
             };
-            let before = entries.by_fence.insert(lease.token.fence, entry);
             entries.suspects += usize::from(suspect);
-            entries.suspects -= usize::from(before.is_some_and(|before| before.suspect));
+            if let Some(mut before) = entries.by_key.insert(lease.token.key.clone(), entry) {
+                before.stop(Reason::Lost);
+                entries.replaced.push(before);
+            }
+            waiting.push(Waiting { lease, cancellation, since });
         }
+        let end = proved_at + self.lease;
+        let is_sooner = !waiting.is_empty() && entries.next_end.is_none_or(|next| end < next);
         drop(entries);
+        if is_sooner {
+            self.sooner.notify_one();
+        }
+        for key in twice {
+            tracing::error!(%key, "the store brought a lease that this worker holds already; it starts no second run");
+        }
         waiting.into_iter()
     }
 
     pub(super) fn len(&self) -> usize {
-        self.entries().by_fence.len()
+        let entries = self.entries();
+        entries.by_key.len() + entries.replaced.len()
     }
 
     /// Whether the next request may bring a suspect.
@@ -86,74 +154,178 @@ impl Held {
     }
 
     /// Asks one run to stop. The first reason stays.
-    pub(super) fn cancel(&self, fence: Fence, reason: Reason) {
-        if let Some(entry) = self.entries().by_fence.get_mut(&fence) {
-            entry.reason.get_or_insert(reason);
-            entry.cancellation.cancel();
+    pub(super) fn cancel(&self, token: &Token, reason: Reason) {
+        if let Some(entry) = self.entries().find(token) {
+            entry.stop(reason);
         }
     }
 
     /// Asks every run to stop.
     pub(super) fn cancel_all(&self, reason: Reason) {
-        for entry in self.entries().by_fence.values_mut() {
-            entry.reason.get_or_insert(reason);
-            entry.cancellation.cancel();
-        }
+        self.entries().all().for_each(|entry| entry.stop(reason));
     }
 
     /// Why the run was asked to stop, if it was.
-    pub(super) fn reason(&self, fence: Fence) -> Option<Reason> {
-        self.entries().by_fence.get(&fence).and_then(|entry| entry.reason)
+    pub(super) fn reason(&self, token: &Token) -> Option<Reason> {
+        self.entries().find(token).and_then(|entry| entry.reason)
     }
 
     /// An ack is on its way.
-    pub(super) fn settling(&self, fence: Fence) {
-        if let Some(entry) = self.entries().by_fence.get_mut(&fence) {
+    pub(super) fn settling(&self, token: &Token) {
+        if let Some(entry) = self.entries().find(token) {
             entry.settling = true;
         }
     }
 
     /// The ack was answered, or given up: the lease is no longer ours to keep.
-    pub(super) fn settled(&self, fence: Fence) {
+    pub(super) fn settled(&self, token: &Token) {
         let mut entries = self.entries();
-        let ended = entries.by_fence.remove(&fence);
+        let ended = entries.remove(token);
         entries.suspects -= usize::from(ended.is_some_and(|entry| entry.suspect));
     }
 
     /// The tokens to renew.
     pub(super) fn tokens(&self) -> Vec<Token> {
-        self.entries().by_fence.values().map(|entry| entry.token.clone()).collect()
+        self.entries().by_key.values().map(|entry| entry.token.clone()).collect()
     }
 
     /// Takes in the answer about one token to a heartbeat sent at `asked_at`.
-    pub(super) fn answered(&self, fence: Fence, answer: HeartbeatAnswer, asked_at: Instant) {
+    pub(super) fn answered(&self, token: &Token, answer: HeartbeatAnswer, asked_at: Instant) {
         let mut entries = self.entries();
-        let Some(entry) = entries.by_fence.get_mut(&fence) else { return };
+        let Some(entry) = entries.find(token) else { return };
         match answer {
             HeartbeatAnswer::Held => entry.proved_at = entry.proved_at.max(asked_at),
             HeartbeatAnswer::Lost if entry.settling => {}
-            HeartbeatAnswer::Lost => {
-                entry.reason.get_or_insert(Reason::Lost);
-                entry.cancellation.cancel();
-            }
+            HeartbeatAnswer::Lost => entry.stop(Reason::Lost),
             HeartbeatAnswer::Cancelled => {
                 entry.proved_at = entry.proved_at.max(asked_at);
-                entry.reason.get_or_insert(Reason::Cancelled);
-                entry.cancellation.cancel();
+                entry.stop(Reason::Cancelled);
             }
         }
     }
 
-    /// Gives up what has not been proved for a lease length, and says how many.
-    pub(super) fn give_up_unproved(&self, lease: Duration) -> usize {
+    /// Stops each run at the end of its lease, unless a renewal was answered before; says how many.
+    pub(super) fn give_up_unproved(&self) -> usize {
         let mut count = 0;
-        for entry in self.entries().by_fence.values_mut().filter(|entry| !entry.settling && entry.reason.is_none()) {
-            if entry.proved_at.elapsed() >= lease {
-                entry.reason = Some(Reason::Lost);
-                entry.cancellation.cancel();
+        for entry in self.entries().all().filter(|entry| entry.must_be_proved()) {
+            if entry.proved_at.elapsed() >= self.lease {
+                entry.stop(Reason::Lost);
                 count += 1;
             }
         }
         count
+    }
+
+    /// The end of the lease that passes first of those to be proved.
+    fn set_next_end(&self) -> Option<Instant> {
+        let mut entries = self.entries();
+        let first = entries.all().filter(|entry| entry.must_be_proved()).map(|entry| entry.proved_at).min();
+        entries.next_end = first.map(|first| first + self.lease);
+        entries.next_end
+    }
+
+    /// Waits until a lease may have passed that is not proved any longer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Can be dropped at any time.
+    pub(super) async fn next_end(&self) {
+        loop {
+            let Some(end) = self.set_next_end() else {
+                self.sooner.notified().await;
+                continue;
+            };
+            if end <= Instant::now() {
+                return;
+            }
+            // Ended by itself, the first of them may have been renewed or settled meanwhile.
+            tokio::select! {
+                () = tokio::time::sleep_until(end.into()) => {}
+                () = self.sooner.notified() => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Fence, Overrides, Payload, Queue, RequestId, Timestamp};
+
+    const LEASE: Duration = Duration::from_secs(10);
+
+    fn lease(key: &str) -> Lease {
+        let token = Token { key: Key::new(key).unwrap(), fence: Fence(7), lease: RequestId::unique() };
+        Lease {
+            token,
+            name: "work".parse().unwrap(),
+            queue: Queue::default(),
+            args: Payload::default(),
+            attempts: 0,
+            crashes: limits::SUSPECT_CRASHES,
+            deadline: Timestamp::default(),
+            leased_at: Timestamp::default(),
+            due_at: Timestamp::default(),
+            every: None,
+            overrides: Overrides::default(),
+            undecodable_since: None,
+        }
+    }
+
+    fn hold(held: &Held, leases: &[&Lease]) -> Vec<Waiting> {
+        held.hold(leases.iter().map(|lease| (*lease).clone()).collect(), Instant::now()).collect()
+    }
+
+    #[test]
+    fn two_tasks_with_one_fence_are_two_runs() {
+        let held = Held::new(LEASE);
+        let (a, b) = (lease("a"), lease("b"));
+        let waiting = hold(&held, &[&a, &b]);
+        held.cancel(&a.token, Reason::Timeout);
+        assert_eq!((held.reason(&a.token), held.reason(&b.token)), (Some(Reason::Timeout), None));
+        assert!(waiting[0].cancellation.is_cancelled() && !waiting[1].cancellation.is_cancelled());
+        held.settled(&a.token);
+        assert_eq!((held.len(), held.tokens()), (1, vec![b.token]));
+    }
+
+    #[test]
+    fn a_run_whose_key_is_leased_again_is_told_and_is_no_part_of_the_next() {
+        let held = Held::new(LEASE);
+        let (earlier, later) = (lease("a"), lease("a"));
+        let first = hold(&held, &[&earlier]).remove(0);
+        let second = hold(&held, &[&later]).remove(0);
+        assert!(first.cancellation.is_cancelled() && !second.cancellation.is_cancelled());
+        assert_eq!((held.reason(&earlier.token), held.reason(&later.token)), (Some(Reason::Lost), None));
+        // What becomes of the earlier one says nothing of the later one.
+        held.answered(&earlier.token, HeartbeatAnswer::Lost, Instant::now());
+        held.settling(&earlier.token);
+        held.settled(&earlier.token);
+        assert_eq!((held.tokens(), held.reason(&later.token), held.len()), (vec![later.token.clone()], None, 1));
+        held.settled(&later.token);
+        assert_eq!((held.len(), held.suspects()), (0, Suspects::One));
+    }
+
+    #[test]
+    fn a_lease_that_is_held_already_starts_no_second_run() {
+        let held = Held::new(LEASE);
+        let lease = lease("a");
+        assert_eq!((hold(&held, &[&lease]).len(), hold(&held, &[&lease]).len(), held.len()), (1, 0, 1));
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_lease_is_awaited_whenever_it_was_taken() {
+        let held = Held::new(LEASE);
+        let (first, second) = (lease("a"), lease("b"));
+        let ago = |ago: Duration| Instant::now().checked_sub(ago).unwrap();
+        let _ = held.hold(vec![first.clone()], ago(LEASE / 2));
+        assert!(tokio::time::timeout(Duration::from_millis(20), held.next_end()).await.is_err());
+        // It waits for the first one; the second ends before.
+        let (ended, ()) = tokio::join!(tokio::time::timeout(LEASE / 4, held.next_end()), async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let _ = held.hold(vec![second.clone()], ago(LEASE));
+        });
+        assert!(ended.is_ok());
+        assert_eq!(held.give_up_unproved(), 1);
+        assert_eq!((held.reason(&first.token), held.reason(&second.token)), (None, Some(Reason::Lost)));
     }
 }

@@ -3,8 +3,10 @@
 //! Each job has one file and one loop, and every loop is supervised:
 //!
 //! * `fetch` — a free slot first, then a lease; its answered calls are the worker's sign of life.
+//! * `gate` — nothing is leased while leases could not be renewed or outcomes not settled.
 //! * `slots` — who may run, and the short line of what was leased ahead.
 //! * `run` — one task: its timeout, its cancellation, its panic, its outcome.
+//! * `blocking` — code that cannot be stopped keeps its slot and its lease until it returns.
 //! * `settle` — acks in groups, repeated until answered.
 //! * `heartbeat` — a thread with a runtime and connections of its own, so that handlers cannot starve it.
 //! * `periodic` — seeds periodic tasks, beside leasing.
@@ -12,12 +14,15 @@
 //! * `watchdog` — compares what must happen with what did, turns readiness red, restarts a loop that stands still.
 
 mod alarm;
+mod blocking;
 mod companion;
 mod fetch;
 mod finished;
+mod gate;
 mod health;
 mod heartbeat;
 mod held;
+mod panics;
 mod periodic;
 mod run;
 mod settle;
@@ -32,6 +37,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::SetOnce;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
@@ -94,6 +100,8 @@ struct Inner {
     health: Arc<Health>,
     restarts: Restarts,
     stop: Stop,
+    /// Fires when the worker ends without waiting any longer for what runs.
+    leaving: CancellationToken,
     settled: AtomicU64,
 }
 
@@ -169,12 +177,13 @@ impl Builder {
                 adding: self.store,
                 joined: SetOnce::new(),
                 slots: Arc::new(Slots::new(self.settings.concurrency, self.settings.ahead_max)),
-                held: Held::default(),
+                held: Held::new(timing.lease),
                 runs: TaskTracker::new(),
                 health: Arc::new(Health::new(&self.settings, timing, name)),
                 companion,
                 restarts: Restarts::default(),
                 stop: Stop::new(),
+                leaving: CancellationToken::new(),
                 settled: AtomicU64::new(0),
                 registry: self.registry,
                 settings: self.settings,

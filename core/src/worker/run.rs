@@ -1,18 +1,21 @@
 //! One run of one task: whatever it does, it ends in exactly one outcome.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use super::Inner;
+use super::blocking::Handler;
 use super::held::Reason;
 use super::settle::{self, Settlement};
 use super::slots::{Slot, Waiting};
+use super::{Inner, panics};
 use crate::handler::completed;
 use crate::registry::{Entry, Unfinished};
 use crate::{Ack, Context, Failure, Lease, Outcome, Payload, Policy, display_duration, limits};
@@ -21,17 +24,27 @@ use crate::{Ack, Context, Failure, Lease, Outcome, Payload, Policy, display_dura
 const UNDECODABLE_WAIT_MIN: Duration = Duration::from_secs(1);
 const UNDECODABLE_WAIT_MAX: Duration = Duration::from_mins(1);
 
-type Output = Result<Option<Payload>, Unfinished>;
+pub(super) type Output = Result<Option<Payload>, Unfinished>;
 
 /// Runs `first`, and then what waits in the line, one after the other in the same slot, until nothing is left.
 pub(super) async fn run(worker: Arc<Inner>, slot: Slot, first: Waiting, acks: mpsc::Sender<Settlement>) {
     let mut next = Some((slot, first));
     while let Some((slot, Waiting { lease, cancellation, .. })) = next {
-        let ack = run_one(&worker, Arc::new(lease), cancellation).await;
+        let lease = Arc::new(lease);
+        // Whatever panics around a handler, e.g. the application's log: an attempt is counted, and the slot goes on.
+        let ran = AssertUnwindSafe(run_one(&worker, lease.clone(), cancellation)).catch_unwind().await;
+        let ack = ran.unwrap_or_else(|payload| failed_around(&worker, &lease, &panics::message(payload)));
         settle::hand_in(&worker, &acks, ack).await;
         // A stopping worker gives back what waits.
         next = if worker.stop.is_stopping() { None } else { slot.next() };
     }
+}
+
+/// The ack of a run that a panic outside of its handler has ended.
+fn failed_around(worker: &Inner, lease: &Lease, error: &str) -> Ack {
+    let policy = worker.registry.policy(&lease.name).cloned().unwrap_or_default();
+    let outcome = retry(policy.backoff.wait(lease.attempts + 1), error);
+    Ack { token: lease.token.clone(), outcome, attempts_max: policy.attempts_max, retention: policy.retention }
 }
 
 async fn run_one(worker: &Inner, lease: Arc<Lease>, cancellation: CancellationToken) -> Ack {
@@ -43,16 +56,15 @@ async fn run_one(worker: &Inner, lease: Arc<Lease>, cancellation: CancellationTo
         // A backend that brings an unknown name broke I9; the task goes back untouched.
         None => settle::release(lease.token.clone()),
     };
-    span.in_scope(|| log(&ack.outcome, worker.held.reason(lease.token.fence), &lease));
+    span.in_scope(|| log(&ack.outcome, worker.held.reason(&lease.token), &lease));
     ack
 }
 
 async fn run_known(worker: &Inner, entry: &Entry, lease: &Arc<Lease>, cancellation: CancellationToken) -> Ack {
-    let fence = lease.token.fence;
     // What was lost or cancelled while it stood in the line is not even started.
     let ended = if cancellation.is_cancelled() { None } else { started(worker, entry, lease, cancellation).await };
     let patience = worker.settings.undecodable_for;
-    let outcome = outcome(ended, worker.held.reason(fence), &entry.policy, lease, patience);
+    let outcome = outcome(ended, worker.held.reason(&lease.token), &entry.policy, lease, patience);
     Ack {
         token: lease.token.clone(),
         outcome,
@@ -68,6 +80,7 @@ async fn started(
     lease: &Arc<Lease>,
     cancellation: CancellationToken,
 ) -> Option<Result<Output, JoinError>> {
+    let blocking = TaskTracker::new();
     let ctx = Context {
         lease: lease.clone(),
         policy: entry.policy.clone(),
@@ -75,26 +88,25 @@ async fn started(
         shared: worker.shared.clone(),
         client: worker.client.clone(),
         store: worker.settling.clone(),
+        blocking: blocking.clone(),
     };
     // A task of its own: a panic ends it and nothing else, and it can be dropped if it does not listen.
     let run = (entry.run)(lease.args.clone(), ctx);
-    let mut handle = tokio::spawn(run.in_current_span());
-    tokio::select! {
-        ended = &mut handle => return Some(ended),
-        () = cancellation.cancelled() => {}
-        () = tokio::time::sleep(entry.policy.timeout) => worker.held.cancel(lease.token.fence, Reason::Timeout),
+    let mut handler = Handler::new(tokio::spawn(run.in_current_span()), blocking);
+    let mut ended = tokio::select! {
+        ended = handler.ended() => Some(ended),
+        () = cancellation.cancelled() => None,
+        () = tokio::time::sleep(entry.policy.timeout) => {
+            worker.held.cancel(&lease.token, Reason::Timeout);
+            None
+        }
+    };
+    if ended.is_none() {
+        // A moment to end by itself; then it is dropped.
+        ended = tokio::time::timeout(worker.settings.cancel_grace, handler.ended()).await.ok();
     }
-    wind_down(&mut handle, worker.settings.cancel_grace).await
-}
-
-/// Gives a cancelled handler a moment to end by itself, then drops it.
-async fn wind_down(handle: &mut JoinHandle<Output>, grace: Duration) -> Option<Result<Output, JoinError>> {
-    if let Ok(ended) = tokio::time::timeout(grace, &mut *handle).await {
-        return Some(ended);
-    }
-    handle.abort();
-    // A handler that blocks its thread cannot be dropped; it must not hold the worker as well.
-    handle.now_or_never().filter(Result::is_ok)
+    let ended_late = handler.outlast(worker, lease).await;
+    ended.or(ended_late)
 }
 
 /// Decides the outcome. A run that completed is completed, whatever it was asked meanwhile.
@@ -110,7 +122,7 @@ fn outcome(
         Some(Ok(Err(Unfinished::Failed(failure)))) => Some(failure),
         // Whatever it was asked meanwhile: nothing has run.
         Some(Ok(Err(Unfinished::Undecodable(error)))) => return undecodable(lease, undecodable_for, &error),
-        Some(Err(panic)) if panic.is_panic() => Some(Failure::Retry(panic_message(panic))),
+        Some(Err(error)) if error.is_panic() => Some(Failure::Retry(panics::how_it_ended(error))),
         Some(Err(_)) | None => None,
     };
     match (reason, failure) {
@@ -144,13 +156,6 @@ fn undecodable(lease: &Lease, patience: Duration, error: &str) -> Outcome {
 
 fn retry(after: Duration, error: &str) -> Outcome {
     Outcome::Retry { after, error: limits::cut_error(error).into_owned() }
-}
-
-fn panic_message(panic: JoinError) -> String {
-    let payload = panic.into_panic();
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
-    format!("panicked: {}", text.as_deref().unwrap_or("(no message)"))
 }
 
 fn log(outcome: &Outcome, reason: Option<Reason>, lease: &Lease) {

@@ -1,6 +1,8 @@
 //! Acks in groups: what piles up while one call is under way goes out with the next.
 
 use std::collections::HashMap;
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -8,10 +10,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
+use super::gate::Way;
 use super::health::Loop;
 use super::{Inner, fetch};
 use crate::repeat::{bounded, repeat};
-use crate::{Ack, AckAnswer, AckReply, ErrorKind, Fence, Outcome, Result, Retryable, Token, limits};
+use crate::{Ack, AckAnswer, AckReply, Error, ErrorKind, Outcome, Result, Retryable, Token, display_duration, limits};
 
 /// Outcomes waiting to be settled. A full channel holds up runs that have ended, not the heartbeat.
 pub(super) const WAITING_MAX: usize = 1_000;
@@ -31,13 +34,12 @@ pub(super) fn release(token: Token) -> Ack {
 
 /// Hands one outcome to the settling loop.
 pub(super) async fn hand_in(worker: &Inner, acks: &mpsc::Sender<Settlement>, ack: Ack) {
-    let fence = ack.token.fence;
-    worker.held.settling(fence);
+    worker.held.settling(&ack.token);
     // The channel is open as long as a run is: the settling loop ends after the last one.
     if let Err(refused) = acks.send(Settlement { ack }).await {
-        worker.held.settled(fence);
-        let key = refused.0.ack.token.key;
-        tracing::error!(%key, "outcome not settled: the worker left; the task runs again");
+        let token = refused.0.ack.token;
+        worker.held.settled(&token);
+        tracing::error!(key = %token.key, "outcome not settled: the worker left; the task runs again");
     }
 }
 
@@ -48,7 +50,7 @@ pub(super) struct Inbox {
     waiting: mpsc::Receiver<Settlement>,
     batch: Vec<Ack>,
     /// Those of the batch that the store could not take just now, and since when.
-    put_off: HashMap<Fence, Instant>,
+    put_off: HashMap<Token, Instant>,
 }
 
 impl Inbox {
@@ -66,9 +68,10 @@ pub(super) async fn settle(worker: Arc<Inner>, inbox: Arc<tokio::sync::Mutex<Inb
             return Ok(());
         }
         worker.health.unsettled();
-        match repeat("settle tasks", limits::REPEAT_MAX, || ack(&worker, batch)).await {
+        match watched(&worker, repeat("settle tasks", limits::REPEAT_MAX, || ack(&worker, batch))).await {
             Ok(reply) => {
                 worker.health.progressed(Loop::Settle);
+                worker.health.gate.works(Way::Settling);
                 fetch::log_swept(&worker, &reply.swept);
                 let answers = batch.drain(..).zip(reply.answers);
                 let again = answers.filter_map(|(ack, answer)| answered(&worker, put_off, ack, answer));
@@ -79,10 +82,33 @@ pub(super) async fn settle(worker: Arc<Inner>, inbox: Arc<tokio::sync::Mutex<Inb
                     worker = %worker.id, error = ?error, tasks = batch.len(),
                     "outcomes not settled; whether they arrived is unknown, and the tasks may run again"
                 );
-                batch.drain(..).for_each(|ack| worker.held.settled(ack.token.fence));
+                batch.drain(..).for_each(|ack| worker.held.settled(&ack.token));
                 put_off.clear();
+                worker.health.gate.failed(Way::Settling, &error);
                 worker.health.owes_nothing();
             }
+        }
+    }
+}
+
+/// Waits for the answer to a batch; while there is none for long, nothing more is leased.
+async fn watched<T>(worker: &Inner, call: impl Future<Output = Result<T>>) -> Result<T> {
+    let (mut call, patience) = (pin!(call), worker.health.gate.patience());
+    if let Ok(answer) = timeout(patience, &mut call).await {
+        return answer;
+    }
+    let message = format!("no answer for {}; nothing is leased before it comes", display_duration(patience));
+    worker.health.gate.failed(Way::Settling, &Error::new(ErrorKind::Unavailable, "settle tasks", message));
+    call.await
+}
+
+/// Asks whether outcomes could be settled, without one: an ack of nothing.
+pub(super) async fn prove(worker: &Inner) {
+    match bounded("settle tasks", Duration::ZERO, worker.settling.ack(&[], None)).await {
+        Ok(_) => worker.health.gate.works(Way::Settling),
+        Err(error) => {
+            worker.health.gate.failed(Way::Settling, &error);
+            tracing::warn!(worker = %worker.id, error = ?error, "outcomes could not be settled; nothing is leased");
         }
     }
 }
@@ -91,7 +117,12 @@ pub(super) async fn settle(worker: Arc<Inner>, inbox: Arc<tokio::sync::Mutex<Inb
 async fn ack(worker: &Inner, batch: &[Ack]) -> Result<AckReply> {
     let reply = bounded("settle tasks", Duration::ZERO, worker.settling.ack(batch, None)).await;
     reply
-        .inspect_err(|error| worker.health.failed(Loop::Settle, error))
+        .inspect_err(|error| {
+            worker.health.failed(Loop::Settle, error);
+            if worker.health.gate.is_shut(Way::Settling) {
+                worker.health.gate.failed(Way::Settling, error);
+            }
+        })
         .map_err(|error| error.retryable(Retryable::Yes))
 }
 
@@ -128,9 +159,9 @@ fn weight(ack: &Ack) -> usize {
 
 /// Takes in one answer; an ack that the store cannot take just now stays, and one that it refuses as it is becomes one it
 /// can take.
-fn answered(worker: &Inner, put_off: &mut HashMap<Fence, Instant>, ack: Ack, answer: Result<AckAnswer>) -> Option<Ack> {
+fn answered(worker: &Inner, put_off: &mut HashMap<Token, Instant>, ack: Ack, answer: Result<AckAnswer>) -> Option<Ack> {
     let fence = ack.token.fence;
-    let since = put_off.remove(&fence);
+    let since = put_off.remove(&ack.token);
     match answer {
         Ok(AckAnswer::Settled) => {
             worker.settled.fetch_add(1, Ordering::Relaxed);
@@ -145,13 +176,13 @@ fn answered(worker: &Inner, put_off: &mut HashMap<Fence, Instant>, ack: Ack, ans
             if since.is_none() {
                 tracing::warn!(key = %ack.token.key, %fence, error = ?error, "outcome put off by the store; trying again");
             }
-            put_off.insert(fence, since.unwrap_or_else(Instant::now));
+            put_off.insert(ack.token.clone(), since.unwrap_or_else(Instant::now));
             return Some(ack);
         }
         Err(error) => {
             tracing::error!(key = %ack.token.key, %fence, error = ?error, "outcome refused by the store");
         }
     }
-    worker.held.settled(fence);
+    worker.held.settled(&ack.token);
     None
 }

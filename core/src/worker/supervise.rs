@@ -14,7 +14,7 @@ use super::companion::{Companion, Pulse};
 use super::health::Loop;
 use super::held::Reason;
 use super::settle::{self, Inbox};
-use super::{Inner, Until, fetch, finished, heartbeat, periodic, watchdog};
+use super::{Inner, Until, fetch, finished, heartbeat, panics, periodic, watchdog};
 use crate::{Backoff, Error, ErrorKind, Result};
 
 /// Restarts of one loop in a row before the worker gives up. A loop that ran for [`HEALTHY`] starts a new row.
@@ -53,7 +53,8 @@ impl Child {
     }
 
     async fn end(&mut self) -> Result<()> {
-        (&mut self.0).await.unwrap_or_else(|error| Err(internal("supervise a loop", &error.to_string())))
+        let ended = (&mut self.0).await;
+        ended.unwrap_or_else(|error| Err(internal("supervise a loop", &panics::how_it_ended(error))))
     }
 }
 
@@ -64,6 +65,7 @@ impl Drop for LeaveOnDrop {
     fn drop(&mut self) {
         self.0.stop.leave();
         self.0.held.cancel_all(Reason::Lost);
+        self.0.leaving.cancel();
     }
 }
 
@@ -150,6 +152,7 @@ async fn wind_down(worker: &Inner, fetching: &mut Child, settling: &mut Child) {
     if timeout(worker.settings.grace, drained).await.is_err() {
         tracing::warn!(worker = %worker.id, tasks = worker.held.len(), "grace is over: cancelling what still runs");
         worker.held.cancel_all(Reason::Shutdown);
+        worker.leaving.cancel();
         // Each run drops its handler after the cancel grace; beyond that only a handler that blocks its thread is left.
         let _ = timeout(worker.settings.cancel_grace * 2, worker.runs.wait()).await;
     }
@@ -181,9 +184,10 @@ async fn supervise(worker: Arc<Inner>, which: Loop, mut body: impl FnMut() -> Bo
             Ok(Ok(())) => internal("keep a loop going", "it returned early"),
             Ok(Err(error)) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::TooLarge) => return Err(error),
             Ok(Err(error)) => error,
-            Err(error) => internal("keep a loop going", &error.to_string()),
+            Err(error) => internal("keep a loop going", &panics::how_it_ended(error)),
         };
         worker.health.failed(which, &error);
+        worker.health.gate.loop_ended(which, &error);
         restarts = if started.elapsed() >= HEALTHY { 1 } else { restarts + 1 };
         if restarts > RESTARTS_MAX {
             tracing::error!(worker = %worker.id, name = worker.health.name(which), error = ?error, "loop failed again and again; the worker ends");

@@ -63,6 +63,8 @@ fn subject(alarm: &Alarm) -> String {
     match alarm {
         Alarm::Stalled { name, .. } => format!("the {name} loop"),
         Alarm::Wedged(_) => "the handlers' runtime".to_owned(),
+        Alarm::HeldBack { what, .. } => format!("nothing is leased without {what}"),
+        Alarm::Blocked(name, ..) => format!("runs of {name} that block"),
         Alarm::OldestReady(_) => "the oldest ready task".to_owned(),
         Alarm::Unserved(queue, name, _) => format!("{name} in queue {queue} without a worker"),
         Alarm::NotSeeded { key, .. } => format!("the periodic task {key}, which is not seeded"),

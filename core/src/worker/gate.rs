@@ -1,0 +1,173 @@
+//! The gate before leasing: shut while a lease could not be renewed, or its outcome not settled.
+//!
+//! A server that has no connection left for one of them would let each task run, and run again, without an end. So a worker
+//! leases nothing before both have answered; and after one of them failed, not before it answers again.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, watch};
+
+use super::health::Loop;
+use crate::Error;
+
+/// What a worker must be able to do with a lease.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Way {
+    Renewing,
+    Settling,
+}
+
+impl Way {
+    const ALL: [Self; 2] = [Self::Renewing, Self::Settling];
+
+    /// The loop that goes this way.
+    fn of(which: Loop) -> Option<Self> {
+        match which {
+            Loop::Heartbeat => Some(Self::Renewing),
+            Loop::Settle => Some(Self::Settling),
+            Loop::Fetch | Loop::Periodic | Loop::Watchdog | Loop::Companion => None,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Renewing => "renewing leases",
+            Self::Settling => "settling tasks",
+        }
+    }
+}
+
+/// Why nothing is leased.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Shut {
+    pub(super) what: &'static str,
+    pub(super) silent: Duration,
+    pub(super) error: Option<String>,
+}
+
+#[derive(Debug)]
+pub(super) struct Gate {
+    /// How long a way may be shut before that is an alarm. One that fails before it has ever worked is one at once.
+    patience: Duration,
+    ways: watch::Sender<[State; 2]>,
+    /// Asks the heartbeat's thread to renew now, be it nothing: its connection belongs to that thread.
+    renew: Notify,
+}
+
+#[derive(Clone, Debug)]
+struct State {
+    /// Since when it has not worked; `None` if its latest call was answered.
+    shut_since: Option<Instant>,
+    has_worked: bool,
+    error: Option<String>,
+}
+
+impl Gate {
+    pub(super) fn new(patience: Duration) -> Self {
+        let state = || State { shut_since: Some(Instant::now()), has_worked: false, error: None };
+        Self { patience, ways: watch::Sender::new([state(), state()]), renew: Notify::new() }
+    }
+
+    /// How long an ack may go unanswered before nothing more is leased.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    /// A call was answered.
+    pub(super) fn works(&self, way: Way) {
+        self.ways.send_if_modified(|ways| {
+            let state = &mut ways[way as usize];
+            let was_shut = state.shut_since.take().is_some();
+            (state.has_worked, state.error) = (true, None);
+            was_shut
+        });
+    }
+
+    /// A call failed, or has not been answered for too long.
+    pub(super) fn failed(&self, way: Way, error: &Error) {
+        self.ways.send_modify(|ways| {
+            let state = &mut ways[way as usize];
+            state.shut_since.get_or_insert_with(Instant::now);
+            state.error = Some(error.to_string());
+        });
+    }
+
+    /// A loop ended that should not have: what it does may not work.
+    pub(super) fn loop_ended(&self, which: Loop, error: &Error) {
+        if let Some(way) = Way::of(which) {
+            self.failed(way, error);
+        }
+    }
+
+    /// Whether an answer is needed before anything may be leased.
+    pub(super) fn is_shut(&self, way: Way) -> bool {
+        self.ways.borrow()[way as usize].shut_since.is_some()
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        !Way::ALL.into_iter().any(|way| self.is_shut(way))
+    }
+
+    /// Waits until both ways work.
+    ///
+    /// # Cancel safety
+    ///
+    /// Can be dropped at any time.
+    pub(super) async fn opened(&self) {
+        let is_open = |ways: &[State; 2]| ways.iter().all(|state| state.shut_since.is_none());
+        // It cannot fail: the sender is ours.
+        let _ = self.ways.subscribe().wait_for(is_open).await;
+    }
+
+    /// Has the heartbeat's thread renew now.
+    pub(super) fn ask_for_a_renewal(&self) {
+        self.renew.notify_one();
+    }
+
+    /// Waits until it was asked for a renewal.
+    ///
+    /// # Cancel safety
+    ///
+    /// Can be dropped at any time: what was asked is kept.
+    pub(super) async fn asked_for_a_renewal(&self) {
+        self.renew.notified().await;
+    }
+
+    /// What a person should look at.
+    pub(super) fn alarms(&self) -> Vec<Shut> {
+        let ways = self.ways.borrow();
+        let shut = Way::ALL.into_iter().filter_map(|way| {
+            let state = &ways[way as usize];
+            let silent = state.shut_since?.elapsed();
+            let at_once = !state.has_worked && state.error.is_some();
+            let shut = Shut { what: way.name(), silent, error: state.error.clone() };
+            (at_once || silent > self.patience).then_some(shut)
+        });
+        shut.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    fn error() -> Error {
+        Error::new(ErrorKind::Unavailable, "renew leases", "no free connection")
+    }
+
+    #[tokio::test]
+    async fn it_opens_when_both_ways_work_and_shuts_when_one_fails() {
+        let gate = Gate::new(Duration::from_secs(2));
+        gate.works(Way::Settling);
+        assert!(!gate.is_open() && gate.alarms().is_empty());
+        gate.failed(Way::Renewing, &error());
+        let alarms = gate.alarms();
+        assert_eq!((alarms.len(), alarms[0].what), (1, "renewing leases"));
+        assert!(alarms[0].error.as_ref().unwrap().contains("no free connection"));
+        tokio::join!(gate.opened(), async { gate.works(Way::Renewing) });
+        // One that has worked has a little time before it is an alarm; but nothing is leased.
+        gate.failed(Way::Settling, &error());
+        assert!(!gate.is_open() && gate.alarms().is_empty());
+    }
+}
