@@ -129,11 +129,19 @@ fn meaning_of_code(code: &str) -> Meaning {
         }
         // duplicate_prepared_statement, invalid_sql_statement_name
         "42P05" | "26000" => broken(meaning(Config, No, BEHIND_A_POOLER)),
+        // transaction_timeout
+        "25P04" => broken(meaning(Unavailable, Yes, "the transaction took too long and was given up")),
+        // program_limit_exceeded: among others, transaction numbers have run out, and a VACUUM brings them back.
+        "54000" => meaning(Refused, Yes, "the server has reached a limit of its own; see its log"),
+        // internal_error: said of tables that are just being changed, and by poolers while their server is away.
+        "XX000" => broken(meaning(Internal, Yes, "the server or a pooler before it failed; see its log")),
         _ => match code.get(..2).unwrap_or_default() {
             "08" => broken(meaning(Unavailable, Yes, "the connection to the server failed")),
             "28" => broken(meaning(Refused, No, "the server refuses this user; check pg_hba.conf")),
             "53" => meaning(Refused, Yes, "the server lacks room for this"),
             "57" => broken(meaning(Unavailable, Yes, "an operator or the server broke the statement off")),
+            // Also where it is not known whether the transaction went through: a statement of ours is safe to repeat.
+            "40" => repeat("the transaction was rolled back"),
             "58" => meaning(Refused, Yes, "the server's system failed; see its log"),
             "22" => meaning(ErrorKind::Invalid, No, "a value is none that the database can hold"),
             _ => meaning(Internal, No, "the server refused the statement"),
@@ -174,7 +182,11 @@ mod tests {
             ("42P05", Config, No, Next::Reconnect),
             ("26000", Config, No, Next::Reconnect),
             ("XX001", Corrupt, No, Next::Tell),
-            ("XX000", Internal, No, Next::Tell),
+            ("XX000", Internal, Yes, Next::Reconnect),
+            ("25P04", Unavailable, Yes, Next::Reconnect),
+            ("40003", Unavailable, Yes, Next::Repeat),
+            ("54000", Refused, Yes, Next::Tell),
+            ("54001", Internal, No, Next::Tell),
             ("", Internal, No, Next::Tell),
         ] {
             let meaning = meaning_of_code(code);

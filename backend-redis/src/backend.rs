@@ -14,6 +14,7 @@ use crate::connection::{Connection, Server};
 use crate::fields::Fields;
 use crate::items::{self, Batch};
 use crate::keys::Keys;
+use crate::persist::Witness;
 use crate::request::{self, Look};
 use crate::scripts::Script;
 use crate::url::Address;
@@ -42,6 +43,7 @@ pub struct RedisBackend {
     pub(crate) docket: DocketName,
     scheme: &'static str,
     waiters: Waiters,
+    pub(crate) witness: Witness,
     /// Whether it was said that the server's clock went back.
     pub(crate) behind: AtomicBool,
 }
@@ -81,7 +83,8 @@ impl RedisBackend {
     fn on(server: Arc<Server>, docket: DocketName, scheme: &'static str) -> Self {
         let (commands, keys) = (Arc::new(Connection::new(server)), Keys::new(&docket));
         let waiters = Waiters::new(commands.clone(), keys.clone());
-        Self { commands, keys, docket, scheme, waiters, behind: AtomicBool::new(false) }
+        let witness = Witness::default();
+        Self { commands, keys, docket, scheme, waiters, witness, behind: AtomicBool::new(false) }
     }
 
     pub(crate) fn call(&self, script: &'static Script, bytes: usize) -> Call {
@@ -186,5 +189,9 @@ impl QueueBackend for RedisBackend {
             None => None,
         };
         Ok(AckReply { answers, next, swept })
+    }
+
+    async fn persist(&self) -> Result<()> {
+        self.wait_for_disk().await
     }
 }

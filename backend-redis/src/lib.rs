@@ -34,6 +34,7 @@ mod keys;
 mod look;
 mod numbers;
 mod options;
+mod persist;
 mod record;
 mod relocate;
 mod request;

@@ -104,6 +104,17 @@ pub trait QueueBackend: fmt::Debug + Send + Sync + 'static {
     /// * `next` is served after the acks, never waits, and is idempotent by its own id:
     ///   `ack::settles_and_leases_in_one_call`.
     async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply>;
+
+    /// Waits until all that was answered before this call would outlive a crash of the store's machine, where the store
+    /// can tell. The relay of an outbox asks before it deletes what it has sent. The provided method answers at once: for a
+    /// store that keeps what it acknowledges, and for one that cannot tell.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`: it is not known. What matters must be sent once more, with the same ids.
+    async fn persist(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// What a whole backend is: the five verbs, the reading side, the operator's side, and moving elsewhere.

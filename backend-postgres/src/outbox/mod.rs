@@ -1,6 +1,7 @@
 //! Adds in the caller's transaction for a docket that lives elsewhere: the way of a service whose data is in Postgres and
 //! whose queue is Redis.
 
+mod persisting;
 mod relay;
 mod rows;
 mod send;
@@ -69,6 +70,9 @@ use table::Table;
 /// * Should Postgres fail between the queue's answer and the deletion, the row is sent again, and the queue knows it by its
 ///   add id for as long as it keeps the task's record (the policy's `retention` after it has finished). Beyond that the task
 ///   runs once more. A relay that lives through the failure does not send it again.
+/// * What the queue has answered for is its own to keep. Where it can say when that is on its disk (Redis 7.2 or Valkey, with
+///   an append-only file), a row is deleted only then. An older Redis with `appendfsync everysec` that loses its machine
+///   loses up to its last second, and rows that were deleted in it; one that fails over to a copy that is behind always may.
 /// * A transaction holds one advisory lock per key that it brings, and a server has room for about
 ///   `max_locks_per_transaction × max_connections` in all (6,400 by default).
 #[derive(Debug)]

@@ -12,6 +12,7 @@ use docket_core::{Backoff, Result, Store, limits};
 use sqlx::PgConnection;
 use tokio::time::{Instant, sleep_until};
 
+use super::persisting::Persisting;
 use super::rows::Became;
 use super::send::{Known, send};
 use super::table::{Looked, Table};
@@ -41,6 +42,8 @@ enum Step {
     Elsewhere,
     /// Rows wait that the queue cannot take now; others do not wait for them.
     Later,
+    /// The queue has all that waits, and is still writing it to its disk.
+    Written,
     /// Now it listens, so that it must look again.
     Listens,
 }
@@ -50,8 +53,10 @@ enum Step {
 struct State {
     connection: Option<PgConnection>,
     ear: Option<Ear>,
-    /// What became of rows that could not be settled: these are not sent again.
+    /// What became of rows that are not settled: these are not sent again.
     unsettled: Known,
+    /// What the queue is writing to its disk.
+    persisting: Persisting,
     /// Rows to take at once: fewer after a failure, so that a batch the queue cannot take in time is not sent for ever.
     count: usize,
     failures: u32,
@@ -68,7 +73,7 @@ impl Companion for Relay {
         loop {
             let wait = match self.step(&mut state, pulse).await {
                 Ok(Step::Moved | Step::Listens) => Duration::ZERO,
-                Ok(Step::Nothing) => self.interval(pulse),
+                Ok(Step::Nothing | Step::Written) => self.interval(pulse),
                 Ok(Step::Elsewhere) => self.interval(pulse).min(ELSEWHERE_WAIT),
                 Ok(Step::Later) => state.pause(),
                 Err(error) => {
@@ -87,7 +92,14 @@ impl Companion for Relay {
 
 impl State {
     fn new() -> Self {
-        Self { connection: None, ear: None, unsettled: Known::new(), count: limits::BATCH_ITEMS_MAX, failures: 0 }
+        Self {
+            connection: None,
+            ear: None,
+            unsettled: Known::new(),
+            persisting: Persisting::default(),
+            count: limits::BATCH_ITEMS_MAX,
+            failures: 0,
+        }
     }
 
     /// How long to wait after another failure.
@@ -108,11 +120,23 @@ impl State {
         self.count = (self.count * 2).min(limits::BATCH_ITEMS_MAX);
     }
 
-    /// Waits until then, or until the outbox says that there is more.
+    /// Waits until then, or until the outbox says that there is more, or the queue that it has written all.
     async fn wait(&mut self, until: Instant) {
-        let Some(ear) = &mut self.ear else { return sleep_until(until).await };
-        if ear.hear_anything(until).await.is_none() {
-            self.ear = None;
+        let ear = &mut self.ear;
+        let told = async {
+            match ear {
+                Some(ear) => ear.hear_anything(until).await.is_some(),
+                None => {
+                    sleep_until(until).await;
+                    true
+                }
+            }
+        };
+        tokio::select! {
+            hears = told => if !hears {
+                self.ear = None;
+            },
+            () = self.persisting.ended() => {}
         }
     }
 }
@@ -163,21 +187,30 @@ impl Relay {
         // Kept only if all goes well: one that was given up in the middle cannot be trusted.
         let mut connection = match state.connection.take() {
             Some(connection) => connection,
-            None => self.table.open().await?,
+            None => {
+                // Safe to lose: what is sent before the queue can be asked is sent once more.
+                drop(self.queue.persist().await);
+                self.table.open().await?
+            }
         };
         let mut tx = self.table.begin(&mut connection).await?;
         let rows = self.table.take(&mut tx, state.count).await?;
-        let none = rows.is_empty();
+        let (none, new) = (rows.is_empty(), rows.iter().any(|row| !state.unsettled.contains_key(&row.id)));
         let sent = self.table.hold(&mut tx, send(&*self.queue, rows, &mut state.unsettled)).await;
-        let settled: Vec<(i64, Became)> = state.unsettled.iter().map(|(id, became)| (*id, became.clone())).collect();
+        let lost = state.persisting.see_to(&self.queue, &mut state.unsettled).await;
+        let settled: Vec<(i64, Became)> = state.persisting.may_settle(&state.unsettled);
         self.table.settle(tx, &settled).await?;
-        state.unsettled.clear();
+        for (id, _) in &settled {
+            state.unsettled.remove(id);
+            state.persisting.forget(*id);
+        }
         state.connection = Some(connection);
         sent?;
         let later = settled.iter().any(|(_, became)| matches!(became, Became::Failed(_)));
-        Ok(match (none, later) {
+        Ok(match (none, later || lost) {
             (true, _) => Step::Elsewhere,
             (false, true) => Step::Later,
+            (false, false) if !new && settled.is_empty() => Step::Written,
             (false, false) => Step::Moved,
         })
     }

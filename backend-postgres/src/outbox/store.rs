@@ -48,6 +48,10 @@ impl QueueBackend for Outbox {
     async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply> {
         self.queue.ack(acks, next).await
     }
+
+    async fn persist(&self) -> Result<()> {
+        self.queue.persist().await
+    }
 }
 
 #[async_trait]

@@ -6,6 +6,7 @@ mod corrupt;
 mod cost;
 mod faults;
 mod lanes;
+mod persist;
 mod proxy;
 mod restore;
 mod server;

@@ -18,6 +18,18 @@ pub(crate) enum Fault {
     Then(Box<dyn FnOnce() + Send>),
 }
 
+/// What the queue says when it is asked for its disk.
+#[derive(Clone, Copy, Default)]
+pub(crate) enum Disk {
+    /// What it says itself.
+    #[default]
+    Own,
+    /// Nothing, for now.
+    Silent,
+    /// Once, that it does not know.
+    Lost,
+}
+
 #[derive(Default)]
 pub(crate) struct Seen {
     /// Every task sent, in order, as often as it was.
@@ -26,11 +38,31 @@ pub(crate) struct Seen {
     /// A key that the queue cannot take now.
     busy: Mutex<Option<Key>>,
     pub(crate) reached: Notify,
+    disk: Mutex<Disk>,
 }
 
 impl Seen {
     pub(crate) fn fail(&self, fault: Fault) {
         *self.fault.lock().unwrap() = Some(fault);
+    }
+
+    pub(crate) fn disk(&self, disk: Disk) {
+        *self.disk.lock().unwrap() = disk;
+    }
+
+    /// Whether the queue itself may answer for its disk.
+    async fn persisted(&self) -> Result<()> {
+        loop {
+            let disk = *self.disk.lock().unwrap();
+            match disk {
+                Disk::Own => return Ok(()),
+                Disk::Silent => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+                Disk::Lost => {
+                    self.disk(Disk::Own);
+                    return Err(Error::new(ErrorKind::Unavailable, "wait for the disk", "it was started anew"));
+                }
+            }
+        }
     }
 
     pub(crate) fn sent(&self) -> Vec<NewTask> {
@@ -123,6 +155,11 @@ impl QueueBackend for Gate {
 
     async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply> {
         self.queue.ack(acks, next).await
+    }
+
+    async fn persist(&self) -> Result<()> {
+        self.seen.persisted().await?;
+        self.queue.persist().await
     }
 }
 
