@@ -31,6 +31,7 @@ pub(crate) fn ack(ack: &Ack, bytes_max: usize) -> Result<()> {
         Outcome::Completed(Some(result)) => payload(operation, "result", result.len(), bytes_max),
         Outcome::Repeat { args: Some(args), .. } => payload(operation, "args", args.len(), bytes_max),
         Outcome::Completed(None)
+        | Outcome::Unkept { .. }
         | Outcome::Repeat { .. }
         | Outcome::Retry { .. }
         | Outcome::Snooze { .. }

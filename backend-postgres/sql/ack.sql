@@ -46,7 +46,7 @@ BEGIN
       rec := docket.settle(
         rec, moment, outcomes[i], kinds[i], times[i], contents[i], attempts_maxs[i], retentions[i]
       );
-      PERFORM docket.store(rec, outcomes[i] = 'completed');
+      PERFORM docket.store(rec, outcomes[i] IN ('completed', 'unkept'));
       finished := finished + docket.finished_by(rec);
       dead := dead + docket.dead_by(rec);
       IF rec.state = 'queued' THEN

@@ -1,7 +1,8 @@
 -- Transition: none. The outbox as an operator sees it, and what one may do to it.
 -- Tables: outbox.
 -- outbox_counts: how many rows wait, how old the oldest is, how many were refused for good, and the latest of those.
--- outbox_retry: refused rows wait again. outbox_clear: so many rows are taken away. Both answer how many.
+-- outbox_retry: refused rows wait again, but for those that a newer schedule of their key has overtaken: these go.
+-- outbox_clear: so many rows are taken away. Both answer how many.
 -- Twice: what is left.
 CREATE OR REPLACE FUNCTION docket.outbox_counts(
   docket_name text, OUT waiting bigint, OUT oldest bigint, OUT refused bigint, OUT refused_key text, OUT refused_error text
@@ -24,8 +25,12 @@ BEGIN
   FOR row_id IN
     SELECT o.id FROM docket.outbox o WHERE o.docket = docket_name AND o.refused_at IS NOT NULL ORDER BY o.id
   LOOP
-    UPDATE docket.outbox o SET refused_at = NULL WHERE o.id = row_id;
-    changed := changed + 1;
+    UPDATE docket.outbox o SET refused_at = NULL WHERE o.id = row_id AND NOT o.superseded;
+    IF FOUND THEN
+      changed := changed + 1;
+    ELSE
+      DELETE FROM docket.outbox o WHERE o.id = row_id AND o.superseded;
+    END IF;
   END LOOP;
   PERFORM pg_notify(docket.outbox_channel(docket_name), '');
   RETURN changed;

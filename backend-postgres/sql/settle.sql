@@ -6,7 +6,7 @@ CREATE OR REPLACE FUNCTION docket.settle(
   retention bigint
 ) RETURNS docket.task LANGUAGE plpgsql AS $$
 BEGIN
-  IF rec.cancelling AND outcome <> 'completed' THEN
+  IF rec.cancelling AND outcome NOT IN ('completed', 'unkept') THEN
     outcome := 'cancelled';
   END IF;
   rec.settled_fence := rec.fence;
@@ -18,11 +18,12 @@ BEGIN
   CASE outcome
     WHEN 'completed' THEN
       rec.result := content;
-      rec.crashed_in_a_row := 0;
-      IF rec.every IS NOT NULL AND NOT rec.cancelling THEN
-        RETURN docket.next(rec, moment + rec.every, NULL, moment);
-      END IF;
-      RETURN docket.finish(rec, 'completed', retention, moment);
+      RETURN docket.done(rec, retention, moment);
+    WHEN 'unkept' THEN
+      rec.result := NULL;
+      rec := docket.done(rec, retention, moment);
+      rec.error := content;
+      RETURN rec;
     WHEN 'retry' THEN
       rec.attempts := rec.attempts + 1;
       IF rec.attempts < coalesce(rec.attempts_max, attempts_max) THEN
@@ -51,6 +52,18 @@ BEGIN
       rec.crashed_in_a_row := 0;
       RETURN docket.finish(rec, 'cancelled', retention, moment);
   END CASE;
+END
+$$;
+
+-- Done: completed, or, a perpetual, on to its next occurrence.
+CREATE OR REPLACE FUNCTION docket.done(rec docket.task, retention bigint, moment bigint)
+RETURNS docket.task LANGUAGE plpgsql AS $$
+BEGIN
+  rec.crashed_in_a_row := 0;
+  IF rec.every IS NOT NULL AND NOT rec.cancelling THEN
+    RETURN docket.next(rec, moment + rec.every, NULL, moment);
+  END IF;
+  RETURN docket.finish(rec, 'completed', retention, moment);
 END
 $$;
 

@@ -1,7 +1,8 @@
 -- Transition: Leased and late -> one crash, then Queued, Cancelled, Dead or the next occurrence.
 -- Tables: task.
 -- Arguments: the request, and the lanes it looks into.
--- Result: how many crashed, the keys that reached their limit, what came back into which lane and when, how many are
+-- Result: how many crashed, those that reached their limit (key, name, attempts, whether it
+-- repeats), what came back into which lane and when, how many are
 -- finished or dead by it, and whether another call held one: it is renewing it, settling it, or sweeping it.
 -- Twice: a crash is counted once, since the lease is over with it.
 CREATE OR REPLACE FUNCTION docket.sweep(
@@ -14,6 +15,7 @@ DECLARE
   late_key text;
   rec docket.task;
   outcome record;
+  before docket.task;
 BEGIN
   crashed := 0;
   limited := '{}';
@@ -37,6 +39,8 @@ BEGIN
   FOREACH late_key IN ARRAY late LOOP
     SELECT * INTO rec FROM docket.task t WHERE t.docket = d AND t.key = late_key FOR UPDATE SKIP LOCKED;
     CONTINUE WHEN NOT FOUND OR rec.state <> 'leased' OR rec.visible_at > moment;
+    -- What it is afterwards may be its follower.
+    before := rec;
     rec.args := NULL;
     rec.result := NULL;
     rec.error := NULL;
@@ -46,7 +50,7 @@ BEGIN
     rec := outcome.rec;
     crashed := crashed + 1;
     IF outcome.limited THEN
-      limited := limited || rec.key;
+      limited := limited || ARRAY[before.key, before.name, before.attempts::text, (before.every IS NOT NULL)::text];
     END IF;
     PERFORM docket.store(rec, false);
     finished := finished + docket.finished_by(rec);

@@ -166,6 +166,7 @@ impl<'a> Settled<'a> {
         let bytes = |payload: &'a Option<Payload>| payload.as_ref().map(|payload| payload.as_bytes().into());
         let (word, at, content) = match outcome {
             Outcome::Completed(result) => ("completed", RunAt::Now, bytes(result)),
+            Outcome::Unkept { error } => ("unkept", RunAt::Now, Some(cut(error))),
             Outcome::Retry { after, error } => ("retry", RunAt::In(*after), Some(cut(error))),
             Outcome::Snooze { after } => ("snooze", RunAt::In(*after), None),
             Outcome::Undecodable { after, error } => ("undecodable", RunAt::In(*after), Some(cut(error))),
@@ -198,7 +199,8 @@ pub(crate) fn weigh_ack(ack: &Ack) -> Result<usize> {
         Outcome::Completed(payload) | Outcome::Repeat { args: payload, .. } => {
             Ok(payload.as_ref().map_or(0, Payload::len))
         }
-        Outcome::Retry { .. }
+        Outcome::Unkept { .. }
+        | Outcome::Retry { .. }
         | Outcome::Snooze { .. }
         | Outcome::Undecodable { .. }
         | Outcome::Release

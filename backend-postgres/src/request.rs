@@ -4,8 +4,8 @@ use std::time::Duration;
 use std::vec::IntoIter;
 
 use docket_core::{
-    Error, ErrorKind, Fence, Lease, LeaseOrder, LeaseReply, LeaseRequest, Names, Overrides, Payload, Queue, Result,
-    Suspects, Swept, Timestamp, Token, WorkerRecord, limits, micros,
+    Error, ErrorKind, Fence, Lease, LeaseOrder, LeaseReply, LeaseRequest, Limited, Names, Overrides, Payload, Queue,
+    Result, Suspects, Swept, Timestamp, Token, WorkerRecord, limits, micros,
 };
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Arguments, Decode, Encode, Postgres, Row, Type};
@@ -170,7 +170,7 @@ pub(crate) fn read(row: &PgRow, request: &LeaseRequest) -> Result<Looked> {
     let limited = columns.read::<Vec<String>>("limited")?;
     let swept = Swept {
         crashed: columns.count(columns.read("crashed")?)?,
-        limited: limited.into_iter().map(|key| columns.parsed(key)).collect::<Result<_>>()?,
+        limited: limited.chunks(4).map(|limited| read_limited(&columns, limited)).collect::<Result<_>>()?,
         dead_trimmed: columns.count(columns.read("dead_trimmed")?)?,
     };
     let reply = LeaseReply {
@@ -185,6 +185,19 @@ pub(crate) fn read(row: &PgRow, request: &LeaseRequest) -> Result<Looked> {
         answered: columns.read("answered")?,
         due: columns.optional_duration("due")?,
         channel: columns.read("channel")?,
+    })
+}
+
+/// A task that reached its crash limit, as sweep.sql has it.
+fn read_limited(columns: &Columns<'_>, limited: &[String]) -> Result<Limited> {
+    let [key, name, attempts, repeats] = limited else {
+        return Err(columns.corrupt("a task that reached its crash limit has four texts"));
+    };
+    Ok(Limited {
+        key: columns.parsed(key.clone())?,
+        name: columns.parsed(name.clone())?,
+        attempts: attempts.parse().map_err(|error: std::num::ParseIntError| columns.corrupt(error))?,
+        repeats: repeats == "true",
     })
 }
 

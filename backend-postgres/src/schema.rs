@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use docket_core::{limits, micros};
+use docket_core::{limits, micros, words};
 
 use crate::statements::in_schema;
 
@@ -14,6 +14,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0001_tables.sql"),
     include_str!("../migrations/0002_outbox.sql"),
     include_str!("../migrations/0003_deploys.sql"),
+    include_str!("../migrations/0004_runs.sql"),
 ];
 
 /// The functions, each after those it is made of.
@@ -62,9 +63,6 @@ const FUNCTIONS: &[&str] = &[
 /// first of an order, and without scans and sorts only the index that was made for it answers that.
 const ENTRY: &str = "SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off \
                      SET enable_sort = off SET jit = off SET plan_cache_mode = force_generic_plan";
-
-/// The error of a task that ended at its crash limit.
-const CRASH_LIMIT: &str = "its lease ran out too often";
 
 /// Milliseconds that a renewal or an ack waits for a task that somebody else's transaction holds, before it answers for
 /// the others of its batch. Well below a heartbeat's own deadline.
@@ -146,7 +144,7 @@ fn fill_in(text: String) -> String {
     let whole = |count: usize| count.to_string();
     [
         ("{ENTRY}", ENTRY.to_owned()),
-        ("{CRASH_LIMIT}", CRASH_LIMIT.to_owned()),
+        ("{CRASH_LIMIT}", words::CRASH_LIMIT.to_owned()),
         ("{LOCK_WAIT_MS}", LOCK_WAIT_MS.to_string()),
         ("{LOCK_WAIT_MAX_MS}", LOCK_WAIT_MAX_MS.to_string()),
         ("{TURN_ITEMS_MIN}", TURN_ITEMS_MIN.to_string()),

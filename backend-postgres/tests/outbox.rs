@@ -174,6 +174,42 @@ async fn a_refused_row_is_kept_shown_and_can_wait_again() {
     assert_eq!(service.taken_keys(10).await, ["a", "b"]);
 }
 
+/// The last schedule counts, whatever was refused before it and is let wait again after it.
+#[tokio::test]
+async fn a_refused_schedule_never_goes_over_a_newer_one() {
+    let service = service("outbox_overtaken").await;
+    let put = async |verb, key| {
+        let mut tx = service.pool.begin().await.unwrap();
+        service.outbox.put_in(&mut tx, verb, &[task(key)]).await.unwrap().remove(0).unwrap();
+        tx.commit().await.unwrap();
+    };
+    for key in ["a", "b", "c"] {
+        put(Verb::Schedule, key).await;
+    }
+    service
+        .rows(
+            "SELECT docket.outbox_settle('{}', ARRAY(SELECT id FROM docket.outbox), '{no,no,no}', '{true,true,true}')",
+        )
+        .await;
+    // A newer schedule of `a` arrives; of `b` only an add does, which leaves a task as it is.
+    put(Verb::Schedule, "a").await;
+    put(Verb::Add, "b").await;
+    let arrive =
+        "SELECT docket.outbox_settle(ARRAY(SELECT id FROM docket.outbox WHERE refused_at IS NULL), '{}', '{}', '{}')";
+    service.rows(arrive).await;
+    assert_eq!(service.counts().await.refused, 3, "an operator still sees them");
+    assert_eq!(service.outbox.retry_refused().await.unwrap(), 2);
+    assert_eq!(service.taken_keys(10).await, ["b", "c"]);
+    // Let wait again while a newer one is on its way.
+    put(Verb::Schedule, "c").await;
+    service
+        .rows("SELECT docket.outbox_settle(ARRAY(SELECT max(id) FROM docket.outbox WHERE key = 'c'), '{}', '{}', '{}')")
+        .await;
+    assert_eq!(service.taken_keys(10).await, ["b"]);
+    assert_eq!(service.outbox.retry_refused().await.unwrap(), 0);
+    assert_eq!(service.counts().await.refused, 0);
+}
+
 #[tokio::test]
 async fn clearing_the_docket_clears_its_outbox_and_no_other() {
     let service = service("outbox_clear").await;

@@ -3,11 +3,12 @@
 -- Args: the number of acks; per ack: its head (numbers: outcome, kind of time and its microseconds, fence,
 -- attempts_max, retention, whether there is a text; request, key), the text (result, error or args) if there is one.
 
-local function settle_completed(rec, text, retention)
+local function settle_completed(rec, text, retention, unkept)
   local more = rec[MORE]
-  if text or more ~= NONE then
+  if text or unkept or more ~= NONE then
     more = more_of(rec)
     more.result, more.crashed = text, nil
+    more.error = unkept or more.error
   end
   if more.every and not rec[CANCELLING] then
     next_at(rec, now + more.every)
@@ -35,13 +36,15 @@ end
 
 local function settle_one(rec, ack)
   local outcome, text, retention = ack[ACK_OUTCOME], ack[ACK_TEXT], ack[ACK_RETENTION]
-  if rec[CANCELLING] and outcome ~= ACK_COMPLETED then outcome = ACK_CANCELLED end
+  if rec[CANCELLING] and outcome ~= ACK_COMPLETED and outcome ~= ACK_UNKEPT then outcome = ACK_CANCELLED end
   rec[SETTLED] = true
   if rec[MORE].settled_fence then rec[MORE].settled_fence, rec[MORE].settled_request = nil, nil end
   -- Somebody could read its args, or gave up.
   if rec[MORE].undecodable and outcome ~= ACK_UNDECODABLE and outcome ~= ACK_RELEASE then rec[MORE].undecodable = nil end
   if outcome == ACK_COMPLETED then
     settle_completed(rec, text, retention)
+  elseif outcome == ACK_UNKEPT then
+    settle_completed(rec, nil, retention, text)
   elseif outcome == ACK_RETRY or outcome == ACK_DEAD then
     settle_failed(rec, ack, outcome == ACK_RETRY)
   elseif outcome == ACK_SNOOZE then

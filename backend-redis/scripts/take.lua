@@ -6,6 +6,8 @@ local CRASH_LIMIT = 'its lease ran out too often'
 -- A lease that ran out: one crash, and what follows from it.
 local function crash(rec, crashes_max, reply)
   local deadline, more = rec[VISIBLE], more_of(rec)
+  -- What it is afterwards may be its follower.
+  local limited = { rec[KEY], lane_of(rec).name, more.attempts or 0, more.every and 1 or 0 }
   reply.crashed = reply.crashed + 1
   more.crashes = (more.crashes or 0) + 1
   if rec[CANCELLING] then
@@ -14,7 +16,7 @@ local function crash(rec, crashes_max, reply)
     rec[STATE], rec[VISIBLE] = QUEUED, deadline -- due stays: its place in the line
     promote(rec)
   else
-    reply.limited[#reply.limited + 1] = rec[KEY]
+    reply.limited[#reply.limited + 1] = limited
     if more.every then
       more.crashed = (more.crashed or 0) + 1
       local wait = math.min(more.every * 2 ^ math.min(more.crashed, 60), math.max(CRASH_WAIT_MAX, more.every))

@@ -184,6 +184,7 @@ pub(crate) fn write_ack(call: &mut Call, ack: &Ack) {
         Outcome::Dead { error } => (5, RunAt::Now, Some(cut(error))),
         Outcome::Repeat { at, args } => (6, *at, args.as_ref().map(|args| args.as_bytes().into())),
         Outcome::Undecodable { after, error } => (8, RunAt::In(*after), Some(cut(error))),
+        Outcome::Unkept { error } => (9, RunAt::Now, Some(cut(error))),
         // `Cancelled`: an outcome of a later version was refused before it came here.
         _ => (7, RunAt::Now, None),
     };

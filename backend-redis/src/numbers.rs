@@ -46,7 +46,7 @@ const FIELDS: [&str; 29] = [
 pub(crate) const INLINE_MAX: u16 = 1_024;
 
 /// The numbers that the scripts have names for, and that nobody else needs.
-const NUMBERS: [(&str, i64); 48] = [
+const NUMBERS: [(&str, i64); 49] = [
     ("CHUNK", 500),
     // How many waiters are armed for one due time, and how much later each looks than the one before.
     ("RANKS", 3),
@@ -91,6 +91,7 @@ const NUMBERS: [(&str, i64); 48] = [
     ("ACK_REPEAT", 6),
     ("ACK_CANCELLED", 7),
     ("ACK_UNDECODABLE", 8),
+    ("ACK_UNKEPT", 9),
     // Places of an ack's list.
     ("ACK_TEXT", 1),
     ("ACK_OUTCOME", 2),

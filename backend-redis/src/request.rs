@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use docket_core::{
-    Error, ErrorKind, Fence, Key, Lease, LeaseOrder, LeaseReply, LeaseRequest, Names, Overrides, Payload, Queue,
-    Result, Suspects, Swept, Token, WorkerRecord, limits,
+    Error, ErrorKind, Fence, Key, Lease, LeaseOrder, LeaseReply, LeaseRequest, Limited, Names, Overrides, Payload,
+    Queue, Result, Suspects, Swept, Token, WorkerRecord, limits,
 };
 
 use crate::call::Call;
@@ -144,7 +144,11 @@ pub(crate) fn read(fields: &mut Fields, request: &LeaseRequest) -> Result<Looked
     }
     let (next_visible, oldest_ready) = (fields.optional_micros()?, fields.optional_micros()?);
     let crashed = fields.count()?;
-    let limited = fields.each(Fields::key)?;
+    let limited = fields.each(|limited| {
+        let mut limited = limited.list()?;
+        let (key, name) = (limited.key()?, limited.parsed()?);
+        Ok(Limited { key, name, attempts: limited.count()?, repeats: limited.flag()? })
+    })?;
     let dead_trimmed = fields.count()?;
     let parked = fields.each(Fields::key)?;
     let answered = fields.flag()?;

@@ -166,6 +166,11 @@ teeth! {
         "perpetual::each_crashed_occurrence_in_a_row_doubles_the_wait";
     late_ack_is_stale: LateAckIsStale =>
         "ack::late_but_current_settles";
+    unkept_says_nothing: UnkeptSaysNothing =>
+        "ack::unkept_is_completed_with_the_reason"
+        "ack::unkept_leaves_nothing_of_an_earlier_result";
+    names_what_follows_a_crash: NamesWhatFollowsACrash =>
+        "limit::the_crashed_are_named_as_they_were";
     counts_forbidden_suspects: CountsForbiddenSuspects =>
         "suspect::one_that_may_not_be_leased_is_not_next";
     clock_wakes_nobody: ClockWakesNobody =>

@@ -256,10 +256,23 @@ pub struct LeaseReply {
 pub struct Swept {
     /// Leases found past their deadline.
     pub crashed: u64,
-    /// Tasks that reached their crash limit and are dead (or, a perpetual, repeats later).
-    pub limited: Vec<Key>,
+    /// Tasks that reached their crash limit.
+    pub limited: Vec<Limited>,
     /// Dead records trimmed.
     pub dead_trimmed: u64,
+}
+
+/// A task whose lease ran out once more than it may.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Limited {
+    /// The task.
+    pub key: Key,
+    /// The task type.
+    pub name: Name,
+    /// Runs before this one that ended with an error.
+    pub attempts: u32,
+    /// A perpetual repeats later; any other task is dead.
+    pub repeats: bool,
 }
 
 /// A worker as others see it. Written by its lease calls and heartbeats; it expires with them.
@@ -310,6 +323,11 @@ pub enum HeartbeatAnswer {
 pub enum Outcome {
     /// Done, with what it returned.
     Completed(Option<Payload>),
+    /// Done, but what it returned cannot be kept; the reason is kept instead.
+    Unkept {
+        /// Why.
+        error: String,
+    },
     /// Failed: an attempt. Dead if it was the last.
     Retry {
         /// How long to wait before the next.

@@ -127,6 +127,9 @@ impl Client {
 
     /// Places a task, or moves the queued one of the same key; behind a running one it follows. `.await` sends it.
     ///
+    /// However the running one ends, this one takes its place: a run that fails is then not tried again, whatever attempts it
+    /// had left.
+    ///
     /// # Cancel safety
     ///
     /// As [`Client::add`].
@@ -167,7 +170,9 @@ impl Client {
         Ok(if queues.len() == 1 { queues.into_iter().next() } else { None })
     }
 
-    /// Cancels a task: at once if it is not running, else its run is told.
+    /// Cancels a task: at once if it is not running. A running one is told by its worker's next renewal, within a quarter of
+    /// a lease ([`Timing::renewal`](crate::Timing)) while the store answers: its [`Context::cancellation`](crate::Context)
+    /// fires, and a grace period later it is dropped.
     ///
     /// # Cancel safety
     ///

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::{Ack, Client, Lease, Outcome, Payload, Policy, RunAt, Store, registry};
+use crate::{Ack, Client, Lease, Outcome, Payload, Policy, RunAt, Store, limits, registry};
 
 /// A type of background work: its fields are the args, its name is how stores know it, `run` does it.
 ///
@@ -46,7 +46,8 @@ pub trait Task: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The name stores know it by. Renaming it strands what is already waiting under the old one.
     const NAME: &'static str;
 
-    /// What a run returns; kept with the finished task.
+    /// What a run returns; kept with the finished task. One that cannot be kept (no JSON, larger than 1 MiB) changes nothing
+    /// about the work: the task is completed without it, and its error says why.
     type Output: Serialize + Send;
 
     /// How it wants to be run.
@@ -185,7 +186,7 @@ impl Context {
     pub fn completion(&self, result: &impl Serialize) -> crate::Result<Ack> {
         let result = registry::encode_result(result)
             .map_err(|why| crate::Error::invalid("complete a run", format!("its result {why}")))?;
-        let outcome = completed(result, &self.policy, &self.lease);
+        let outcome = completed(Returned::Kept(result), &self.policy, &self.lease);
         Ok(Ack {
             token: self.lease.token.clone(),
             outcome,
@@ -206,13 +207,27 @@ impl fmt::Debug for Context {
     }
 }
 
+/// What is left of a run's result.
+#[derive(Debug)]
+pub(crate) enum Returned {
+    Kept(Option<Payload>),
+    /// It cannot be kept, for this reason.
+    Unkept(String),
+}
+
 /// The outcome of a run that returned.
-pub(crate) fn completed(result: Option<Payload>, policy: &Policy, lease: &Lease) -> Outcome {
-    match lease.every {
+pub(crate) fn completed(returned: Returned, policy: &Policy, lease: &Lease) -> Outcome {
+    match (lease.every, returned) {
         // The code's interval comes before the record's: a deploy that changes it takes effect at the next run.
-        Some(every) => Outcome::Repeat { at: RunAt::In(policy.every.unwrap_or(every)), args: None },
-        None => Outcome::Completed(result),
+        (Some(every), _) => Outcome::Repeat { at: RunAt::In(policy.every.unwrap_or(every)), args: None },
+        (None, Returned::Kept(result)) => Outcome::Completed(result),
+        (None, Returned::Unkept(why)) => Outcome::Unkept { error: unkept(&format!("its result {why}")) },
     }
+}
+
+/// The error of a task that is completed without its result.
+pub(crate) fn unkept(why: &str) -> String {
+    limits::cut_error(&format!("completed without its result: {why}")).into_owned()
 }
 
 /// Values that handlers share, one per type.

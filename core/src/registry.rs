@@ -6,6 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::handler::Returned;
 use crate::{Context, Error, Failure, Key, Name, NewTask, Payload, Policy, Result, Task, json, limits};
 
 /// Task types by name. Explicit, so that a test can ask it whether a name was forgotten.
@@ -24,7 +25,7 @@ pub(crate) struct Entry {
 }
 
 pub(crate) type Run = Arc<dyn Fn(Payload, Context) -> RunFuture + Send + Sync>;
-pub(crate) type RunFuture = Pin<Box<dyn Future<Output = Result<Option<Payload>, Unfinished>> + Send>>;
+pub(crate) type RunFuture = Pin<Box<dyn Future<Output = Result<Returned, Unfinished>> + Send>>;
 
 /// Why a run brought no result.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -131,13 +132,12 @@ pub(crate) fn encode<T: Task>(task: &T) -> Result<Payload> {
 }
 
 /// Decode, run, encode: all of it inside the fault boundary of the one task.
-async fn run<T: Task>(args: Payload, ctx: Context) -> Result<Option<Payload>, Unfinished> {
+async fn run<T: Task>(args: Payload, ctx: Context) -> Result<Returned, Unfinished> {
     let task: T = json::decode(args.as_bytes())
         .map_err(|why| Unfinished::Undecodable(format!("the args do not decode as {}: {why}", T::NAME)))?;
     drop(args);
     let output = task.run(ctx).await.map_err(Unfinished::Failed)?;
-    encode_result(&output)
-        .map_err(|why| Unfinished::Failed(Failure::Fatal(format!("the run succeeded, but its result {why}"))))
+    Ok(encode_result(&output).map_or_else(Returned::Unkept, Returned::Kept))
 }
 
 /// What is kept of a run's result, or why it cannot be.

@@ -10,6 +10,11 @@ pub const MOVING: &str = "its task is being moved to another store; try again in
 /// Why a call came too late for a task that was moved.
 pub const ELSEWHERE: &str = "its task was moved to another store; ask there";
 
+/// How the error of a record begins whose task was moved to another store.
+pub const MOVED_TO: &str = "moved to ";
+/// The error of a task that ended at its crash limit.
+pub const CRASH_LIMIT: &str = "its lease ran out too often";
+
 /// What one word means: a backend whose store answers in words reads them all through this.
 ///
 /// # Errors

@@ -27,7 +27,7 @@ impl Record {
         self.settled = Some((ack.token.fence, ack.token.lease));
         // A cancel is never undone by what its run says, unless the work is done all the same.
         let outcome = match &ack.outcome {
-            completed @ Outcome::Completed(_) => completed,
+            completed @ (Outcome::Completed(_) | Outcome::Unkept { .. }) => completed,
             _ if self.cancelling => &Outcome::Cancelled,
             outcome => outcome,
         };
@@ -37,6 +37,10 @@ impl Record {
         }
         match outcome {
             Outcome::Completed(result) => self.complete(result.clone(), ack.retention, moment),
+            Outcome::Unkept { error } => {
+                self.error = Some(limits::cut_error(error).into_owned());
+                self.complete(None, ack.retention, moment);
+            }
             Outcome::Retry { after, error } => {
                 let error = limits::cut_error(error).into_owned();
                 self.attempts += 1;

@@ -4,7 +4,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use docket_core::{Swept, Timestamp, limits};
+use docket_core::words::CRASH_LIMIT;
+use docket_core::{Limited, Swept, Timestamp, limits};
 
 use super::Table;
 use super::asked::{Asked, RankedLane};
@@ -14,17 +15,15 @@ use super::line::Line;
 use super::record::{Phase, Record};
 use super::slots::Slot;
 
-/// The error of a task that ended at its crash limit.
-const CRASH_LIMIT: &str = "its lease ran out too often";
-
 impl Table {
     /// Counts the crashes of late leases in `lanes`, oldest deadline first, a bounded number a call.
     pub(super) fn sweep(&mut self, asked: &Asked, lanes: &[RankedLane], now: Timestamp, swept: &mut Swept) {
         for slot in self.late(lanes, now) {
-            let limited = self.change(slot, now, |record, moment| record.crash(asked.crashes_max(record), moment));
+            let limited = limited(&self.records[slot]);
+            let last = self.change(slot, now, |record, moment| record.crash(asked.crashes_max(record), moment));
             swept.crashed += 1;
-            if limited == Limited::Yes {
-                swept.limited.push(self.records[slot].key.clone());
+            if last == Last::Yes {
+                swept.limited.push(limited);
             }
         }
     }
@@ -63,22 +62,32 @@ impl Table {
 
 /// Whether a crash was the last that a task may have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Limited {
+enum Last {
     Yes,
     No,
 }
 
+/// What is said of it, should this be its last crash: what it is afterwards may be its follower.
+fn limited(record: &Record) -> Limited {
+    Limited {
+        key: record.key.clone(),
+        name: record.work.lane.name.clone(),
+        attempts: record.attempts,
+        repeats: record.work.every.is_some(),
+    }
+}
+
 impl Record {
     /// One lease ran out unsettled. Counted when leased again, not when lost: nobody is there to count it then.
-    fn crash(&mut self, crashes_max: u32, moment: &mut Moment<'_>) -> Limited {
+    fn crash(&mut self, crashes_max: u32, moment: &mut Moment<'_>) -> Last {
         self.crashes += 1;
         if self.cancelling {
             self.finish(Phase::Cancelled, limits::RETENTION, moment);
-            return Limited::No;
+            return Last::No;
         }
         if self.crashes < crashes_max {
             self.lost(moment);
-            return Limited::No;
+            return Last::No;
         }
         if let Some(every) = self.work.every {
             self.crashed_in_a_row += 1;
@@ -88,7 +97,7 @@ impl Record {
             self.error = Some(CRASH_LIMIT.to_owned());
             self.finish(Phase::Dead, limits::RETENTION, moment);
         }
-        Limited::Yes
+        Last::Yes
     }
 }
 

@@ -64,6 +64,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     let after = Duration::from_secs(3);
     prop_oneof![
         Just(Outcome::Completed(None)),
+        Just(Outcome::Unkept { error: "too large".to_owned() }),
         Just(Outcome::Retry { after, error: "it failed".to_owned() }),
         Just(Outcome::Snooze { after }),
         Just(Outcome::Undecodable { after, error: "another build's".to_owned() }),

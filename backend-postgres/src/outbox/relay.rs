@@ -84,6 +84,7 @@ impl Companion for Relay {
             };
             tokio::select! {
                 () = state.wait(Instant::now() + wait) => {}
+                () = pulse.asked() => {}
                 () = pulse.stopping() => return Ok(()),
             }
         }

@@ -58,7 +58,8 @@ impl Outbox {
         })
     }
 
-    /// Lets the rows that were refused for good wait again, each behind what was relayed of its key since; answers how many.
+    /// Lets the rows that were refused for good wait again; answers how many. One that a newer `schedule` of its key has
+    /// overtaken is taken away instead: the last one counts.
     ///
     /// # Cancel safety
     ///

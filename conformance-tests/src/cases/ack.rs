@@ -25,6 +25,31 @@ pub(crate) async fn completed_may_have_no_result(stage: Stage) {
     assert_eq!(stage.view("a").await.result, None);
 }
 
+/// The work is done: whatever its result, it must not be done again.
+pub(crate) async fn unkept_is_completed_with_the_reason(stage: Stage) {
+    let lease = stage.running("a").await;
+    stage.settle(&lease, unkept()).await;
+    let view = stage.view("a").await;
+    assert_eq!((view.state, view.attempts, view.result), (State::Completed, 0, None));
+    assert_eq!(view.error.as_deref(), Some("it is too large"));
+    stage.nothing_to_lease().await;
+}
+
+pub(crate) async fn unkept_leaves_nothing_of_an_earlier_result(stage: Stage) {
+    let lease = stage.running(task("a").every(SECOND)).await;
+    stage.settle(&lease, Outcome::Completed(Some(payload("1")))).await;
+    stage.advance(SECOND).await;
+    let lease = stage.take_one().await;
+    stage.settle(&lease, unkept()).await;
+    let view = stage.view("a").await;
+    assert_eq!((view.state, view.result, view.failures), (State::Scheduled, None, 0));
+    assert_eq!(view.error.as_deref(), Some("it is too large"));
+}
+
+fn unkept() -> Outcome {
+    Outcome::Unkept { error: "it is too large".to_owned() }
+}
+
 pub(crate) async fn retry_counts_an_attempt_and_keeps_the_error(stage: Stage) {
     let lease = stage.running("a").await;
     assert_eq!(lease.attempts, 0);

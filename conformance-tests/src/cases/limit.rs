@@ -1,8 +1,12 @@
 //! I3 Bounded: at most so many failed attempts, at most so many crashes, then dead, kept and shown.
 
-use docket_core::{KnownName, LeaseRequest, Name, Names, Outcome, State, limits};
+use std::time::Duration;
 
-use crate::stage::{ATTEMPTS_MAX, Ask, Edit, LEASE, SECOND, Stage, ask, keys, repeat_in, retry, settle, snooze, task};
+use docket_core::{KnownName, LeaseRequest, Limited, Name, Names, Outcome, State, limits};
+
+use crate::stage::{
+    ATTEMPTS_MAX, Ask, Edit, LEASE, SECOND, Stage, ask, key, keys, repeat_in, retry, settle, snooze, task,
+};
 
 const FOR_EVER: u32 = 50;
 
@@ -108,8 +112,24 @@ pub(crate) async fn the_crashed_are_named_by_the_call_that_ended_them(stage: Sta
     stage.crash().await;
     let reply = stage.lease(&ask(10)).await;
     assert_eq!((reply.leases.len(), reply.swept.crashed), (0, 1));
-    assert_eq!(reply.swept.limited.iter().map(docket_core::Key::as_str).collect::<Vec<_>>(), ["a"]);
+    let limited = Limited { key: key("a"), name: task("a").name, attempts: 0, repeats: false };
+    assert_eq!(reply.swept.limited, [limited]);
     assert_eq!(stage.view("a").await.visible_at, stage.now(), "it died when it was found");
+}
+
+/// What is named is the run that ended, not the task that takes its place.
+pub(crate) async fn the_crashed_are_named_as_they_were(stage: Stage) {
+    stage.add(task("a").crashes_max(1).attempts_max(9)).await;
+    stage.add(task("b").crashes_max(1).every(SECOND)).await;
+    let lease = stage.take_one().await;
+    stage.retry(&lease, Duration::ZERO).await;
+    stage.take(2).await;
+    stage.schedule(task("a").name("other")).await;
+    stage.advance(LEASE).await;
+    let mut limited = stage.lease(&ask(10)).await.swept.limited;
+    limited.sort_by(|a, b| a.key.cmp(&b.key));
+    let of = |name: &str, attempts, repeats| Limited { key: key(name), name: task(name).name, attempts, repeats };
+    assert_eq!(limited, [of("a", 1, false), of("b", 0, true)]);
 }
 
 pub(crate) async fn crashes_are_not_attempts(stage: Stage) {

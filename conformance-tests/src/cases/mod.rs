@@ -70,7 +70,8 @@ macro_rules! each_case {
     (@list $then:ident) => { $crate::each_case! { @$then
         // SUBJECTS, in alphabetical order, each `subject { case case … }`.
         ack {
-            completed_keeps_the_result completed_may_have_no_result retry_counts_an_attempt_and_keeps_the_error
+            completed_keeps_the_result completed_may_have_no_result unkept_is_completed_with_the_reason
+            unkept_leaves_nothing_of_an_earlier_result retry_counts_an_attempt_and_keeps_the_error
             retry_without_a_delay_is_ready_at_once snooze_is_no_attempt release_is_no_attempt_and_no_crash
             undecodable_is_no_attempt undecodable_is_timed_from_the_first
             undecodable_is_forgotten_with_what_could_be_read
@@ -179,7 +180,7 @@ macro_rules! each_case {
             attempts_end_a_task crashes_end_a_task the_adder_overrides_the_attempts the_adder_overrides_the_crashes
             the_worker_that_meets_the_crash_decides each_name_has_its_own_crash_limit
             a_worker_of_any_name_keeps_a_crash_limit the_failed_are_kept_with_their_error
-            the_crashed_are_named_by_the_call_that_ended_them crashes_are_not_attempts attempts_survive_a_crash
+            the_crashed_are_named_by_the_call_that_ended_them the_crashed_are_named_as_they_were crashes_are_not_attempts attempts_survive_a_crash
             crashes_survive_a_failed_attempt a_snooze_is_never_counted a_release_is_never_counted
             a_second_life_has_all_its_attempts a_move_starts_counting_again a_repeat_starts_counting_again
         }

@@ -1,8 +1,8 @@
 //! Leasing: count the late, take the due, say what comes next.
 
 use docket_core::{
-    Fence, Key, Lease, LeaseOrder, LeaseReply, LeaseRequest, Names, RequestId, Suspects, Swept, Timestamp, Token,
-    limits,
+    Fence, Key, Lease, LeaseOrder, LeaseReply, LeaseRequest, Limited, Names, RequestId, Suspects, Swept, Timestamp,
+    Token, limits,
 };
 
 use super::docket::{Answered, Docket, Sign, next_fence};
@@ -81,8 +81,10 @@ impl Docket {
         for (_, _, key) in late {
             let record = self.records.get_mut(&key).expect("it was just listed");
             swept.crashed += 1;
+            let before = limited(record);
             if crash(record, crashes_max(request, record), &mut step) == Crash::Limit {
-                swept.limited.push(key);
+                let late = step.has(Fault::NamesWhatFollowsACrash);
+                swept.limited.push(if late { limited(record) } else { before });
             }
         }
         swept
@@ -195,6 +197,16 @@ fn asks_for(request: &LeaseRequest, record: &Record) -> bool {
 enum Crash {
     Counted,
     Limit,
+}
+
+/// A task that has reached its crash limit, as it is said.
+fn limited(record: &Record) -> Limited {
+    Limited {
+        key: record.key.clone(),
+        name: record.work.name.clone(),
+        attempts: record.attempts,
+        repeats: record.work.every.is_some(),
+    }
 }
 
 /// A lease that was found past its deadline.

@@ -10,8 +10,7 @@ use uuid::Uuid;
 
 use crate::teeth::Fault;
 
-/// The error of a task that ended at its crash limit.
-pub(crate) const CRASH_LIMIT: &str = "its lease ran out too often";
+pub(crate) use docket_core::words::CRASH_LIMIT;
 
 /// The state of a record; what people see is derived from it and the time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -35,6 +35,12 @@ fn settle(record: &mut Record, ack: &Ack, step: &mut Step<'_>) {
     }
     match &ack.outcome {
         Outcome::Completed(result) => completed(record, ack, result.clone(), step),
+        Outcome::Unkept { error } => {
+            if !step.has(Fault::UnkeptSaysNothing) {
+                record.error = Some(limits::cut_error(error).into_owned());
+            }
+            completed(record, ack, None, step);
+        }
         _ if cancelled => end(record, Life::Cancelled, ack, step),
         Outcome::Cancelled => end(record, Life::Cancelled, ack, step),
         Outcome::Retry { after, error } => {

@@ -94,6 +94,7 @@ fn ending() -> impl Strategy<Value = Ending> {
 fn end() -> impl Strategy<Value = End> {
     prop_oneof![
         3 => said().prop_map(End::Completed),
+        1 => Just(End::Unkept),
         3 => delay().prop_map(End::Retry),
         1 => delay().prop_map(End::Snooze),
         2 => delay().prop_map(End::Undecodable),

@@ -129,6 +129,7 @@ impl Issuer {
     fn outcome(&mut self, end: End, now: Timestamp) -> Outcome {
         match end {
             End::Completed(said) => Outcome::Completed(self.said(said)),
+            End::Unkept => Outcome::Unkept { error: self.error() },
             End::Retry(after) => Outcome::Retry { after, error: self.error() },
             End::Snooze(after) => Outcome::Snooze { after },
             End::Undecodable(after) => Outcome::Undecodable { after, error: self.error() },

@@ -169,6 +169,8 @@ pub(super) struct Ending {
 pub(super) enum End {
     /// With or without a result.
     Completed(Said),
+    /// Done, without its result.
+    Unkept,
     /// A failed attempt.
     Retry(Duration),
     /// Not now.

@@ -178,6 +178,8 @@ faults! {
     "ack" {
         /// A late ack of a current token settles nothing.
         LateAckIsStale
+        /// A result that cannot be kept is not spoken of.
+        UnkeptSaysNothing
         /// A finished record does not say how often it was tried.
         EndForgetsTheCounts
         /// Args that one build cannot read end the task for all.
@@ -188,6 +190,10 @@ faults! {
     "wait" {
         /// A lease that was taken at the end of a wait counts from the beginning of the wait.
         CountsTheWait
+    }
+    "limit" {
+        /// A task that reached its crash limit is named as it is afterwards.
+        NamesWhatFollowsACrash
     }
     "suspect" {
         /// `next_visible` counts suspects that this request may not take: it spins.

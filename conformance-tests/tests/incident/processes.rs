@@ -4,6 +4,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -31,6 +32,8 @@ struct Asked {
     heartbeat_ms: u64,
     /// Whether it never ends what it takes.
     stuck: bool,
+    /// Whether its worker leaves signals to it.
+    without_signals: bool,
 }
 
 impl Asked {
@@ -50,7 +53,7 @@ impl Asked {
         registry.register::<Work>().unwrap().register::<Deadly>().unwrap();
         let settings = Setup::new(self.heartbeat_ms, 1).settings();
         let builder = Worker::builder(store).registry(registry).settings(settings).share(Arc::new(self.clone()));
-        builder.build().unwrap()
+        if self.without_signals { builder.without_signals() } else { builder }.build().unwrap()
     }
 
     fn lines(&self, key: &str) -> usize {
@@ -90,10 +93,7 @@ impl Process {
 async fn a_worker_process() {
     let asked: Asked = serde_json::from_str(&std::env::var(ASKED).expect("started by a test")).unwrap();
     let store = open(&asked.url, &DocketName::new(&asked.docket).unwrap()).await;
-    let worker = asked.worker(store);
-    let stop = worker.stop();
-    tokio::spawn(async move { stop.on_signals().await });
-    worker.run().await.unwrap();
+    asked.worker(store).run().await.unwrap();
 }
 
 /// Takes a while and leaves a line, unless its process is stuck.
@@ -152,7 +152,7 @@ impl Scene {
         let docket = docket("processes");
         let store = open(&url, &docket).await;
         let log = directory.path().join("runs");
-        let asked = Asked { url, docket: docket.to_string(), log, heartbeat_ms, stuck: false };
+        let asked = Asked { url, docket: docket.to_string(), log, heartbeat_ms, stuck: false, without_signals: false };
         Self { asked, client: Client::new(store.clone()), store, _directory: directory }
     }
 
@@ -268,7 +268,7 @@ async fn deploys(kind: Kind) {
     }
     for key in &keys {
         let view = scene.until(key, State::Completed, Duration::from_secs(20)).await;
-        assert_eq!((view.attempts, scene.asked.lines(key)), (0, 1), "{key}");
+        assert_eq!((view.attempts, view.crashes, scene.asked.lines(key)), (0, 0, 1), "{key}");
     }
     let (took, status) = generation.terminate().await;
     assert!(took < Duration::from_secs(5) && status.success(), "{took:?}, {status}");
@@ -299,4 +299,15 @@ async fn t20_due_and_new_tasks_start_in_time_though_a_waiting_worker_is_killed()
         drop(survivor);
     })
     .await;
+}
+
+/// Nobody heeds the signal here, so it does what it does by default.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t14_a_worker_without_signals_leaves_them_to_its_caller() {
+    let scene = Scene::new(SERVED[0], 50).await;
+    scene.client.add(Work { millis: 60_000 }).key("long").await.unwrap();
+    let process = Asked { without_signals: true, ..scene.asked.clone() }.start();
+    scene.until("long", State::Running, Duration::from_secs(20)).await;
+    let (took, status) = process.terminate().await;
+    assert!(took < Duration::from_secs(2) && status.signal() == Some(15), "{took:?}, {status}");
 }

@@ -11,7 +11,7 @@ use docket_core::{
 };
 use tokio::task::JoinHandle;
 
-use crate::jobs::{Block, Echo, Fail, Fork, How, Huge, Log, OtherEcho, Slow, Stuck, Tick};
+use crate::jobs::{Block, Echo, Fail, Fork, How, Log, NoJson, OtherEcho, Sized, Slow, Stuck, Tick};
 
 /// How long something that happens at once may take on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(5);
@@ -30,12 +30,12 @@ impl Scene {
     pub(crate) fn worker(&self, settings: Settings) -> Worker {
         let mut registry = Registry::new();
         registry.register::<Echo>().unwrap().register::<Fail>().unwrap().register::<Slow>().unwrap();
-        registry.register::<Stuck>().unwrap();
-        registry.register::<Block>().unwrap().register::<Huge>().unwrap().register::<Fork>().unwrap();
+        registry.register::<Stuck>().unwrap().register::<NoJson>().unwrap();
+        registry.register::<Block>().unwrap().register::<Sized>().unwrap().register::<Fork>().unwrap();
         self.worker_of(registry, settings)
     }
 
-    fn worker_of(&self, registry: Registry, settings: Settings) -> Worker {
+    pub(crate) fn worker_of(&self, registry: Registry, settings: Settings) -> Worker {
         let builder = Worker::builder(self.store.fork()).registry(registry).settings(settings);
         builder.share(self.log.clone()).build().unwrap()
     }
@@ -77,7 +77,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    fn of(worker: Worker) -> Self {
+    pub(crate) fn of(worker: Worker) -> Self {
         Self { health: worker.health(), stop: worker.stop(), run: tokio::spawn(worker.run()) }
     }
 
@@ -207,15 +207,6 @@ pub(crate) async fn args_that_one_build_cannot_read_are_run_by_another(store: Ar
     }
     assert_eq!(scene.log.starts().len(), keys.len());
     able.stopped().await;
-}
-
-pub(crate) async fn an_oversized_result_is_dead_with_the_reason(store: Arc<dyn Store>) {
-    let scene = Scene::new(store);
-    scene.client.add(Huge {}).key("k").await.unwrap();
-    let worker = scene.start(fast());
-    let view = scene.until("k", State::Dead).await;
-    assert!(view.error.unwrap().contains("its result has"));
-    worker.stopped().await;
 }
 
 pub(crate) async fn a_cancel_reaches_the_handler(store: Arc<dyn Store>) {

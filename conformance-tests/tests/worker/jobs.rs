@@ -1,5 +1,6 @@
 //! Task types for the cases, and what they leave behind.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -15,6 +16,7 @@ pub(crate) struct Log {
     pub(crate) running: AtomicUsize,
     pub(crate) running_max: AtomicUsize,
     pub(crate) cancelled: AtomicUsize,
+    pub(crate) done: AtomicUsize,
 }
 
 impl Log {
@@ -112,6 +114,7 @@ impl Task for Fail {
         if log.starts().len() >= self.good_from as usize {
             return Ok(ctx.attempt());
         }
+        tracing::info!("failing");
         match self.how {
             How::Error => Err(Failure::retry("the disk is on fire")),
             How::Panic => panic!("the disk is on fire"),
@@ -213,17 +216,37 @@ impl Task for Stuck {
     }
 }
 
-/// Returns more than a store takes.
+/// Returns so many bytes.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Huge {}
+pub(crate) struct Sized {
+    pub(crate) bytes: usize,
+}
 
 #[async_trait]
-impl Task for Huge {
-    const NAME: &'static str = "huge";
+impl Task for Sized {
+    const NAME: &'static str = "sized";
     type Output = String;
 
-    async fn run(self, _ctx: Context) -> Result<String, Failure> {
-        Ok("x".repeat(docket_core::limits::PAYLOAD_BYTES_MAX + 1))
+    async fn run(self, ctx: Context) -> Result<String, Failure> {
+        let log = ctx.state::<Log>()?;
+        let _running = log.start(ctx.key().to_string());
+        Ok("x".repeat(self.bytes))
+    }
+}
+
+/// Returns a map whose keys no JSON has.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct NoJson {}
+
+#[async_trait]
+impl Task for NoJson {
+    const NAME: &'static str = "no_json";
+    type Output = BTreeMap<Vec<u8>, u8>;
+
+    async fn run(self, ctx: Context) -> Result<Self::Output, Failure> {
+        let log = ctx.state::<Log>()?;
+        let _running = log.start(ctx.key().to_string());
+        Ok(BTreeMap::from([(vec![1], 1)]))
     }
 }
 
@@ -242,6 +265,54 @@ impl Task for Fork {
             ctx.client().add(Echo { text: text.to_owned() }).key(format!("{}:{text}", ctx.key())).await?;
         }
         Ok(())
+    }
+}
+
+/// Comes back a few milliseconds later, as often as it is told to; then it is done.
+#[derive(Serialize, Deserialize, Clone)]
+pub(crate) struct Back {
+    pub(crate) by: By,
+    pub(crate) times: u32,
+}
+
+#[derive(Serialize, Deserialize, Clone, Copy, Debug)]
+pub(crate) enum By {
+    Retry,
+    Snooze,
+    /// By a task that it adds, under a key made of its own.
+    Successor,
+}
+
+#[async_trait]
+impl Task for Back {
+    const NAME: &'static str = "back";
+    type Output = ();
+
+    fn policy() -> Policy {
+        Policy { attempts_max: 1_000, ..quick() }
+    }
+
+    async fn run(self, ctx: Context) -> Result<(), Failure> {
+        let log = ctx.state::<Log>()?;
+        let soon = Duration::from_millis(7);
+        let key = ctx.key().to_string();
+        let runs = {
+            let _running = log.start(&key);
+            log.starts().iter().filter(|start| **start == key).count()
+        };
+        match self.by {
+            By::Retry if runs <= self.times as usize => Err(Failure::RetryAfter(soon, "not yet".to_owned())),
+            By::Snooze if runs <= self.times as usize => Err(Failure::Snooze(soon)),
+            By::Successor if self.times > 0 => {
+                let next = Self { times: self.times - 1, ..self };
+                ctx.client().add(next).key(format!("{key}.")).after(soon).await?;
+                Ok(())
+            }
+            By::Retry | By::Snooze | By::Successor => {
+                log.done.fetch_add(1, Ordering::SeqCst);
+                Ok(())
+            }
+        }
     }
 }
 

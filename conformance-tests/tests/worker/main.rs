@@ -5,8 +5,12 @@
 mod ahead;
 mod blocking;
 mod cases;
+mod deaths;
+mod finished;
 mod jobs;
+mod logs;
 mod payloads;
+mod results;
 mod suspects;
 
 use std::sync::Arc;
@@ -54,7 +58,6 @@ on_every_backend!(
     cases::a_snooze_is_no_attempt,
     cases::args_that_no_build_can_read_are_dead_in_the_end,
     cases::args_that_one_build_cannot_read_are_run_by_another,
-    cases::an_oversized_result_is_dead_with_the_reason,
     payloads::args_that_no_worker_can_read_are_refused_where_they_are_added,
     payloads::a_result_that_nobody_can_read_is_not_kept_as_another,
     payloads::what_cannot_be_decoded_is_told_without_its_value,
@@ -81,6 +84,13 @@ on_every_backend!(
     ahead::a_stop_gives_back_what_was_leased_ahead,
     ahead::long_tasks_do_not_hold_up_what_was_leased_ahead,
     ahead::nothing_is_leased_ahead_of_long_tasks,
+    finished::until_finished_leaves_nothing_behind,
+    finished::until_finished_waits_for_the_tasks_of_other_workers,
+    results::what_cannot_be_kept_does_not_undo_the_work,
+    results::what_is_no_json_does_not_undo_the_work,
+    deaths::each_death_is_one_error_line_that_names_the_task,
+    deaths::the_crash_limit_is_a_death_as_well,
+    deaths::a_failure_that_is_not_the_last_is_a_warning,
     suspects::a_suspect_starts_when_the_one_before_has_ended,
 );
 

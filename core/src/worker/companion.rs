@@ -19,6 +19,9 @@ pub trait Companion: fmt::Debug + Send + Sync + 'static {
 
     /// Runs until [`Pulse::stopping`].
     ///
+    /// It looks whenever [`Pulse::asked`] ends, and reports each look through [`Pulse::waiting`]: a worker that runs until
+    /// all is done asks for two looks before it ends.
+    ///
     /// It reports an answer, an error, or what it finds waiting through `pulse`, and goes on after every error that may
     /// pass: a returned error costs a restart, and ten in a row the worker. Without progress for the check interval and ten
     /// seconds the worker is not ready; without any sign at all for as long, the loop is restarted.
@@ -60,6 +63,15 @@ impl Pulse {
     /// How old the oldest of what waits to be brought in is; none, if nothing waits.
     pub fn waiting(&self, oldest: Option<Duration>) {
         self.health.companion_waits(oldest);
+    }
+
+    /// Ends when the worker wants to know at once what waits.
+    ///
+    /// # Cancel safety
+    ///
+    /// Can be dropped at any time.
+    pub async fn asked(&self) {
+        self.health.companion_asked().await;
     }
 
     /// Ends when the worker stops.

@@ -9,7 +9,7 @@ use super::gate::Way;
 use super::health::Loop;
 use super::settle::{self, Settlement};
 use super::slots::{PATIENCE, Room};
-use super::{Inner, run};
+use super::{Inner, report, run};
 use crate::repeat::{bounded, repeat};
 use crate::{
     Error, ErrorKind, Lease, LeaseOrder, LeaseReply, LeaseRequest, QueueOrder, RequestId, Result, Suspects, Swept,
@@ -252,7 +252,7 @@ async fn put_back(worker: &Inner, leases: &[Lease]) -> bool {
     if leases.is_empty() {
         return true;
     }
-    let acks: Vec<_> = leases.iter().map(|lease| settle::release(lease.token.clone())).collect();
+    let acks: Vec<_> = leases.iter().map(|lease| settle::release(lease.token.clone()).ack).collect();
     let answered = tokio::time::timeout(PUT_BACK_MAX, worker.fetching.ack(&acks, None)).await;
     matches!(answered, Ok(Ok(_)))
 }
@@ -276,8 +276,8 @@ pub(super) fn log_swept(worker: &Inner, swept: &Swept) {
     if swept.crashed > 0 {
         tracing::warn!(worker = %worker.id, leases = swept.crashed, "leases ran out unsettled; their tasks run again");
     }
-    for key in &swept.limited {
-        tracing::error!(worker = %worker.id, %key, "task reached its crash limit");
+    for limited in &swept.limited {
+        report::limited(&worker.id, limited);
     }
     if swept.dead_trimmed > 0 {
         tracing::warn!(worker = %worker.id, tasks = swept.dead_trimmed, "dead tasks trimmed");

@@ -1,10 +1,16 @@
 //! When a worker that should run until all is done may end.
+//!
+//! A task on its way from one state to another can escape any number of lists. [`Inspect::counts`](crate::Inspect::counts)
+//! cannot be escaped: it is one atomic look at everything. It does not tell which tasks do not count (perpetuals, and those
+//! due later), so these are listed before and after it. One that is found by both lists, and has not been leased in
+//! between, was there when the tasks were counted; if those are as many as were counted, no other task was there.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::Inner;
 use crate::repeat::bounded;
-use crate::{ListFilter, Names, Result, State, TaskView, Timestamp, limits};
+use crate::{Fence, Key, ListFilter, Name, Names, Queue, Result, State, TaskView, Timestamp, limits};
 
 /// How often an idle worker asks.
 const LOOK: Duration = Duration::from_millis(200);
@@ -13,15 +19,15 @@ const SOON: Duration = Duration::from_mins(1);
 
 /// Ends when nothing of the worker's queues and names is ready, running or due soon; perpetuals do not count.
 pub(super) async fn finished(worker: &Inner) {
+    let mut uncounted = Uncounted::new();
     loop {
         tokio::time::sleep(LOOK).await;
-        let begun = worker.health.has_fetched() && worker.health.has_seeded() && worker.health.companion_is_idle();
-        if worker.held.len() > 0 || !begun {
+        if worker.held.len() > 0 || !worker.health.has_fetched() || !worker.health.has_seeded() {
             continue;
         }
-        match any_left(worker).await {
-            Ok(false) => return,
-            Ok(true) => {}
+        match nothing_is_left(worker, &mut uncounted).await {
+            Ok(true) => return,
+            Ok(false) => {}
             Err(error) => {
                 tracing::warn!(worker = %worker.id, error = ?error, "could not ask what is left; trying again");
             }
@@ -29,30 +35,86 @@ pub(super) async fn finished(worker: &Inner) {
     }
 }
 
-async fn any_left(worker: &Inner) -> Result<bool> {
+/// Nothing in the store, nothing that its companion has yet to bring in, and still nothing in the store.
+async fn nothing_is_left(worker: &Inner, uncounted: &mut Uncounted) -> Result<bool> {
+    if !store_is_done(worker, uncounted).await? {
+        return Ok(false);
+    }
+    if worker.companion.is_none() {
+        return Ok(true);
+    }
+    // Order matters: once nothing runs, only the companion can bring more, and what it brings the last look finds.
+    Ok(worker.health.companion_finds_nothing().await && store_is_done(worker, uncounted).await?)
+}
+
+/// The tasks that do not count, by their keys.
+type Uncounted = HashMap<Key, Unchanged>;
+
+/// What stays as it is while such a task is neither leased nor placed anew; a perpetual may be leased.
+#[derive(PartialEq, Eq, Debug)]
+struct Unchanged {
+    queue: Queue,
+    name: Name,
+    /// Not of a perpetual.
+    place: Option<(Timestamp, Option<Fence>)>,
+}
+
+/// Whether every unfinished task is one that does not count. `before` holds those of an earlier list, and then those of a
+/// later one.
+async fn store_is_done(worker: &Inner, before: &mut Uncounted) -> Result<bool> {
+    let unfinished = count(worker).await?;
+    if unfinished == 0 {
+        return Ok(true);
+    }
+    let after = list(worker).await?;
+    let both = after.iter().filter(|(key, task)| before.get(key) == Some(task)).count();
+    *before = after;
+    Ok(unfinished <= both)
+}
+
+/// How many unfinished tasks of this worker's queues and names there are.
+async fn count(worker: &Inner) -> Result<usize> {
+    let lanes = bounded("count what is left", Duration::ZERO, worker.settling.counts()).await?;
+    let lanes = lanes.iter().filter(|lane| serves(worker, &lane.queue, &lane.name));
+    let unfinished: u64 = lanes.map(|lane| lane.scheduled + lane.ready + lane.running).sum();
+    Ok(usize::try_from(unfinished).unwrap_or(usize::MAX))
+}
+
+/// The tasks that do not count; some that are on their way between two states may be missing.
+async fn list(worker: &Inner) -> Result<Uncounted> {
+    let mut uncounted = Uncounted::new();
     for state in [State::Running, State::Ready, State::Scheduled] {
         let filter = ListFilter { state: Some(state), ..ListFilter::default() };
         let mut cursor = None;
         loop {
             let list = worker.settling.list(&filter, cursor.as_ref(), limits::BATCH_ITEMS_MAX);
             let page = bounded("list what is left", Duration::ZERO, list).await?;
-            if page.tasks.iter().any(|task| counts(worker, task, page.now)) {
-                return Ok(true);
-            }
+            let later = page.now.plus(SOON);
+            uncounted.extend(page.tasks.into_iter().filter_map(|task| does_not_count(worker, task, later)));
             cursor = page.next;
             if cursor.is_none() {
                 break;
             }
         }
     }
-    Ok(false)
+    Ok(uncounted)
 }
 
-fn counts(worker: &Inner, task: &TaskView, now: Timestamp) -> bool {
+fn does_not_count(worker: &Inner, task: TaskView, later: Timestamp) -> Option<(Key, Unchanged)> {
+    let place = match task.every {
+        // A follower takes its place, and may count.
+        Some(_) if task.follower.is_none() => None,
+        None if task.state == State::Scheduled && task.visible_at > later => Some((task.visible_at, task.fence)),
+        _ => return None,
+    };
+    serves(worker, &task.queue, &task.name)
+        .then_some((task.key, Unchanged { queue: task.queue, name: task.name, place }))
+}
+
+fn serves(worker: &Inner, queue: &Queue, name: &Name) -> bool {
     let known = match &worker.names {
-        Names::Known(names) => names.iter().any(|known| known.name == task.name),
+        Names::Known(names) => names.iter().any(|known| known.name == *name),
         Names::Any { .. } => true,
     };
-    let soon = task.state != State::Scheduled || task.visible_at <= now.plus(SOON);
-    known && soon && task.every.is_none() && worker.queues.contains(&task.queue)
+    known && worker.queues.contains(queue)
 }

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
+
 use super::Alarm;
 use super::gate::Gate;
 use crate::{Error, Key, LeaseReply, Name, Queue, Settings, Timing, repeat};
@@ -34,6 +37,9 @@ const SHUT_MIN: Duration = Duration::from_millis(500);
 /// A call that ends with its deadline says so a moment later.
 const UNHEARD_MARGIN: Duration = Duration::from_secs(2);
 
+/// How long the companion may take for two looks.
+const COMPANION_LOOKS_MAX: Duration = Duration::from_secs(2);
+
 /// What is known of a worker's well-being.
 #[derive(Debug)]
 pub struct Health {
@@ -45,7 +51,17 @@ pub struct Health {
     /// What the store's companion is called, if it has one.
     companion: Option<&'static str>,
     pub(super) gate: Gate,
+    companion_asked: Notify,
+    companion_looks: watch::Sender<Looks>,
     facts: Mutex<Facts>,
+}
+
+/// The looks that the companion has reported.
+#[derive(Clone, Copy, Default, Debug)]
+struct Looks {
+    all: u64,
+    /// Those that found something to bring in.
+    found: u64,
 }
 
 #[derive(Debug)]
@@ -72,8 +88,6 @@ struct Facts {
     blocked_next: u64,
     /// What the companion has yet to bring in, and since when it was that old.
     companion_waits: Option<(Duration, Instant)>,
-    /// It has looked, and nothing waited.
-    companion_is_idle: bool,
 }
 
 /// A worker's health, from outside. Cheap to clone.
@@ -106,6 +120,8 @@ impl Health {
             oldest_ready_alarm: settings.oldest_ready_alarm,
             companion,
             gate: Gate::new(timing.renewal.max(SHUT_MIN)),
+            companion_asked: Notify::new(),
+            companion_looks: watch::Sender::default(),
             facts: Mutex::new(Facts {
                 progress: [now; Loop::COUNT],
                 heard_of: [now; Loop::COUNT],
@@ -121,7 +137,6 @@ impl Health {
                 blocked: BTreeMap::new(),
                 blocked_next: 0,
                 companion_waits: None,
-                companion_is_idle: companion.is_none(),
             }),
         }
     }
@@ -240,14 +255,31 @@ impl Health {
     }
 
     pub(super) fn companion_waits(&self, oldest: Option<Duration>) {
-        let mut facts = self.facts();
-        facts.companion_is_idle = oldest.is_none();
-        facts.companion_waits = oldest.map(|age| (age, Instant::now()));
+        self.facts().companion_waits = oldest.map(|age| (age, Instant::now()));
+        self.companion_looks.send_modify(|looks| {
+            looks.all += 1;
+            looks.found += u64::from(oldest.is_some());
+        });
     }
 
-    /// Whether nothing is left to bring in, as far as is known.
-    pub(super) fn companion_is_idle(&self) -> bool {
-        self.facts().companion_is_idle
+    /// Ends when the companion is asked to look.
+    pub(super) async fn companion_asked(&self) {
+        self.companion_asked.notified().await;
+    }
+
+    /// Whether a look of the companion that begins after this call finds nothing, and none before it does.
+    pub(super) async fn companion_finds_nothing(&self) -> bool {
+        let mut looks = self.companion_looks.subscribe();
+        let before = *looks.borrow_and_update();
+        // The first report may be of a look that has begun already.
+        for reports in 1..=2 {
+            self.companion_asked.notify_one();
+            let reported = looks.wait_for(|looks| looks.all >= before.all + reports);
+            if !matches!(timeout(COMPANION_LOOKS_MAX, reported).await, Ok(Ok(looks)) if looks.found == before.found) {
+                return false;
+            }
+        }
+        true
     }
 
     pub(super) fn oldest_waiting(&self) -> Option<Duration> {

@@ -7,6 +7,7 @@
 //! * `slots` — who may run, and the short line of what was leased ahead.
 //! * `run` — one task: its timeout, its cancellation, its panic, its outcome.
 //! * `blocking` — code that cannot be stopped keeps its slot and its lease until it returns.
+//! * `report` — what the log says of a run's end.
 //! * `settle` — acks in groups, repeated until answered.
 //! * `heartbeat` — a thread with a runtime and connections of its own, so that handlers cannot starve it.
 //! * `periodic` — seeds periodic tasks, beside leasing.
@@ -24,6 +25,7 @@ mod heartbeat;
 mod held;
 mod panics;
 mod periodic;
+mod report;
 mod run;
 mod settle;
 mod slots;
@@ -62,9 +64,7 @@ use supervise::Restarts;
 ///
 /// # async fn f(store: Arc<dyn Store>, registry: Registry) -> docket_core::Result<()> {
 /// let worker = Worker::builder(store).registry(registry).settings(Settings::from_env()?).build()?;
-/// let stop = worker.stop();
-/// tokio::spawn(async move { stop.on_signals().await });
-/// worker.run().await
+/// worker.run().await // until SIGTERM or SIGINT
 /// # }
 /// ```
 #[derive(Debug)]
@@ -102,7 +102,15 @@ struct Inner {
     stop: Stop,
     /// Fires when the worker ends without waiting any longer for what runs.
     leaving: CancellationToken,
+    signals: Signals,
     settled: AtomicU64,
+}
+
+/// Who handles SIGTERM and SIGINT.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Signals {
+    Worker,
+    Caller,
 }
 
 /// When a worker ends by itself.
@@ -120,6 +128,7 @@ pub struct Builder {
     registry: Registry,
     settings: Settings,
     shared: Shared,
+    signals: Signals,
 }
 
 impl Builder {
@@ -144,6 +153,13 @@ impl Builder {
     /// The client that handlers add further tasks with; one on the same store if not said.
     pub fn client(mut self, client: Client) -> Self {
         self.client = Some(client);
+        self
+    }
+
+    /// Leaves SIGTERM and SIGINT to the caller, who then calls [`Worker::stop`]: for a service that ends in an order of its
+    /// own.
+    pub fn without_signals(mut self) -> Self {
+        self.signals = Signals::Caller;
         self
     }
 
@@ -184,6 +200,7 @@ impl Builder {
                 restarts: Restarts::default(),
                 stop: Stop::new(),
                 leaving: CancellationToken::new(),
+                signals: self.signals,
                 settled: AtomicU64::new(0),
                 registry: self.registry,
                 settings: self.settings,
@@ -216,6 +233,7 @@ impl Worker {
             registry: Registry::new(),
             settings: Settings::default(),
             shared: Shared::default(),
+            signals: Signals::Worker,
         }
     }
 
@@ -234,7 +252,15 @@ impl Worker {
         HealthHandle(self.inner.health.clone())
     }
 
-    /// Runs until stopped. An error means that it could not go on: exit non-zero, and let the platform start it anew.
+    /// Runs until stopped, by [`Worker::stop`] or by a signal. An error means that it could not go on: exit non-zero, and let
+    /// the platform start it anew.
+    ///
+    /// The first SIGTERM or SIGINT lets running tasks end within [`Settings::grace`], gives the others back, uncounted, and
+    /// returns `Ok`: at the defaults in less than the 5 s that a platform waits before it kills. A second one leaves at once.
+    /// [`Builder::without_signals`] leaves signals to the caller.
+    ///
+    /// Once it has run, these signals no longer end the process by themselves: as long as a worker is in it, end the process
+    /// when `run` returns. A service that spawns its worker waits for both, its own end and the worker's.
     ///
     /// # Errors
     ///
@@ -249,6 +275,10 @@ impl Worker {
     }
 
     /// Runs until nothing of its queues and names is ready, running or due within a minute; perpetuals do not count.
+    ///
+    /// At one moment while it ran that was true of the whole docket, the tasks of other workers and those that tasks have added
+    /// included. What is added later, from outside or by a perpetual, it leaves. It handles signals as [`Worker::run`] does,
+    /// and then returns earlier.
     ///
     /// # Errors
     ///

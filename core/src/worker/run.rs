@@ -13,18 +13,20 @@ use tracing::Instrument;
 
 use super::blocking::Handler;
 use super::held::Reason;
+use super::report;
 use super::settle::{self, Settlement};
 use super::slots::{Slot, Waiting};
 use super::{Inner, panics};
-use crate::handler::completed;
+use crate::handler::{Returned, completed};
 use crate::registry::{Entry, Unfinished};
-use crate::{Ack, Context, Failure, Lease, Outcome, Payload, Policy, display_duration, limits};
+use crate::telemetry::{ATTEMPT, FENCE, KEY, TASK};
+use crate::{Ack, Context, Failure, Lease, Outcome, Policy, display_duration, limits};
 
 /// How soon a task whose args this build cannot read comes back for the first time, and how seldom after a while.
 const UNDECODABLE_WAIT_MIN: Duration = Duration::from_secs(1);
 const UNDECODABLE_WAIT_MAX: Duration = Duration::from_mins(1);
 
-pub(super) type Output = Result<Option<Payload>, Unfinished>;
+pub(super) type Output = Result<Returned, Unfinished>;
 
 /// Runs `first`, and then what waits in the line, one after the other in the same slot, until nothing is left.
 pub(super) async fn run(worker: Arc<Inner>, slot: Slot, first: Waiting, acks: mpsc::Sender<Settlement>) {
@@ -33,31 +35,35 @@ pub(super) async fn run(worker: Arc<Inner>, slot: Slot, first: Waiting, acks: mp
         let lease = Arc::new(lease);
         // Whatever panics around a handler, e.g. the application's log: an attempt is counted, and the slot goes on.
         let ran = AssertUnwindSafe(run_one(&worker, lease.clone(), cancellation)).catch_unwind().await;
-        let ack = ran.unwrap_or_else(|payload| failed_around(&worker, &lease, &panics::message(payload)));
-        settle::hand_in(&worker, &acks, ack).await;
+        let settlement = ran.unwrap_or_else(|payload| failed_around(&worker, &lease, &panics::message(payload)));
+        settle::hand_in(&worker, &acks, settlement).await;
         // A stopping worker gives back what waits.
         next = if worker.stop.is_stopping() { None } else { slot.next() };
     }
 }
 
-/// The ack of a run that a panic outside of its handler has ended.
-fn failed_around(worker: &Inner, lease: &Lease, error: &str) -> Ack {
+/// The settlement of a run that a panic outside of its handler has ended.
+fn failed_around(worker: &Inner, lease: &Lease, error: &str) -> Settlement {
     let policy = worker.registry.policy(&lease.name).cloned().unwrap_or_default();
     let outcome = retry(policy.backoff.wait(lease.attempts + 1), error);
-    Ack { token: lease.token.clone(), outcome, attempts_max: policy.attempts_max, retention: policy.retention }
+    let run = Some(report::Run::new(lease, &policy, &outcome));
+    let (attempts_max, retention) = (policy.attempts_max, policy.retention);
+    Settlement { ack: Ack { token: lease.token.clone(), outcome, attempts_max, retention }, run }
 }
 
-async fn run_one(worker: &Inner, lease: Arc<Lease>, cancellation: CancellationToken) -> Ack {
-    let span = tracing::info_span!(
-        "task", name = %lease.name, key = %lease.token.key, attempt = lease.attempts + 1, fence = %lease.token.fence
-    );
-    let ack = match worker.registry.find(&lease.name) {
-        Some(entry) => run_known(worker, entry, &lease, cancellation).instrument(span.clone()).await,
+async fn run_one(worker: &Inner, lease: Arc<Lease>, cancellation: CancellationToken) -> Settlement {
+    let Some(entry) = worker.registry.find(&lease.name) else {
         // A backend that brings an unknown name broke I9; the task goes back untouched.
-        None => settle::release(lease.token.clone()),
+        return settle::release(lease.token.clone());
     };
-    span.in_scope(|| log(&ack.outcome, worker.held.reason(&lease.token), &lease));
-    ack
+    let span = tracing::info_span!(
+        "task", { TASK } = %lease.name, { KEY } = %lease.token.key, { ATTEMPT } = lease.attempts + 1,
+        { FENCE } = %lease.token.fence
+    );
+    let ack = run_known(worker, entry, &lease, cancellation).instrument(span).await;
+    let run = report::Run::new(&lease, &entry.policy, &ack.outcome);
+    run.ended(&lease, &ack, worker.held.reason(&lease.token));
+    Settlement { ack, run: Some(run) }
 }
 
 async fn run_known(worker: &Inner, entry: &Entry, lease: &Arc<Lease>, cancellation: CancellationToken) -> Ack {
@@ -156,28 +162,4 @@ fn undecodable(lease: &Lease, patience: Duration, error: &str) -> Outcome {
 
 fn retry(after: Duration, error: &str) -> Outcome {
     Outcome::Retry { after, error: limits::cut_error(error).into_owned() }
-}
-
-fn log(outcome: &Outcome, reason: Option<Reason>, lease: &Lease) {
-    match outcome {
-        Outcome::Completed(_) | Outcome::Repeat { .. } => tracing::debug!("task completed"),
-        Outcome::Retry { after, error } => {
-            tracing::warn!(after = %display_duration(*after), error, "task failed; an attempt is counted");
-        }
-        Outcome::Dead { error } => tracing::error!(error, "task failed for good"),
-        Outcome::Undecodable { after, error } if lease.undecodable_since.is_none() => {
-            tracing::warn!(after = %display_duration(*after), error, "this build cannot read the task's args; another may, so it comes back");
-        }
-        Outcome::Undecodable { after, .. } => {
-            tracing::debug!(after = %display_duration(*after), "the task's args still cannot be read")
-        }
-        Outcome::Snooze { after } => tracing::debug!(after = %display_duration(*after), "task snoozed"),
-        Outcome::Release if reason == Some(Reason::Lost) => {
-            tracing::warn!("run stopped without a lease; the task runs again once its deadline has passed");
-        }
-        Outcome::Release => tracing::info!("task given back, uncounted"),
-        Outcome::Cancelled => tracing::info!("task cancelled"),
-        #[cfg(feature = "testing")]
-        Outcome::OfALaterVersion => unreachable!("no run ends like this"),
-    }
 }

@@ -12,7 +12,9 @@ use tokio::time::{sleep, timeout};
 
 use super::gate::Way;
 use super::health::Loop;
+use super::report::Run;
 use super::{Inner, fetch};
+use crate::handler::unkept;
 use crate::repeat::{bounded, repeat};
 use crate::{Ack, AckAnswer, AckReply, Error, ErrorKind, Outcome, Result, Retryable, Token, display_duration, limits};
 
@@ -25,18 +27,21 @@ const PUT_OFF: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(super) struct Settlement {
     pub(super) ack: Ack,
+    /// The run that it ends; none if it was never started.
+    pub(super) run: Option<Run>,
 }
 
 /// The ack that puts a task back in its place in the line.
-pub(super) fn release(token: Token) -> Ack {
-    Ack { token, outcome: Outcome::Release, attempts_max: 1, retention: limits::RETENTION }
+pub(super) fn release(token: Token) -> Settlement {
+    let ack = Ack { token, outcome: Outcome::Release, attempts_max: 1, retention: limits::RETENTION };
+    Settlement { ack, run: None }
 }
 
 /// Hands one outcome to the settling loop.
-pub(super) async fn hand_in(worker: &Inner, acks: &mpsc::Sender<Settlement>, ack: Ack) {
-    worker.held.settling(&ack.token);
+pub(super) async fn hand_in(worker: &Inner, acks: &mpsc::Sender<Settlement>, settlement: Settlement) {
+    worker.held.settling(&settlement.ack.token);
     // The channel is open as long as a run is: the settling loop ends after the last one.
-    if let Err(refused) = acks.send(Settlement { ack }).await {
+    if let Err(refused) = acks.send(settlement).await {
         let token = refused.0.ack.token;
         worker.held.settled(&token);
         tracing::error!(key = %token.key, "outcome not settled: the worker left; the task runs again");
@@ -49,41 +54,85 @@ pub(super) async fn hand_in(worker: &Inner, acks: &mpsc::Sender<Settlement>, ack
 pub(super) struct Inbox {
     waiting: mpsc::Receiver<Settlement>,
     batch: Vec<Ack>,
+    /// The runs that these end, in the same order.
+    runs: Vec<Option<Run>>,
     /// Those of the batch that the store could not take just now, and since when.
     put_off: HashMap<Token, Instant>,
 }
 
 impl Inbox {
     pub(super) fn new(waiting: mpsc::Receiver<Settlement>) -> Self {
-        Self { waiting, batch: Vec::new(), put_off: HashMap::new() }
+        Self { waiting, batch: Vec::new(), runs: Vec::new(), put_off: HashMap::new() }
+    }
+
+    fn push(&mut self, Settlement { ack, run }: Settlement) {
+        self.batch.push(ack);
+        self.runs.push(run);
+    }
+
+    /// Waits for one outcome, or a moment if some were put off, and takes those that are there beside it, within the limits
+    /// of a batch.
+    async fn fill(&mut self) -> bool {
+        if self.batch.is_empty() {
+            let Some(first) = self.waiting.recv().await else { return false };
+            self.push(first);
+        } else if self.batch.len() < limits::BATCH_ITEMS_MAX {
+            match timeout(PUT_OFF, self.waiting.recv()).await {
+                Ok(Some(next)) => self.push(next),
+                Ok(None) => sleep(PUT_OFF).await,
+                Err(_) => {}
+            }
+        }
+        let mut bytes: usize = self.batch.iter().map(weight).sum();
+        while self.batch.len() < limits::BATCH_ITEMS_MAX
+            && bytes + limits::PAYLOAD_BYTES_MAX <= limits::BATCH_BYTES_MAX
+            && let Ok(next) = self.waiting.try_recv()
+        {
+            bytes += weight(&next.ack);
+            self.push(next);
+        }
+        true
+    }
+
+    /// Takes in one answer per ack; acks that are to be sent again stay.
+    fn answered(&mut self, worker: &Inner, answers: Vec<Result<AckAnswer>>) {
+        let runs = std::mem::take(&mut self.runs);
+        for ((ack, run), answer) in std::mem::take(&mut self.batch).into_iter().zip(runs).zip(answers) {
+            let settlement = Settlement { ack, run };
+            if let Some(again) = answered(worker, &mut self.put_off, settlement, answer) {
+                self.push(again);
+            }
+        }
+    }
+
+    fn give_up(&mut self, worker: &Inner) {
+        self.batch.drain(..).for_each(|ack| worker.held.settled(&ack.token));
+        self.runs.clear();
+        self.put_off.clear();
     }
 }
 
 /// Settles until every run has ended and the channel is closed.
 pub(super) async fn settle(worker: Arc<Inner>, inbox: Arc<tokio::sync::Mutex<Inbox>>) -> Result<()> {
     let mut inbox = inbox.lock().await;
-    let Inbox { waiting, batch, put_off } = &mut *inbox;
     loop {
-        if !fill(waiting, batch).await {
+        if !inbox.fill().await {
             return Ok(());
         }
         worker.health.unsettled();
-        match watched(&worker, repeat("settle tasks", limits::REPEAT_MAX, || ack(&worker, batch))).await {
+        match watched(&worker, repeat("settle tasks", limits::REPEAT_MAX, || ack(&worker, &inbox.batch))).await {
             Ok(reply) => {
                 worker.health.progressed(Loop::Settle);
                 worker.health.gate.works(Way::Settling);
                 fetch::log_swept(&worker, &reply.swept);
-                let answers = batch.drain(..).zip(reply.answers);
-                let again = answers.filter_map(|(ack, answer)| answered(&worker, put_off, ack, answer));
-                *batch = again.collect();
+                inbox.answered(&worker, reply.answers);
             }
             Err(error) => {
                 tracing::error!(
-                    worker = %worker.id, error = ?error, tasks = batch.len(),
+                    worker = %worker.id, error = ?error, tasks = inbox.batch.len(),
                     "outcomes not settled; whether they arrived is unknown, and the tasks may run again"
                 );
-                batch.drain(..).for_each(|ack| worker.held.settled(&ack.token));
-                put_off.clear();
+                inbox.give_up(&worker);
                 worker.health.gate.failed(Way::Settling, &error);
                 worker.health.owes_nothing();
             }
@@ -126,30 +175,6 @@ async fn ack(worker: &Inner, batch: &[Ack]) -> Result<AckReply> {
         .map_err(|error| error.retryable(Retryable::Yes))
 }
 
-/// Waits for one outcome, or a moment if some were put off, and takes those that are there beside it, within the limits of
-/// a batch.
-async fn fill(waiting: &mut mpsc::Receiver<Settlement>, batch: &mut Vec<Ack>) -> bool {
-    if batch.is_empty() {
-        let Some(first) = waiting.recv().await else { return false };
-        batch.push(first.ack);
-    } else if batch.len() < limits::BATCH_ITEMS_MAX {
-        match timeout(PUT_OFF, waiting.recv()).await {
-            Ok(Some(next)) => batch.push(next.ack),
-            Ok(None) => sleep(PUT_OFF).await,
-            Err(_) => {}
-        }
-    }
-    let mut bytes: usize = batch.iter().map(weight).sum();
-    while batch.len() < limits::BATCH_ITEMS_MAX
-        && bytes + limits::PAYLOAD_BYTES_MAX <= limits::BATCH_BYTES_MAX
-        && let Ok(next) = waiting.try_recv()
-    {
-        bytes += weight(&next.ack);
-        batch.push(next.ack);
-    }
-    true
-}
-
 fn weight(ack: &Ack) -> usize {
     match &ack.outcome {
         Outcome::Completed(Some(result)) => result.len(),
@@ -159,25 +184,37 @@ fn weight(ack: &Ack) -> usize {
 
 /// Takes in one answer; an ack that the store cannot take just now stays, and one that it refuses as it is becomes one it
 /// can take.
-fn answered(worker: &Inner, put_off: &mut HashMap<Token, Instant>, ack: Ack, answer: Result<AckAnswer>) -> Option<Ack> {
+fn answered(
+    worker: &Inner,
+    put_off: &mut HashMap<Token, Instant>,
+    settlement: Settlement,
+    answer: Result<AckAnswer>,
+) -> Option<Settlement> {
+    let Settlement { ack, run } = settlement;
     let fence = ack.token.fence;
     let since = put_off.remove(&ack.token);
     match answer {
         Ok(AckAnswer::Settled) => {
             worker.settled.fetch_add(1, Ordering::Relaxed);
+            if let Some(run) = run {
+                run.settled(&worker.id, &ack);
+            }
         }
         Ok(AckAnswer::Stale) => {
             tracing::warn!(key = %ack.token.key, %fence, "outcome came too late: settled before, or the lease was lost");
         }
-        Err(error) if error.kind() == ErrorKind::TooLarge && !matches!(ack.outcome, Outcome::Dead { .. }) => {
-            return Some(Ack { outcome: Outcome::Dead { error: format!("the run ended, but {error}") }, ..ack });
+        Err(error) if error.kind() == ErrorKind::TooLarge && carries_payload(&ack.outcome) => {
+            if let Some(run) = &run {
+                run.refused(&ack, &error.chain());
+            }
+            return Some(Settlement { ack: without_payload(ack, &error), run });
         }
         Err(error) if error.is_retryable() && since.is_none_or(|since| since.elapsed() < limits::REPEAT_MAX) => {
             if since.is_none() {
                 tracing::warn!(key = %ack.token.key, %fence, error = ?error, "outcome put off by the store; trying again");
             }
             put_off.insert(ack.token.clone(), since.unwrap_or_else(Instant::now));
-            return Some(ack);
+            return Some(Settlement { ack, run });
         }
         Err(error) => {
             tracing::error!(key = %ack.token.key, %fence, error = ?error, "outcome refused by the store");
@@ -185,4 +222,18 @@ fn answered(worker: &Inner, put_off: &mut HashMap<Token, Instant>, ack: Ack, ans
     }
     worker.held.settled(&ack.token);
     None
+}
+
+fn carries_payload(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Completed(Some(_)) | Outcome::Repeat { args: Some(_), .. })
+}
+
+/// The same outcome without what the store cannot keep of it: the work is done all the same.
+fn without_payload(ack: Ack, error: &Error) -> Ack {
+    let outcome = match ack.outcome {
+        Outcome::Completed(_) => Outcome::Unkept { error: unkept(&error.chain()) },
+        Outcome::Repeat { at, .. } => Outcome::Repeat { at, args: None },
+        other => other,
+    };
+    Ack { outcome, ..ack }
 }

@@ -26,7 +26,8 @@ impl Stop {
         self.leave.cancel();
     }
 
-    /// Turns the first SIGINT or SIGTERM into [`Stop::stop`] and the second into [`Stop::leave`].
+    /// Turns the first SIGINT or SIGTERM into [`Stop::stop`] and the second into [`Stop::leave`]: what a worker does by
+    /// itself, unless it was built [without signals](super::Builder::without_signals).
     ///
     /// # Cancel safety
     ///

@@ -14,7 +14,7 @@ use super::companion::{Companion, Pulse};
 use super::health::Loop;
 use super::held::Reason;
 use super::settle::{self, Inbox};
-use super::{Inner, Until, fetch, finished, heartbeat, panics, periodic, watchdog};
+use super::{Inner, Signals, Stop, Until, fetch, finished, heartbeat, panics, periodic, watchdog};
 use crate::{Backoff, Error, ErrorKind, Result};
 
 /// Restarts of one loop in a row before the worker gives up. A loop that ran for [`HEALTHY`] starts a new row.
@@ -93,6 +93,7 @@ pub(super) async fn run(worker: Arc<Inner>, until: Until) -> Result<()> {
         move || Box::pin(fetch::fetch(worker.clone(), acks.clone()))
     }));
 
+    let _signals = (worker.signals == Signals::Worker).then(|| Child::spawn(heed_signals(worker.stop.clone())));
     let mut accompanying = worker.companion.clone().map(|companion| {
         let worker = worker.clone();
         Child::spawn(supervise(worker.clone(), Loop::Companion, move || {
@@ -124,6 +125,11 @@ pub(super) async fn run(worker: Arc<Inner>, until: Until) -> Result<()> {
         () = worker.stop.leaving() => {}
     }
     end
+}
+
+async fn heed_signals(stop: Stop) -> Result<()> {
+    stop.on_signals().await;
+    Ok(())
 }
 
 async fn accompany(worker: Arc<Inner>, companion: Arc<dyn Companion>) -> Result<()> {

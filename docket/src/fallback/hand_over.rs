@@ -98,18 +98,18 @@ async fn add_all(local: &Local, store: &dyn Store, tasks: &[NewTask]) -> Result<
     for (task, answer) in tasks.iter().zip(answers) {
         taken.push(match answer {
             Ok(AddAnswer::Added) => {
-                tracing::info!(key = %task.key, name = %task.name, "task handed over to the store");
+                tracing::info!(key = %task.key, task = %task.name, "task handed over to the store");
                 Taken::Yes
             }
             // Its key is taken there: by itself, if the first answer was lost, or by an earlier task.
             Ok(answer) => {
-                tracing::info!(key = %task.key, name = %task.name, ?answer, "the store has a task of this key already");
+                tracing::info!(key = %task.key, task = %task.name, ?answer, "the store has a task of this key already");
                 Taken::Yes
             }
             Err(error) if error.is_retryable() => Taken::No,
             Err(error) => {
                 if local.refused(&task.key).await {
-                    tracing::error!(key = %task.key, name = %task.name, ?error, "the store refuses a task; it runs here");
+                    tracing::error!(key = %task.key, task = %task.name, ?error, "the store refuses a task; it runs here");
                 }
                 Taken::No
             }

@@ -86,6 +86,8 @@ impl Keeping {
             .registry(self.local.registry.clone())
             .settings(self.settings.clone())
             .client(self.client.clone())
+            // It ends with `Docket::shutdown`, after the process's own worker.
+            .without_signals()
             .build()
     }
 
@@ -105,7 +107,7 @@ impl Keeping {
             running.end().await;
         }
         for (key, name) in self.local.left().await {
-            tracing::error!(%key, %name, "task left in the fallback at shutdown; it is lost with this process");
+            tracing::error!(%key, task = %name, "task left in the fallback at shutdown; it is lost with this process");
         }
     }
 

@@ -150,7 +150,7 @@ impl Fallback for Local {
             return None;
         }
         if !held.has_room(task.args.len()) {
-            tracing::warn!(key = %task.key, name = %task.name, tasks = held.tasks.len(), "the fallback is full");
+            tracing::warn!(key = %task.key, task = %task.name, tasks = held.tasks.len(), "the fallback is full");
             return None;
         }
         let answer = match add_one(&*self.memory, task).await {
@@ -158,14 +158,14 @@ impl Fallback for Local {
             Ok(AddAnswer::Exists(existing)) => Answer::Exists(existing),
             Ok(_) => return None,
             Err(error) => {
-                tracing::error!(key = %task.key, name = %task.name, ?error, "the fallback could not take a task");
+                tracing::error!(key = %task.key, task = %task.name, ?error, "the fallback could not take a task");
                 return None;
             }
         };
         if answer == Answer::AddedLocally {
             held.keep(task.clone());
             let error = cause;
-            tracing::warn!(key = %task.key, name = %task.name, ?error, "docket scheduling failed, falling back to memory");
+            tracing::warn!(key = %task.key, task = %task.name, ?error, "docket scheduling failed, falling back to memory");
         }
         self.taken.notify_one();
         Some(answer)

@@ -136,3 +136,43 @@ fn doctor_fails_on_a_store_that_can_lose_tasks() {
         assert!(bad["advice"].as_str().is_some_and(|advice| !advice.is_empty()), "{subject}: {bad}");
     }
 }
+
+/// A script can rely on the page, and on every field that it names.
+#[test]
+fn every_json_field_is_on_the_page() {
+    let redis = Redis::start(&[]);
+    let shell = Shell::on(&redis);
+    shell.ok(&["add", "trace", "{}", "--key", "k"]);
+    let _worker = shell.worker(&[]);
+    shell.wait_for("k", "completed");
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/command.md")).unwrap();
+    let found = [
+        shell.show("k"),
+        shell.json(&["ls"]),
+        shell.json(&["stats"]),
+        shell.json(&["workers"]),
+        shell.json(&["doctor"]),
+    ];
+    let mut fields = std::collections::BTreeSet::new();
+    found.iter().for_each(|value| name_fields(value, &mut fields));
+    assert!(fields.len() > 30, "{fields:?}");
+    for field in fields {
+        assert!(page.contains(&format!("`{field}`")), "{field} is not on the page");
+    }
+}
+
+fn name_fields(value: &Value, fields: &mut std::collections::BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            for (name, value) in object {
+                fields.insert(name.clone());
+                // What a task carries is its own.
+                if !matches!(name.as_str(), "args" | "result") {
+                    name_fields(value, fields);
+                }
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| name_fields(value, fields)),
+        _ => {}
+    }
+}

@@ -20,13 +20,22 @@ fn a_worker_runs_the_smoke_tasks_and_ends_when_all_is_done() {
     assert!(started.elapsed() < Duration::from_secs(20));
     assert!(worker.stdout.is_empty() && worker.stderr.contains("seen by the log"), "{worker:?}");
     assert_eq!(worker.stderr.matches("no luck").count(), 3, "three attempts: {worker:?}");
-    assert_eq!(shell.show("t")["result"], "seen by the log");
+    let done = shell.show("t");
+    assert_eq!(done["result"], "seen by the log");
+    assert_eq!((&done["attempt"], &done["last_attempt"]), (&0.into(), &1.into()), "it ran once");
+    assert_eq!(done["finished_at"], done["visible_at"]);
     assert_eq!(shell.show("s")["state"], "completed");
     assert_eq!(shell.show("never")["state"], "dead");
     let failed = shell.show("f");
     assert_eq!((&failed["state"], &failed["error"]), (&"dead".into(), &"no luck".into()));
     assert_eq!((&failed["attempt"], &failed["crashes"]), (&3.into(), &0.into()), "the dead keep their counts");
     assert!(failed["worker"].is_string() && failed["fence"].is_u64());
+    assert_eq!(failed["last_attempt"], 3);
+    for (name, key, attempt) in [("fail", "f", 3), ("sleep", "never", 1)] {
+        let deaths: Vec<_> = worker.stderr.lines().filter(|line| line.contains("task failed for good")).collect();
+        let line = deaths.iter().find(|line| line.contains(&format!("key={key} "))).expect("its death is logged");
+        assert!(line.contains(&format!("task={name} attempt={attempt} ")) && deaths.len() == 2, "{deaths:?}");
+    }
 }
 
 #[test]

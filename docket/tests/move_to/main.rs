@@ -8,7 +8,7 @@ mod scene;
 
 use std::time::Duration;
 
-use docket::{AddAnswer, State};
+use docket::{AddAnswer, Existing, State};
 use scene::{Place, Scene, Work};
 
 /// One-shot tasks of every shape. What makes the shape is in `Scene::fill`.
@@ -119,6 +119,52 @@ async fn what_cannot_be_moved_is_refused_with_the_reason() {
     let refused = scene.mover_between(here, &here.replace("127.0.0.1", "localhost"), &[]).run().await;
     assert!(refused.code == 2 && refused.stderr.contains("both URLs name the same docket"), "{refused:?}");
     assert_eq!(scene.from.count(State::Ready).await, 1);
+}
+
+/// With nothing queued at the start there is nothing to tell one docket from two by; it is told by the first that is.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_docket_by_two_names_is_noticed_whenever_something_is_queued() {
+    for place in [Place::redis().await, Place::postgres().await] {
+        let scene = Scene::open(place, Place::redis().await).await;
+        let worker = scene.worker(&scene.from, 1);
+        scene.from.add("k", Work { millis: 1_500, fails_once: true, ..Work::of("k") }).await;
+        scene.from.until("k", State::Running).await;
+        let here = scene.from.url.as_str();
+        let refused = scene.mover_between(here, &here.replace("127.0.0.1", "localhost"), &[]).run().await;
+        assert!(refused.code == 2 && refused.stderr.contains("both URLs name the same docket"), "{refused:?}");
+        assert_eq!(scene.from.count(State::Moving).await, 0);
+        scene.from.until("k", State::Completed).await;
+        worker.stop().await;
+    }
+}
+
+/// Workers over there begin the chain by themselves, before the move or after it: what was cancelled stays cancelled.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_perpetual_does_not_live_again_at_the_destination() {
+    for (from, to) in [(Place::redis().await, Place::postgres().await), (Place::postgres().await, Place::redis().await)]
+    {
+        let scene = Scene::open(from, to).await;
+        for key in ["absent", "seeded", "lives"] {
+            assert_eq!(scene.from.seed(key).await, AddAnswer::Added);
+        }
+        for key in ["absent", "seeded"] {
+            scene.from.cancel(key).await;
+        }
+        assert_eq!(scene.to.seed("seeded").await, AddAnswer::Added);
+        let moved = scene.mover(&[]).run().await;
+        assert!(moved.code == 0 && moved.stderr.contains("absent was cancelled at the source"), "{moved:?}");
+        for key in ["absent", "seeded"] {
+            let seeded = scene.to.seed(key).await;
+            assert_eq!(seeded, AddAnswer::Exists(Existing::In(State::Cancelled)), "{key}");
+        }
+        // Another move, as after the last adder has switched, changes nothing about what was done over there since.
+        scene.to.requeue("absent").await;
+        let again = scene.mover(&[]).run().await;
+        assert_eq!(again.code, 0, "{again:?}");
+        for (key, state) in [("absent", State::Ready), ("seeded", State::Cancelled), ("lives", State::Ready)] {
+            assert_eq!(scene.to.state(key).await, state, "{key}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

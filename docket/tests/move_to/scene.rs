@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use conformance_tests::servers::{self, RedisServer};
 use docket::{
-    AddAnswer, AddId, Backoff, Context, Docket, Failure, Key, Name, NewTask, Overrides, Payload, Policy, Queue,
-    Registry, RunAt, Settings, State, Task,
+    AddAnswer, AddId, Backoff, CancelAnswer, Context, Docket, Failure, Key, Name, NewTask, Overrides, Payload, Policy,
+    Queue, Registry, RequeueAnswer, RunAt, Settings, State, Task,
 };
 use docket_core::{KnownName, LeaseOrder, LeaseRequest, Names, RequestId, Suspects, WorkerId, WorkerRecord};
 use tokio::task::JoinHandle;
@@ -48,9 +48,9 @@ impl Runs {
 pub(crate) struct Work {
     /// What tells it from a follower of the same key.
     label: String,
-    millis: u64,
+    pub(crate) millis: u64,
     /// Fails in its first run.
-    fails_once: bool,
+    pub(crate) fails_once: bool,
     padding: String,
 }
 
@@ -129,6 +129,34 @@ impl Place {
 
     async fn add_task(&self, task: NewTask) -> AddAnswer {
         self.docket.client().add_all(&[task]).await.unwrap().remove(0).unwrap()
+    }
+
+    /// What a worker does at its start.
+    pub(crate) async fn seed(&self, key: &str) -> AddAnswer {
+        let every = Some(Duration::from_hours(1));
+        self.add_task(NewTask { key: Key::new(key).unwrap(), every, ..task(&Work::of(key)) }).await
+    }
+
+    pub(crate) async fn cancel(&self, key: &str) {
+        let answer = self.docket.client().cancel(&Key::new(key).unwrap()).await.unwrap();
+        assert_eq!(answer, CancelAnswer::Cancelled);
+    }
+
+    pub(crate) async fn requeue(&self, key: &str) {
+        let answer = self.docket.client().requeue(&Key::new(key).unwrap(), None).await.unwrap();
+        assert_eq!(answer, RequeueAnswer::Requeued);
+    }
+
+    pub(crate) async fn state(&self, key: &str) -> State {
+        self.docket.store().get(&Key::new(key).unwrap()).await.unwrap().expect("it is there").state
+    }
+
+    pub(crate) async fn until(&self, key: &str, state: State) {
+        let started = Instant::now();
+        while self.state(key).await != state {
+            assert!(started.elapsed() < END_MAX, "{key} is not {state}");
+            sleep(Duration::from_millis(10)).await;
+        }
     }
 
     pub(crate) async fn count(&self, state: State) -> u64 {
@@ -344,7 +372,7 @@ pub(crate) struct AtWork {
 }
 
 impl AtWork {
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.stop();
         self.run.await.unwrap().unwrap();
     }

@@ -73,13 +73,9 @@ fn worker(docket: &Docket, services: Arc<docket_tasks::Services>) -> Result<Work
     docket.worker().registry(registry).settings(Settings::from_env()?).share(services).build()
 }
 
-/// Whichever ends, by itself or by a signal, ends the other; both are waited for.
+/// Whichever ends, by itself or by a signal, which each of them handles, ends the other; both are waited for.
 async fn both(worker: Worker, serving: impl Future<Output = Result<()>>, down: CancellationToken) -> Result<()> {
     let stop = worker.stop();
-    let signals = tokio::spawn({
-        let stop = stop.clone();
-        async move { stop.on_signals().await }
-    });
     let working = async {
         let ended = worker.run().await;
         down.cancel();
@@ -91,7 +87,6 @@ async fn both(worker: Worker, serving: impl Future<Output = Result<()>>, down: C
         ended
     };
     let (of_worker, of_routes) = tokio::join!(working, serving);
-    signals.abort();
     of_worker.and(of_routes)
 }
 

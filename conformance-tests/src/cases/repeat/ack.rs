@@ -8,8 +8,17 @@ use crate::stage::{
 
 /// The ack was applied and its reply lost; repeated, it must not tell the worker that it lost the lease.
 pub(crate) async fn ack_after_lost_reply(stage: Stage) {
-    let outcomes =
-        [completed(), retry(SECOND), snooze(SECOND), Outcome::Release, dead(), repeat_in(SECOND), Outcome::Cancelled];
+    let unkept = Outcome::Unkept { error: "it is too large".to_owned() };
+    let outcomes = [
+        completed(),
+        unkept,
+        retry(SECOND),
+        snooze(SECOND),
+        Outcome::Release,
+        dead(),
+        repeat_in(SECOND),
+        Outcome::Cancelled,
+    ];
     for (n, outcome) in outcomes.into_iter().enumerate() {
         let name = &format!("a{n}");
         let lease = stage.running(task(name).queue(name)).await;

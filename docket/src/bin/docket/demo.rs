@@ -59,8 +59,6 @@ async fn work(docket: &Docket, services: Arc<Services>, mut progress: Progress) 
     docket_tasks::register(&mut registry)?;
     docket_tasks::register_pds(&mut registry)?;
     let worker = docket.worker().registry(registry).settings(Settings::default()).share(services).build()?;
-    let stop = worker.stop();
-    let signals = tokio::spawn(async move { stop.on_signals().await });
     let mut working = std::pin::pin!(worker.run_until_finished());
     loop {
         tokio::select! {
@@ -71,7 +69,6 @@ async fn work(docket: &Docket, services: Arc<Services>, mut progress: Progress) 
             () = tokio::time::sleep(Duration::from_millis(40)) => progress.show(docket).await?,
         }
     }
-    signals.abort();
     progress.show(docket).await?;
     Ok(progress.finish())
 }

@@ -1,6 +1,7 @@
 //! `docket move`: the unfinished tasks of a docket, to another store.
 
 mod address;
+mod cancels;
 mod mover;
 mod verify;
 

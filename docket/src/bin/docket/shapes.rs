@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use docket::{LaneCounts, Payload, TaskView, WorkerView, display_duration};
+use docket::{LaneCounts, Payload, State, TaskView, WorkerView, display_duration};
+use docket_core::words;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -62,11 +63,13 @@ pub(crate) fn task(view: &TaskView) -> Fields {
         ("state", ours(json!(view.state))),
         ("args", payload(&view.args)),
         ("attempt", ours(json!(view.attempts))),
+        ("last_attempt", ours(json!(last_attempt(view)))),
         ("crashes", ours(json!(view.crashes))),
         ("worker", ours(json!(view.worker))),
         ("error", ours(json!(view.error))),
         ("visible_at", ours(json!(view.visible_at.to_string()))),
         ("added_at", ours(json!(view.added_at.to_string()))),
+        ("finished_at", ours(json!(view.state.is_finished().then(|| view.visible_at.to_string())))),
         ("fence", ours(json!(view.fence))),
         ("result", view.result.as_ref().map_or(Field::Ours(Value::Null), payload)),
         ("every", ours(json!(view.every.map(display_duration)))),
@@ -74,6 +77,20 @@ pub(crate) fn task(view: &TaskView) -> Fields {
         ("cancelling", ours(json!(view.cancelling))),
         ("follower", view.follower.as_ref().map_or(Field::Ours(Value::Null), follower)),
     ])
+}
+
+/// The number of its latest run in this life, from 1, where the record tells. `attempt` counts those that ended with an
+/// error: a run that has not ended, or ended otherwise, is one more.
+fn last_attempt(view: &TaskView) -> Option<u32> {
+    let crashed = view.error.as_deref() == Some(words::CRASH_LIMIT);
+    let one_more = match view.state {
+        State::Running | State::Completed => true,
+        State::Dead => crashed,
+        // Its run was cancelled, or it waited.
+        State::Cancelled => view.worker.is_some() && view.attempts == 0,
+        _ => false,
+    };
+    Some(view.attempts + u32::from(one_more)).filter(|attempt| *attempt > 0)
 }
 
 fn follower(view: &docket::FollowerView) -> Field {

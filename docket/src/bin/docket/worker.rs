@@ -22,9 +22,6 @@ pub(crate) async fn worker(place: &Place, args: WorkerArgs) -> Outcome {
     smoke::register(&mut registry)?;
     let worker = docket.worker().registry(registry).settings(settings).build()?;
 
-    let stop = worker.stop();
-    let signals = tokio::spawn(async move { stop.on_signals().await });
     let end = if args.until_finished { worker.run_until_finished().await } else { worker.run().await };
-    signals.abort();
     Ok(end?)
 }

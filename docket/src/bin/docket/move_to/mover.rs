@@ -7,7 +7,7 @@ use std::time::Duration;
 use docket::{Arrival, Destination, Error, Parcel, ParcelId, Result, State, Store, Ticket, limits};
 use tokio::time::{Instant, sleep};
 
-use super::verify;
+use super::{cancels, verify};
 use crate::end::{End, Outcome};
 use crate::output;
 
@@ -29,9 +29,18 @@ pub(crate) struct Mover {
     moved: usize,
     superseded: usize,
     put_back: usize,
+    /// Whether the two sides are known to be two.
+    sides: Sides,
     said: Instant,
     /// When something last arrived, or turned out to be superseded.
     progress: Instant,
+}
+
+/// Two URLs may name one docket.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sides {
+    Unknown,
+    Two,
 }
 
 /// What became of a batch.
@@ -49,7 +58,8 @@ struct Sorted {
 
 impl Mover {
     pub(crate) fn new(from: Arc<dyn Store>, to: Arc<dyn Store>, place: Destination) -> Self {
-        Self { from, to, place, moved: 0, superseded: 0, put_back: 0, said: Instant::now(), progress: Instant::now() }
+        let now = Instant::now();
+        Self { from, to, place, moved: 0, superseded: 0, put_back: 0, sides: Sides::Unknown, said: now, progress: now }
     }
 
     pub(crate) fn summary(&self) -> String {
@@ -68,9 +78,16 @@ impl Mover {
 
     /// Until nothing unfinished is left at the source.
     pub(crate) async fn run(&mut self) -> Outcome {
-        self.refuse_one_docket_by_two_names().await?;
         loop {
-            let parcels = self.take_out(limits::BATCH_ITEMS_MAX).await?;
+            // The first one alone: if both sides are one docket, no more than that has to be put back.
+            let limit = if self.sides == Sides::Two { limits::BATCH_ITEMS_MAX } else { 1 };
+            let parcels = self.take_out(limit).await?;
+            if let Some(first) = parcels.first()
+                && self.sides == Sides::Unknown
+            {
+                self.refuse_one_docket_by_two_names(first).await?;
+                self.sides = Sides::Two;
+            }
             if !parcels.is_empty() {
                 self.pass_on(parcels).await?;
                 self.say("");
@@ -78,7 +95,8 @@ impl Mover {
             }
             let running = self.count(&[State::Running]).await?;
             if running == 0 && self.count(&UNFINISHED).await? == 0 {
-                return Ok(());
+                // Last: until then tasks may be cancelled here.
+                return Ok(cancels::carry(&self.from, &self.to).await?);
             }
             self.say(&format!("; waiting for {running} that still run"));
             sleep(LOOK_AGAIN).await;
@@ -102,14 +120,12 @@ impl Mover {
     }
 
     /// A key that moves at the source moves at the destination too only if both are one.
-    async fn refuse_one_docket_by_two_names(&self) -> Outcome {
-        let first = self.take_out(1).await?;
-        let Some(parcel) = first.first() else { return Ok(()) };
+    async fn refuse_one_docket_by_two_names(&self, parcel: &Parcel) -> Outcome {
         let there = patiently(|| self.to.get(&parcel.key)).await?;
         if there.is_none_or(|view| view.state != State::Moving) {
             return Ok(());
         }
-        let back = tickets(&first);
+        let back = [parcel.ticket()];
         patiently(|| self.from.put_back(&back)).await?;
         Err(End::usage(format!(
             "{} is moving at the destination too: either both URLs name the same docket, or the destination is being moved \
@@ -223,7 +239,7 @@ fn tickets<'a>(parcels: impl IntoIterator<Item = &'a Parcel>) -> Vec<Ticket> {
 }
 
 /// Repeats a call while its error says that helps, and not for ever.
-async fn patiently<T, F>(mut call: impl FnMut() -> F) -> Result<T>
+pub(super) async fn patiently<T, F>(mut call: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {

@@ -1,0 +1,155 @@
+//! What the log says about the end of a run. Each line names key, task and attempt itself: at `RUST_LOG=warn` there is no
+//! span that would.
+
+use super::held::Reason;
+use crate::telemetry::{ATTEMPT, KEY, TASK, WORKER};
+use crate::{Ack, Key, Lease, Limited, Name, Outcome, Policy, WorkerId, display_duration, words};
+
+/// The run that an ack settles.
+#[derive(Debug)]
+pub(super) struct Run {
+    task: Name,
+    attempt: u32,
+    failed: Option<Failed>,
+}
+
+/// What follows a run that failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Failed {
+    /// Another attempt.
+    Again,
+    /// Nothing: the store makes the task dead.
+    Dead,
+    /// The next occurrence of a periodic task.
+    NextOccurrence,
+}
+
+impl Run {
+    /// The run of `lease`, which ended with `outcome`.
+    pub(super) fn new(lease: &Lease, policy: &Policy, outcome: &Outcome) -> Self {
+        let attempt = lease.attempts + 1;
+        let attempts_max = lease.overrides.attempts_max.unwrap_or(policy.attempts_max);
+        let failed = match outcome {
+            Outcome::Retry { .. } if attempt < attempts_max => Some(Failed::Again),
+            Outcome::Retry { .. } | Outcome::Dead { .. } if lease.every.is_some() => Some(Failed::NextOccurrence),
+            Outcome::Retry { .. } | Outcome::Dead { .. } => Some(Failed::Dead),
+            _ => None,
+        };
+        Self { task: lease.name.clone(), attempt, failed }
+    }
+
+    /// Says how the run ended. A death is said once the store has answered for it: see [`Run::settled`].
+    pub(super) fn ended(&self, lease: &Lease, ack: &Ack, reason: Option<Reason>) {
+        macro_rules! line {
+            ($level:ident, $($rest:tt)*) => {
+                tracing::$level!(
+                    { KEY } = %ack.token.key, { TASK } = %self.task, { ATTEMPT } = self.attempt, $($rest)*
+                )
+            };
+        }
+        match &ack.outcome {
+            Outcome::Completed(_) | Outcome::Repeat { .. } => line!(debug, "task completed"),
+            Outcome::Unkept { error } => line!(warn, error, "task completed, but its result is not kept"),
+            Outcome::Retry { error, .. } | Outcome::Dead { error } if self.failed == Some(Failed::NextOccurrence) => {
+                line!(warn, error, "task failed; its next occurrence is placed");
+            }
+            Outcome::Retry { after, error } if self.failed == Some(Failed::Again) => {
+                line!(warn, after = %display_duration(*after), error, "task failed; an attempt is counted");
+            }
+            Outcome::Retry { .. } | Outcome::Dead { .. } => {}
+            Outcome::Undecodable { after, error } if lease.undecodable_since.is_none() => {
+                line!(warn, after = %display_duration(*after), error, "this build cannot read the task's args; another may, so it comes back");
+            }
+            Outcome::Undecodable { after, .. } => {
+                line!(debug, after = %display_duration(*after), "the task's args still cannot be read")
+            }
+            Outcome::Snooze { after } => line!(debug, after = %display_duration(*after), "task snoozed"),
+            Outcome::Release if reason == Some(Reason::Lost) => {
+                line!(warn, "run stopped without a lease; the task runs again once its deadline has passed");
+            }
+            Outcome::Release => line!(info, "task given back, uncounted"),
+            Outcome::Cancelled => line!(info, "task cancelled"),
+            #[cfg(feature = "testing")]
+            Outcome::OfALaterVersion => unreachable!("no run ends like this"),
+        }
+    }
+
+    /// Says what the store has made of it, where a person must know.
+    pub(super) fn settled(&self, worker: &WorkerId, ack: &Ack) {
+        if let Outcome::Retry { error, .. } | Outcome::Dead { error } = &ack.outcome
+            && self.failed == Some(Failed::Dead)
+        {
+            died(worker, &ack.token.key, &self.task, self.attempt, error);
+        }
+    }
+
+    /// Says that the store refuses what the run returned.
+    pub(super) fn refused(&self, ack: &Ack, error: &str) {
+        tracing::warn!(
+            { KEY } = %ack.token.key, { TASK } = %self.task, { ATTEMPT } = self.attempt, error,
+            "task completed, but what it returned is not kept"
+        );
+    }
+}
+
+/// Says that a worker died under a task for the last time.
+pub(super) fn limited(worker: &WorkerId, limited: &Limited) {
+    let Limited { key, name, attempts, repeats } = limited;
+    if *repeats {
+        tracing::error!(
+            { KEY } = %key, { TASK } = %name, { WORKER } = %worker,
+            "task reached its crash limit; its next occurrence is placed"
+        );
+    } else {
+        died(worker, key, name, attempts + 1, words::CRASH_LIMIT);
+    }
+}
+
+/// The one line of a death, whatever killed the task.
+fn died(worker: &WorkerId, key: &Key, task: &Name, attempt: u32, error: &str) {
+    tracing::error!(
+        { KEY } = %key, { TASK } = %task, { ATTEMPT } = attempt, { WORKER } = %worker, error, "task failed for good"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Fence, Overrides, Payload, Queue, RequestId, Timestamp, Token};
+
+    fn failed(attempts: u32, attempts_max: Option<u32>, every: Option<Duration>, outcome: &Outcome) -> Option<Failed> {
+        let lease = Lease {
+            token: Token { key: Key::unique(), fence: Fence(1), lease: RequestId::unique() },
+            name: Name::new("work").unwrap(),
+            queue: Queue::default(),
+            args: Payload::default(),
+            attempts,
+            crashes: 0,
+            deadline: Timestamp::default(),
+            leased_at: Timestamp::default(),
+            due_at: Timestamp::default(),
+            every,
+            undecodable_since: None,
+            overrides: Overrides { attempts_max, crashes_max: None },
+        };
+        Run::new(&lease, &Policy { attempts_max: 3, ..Policy::default() }, outcome).failed
+    }
+
+    #[test]
+    fn the_limit_in_force_decides_which_failure_is_the_last() {
+        let retry = Outcome::Retry { after: Duration::ZERO, error: String::new() };
+        let dead = Outcome::Dead { error: String::new() };
+        let every = Some(Duration::from_secs(1));
+        assert_eq!(failed(1, None, None, &retry), Some(Failed::Again));
+        assert_eq!(failed(2, None, None, &retry), Some(Failed::Dead));
+        assert_eq!(failed(2, Some(4), None, &retry), Some(Failed::Again));
+        assert_eq!(failed(0, Some(1), None, &retry), Some(Failed::Dead));
+        assert_eq!(failed(0, None, None, &dead), Some(Failed::Dead));
+        assert_eq!(failed(1, None, every, &retry), Some(Failed::Again));
+        assert_eq!(failed(2, None, every, &retry), Some(Failed::NextOccurrence));
+        assert_eq!(failed(0, None, every, &dead), Some(Failed::NextOccurrence));
+        assert_eq!(failed(2, None, None, &Outcome::Release), None);
+    }
+}
