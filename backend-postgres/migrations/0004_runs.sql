@@ -3,3 +3,19 @@ ALTER TABLE docket.outbox ADD superseded boolean NOT NULL DEFAULT false;
 
 -- The rows of one key that were refused, be it for a while: they are looked for when a newer one has arrived.
 CREATE INDEX outbox_refusals ON docket.outbox (docket, key, id) WHERE refusals > 0;
+
+-- The bytes by which a finished record counts (see limits::kept_bytes); null where it does not.
+ALTER TABLE docket.task ADD kept bigint GENERATED ALWAYS AS (
+  CASE WHEN state IN ('completed', 'cancelled', 'dead') AND every IS NULL
+    AND octet_length(args) + coalesce(octet_length(result), 0) + coalesce(octet_length(error), 0) >= {KEPT_BYTES_MIN}
+  THEN octet_length(args) + coalesce(octet_length(result), 0) + coalesce(octet_length(error), 0) END
+) STORED;
+
+ALTER TABLE docket.tally ADD finished_bytes bigint NOT NULL DEFAULT 0, ADD dead_bytes bigint NOT NULL DEFAULT 0;
+
+INSERT INTO docket.tally AS c (docket, slot, finished, dead, finished_bytes, dead_bytes)
+  SELECT t.docket, 0, 0, 0, coalesce(sum(t.kept) FILTER (WHERE t.state <> 'dead'), 0),
+    coalesce(sum(t.kept) FILTER (WHERE t.state = 'dead'), 0)
+  FROM docket.task t WHERE t.kept IS NOT NULL GROUP BY t.docket
+  ON CONFLICT (docket, slot)
+  DO UPDATE SET finished_bytes = excluded.finished_bytes, dead_bytes = excluded.dead_bytes;

@@ -32,6 +32,17 @@ BEGIN
     ) c
     WHERE (r.finished, r.dead) <> (c.finished, c.dead);
   RETURN QUERY
+    SELECT format('%s bytes of finished and %s of dead tasks are counted as %s and %s', r.finished, r.dead, c.finished, c.dead)
+    FROM (
+      SELECT coalesce(sum(t.kept) FILTER (WHERE t.state <> 'dead'), 0) AS finished,
+        coalesce(sum(t.kept) FILTER (WHERE t.state = 'dead'), 0) AS dead
+      FROM docket.task t WHERE t.docket = d
+    ) r, (
+      SELECT coalesce(sum(t.finished_bytes), 0) AS finished, coalesce(sum(t.dead_bytes), 0) AS dead
+      FROM docket.tally t WHERE t.docket = d
+    ) c
+    WHERE (r.finished, r.dead) <> (c.finished, c.dead);
+  RETURN QUERY
     SELECT format('the record %s (%s) is below the floor of its lane', t.key, t.state)
     FROM docket.floor f JOIN docket.task t
       ON t.docket = f.docket AND t.state = f.state AND t.queue = f.queue AND t.name = f.name

@@ -30,7 +30,7 @@ BEGIN
     END IF;
     PERFORM FROM docket.tally t WHERE t.docket = d ORDER BY t.slot FOR UPDATE;
     DELETE FROM docket.tally t WHERE t.docket = d AND NOT EXISTS (
-      SELECT FROM docket.tally s WHERE s.docket = d HAVING sum(s.finished) <> 0 OR sum(s.dead) <> 0
+      SELECT FROM docket.tally s WHERE s.docket = d HAVING sum(s.finished) <> 0 OR sum(s.dead) <> 0 OR sum(s.finished_bytes) <> 0 OR sum(s.dead_bytes) <> 0
     );
   END IF;
   RETURN gone.tasks;

@@ -8,26 +8,36 @@ CREATE OR REPLACE FUNCTION docket.trim(
 ) LANGUAGE plpgsql AS $$
 DECLARE
   room bigint := {TRIM_ITEMS_MAX} + settled;
-  kept_finished bigint;
-  kept_dead bigint;
+  kept record;
+  beyond bigint;
   gone tid[];
   floor bigint := docket.trim_floor(d, 'finished', moment);
   read_before bigint := pg_stat_get_xact_tuples_returned('docket.task_finished'::regclass);
 BEGIN
-  SELECT coalesce(sum(t.finished), 0) + more_finished, coalesce(sum(t.dead), 0) + more_dead INTO kept_finished, kept_dead
-    FROM docket.tally t WHERE t.docket = d;
+  SELECT coalesce(sum(t.finished), 0) + more_finished AS finished, coalesce(sum(t.dead), 0) + more_dead AS dead,
+      coalesce(sum(t.finished_bytes), 0)::bigint AS finished_bytes, coalesce(sum(t.dead_bytes), 0)::bigint AS dead_bytes
+    INTO kept FROM docket.tally t WHERE t.docket = d;
   gone := ARRAY(
     SELECT t.ctid FROM docket.task t
     WHERE t.docket = d AND t.state IN ('completed', 'cancelled') AND t.every IS NULL AND t.expires_at <= moment
       AND t.expires_at >= floor
     ORDER BY t.expires_at, t.seq LIMIT room FOR UPDATE SKIP LOCKED
   );
-  IF least(kept_finished - {FINISHED_MAX}, room) > cardinality(gone) THEN
+  beyond := kept.finished - {FINISHED_MAX};
+  IF kept.finished_bytes > {FINISHED_BYTES_MAX} THEN
+    beyond := greatest(beyond, docket.too_heavy(ARRAY(
+      SELECT coalesce(t.kept, 0) FROM docket.task t
+      WHERE t.docket = d AND t.state IN ('completed', 'cancelled') AND t.every IS NULL
+        AND t.expires_at >= floor
+      ORDER BY t.expires_at, t.seq LIMIT room
+    ), kept.finished_bytes - {FINISHED_BYTES_MAX}));
+  END IF;
+  IF least(beyond, room) > cardinality(gone) THEN
     gone := ARRAY(
       SELECT t.ctid FROM docket.task t
       WHERE t.docket = d AND t.state IN ('completed', 'cancelled') AND t.every IS NULL
         AND t.expires_at >= floor
-      ORDER BY t.expires_at, t.seq LIMIT least(kept_finished - {FINISHED_MAX}, room) FOR UPDATE SKIP LOCKED
+      ORDER BY t.expires_at, t.seq LIMIT least(beyond, room) FOR UPDATE SKIP LOCKED
     );
   END IF;
   finished := cardinality(gone);
@@ -45,14 +55,35 @@ BEGIN
     WHERE t.docket = d AND t.state = 'dead' AND t.every IS NULL AND t.expires_at <= moment
     ORDER BY t.expires_at, t.seq LIMIT room FOR UPDATE SKIP LOCKED
   );
-  IF least(kept_dead - {DEAD_MAX}, room) > cardinality(gone) THEN
+  beyond := kept.dead - {DEAD_MAX};
+  IF kept.dead_bytes > {DEAD_BYTES_MAX} THEN
+    beyond := greatest(beyond, docket.too_heavy(ARRAY(
+      SELECT coalesce(t.kept, 0) FROM docket.task t
+      WHERE t.docket = d AND t.state = 'dead' AND t.every IS NULL
+      ORDER BY t.expires_at, t.seq LIMIT room
+    ), kept.dead_bytes - {DEAD_BYTES_MAX}));
+  END IF;
+  IF least(beyond, room) > cardinality(gone) THEN
     gone := ARRAY(
       SELECT t.ctid FROM docket.task t
       WHERE t.docket = d AND t.state = 'dead' AND t.every IS NULL
-      ORDER BY t.expires_at, t.seq LIMIT least(kept_dead - {DEAD_MAX}, room) FOR UPDATE SKIP LOCKED
+      ORDER BY t.expires_at, t.seq LIMIT least(beyond, room) FOR UPDATE SKIP LOCKED
     );
   END IF;
   dead := cardinality(gone);
   DELETE FROM docket.task t WHERE t.ctid = ANY (gone);
+END
+$$;
+
+-- How many of the oldest must go, by what each of them keeps, until so many bytes are gone; all, if these are too few.
+CREATE OR REPLACE FUNCTION docket.too_heavy(oldest bigint[], excess bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  FOR i IN 1 .. cardinality(oldest) LOOP
+    excess := excess - oldest[i];
+    IF excess <= 0 THEN
+      RETURN i;
+    END IF;
+  END LOOP;
+  RETURN cardinality(oldest);
 END
 $$;

@@ -244,8 +244,9 @@ async fn a_schema_from_before_the_outbox_is_brought_up_to_date_with_what_is_in_i
         "DROP TABLE docket.outbox CASCADE",
         "DROP FUNCTION docket.outbox_add, docket.outbox_look, docket.outbox_settle, docket.outbox_counts, \
          docket.outbox_retry, docket.outbox_clear, docket.outbox_channel, docket.outbox_lock",
-        "ALTER TABLE docket.task DROP COLUMN undecodable_since",
+        "ALTER TABLE docket.task DROP undecodable_since, DROP kept CASCADE",
         "ALTER TYPE docket.reply DROP ATTRIBUTE undecodable_sinces",
+        "ALTER TABLE docket.tally DROP finished_bytes, DROP dead_bytes",
         "DELETE FROM docket.migration WHERE version > 1",
     ] {
         sqlx::query(sql).execute(&pool).await.unwrap();

@@ -1,6 +1,6 @@
 -- Transition: none. Compares a chunk of records, or a chunk of one index, with the other side.
 -- Keys: meta. Args: `records` and where to go on (0: the start); or `index`, an index, a rank and how many.
--- Result: defects, a line each; for records, then key and STATE|QUEUE|NAME of each finished one, key and hash of each
+-- Result: defects, a line each; for records, then key, STATE|QUEUE|NAME and bytes of each finished one, key and hash of each
 -- payload that lies apart, and where to go on (0: the end); for an index, how many entries were looked at.
 local defects = {}
 local function defect(...) defects[#defects + 1] = table.concat({ ... }) end
@@ -60,7 +60,10 @@ if arg() == 'records' then
     if rec then
       check_record(rec)
       check_payloads(rec, apart)
-      if rec[AT_COUNT] then finished[#finished + 1], finished[#finished + 2] = key, rec[AT_COUNT] end
+      local last = #finished
+      if rec[AT_COUNT] then
+        finished[last + 1], finished[last + 2], finished[last + 3] = key, rec[AT_COUNT], rec[AT_BYTES]
+      end
     else
       defect('the record ', shown(key), ' cannot be read')
     end

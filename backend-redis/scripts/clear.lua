@@ -14,4 +14,5 @@ for _, rest in ipairs({
 }) do
   call('UNLINK', P .. rest)
 end
+call('HDEL', META, 'finished_bytes', 'dead_bytes')
 return gone

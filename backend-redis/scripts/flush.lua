@@ -7,7 +7,9 @@ local announced = {} -- wake list -> the earliest moment at which something of i
 
 -- What a flush has to write, by kind and place.
 local function new_writes()
-  return { records = {}, gone = {}, removed = {}, added = {}, first = {}, counts = {}, apart = {}, not_apart = {} }
+  return {
+    records = {}, gone = {}, removed = {}, added = {}, first = {}, counts = {}, bytes = {}, apart = {}, not_apart = {},
+  }
 end
 
 -- What the next flush has to write.
@@ -45,6 +47,10 @@ local function set_payloads_apart(writes, rec)
   rec[APART] = (is.args or is.results or is.followers) and is
 end
 
+local function weigh(writes, shelf, by)
+  if by ~= 0 then writes.bytes[shelf] = (writes.bytes[shelf] or 0) + by end
+end
+
 local function move(writes, rec)
   local index, score, member, count
   if not rec[GONE] then index, score, member, count = place_of(rec) end
@@ -72,7 +78,11 @@ local function move(writes, rec)
     if at_count then counts[at_count] = (counts[at_count] or 0) - 1 end
     if count then counts[count] = (counts[count] or 0) + 1 end
   end
+  local bytes = index and kept_of(rec, index) or 0
+  weigh(writes, at, -(rec[AT_BYTES] or 0))
+  weigh(writes, index, bytes)
   rec[AT], rec[AT_SCORE], rec[AT_MEMBER], rec[AT_COUNT] = index or false, score, member, count or false
+  rec[AT_BYTES] = bytes
 end
 
 -- Brings `queued` and `leased` up to date with the indexes that were written. What was taken off an index leaves a time
@@ -103,13 +113,25 @@ local function count_finished(counts)
   end
 end
 
-local function bound_of(shelf) return shelf == 'dead' and DEAD_MAX or FINISHED_MAX end
+-- What is trimmed one day: how many records and bytes a shelf may hold, and how many bytes its records keep. One table, since
+-- a function of Lua may use no more than 60 names from outside.
+local shelves = {
+  finished = { most = FINISHED_MAX, most_bytes = FINISHED_BYTES_MAX, bytes = tonumber(meta[7] or '0') },
+  dead = { most = DEAD_MAX, most_bytes = DEAD_BYTES_MAX, bytes = tonumber(meta[8] or '0') },
+}
+
+-- Notes by how many bytes a shelf has grown; beyond its bound it is trimmed by the next call.
+function shelves.grow(name, by)
+  local shelf = shelves[name]
+  shelf.bytes = call('HINCRBY', META, name .. '_bytes', whole(by))
+  if shelf.bytes > shelf.most_bytes then trim_at = math.min(trim_at, now) end
+end
 
 -- Brings `meta.trim` up to date with the shelves that were written.
 local trim_known = trim_at
 local function settle_trim(added)
   for _, shelf in ipairs({ 'finished', 'dead' }) do
-    if added[shelf] and call('ZCARD', P .. shelf) > bound_of(shelf) then trim_at = math.min(trim_at, now) end
+    if added[shelf] and call('ZCARD', P .. shelf) > shelves[shelf].most then trim_at = math.min(trim_at, now) end
   end
   if trim_at < trim_known then call('HSET', META, 'trim', whole(trim_at)) end
   trim_known = trim_at
@@ -137,6 +159,7 @@ local function write(writes)
     if not is_shelf(index) then touched[index] = math.min(touched[index] or FAR, writes.first[index]) end
   end
   count_finished(writes.counts)
+  for shelf, by in pairs(writes.bytes) do shelves.grow(shelf, by) end
   settle_trim(writes.added)
 end
 

@@ -3,12 +3,26 @@
 local held = {} -- key -> record, ABSENT or UNREADABLE
 local kept = {} -- the records to write
 
+local function bytes_of(value) return type(value) == 'number' and value or value and #value or 0 end
+
+local function args_bytes_of(rec)
+  local args = rec[MORE].args
+  return args and bytes_of(args) or rec[ARGS_BYTES]
+end
+
+-- The bytes by which a record in `index` counts: those of a finished one that is trimmed one day, unless they are few.
+local function kept_of(rec, index)
+  if index ~= 'finished' and index ~= 'dead' then return 0 end
+  local bytes = args_bytes_of(rec) + bytes_of(rec[MORE].result) + bytes_of(rec[MORE].error)
+  return bytes < KEPT_BYTES_MIN and 0 or bytes
+end
+
 local function hold_record(key, raw)
   local rec = decode(raw)
   rec[KEY] = key
   local count
   rec[AT], rec[AT_SCORE], rec[AT_MEMBER], count = place_of(rec)
-  rec[AT_COUNT] = count or false
+  rec[AT_COUNT], rec[AT_BYTES] = count or false, kept_of(rec, rec[AT])
   -- Which payloads lie apart.
   local more = rec[MORE]
   if more ~= NONE then
@@ -79,13 +93,6 @@ end
 local function text_of(rec, hash, value)
   if type(value) == 'number' then return call('HGET', P .. hash, rec[KEY]) end
   return value
-end
-
-local function bytes_of(value) return type(value) == 'number' and value or value and #value or 0 end
-
-local function args_bytes_of(rec)
-  local args = rec[MORE].args
-  return args and bytes_of(args) or rec[ARGS_BYTES]
 end
 
 -- Marks a record as changed.

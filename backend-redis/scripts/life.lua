@@ -68,7 +68,7 @@ end
 -- A record of a key that has none.
 local function new_record(key)
   local rec = {
-    key, false, false, false, false, false, false, false, false, false, false, NONE, '', LIVED, QUEUED, 0, '', 0, 0, 0,
+    key, false, false, false, false, false, false, false, false, false, false, false, NONE, '', LIVED, QUEUED, 0, '', 0, 0, 0,
     0, 0, 0, 0, 0, '', '', '', 0,
   }
   held[key] = rec

@@ -56,6 +56,10 @@ local function complete_plain(raw, key, token_fence, token_request, retention)
   write_plain(key, completed, lane.index[LEASED], seq .. key, 'finished', expires, key)
   local count = lane.counts[COMPLETED]
   counts[count] = (counts[count] or 0) + 1
+  if args_bytes >= KEPT_BYTES_MIN then
+    local bytes = writing().bytes
+    bytes.finished = (bytes.finished or 0) + args_bytes
+  end
   if expires < trim_at then trim_at = expires end
   return true
 end

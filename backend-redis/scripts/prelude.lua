@@ -2,7 +2,7 @@
 --
 -- KEYS[1] is `docket:{NAME}:meta`; every other key of the docket is derived from it and shares its hash tag:
 --
---   meta                 hash    fence, seq, seen, clock, trim, turn, layout, environment, moving_to
+--   meta                 hash    fence, seq, seen, clock, trim, turn, layout, environment, moving_to, finished_bytes, dead_bytes
 --   tasks                hash    a record per task, packed: see record.lua
 --   args, results, followers   hash    payloads that are too large for the record of their task
 --   queued, leased       zset    the indexes below that are not empty, as `KIND:QUEUE|NAME`, each by a time that is no
@@ -44,7 +44,8 @@ end
 
 -- The docket's time: the override, or the server's, never earlier than it was seen before; and how far the server's is
 -- behind that.
-local meta = call('HMGET', META, 'clock', 'seen', 'seq', 'trim', 'turn', 'fence')
+local meta =
+  call('HMGET', META, 'clock', 'seen', 'seq', 'trim', 'turn', 'fence', 'finished_bytes', 'dead_bytes')
 local function clock()
   if meta[1] then return tonumber(meta[1]), true, 0 end
   local time, seen = server_time(), tonumber(meta[2] or '0')

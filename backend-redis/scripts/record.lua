@@ -65,7 +65,7 @@ local function read_fresh(raw, form)
     _, seq, visible, added, args_bytes, calls, lane, from = unpacked(FRESH_LATER_AS, raw)
   end
   return {
-    false, false, false, false, false, false, false, false, false, false, false, NONE,
+    false, false, false, false, false, false, false, false, false, false, false, false, NONE,
     rest_of(raw, from, args_bytes + calls * CALL_BYTES), form, QUEUED, 0, seq, visible, visible, added, 0, 0, 0,
     args_bytes, calls, '', lane, '', from,
   }
@@ -90,7 +90,7 @@ end
 
 local function read_lived(raw)
   local rec = {
-    false, false, false, false, false, false, false, false, false, false, false, NONE, '', unpacked(LIVED_AS, raw),
+    false, false, false, false, false, false, false, false, false, false, false, false, NONE, '', unpacked(LIVED_AS, raw),
   }
   local flags, from, bytes = rec[FLAGS], rec[NEXT], rec[ARGS_BYTES] + rec[CALLS] * CALL_BYTES
   rec[REST] = rest_of(raw, from, bytes, flags >= WITH_MORE)

@@ -1,12 +1,12 @@
 -- Trimming finished records.
 
--- What a record is counted as, if it is a finished one of the plain kind: nothing of it lies apart.
+-- What a record is counted as, and by how many bytes, if it is a finished one of the plain kind: nothing of it lies apart.
 local function count_of_plain(raw)
   if string.byte(raw, 1) ~= LIVED then return nil end
   local _, state, flags, _, _, _, _, _, _, _, args_bytes, calls, _, lane, _, from = unpacked(LIVED_AS, raw)
   local whole_record = #raw == from + args_bytes + calls * CALL_BYTES - 1
   if not whole_record or state <= LEASED or (flags ~= 0 and flags ~= WITH_SETTLED) then return nil end
-  return (lanes[lane] or name_lane(lane)).counts[state]
+  return (lanes[lane] or name_lane(lane)).counts[state], args_bytes < KEPT_BYTES_MIN and 0 or args_bytes
 end
 
 -- One that has more than that, or cannot be read. Answers whether it was a finished one.
@@ -21,21 +21,38 @@ end
 local function clear(shelf, keys)
   if #keys == 0 then return 0 end
   call('ZREMRANGEBYRANK', P .. shelf, 0, #keys - 1)
-  local plain, counts, others = {}, {}, 0
+  local plain, counts, others, freed = {}, {}, 0, 0
   local raws = read_raw(keys)
   for i = 1, #keys do
-    local key, readable, count = keys[i], false, nil
-    if raws[i] and not held[key] then readable, count = pcall(count_of_plain, raws[i]) end
+    local key, readable, count, bytes = keys[i], false, nil, 0
+    if raws[i] and not held[key] then readable, count, bytes = pcall(count_of_plain, raws[i]) end
     if readable and count then
-      plain[#plain + 1], counts[count] = key, (counts[count] or 0) - 1
+      plain[#plain + 1], counts[count], freed = key, (counts[count] or 0) - 1, freed + bytes
     elseif trim_other(shelf, key) then
       others = others + 1
     end
   end
   chunked('HDEL', P .. 'tasks', plain)
   count_finished(counts)
+  if freed > 0 then shelves.grow(shelf, -freed) end
   flush()
   return #plain + others
+end
+
+-- How many of the oldest must go until the others keep no more bytes than they may; at most `left` are looked at.
+local function too_heavy(shelf, left)
+  local excess, count = shelves[shelf].bytes - shelves[shelf].most_bytes, 0
+  while excess > 0 and count < left do
+    local keys = call('ZRANGE', P .. shelf, count, math.min(count + 16, left) - 1)
+    if #keys == 0 then break end
+    fetch(keys)
+    for i = 1, #keys do
+      if excess <= 0 then break end
+      local rec = load(keys[i])
+      excess, count = excess - (rec and rec[AT_BYTES] or 0), count + 1
+    end
+  end
+  return count
 end
 
 -- Takes finished records away: those over their time, and the oldest beyond the bound; a bounded number a call, and one
@@ -46,11 +63,13 @@ local function trim(settled)
   -- Order matters: how many were dead is the answer.
   for _, shelf in ipairs({ 'finished', 'dead' }) do
     local keys = call('ZRANGEBYSCORE', P .. shelf, '-inf', whole(now), 'LIMIT', 0, left)
-    local beyond = call('ZCARD', P .. shelf) - bound_of(shelf)
-    if math.min(beyond, left) > #keys then keys = call('ZRANGE', P .. shelf, 0, math.min(beyond, left) - 1) end
+    local beyond = call('ZCARD', P .. shelf) - shelves[shelf].most
+    local most = math.min(math.max(beyond, too_heavy(shelf, left)), left)
+    if most > #keys then keys = call('ZRANGE', P .. shelf, 0, most - 1) end
     left, cleared = left - #keys, clear(shelf, keys)
     local head = call('ZRANGE', P .. shelf, 0, 0, 'WITHSCORES')[2]
-    if head then next_trim = math.min(next_trim, beyond > #keys and now or tonumber(head)) end
+    local is_beyond = beyond > #keys or shelves[shelf].bytes > shelves[shelf].most_bytes
+    if head then next_trim = math.min(next_trim, is_beyond and now or tonumber(head)) end
   end
   trim_at, trim_known = next_trim, next_trim
   call('HSET', META, 'trim', whole(trim_at))

@@ -66,7 +66,7 @@ async fn compare_records(backend: &RedisBackend, defects: &mut Vec<String>) -> R
         call.text("records").text(at.to_string());
         let mut found = backend.run(&call, OPERATION).await?;
         defects.append(&mut found.each(Fields::text)?);
-        finished.extend(found.each(|pair| Ok((pair.bytes()?, pair.text()?)))?);
+        finished.extend(found.each(|one| Ok((one.bytes()?, (one.text()?, one.count::<u64>()?))))?);
         apart.extend(found.each(|pair| Ok((pair.text()?, pair.bytes()?)))?);
         at = found.count()?;
         if at == 0 {
@@ -74,12 +74,20 @@ async fn compare_records(backend: &RedisBackend, defects: &mut Vec<String>) -> R
         }
     }
     let mut counts = BTreeMap::<String, u64>::new();
-    for line in finished.into_values() {
+    let (mut finished_bytes, mut dead_bytes) = (0, 0);
+    for (line, bytes) in finished.into_values() {
+        *(if line.starts_with("dead|") { &mut dead_bytes } else { &mut finished_bytes }) += bytes;
         *counts.entry(line).or_default() += 1;
     }
     let counted: BTreeMap<String, u64> = ask(backend, "HGETALL", "finished_counts").await?;
     if counted != counts {
         defects.push(format!("finished records are {counts:?}, counted as {counted:?}"));
+    }
+    for (field, bytes) in [("finished_bytes", finished_bytes), ("dead_bytes", dead_bytes)] {
+        let noted = noted(backend, field).await?;
+        if noted != bytes {
+            defects.push(format!("{field} are {bytes}, counted as {noted}"));
+        }
     }
     for hash in APART {
         let named = apart.iter().filter(|(of, _): &&(String, Vec<u8>)| of == hash).count();
@@ -130,6 +138,13 @@ async fn ask<T: FromRedisValue>(backend: &RedisBackend, command: &str, key: &str
     let mut question = cmd(command);
     question.arg(backend.keys.key(key));
     read(backend.commands.command(&question, OPERATION).await?)
+}
+
+/// A number of the docket, 0 where there is none.
+async fn noted(backend: &RedisBackend, field: &str) -> Result<u64> {
+    let mut question = cmd("HGET");
+    question.arg(backend.keys.key("meta")).arg(field);
+    Ok(read::<Option<u64>>(backend.commands.command(&question, OPERATION).await?)?.unwrap_or(0))
 }
 
 fn read<T: FromRedisValue>(value: redis::Value) -> Result<T> {

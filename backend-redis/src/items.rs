@@ -161,7 +161,8 @@ pub(crate) fn weigh_ack(ack: &Ack) -> Result<usize> {
         Outcome::Completed(payload) | Outcome::Repeat { args: payload, .. } => {
             Ok(payload.as_ref().map_or(0, Payload::len))
         }
-        Outcome::Retry { .. }
+        Outcome::Unkept { .. }
+        | Outcome::Retry { .. }
         | Outcome::Snooze { .. }
         | Outcome::Undecodable { .. }
         | Outcome::Release

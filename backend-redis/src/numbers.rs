@@ -8,13 +8,14 @@ use docket_core::{limits, micros};
 use crate::wait::LEFT_ALONE_MAX;
 
 /// The places of a record's list; see record.lua.
-const FIELDS: [&str; 29] = [
+const FIELDS: [&str; 30] = [
     // What the script that holds it notes of it.
     "KEY",
     "AT",
     "AT_SCORE",
     "AT_MEMBER",
     "AT_COUNT",
+    "AT_BYTES",
     "KEPT",
     "GONE",
     "RAW",
@@ -123,7 +124,7 @@ pub(crate) fn with_numbers(text: &str) -> String {
     whole
 }
 
-fn limits() -> [(&'static str, i64); 13] {
+fn limits() -> [(&'static str, i64); 16] {
     [
         ("SUSPECT_CRASHES", i64::from(limits::SUSPECT_CRASHES)),
         ("CRASHES_MAX_DEFAULT", i64::from(limits::CRASHES_MAX)),
@@ -131,6 +132,9 @@ fn limits() -> [(&'static str, i64); 13] {
         ("TRIM_ITEMS_MAX", whole(limits::TRIM_ITEMS_MAX)),
         ("FINISHED_MAX", whole(limits::FINISHED_MAX)),
         ("DEAD_MAX", whole(limits::DEAD_MAX)),
+        ("FINISHED_BYTES_MAX", whole(limits::FINISHED_BYTES_MAX)),
+        ("DEAD_BYTES_MAX", whole(limits::DEAD_BYTES_MAX)),
+        ("KEPT_BYTES_MIN", whole(limits::KEPT_BYTES_MIN)),
         ("BATCH_BYTES_MAX", whole(limits::BATCH_BYTES_MAX)),
         ("RETENTION", micros(limits::RETENTION)),
         ("DEAD_RETENTION", micros(limits::DEAD_RETENTION)),

@@ -154,6 +154,9 @@ teeth! {
         "repeat::lease_after_lost_reply";
     ignores_retention: IgnoresRetention =>
         "bound::finished_tasks_are_kept_for_their_retention";
+    bounds_by_number_alone: BoundsByNumberAlone =>
+        "bound::beyond_their_bytes_the_oldest_finished_go_first"
+        "bound::beyond_their_bytes_the_oldest_dead_go_first";
     trims_without_bound: TrimsWithoutBound =>
         "bound::one_call_trims_a_bounded_number";
     sweeps_without_bound: SweepsWithoutBound =>

@@ -384,7 +384,8 @@ impl Outcome {
         let after = Duration::from_secs(1);
         let error = || "it failed".to_owned();
         match self {
-            Self::Completed(_) => Some(Self::Retry { after, error: error() }),
+            Self::Completed(_) => Some(Self::Unkept { error: error() }),
+            Self::Unkept { .. } => Some(Self::Retry { after, error: error() }),
             Self::Retry { .. } => Some(Self::Snooze { after }),
             Self::Snooze { .. } => Some(Self::Undecodable { after, error: error() }),
             Self::Undecodable { .. } => Some(Self::Release),

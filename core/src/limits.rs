@@ -30,6 +30,12 @@ pub const TRIM_ITEMS_MAX: usize = 100;
 pub const FINISHED_MAX: usize = 100_000;
 /// Dead records kept, whatever their retention; the oldest go first, with a log line.
 pub const DEAD_MAX: usize = 10_000;
+/// Bytes that completed and cancelled records keep (see [`kept_bytes`]), whatever their retention; the oldest go first.
+pub const FINISHED_BYTES_MAX: usize = 64 << 20;
+/// Bytes that dead records keep, whatever their retention; the oldest go first, with a log line.
+pub const DEAD_BYTES_MAX: usize = 128 << 20;
+/// A finished record of fewer bytes is bounded by number alone, so that usual tasks need not be weighed.
+pub const KEPT_BYTES_MIN: usize = 256;
 /// How long a completed or cancelled task is kept unless its ack says otherwise.
 pub const RETENTION: Duration = Duration::from_mins(10);
 /// How long a dead task is kept.
@@ -52,6 +58,12 @@ pub const LEASE_MIN: Duration = Duration::from_millis(2_500);
 pub const LEASE_MAX: Duration = Duration::from_mins(1);
 /// The furthest a task may be put into the future. Keeps microseconds exact in every store (below 2^53).
 pub const DELAY_MAX: Duration = Duration::from_hours(24 * 365 * 10);
+
+/// The bytes by which a finished record counts: its args, its result and its error, or none if these are few.
+pub fn kept_bytes(args: usize, result: Option<usize>, error: Option<usize>) -> usize {
+    let bytes = args + result.unwrap_or(0) + error.unwrap_or(0);
+    if bytes < KEPT_BYTES_MIN { 0 } else { bytes }
+}
 
 /// `error` within [`ERROR_BYTES_MAX`]: what is longer is cut at a character and ends in `…`. Every backend keeps errors
 /// through this, so that all keep the same.

@@ -42,7 +42,7 @@ fn database(server: &PostgresServer, name: &str) -> String {
     format!("{}/{name}", url.rsplit_once('/').expect("it has a database").0)
 }
 
-/// Everything that makes up the schema: columns, indexes, settings, functions, types. `{script}` is the printed script.
+/// Everything that makes up the schema: columns, indexes, settings, functions, types, triggers. `{script}` is the printed script.
 ///
 /// Of the options of a table or a column it shows those that the script sets. A server may note others of its own: since
 /// 15.20 Debian's writes `pg_attver` on every column.
@@ -58,6 +58,8 @@ const SHAPE: &str = "
   SELECT indexdef FROM pg_indexes WHERE schemaname = 'docket' ORDER BY 1;
   SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'docket'::regnamespace ORDER BY 1, 2;
   SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'docket'::regnamespace ORDER BY oid::regprocedure::text;
+  SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+    WHERE c.relnamespace = 'docket'::regnamespace AND NOT t.tgisinternal ORDER BY 1;
   SELECT version FROM docket.migration ORDER BY 1;";
 
 /// The schema in a database, as far as the printed script makes it.

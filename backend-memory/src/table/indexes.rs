@@ -43,20 +43,31 @@ impl Shelf {
 
 /// The finished tasks, by shelf.
 #[derive(Default, Debug)]
-struct Shelves([Line; 3]);
+struct Shelves([Weighed; 3]);
+
+/// A shelf, and the bytes that its records keep.
+#[derive(Default, Debug)]
+struct Weighed {
+    line: Line,
+    bytes: usize,
+}
 
 impl Shelves {
     fn take_out(&mut self, record: &Record) {
         if record.phase.is_finished() {
             let (which, place) = Shelf::of(record);
-            self.0[which as usize].remove(&place);
+            let shelf = &mut self.0[which as usize];
+            shelf.line.remove(&place);
+            shelf.bytes -= record.kept_bytes();
         }
     }
 
     fn put(&mut self, slot: Slot, record: &Record) {
         if record.phase.is_finished() {
             let (which, place) = Shelf::of(record);
-            self.0[which as usize].insert(place, slot);
+            let shelf = &mut self.0[which as usize];
+            shelf.line.insert(place, slot);
+            shelf.bytes += record.kept_bytes();
         }
     }
 }
@@ -122,7 +133,12 @@ impl Indexes {
     }
 
     pub(crate) fn shelf(&self, which: Shelf) -> &Line {
-        &self.shelves.0[which as usize]
+        &self.shelves.0[which as usize].line
+    }
+
+    /// The bytes that the records of a shelf keep.
+    pub(crate) fn kept_bytes(&self, which: Shelf) -> usize {
+        self.shelves.0[which as usize].bytes
     }
 
     pub(crate) fn finished_len(&self) -> usize {

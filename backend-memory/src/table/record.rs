@@ -105,6 +105,12 @@ impl Record {
         self.crashes >= limits::SUSPECT_CRASHES
     }
 
+    /// The bytes by which it counts once it is finished.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        let (result, error) = (self.result.as_ref().map(Payload::len), self.error.as_ref().map(String::len));
+        limits::kept_bytes(self.work.args.len(), result, error)
+    }
+
     pub(crate) fn is_current(&self, token: &Token) -> bool {
         self.holder() == Some((token.lease, token.fence)) && self.key == token.key
     }

@@ -248,6 +248,53 @@ pub(crate) async fn beyond_their_bound_the_oldest_dead_go_first(stage: Stage) {
     assert_eq!(stage.trim().await.swept.dead_trimmed, 0, "and no more than that");
 }
 
+/// Some large tasks must not fill a store that a hundred thousand small ones would not.
+pub(crate) async fn beyond_their_bytes_the_oldest_finished_go_first(stage: Stage) {
+    let kept = limits::FINISHED_BYTES_MAX / limits::PAYLOAD_BYTES_MAX;
+    finish_large(&stage, kept + 3, &completed()).await;
+    let counts = stage.store().counts().await.expect("tasks can be counted");
+    let left: u64 = counts.iter().map(|lane| lane.completed).sum();
+    assert_eq!(usize::try_from(left).expect("they are few"), kept);
+    for (key, is_kept) in [(0, false), (2, false), (3, true), (kept + 2, true)] {
+        assert_eq!(stage.get(&key.to_string()).await.is_some(), is_kept, "{key}");
+    }
+    // What weighs nothing does not push out what weighs.
+    for n in 0..10 {
+        let lease = stage.running(&*format!("small {n}")).await;
+        stage.complete(&lease).await;
+    }
+    assert!(stage.get("3").await.is_some());
+    // A second life weighs nothing until it ends: there is room for one more.
+    stage.add(sized("3", limits::PAYLOAD_BYTES_MAX)).await;
+    finish_large(&stage, 1, &completed()).await;
+    assert!(stage.get("4").await.is_some());
+}
+
+pub(crate) async fn beyond_their_bytes_the_oldest_dead_go_first(stage: Stage) {
+    let kept = limits::DEAD_BYTES_MAX / (limits::PAYLOAD_BYTES_MAX + limits::ERROR_BYTES_MAX);
+    let error = "x".repeat(limits::ERROR_BYTES_MAX);
+    let trimmed = finish_large(&stage, kept + 2, &Outcome::Dead { error }).await;
+    assert_eq!(trimmed, 2, "it does not go unsaid");
+    assert_eq!((stage.get("0").await, stage.get("1").await), (None, None));
+    assert_eq!(stage.state("2").await, State::Dead);
+}
+
+/// Lets so many tasks of a mebibyte end, the oldest first; how many dead ones were trimmed for it.
+async fn finish_large(stage: &Stage, count: usize, outcome: &Outcome) -> u64 {
+    let mut trimmed = 0;
+    let keys: Vec<usize> = (0..count).collect();
+    for batch in keys.chunks(limits::BATCH_BYTES_MAX / limits::PAYLOAD_BYTES_MAX) {
+        let tasks: Vec<NewTask> = batch.iter().map(|key| sized(&key.to_string(), limits::PAYLOAD_BYTES_MAX)).collect();
+        stage.add_all(&tasks).await;
+        for lease in stage.take(batch.len()).await {
+            trimmed += stage.ack_all(&[settle(&lease, outcome.clone())], None).await.swept.dead_trimmed;
+            // Each ends at a time of its own.
+            stage.advance(MICRO).await;
+        }
+    }
+    trimmed
+}
+
 /// Trimmed a hundred a call, what full batches finish would grow without end.
 pub(crate) async fn a_batch_of_acks_trims_as_many_as_it_finishes(stage: Stage) {
     stage.add_many(1_000).await;

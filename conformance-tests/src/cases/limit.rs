@@ -120,9 +120,9 @@ pub(crate) async fn the_crashed_are_named_by_the_call_that_ended_them(stage: Sta
 /// What is named is the run that ended, not the task that takes its place.
 pub(crate) async fn the_crashed_are_named_as_they_were(stage: Stage) {
     stage.add(task("a").crashes_max(1).attempts_max(9)).await;
-    stage.add(task("b").crashes_max(1).every(SECOND)).await;
     let lease = stage.take_one().await;
     stage.retry(&lease, Duration::ZERO).await;
+    stage.add(task("b").crashes_max(1).every(SECOND)).await;
     stage.take(2).await;
     stage.schedule(task("a").name("other")).await;
     stage.advance(LEASE).await;

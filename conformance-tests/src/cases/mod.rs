@@ -101,6 +101,7 @@ macro_rules! each_case {
             finished_tasks_are_kept_for_their_retention a_queued_task_that_was_cancelled_is_kept_for_the_default
             the_dead_are_kept_longest unfinished_tasks_are_never_trimmed a_second_life_is_not_trimmed_with_the_first
             one_call_trims_a_bounded_number acks_trim_too beyond_their_bound_the_oldest_dead_go_first
+            beyond_their_bytes_the_oldest_finished_go_first beyond_their_bytes_the_oldest_dead_go_first
             a_batch_of_acks_trims_as_many_as_it_finishes zero_never_means_infinite
         }
         cancel {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use docket_core::{
-    Cursor, Error, FollowerView, Key, LaneCounts, ListFilter, Name, Page, Queue, Result, State, TaskView, Timestamp,
-    WorkerView, limits,
+    Cursor, Error, FollowerView, Key, LaneCounts, ListFilter, Name, Page, Payload, Queue, Result, State, TaskView,
+    Timestamp, WorkerView, limits,
 };
 
 use super::docket::Docket;
@@ -83,8 +83,8 @@ impl Docket {
         if self.has(Fault::NeverTrims) {
             return 0;
         }
-        let mut gone = self.over(|state| state != Life::Dead, limits::FINISHED_MAX, now);
-        let dead = self.over(|state| state == Life::Dead, limits::DEAD_MAX, now);
+        let mut gone = self.over(|state| state != Life::Dead, limits::FINISHED_MAX, limits::FINISHED_BYTES_MAX, now);
+        let dead = self.over(|state| state == Life::Dead, limits::DEAD_MAX, limits::DEAD_BYTES_MAX, now);
         let before = gone.len();
         gone.extend(dead);
         if !self.has(Fault::TrimsWithoutBound) {
@@ -97,7 +97,7 @@ impl Docket {
         u64::try_from(gone.len().saturating_sub(before)).unwrap_or(u64::MAX)
     }
 
-    fn over(&self, of: fn(Life) -> bool, kept_max: usize, now: Timestamp) -> Vec<Key> {
+    fn over(&self, of: fn(Life) -> bool, kept_max: usize, bytes_max: usize, now: Timestamp) -> Vec<Key> {
         let finished = self.records.values().filter(|record| record.is_finished() && of(record.state));
         let mut kept: Vec<(Timestamp, &Key)> = finished
             .filter(|record| record.work.every.is_none())
@@ -105,9 +105,23 @@ impl Docket {
             .collect();
         kept.sort();
         let beyond = kept.len().saturating_sub(kept_max);
+        let mut bytes: usize = kept.iter().map(|(_, key)| kept_bytes(&self.records[*key])).sum();
+        let mut beyond = beyond;
+        for (at, (_, key)) in kept.iter().enumerate() {
+            if bytes <= bytes_max || self.has(Fault::BoundsByNumberAlone) {
+                break;
+            }
+            bytes -= kept_bytes(&self.records[*key]);
+            beyond = beyond.max(at + 1);
+        }
         let over = kept.iter().enumerate().filter(|(at, (expires, _))| *expires <= now || *at < beyond);
         over.map(|(_, (_, key))| (*key).clone()).collect()
     }
+}
+
+fn kept_bytes(record: &Record) -> usize {
+    let (result, error) = (record.result.as_ref().map(Payload::len), record.error.as_ref().map(String::len));
+    limits::kept_bytes(record.work.args.len(), result, error)
 }
 
 fn key_of(cursor: &Cursor) -> Result<&str> {

@@ -140,6 +140,8 @@ faults! {
         TrimsWithoutBound
         /// One call sweeps all there is.
         SweepsWithoutBound
+        /// Finished records are bounded by their number, whatever they keep.
+        BoundsByNumberAlone
         /// One payload that is too large refuses the whole batch.
         OversizedItemSpoilsTheBatch
         /// An ack batch trims as few as a lease call, so that large batches outrun it.

@@ -48,15 +48,20 @@ impl Runs {
 pub(crate) struct Work {
     /// What tells it from a follower of the same key.
     label: String,
-    pub(crate) millis: u64,
+    millis: u64,
     /// Fails in its first run.
-    pub(crate) fails_once: bool,
+    fails_once: bool,
     padding: String,
 }
 
 impl Work {
     pub(crate) fn of(label: &str) -> Self {
         Self { label: label.to_owned(), millis: 8, fails_once: false, padding: String::new() }
+    }
+
+    /// Each of its runs takes so long.
+    pub(crate) fn that_fails_once(self, millis: u64) -> Self {
+        Self { millis, fails_once: true, ..self }
     }
 }
 

@@ -8,6 +8,7 @@
 mod deaths;
 mod disk;
 mod faults;
+mod finished;
 mod gate;
 mod order;
 mod pace;
