@@ -3,6 +3,8 @@
 
 mod checked;
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
@@ -50,9 +52,10 @@ fn path<T: DeserializeOwned>(json: &[u8]) -> String {
     let mut path = String::new();
     for segment in error.path() {
         match segment {
-            Segment::Seq { index } => path.push_str(&format!("[{index}]")),
+            // Writing into a text cannot fail.
+            Segment::Seq { index } => drop(write!(path, "[{index}]")),
             Segment::Map { key } | Segment::Enum { variant: key } => {
-                path.extend([".", if is_name(key) { key } else { "*" }])
+                path.extend([".", if is_name(key) { key } else { "*" }]);
             }
             Segment::Unknown => path.push_str(".?"),
         }
@@ -199,18 +202,19 @@ mod tests {
 
     #[test]
     fn what_is_nested_deeper_than_readers_go_is_refused() {
-        let nested = |depth: usize| (0..depth).fold(serde_json::Value::Null, |inner, _| vec![inner].into());
-        let most = encode(&nested(127)).unwrap().json;
-        assert!(decode::<serde_json::Value>(&most).is_ok());
-        let told = encode(&nested(128)).err().unwrap();
-        assert!(told.ends_with("is nested deeper than 127 levels, which no worker reads"), "{told}");
-
         #[derive(Serialize, Deserialize)]
         enum Chain {
             End,
             Link(Box<Chain>),
             Pair { next: Box<Chain> },
         }
+
+        let nested = |depth: usize| (0..depth).fold(serde_json::Value::Null, |inner, _| vec![inner].into());
+        let most = encode(&nested(127)).unwrap().json;
+        assert!(decode::<serde_json::Value>(&most).is_ok());
+        let told = encode(&nested(128)).err().unwrap();
+        assert!(told.ends_with("is nested deeper than 127 levels, which no worker reads"), "{told}");
+
         let chain = |depth: usize, last: fn(Box<Chain>) -> Chain| {
             last(Box::new((0..depth).fold(Chain::End, |inner, _| Chain::Link(Box::new(inner)))))
         };

@@ -1,6 +1,7 @@
 //! Whatever a store's URL looks like, nothing that is said of it or logged has its user or its password.
 
 use std::error::Error as StdError;
+use std::fmt::Write as _;
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -52,7 +53,7 @@ fn words(error: &Error) -> String {
     let mut said = format!("{error} {error:?} {}", error.chain());
     let mut source = error.source();
     while let Some(cause) = source {
-        said.push_str(&format!(" {cause} {cause:?}"));
+        write!(said, " {cause} {cause:?}").unwrap();
         source = cause.source();
     }
     said
@@ -69,7 +70,7 @@ async fn said_of(url: &str, outbox: Option<&str>) -> String {
     match connect.await {
         Err(error) => said.push_str(&words(&error)),
         Ok(docket) => {
-            said.push_str(&format!("{docket:?} {:?}", docket.store().capabilities()));
+            write!(said, "{docket:?} {:?}", docket.store().capabilities()).unwrap();
             // What is elsewhere takes too long.
             if url.contains("127.0.0.1") {
                 let asked = tokio::time::timeout(Duration::from_secs(10), docket.store().counts()).await;

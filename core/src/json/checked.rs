@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use serde::ser::{self, Serialize, Serializer};
 
-/// Levels that a reader of JSON goes down, at most: what serde_json's does.
+/// Levels that a reader of JSON goes down, at most: what that of `serde_json` does.
 const DEPTH_MAX: u32 = 127;
 const NOT_FINITE: &str = "is NaN or infinite, which JSON does not have";
 const TOO_DEEP: &str = "is nested deeper than 127 levels, which no worker reads";

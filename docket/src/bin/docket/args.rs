@@ -25,7 +25,7 @@ pub(crate) struct Place {
     #[arg(long, global = true, env = "DOCKET_URL", hide_env_values = true, value_name = "URL")]
     pub(crate) url: Option<String>,
     /// The docket's name: tasks of different dockets never meet [default: plyr]
-    #[arg(long, global = true, env = "DOCKET_NAME", value_name = "NAME")]
+    #[arg(long, global = true, env = "DOCKET_NAME", hide_env_values = true, value_name = "NAME")]
     pub(crate) docket: Option<String>,
 }
 

@@ -15,9 +15,8 @@ fn compact(json: &str) -> String {
     let (mut in_string, mut after_backslash) = (false, false);
     let keep = |c: &char| {
         let keep = in_string || !c.is_ascii_whitespace();
-        match c {
-            '"' if !after_backslash => in_string = !in_string,
-            _ => {}
+        if *c == '"' && !after_backslash {
+            in_string = !in_string;
         }
         after_backslash = *c == '\\' && !after_backslash;
         keep
