@@ -5,3 +5,12 @@ ALTER TABLE docket.task ADD COLUMN undecodable_since bigint;
 ALTER TYPE docket.reply ADD ATTRIBUTE undecodable_sinces bigint[];
 -- Fences follow the docket's time: see sql/fence.sql.
 DROP FUNCTION IF EXISTS docket.pass_fence(bigint);
+
+-- The definition that a periodic task follows, and those that workers declare, in the order in which they were first seen,
+-- each with when its declarations end. A follower with a definition is the same task, to be defined so after its run.
+ALTER TABLE docket.task
+  ADD COLUMN definition uuid, ADD COLUMN declared_ids uuid[], ADD COLUMN declared_untils bigint[];
+ALTER TYPE docket.work ADD ATTRIBUTE definition uuid;
+DROP FUNCTION IF EXISTS docket.add(
+  text, text[], uuid[], text[], text[], bytea[], text[], bigint[], bigint[], bigint[], bigint[]
+);

@@ -1,12 +1,14 @@
 -- Transition: absent or finished -> Queued.
 -- Tables: meta, task, tally, waiter.
 -- Arguments: per task, by column: key, add id, name, queue, args, kind of time (now, in, at), its microseconds, every,
--- attempts_max, crashes_max (the last three may be null).
--- Result: one text per task: added, exists:STATE, exists:cancelling, busy; or what the same id was answered by a schedule.
--- Twice: a record knows the add id and gives the first answer again; nothing changes.
+-- attempts_max, crashes_max (the last three may be null); for how long it is declared and the id of its definition (null, or
+-- no columns at all, where nothing is declared).
+-- Result: one text per task: added, exists:STATE, exists:cancelling, busy; or what the same id was answered by a schedule; of
+-- a declaration also what declare.sql says.
+-- Twice: a record knows the add id and gives the first answer again; nothing changes. A declaration is noted again.
 CREATE OR REPLACE FUNCTION docket.add(
   docket_name text, keys text[], ids uuid[], names text[], queues text[], payloads bytea[], kinds text[], times bigint[],
-  everys bigint[], attempts_maxs bigint[], crashes_maxs bigint[]
+  everys bigint[], attempts_maxs bigint[], crashes_maxs bigint[], ttls bigint[], definitions uuid[]
 ) RETURNS text[] LANGUAGE plpgsql {ENTRY} AS $$
 DECLARE
   d int;
@@ -15,6 +17,7 @@ DECLARE
   item record;
   rec docket.task;
   given docket.work;
+  declared record;
   answer text;
   found text;
   -- Only the first busy one is waited for.
@@ -28,9 +31,13 @@ BEGIN
   SELECT e.id, docket.now_of(e.clock) INTO d, moment FROM docket.enter(docket_name) e;
   -- In the order given, while the keys are locked in theirs: two batches cannot wait for each other.
   seqs := ARRAY(SELECT nextval('docket.seq') FROM generate_series(1, cardinality(keys)));
-  visibles := docket.create_all(
-    d, keys, ids, names, queues, payloads, kinds, times, everys, attempts_maxs, crashes_maxs, seqs, moment
-  );
+  IF cardinality(definitions) = 0 THEN
+    visibles := docket.create_all(
+      d, keys, ids, names, queues, payloads, kinds, times, everys, attempts_maxs, crashes_maxs, seqs, moment
+    );
+  ELSE
+    visibles := NULL;
+  END IF;
   IF visibles IS NOT NULL THEN
     lanes := ARRAY(SELECT w.queue || '|' || w.name FROM (SELECT unnest(queues) AS queue, unnest(names) AS name) w);
     PERFORM docket.announce(d, moment, lanes, visibles);
@@ -38,13 +45,14 @@ BEGIN
   END IF;
   visibles := '{}';
   FOR item IN
-    SELECT * FROM unnest(keys, ids, names, queues, payloads, kinds, times, everys, attempts_maxs, crashes_maxs)
-      WITH ORDINALITY AS i(key, id, name, queue, args, kind, micros, every, attempts_max, crashes_max, n)
+    SELECT * FROM unnest(
+      keys, ids, names, queues, payloads, kinds, times, everys, attempts_maxs, crashes_maxs, ttls, definitions
+    ) WITH ORDINALITY AS i(key, id, name, queue, args, kind, micros, every, attempts_max, crashes_max, ttl, definition, n)
     ORDER BY i.key COLLATE "C", i.n
   LOOP
     given := ROW(
       item.name, item.queue, item.args, docket.resolve(item.kind, item.micros, moment, moment), item.every,
-      item.attempts_max, item.crashes_max
+      item.attempts_max, item.crashes_max, item.definition
     );
     LOOP
       found := docket.try_lock(d, item.key, patience_ms);
@@ -65,6 +73,21 @@ BEGIN
       END IF;
       -- Only a requeue brings a cancelled perpetual back; a seed does not.
       IF rec.state IN ('queued', 'leased', 'moving') OR (rec.every IS NOT NULL AND item.every IS NOT NULL) THEN
+        IF item.definition IS NOT NULL THEN
+          SELECT * INTO declared FROM docket.declare(rec, given, moment + item.ttl, moment);
+          rec := declared.rec;
+          answers[item.n] := declared.answer;
+          CONTINUE WHEN declared.answer = 'taken' OR declared.answer LIKE 'exists:%';
+          IF declared.answer = 'redefined' THEN
+            rec := docket.remember(rec, item.id, declared.answer);
+            IF rec.state = 'queued' THEN
+              lanes := lanes || (rec.queue || '|' || rec.name);
+              visibles := visibles || rec.visible_at;
+            END IF;
+          END IF;
+          PERFORM docket.store(rec, false);
+          CONTINUE;
+        END IF;
         answer := docket.existing(rec, moment);
         answers[item.n] := answer;
         PERFORM docket.store(docket.remember(rec, item.id, answer), false);
@@ -76,6 +99,12 @@ BEGIN
       PERFORM docket.replace(rec, given, seqs[item.n], moment, item.id, answer);
     END IF;
     answers[item.n] := answer;
+    IF item.definition IS NOT NULL THEN
+      UPDATE docket.task t SET
+        definition = item.definition, declared_ids = ARRAY[item.definition],
+        declared_untils = ARRAY[moment + item.ttl]
+      WHERE t.docket = d AND t.key = item.key;
+    END IF;
     lanes := lanes || (item.queue || '|' || item.name);
     visibles := visibles || given.visible_at;
   END LOOP;

@@ -26,10 +26,32 @@ BEGIN
 END
 $$;
 
--- However a lease ends, what was scheduled meanwhile takes the key's place.
+-- The same periodic task by another definition: its counts at zero, and not later than its interval after its latest start.
+CREATE OR REPLACE FUNCTION docket.redefine(rec docket.task, given docket.work, moment bigint)
+RETURNS docket.task LANGUAGE plpgsql AS $$
+DECLARE
+  sooner bigint := CASE WHEN rec.leased_at IS NOT NULL THEN greatest(moment, rec.leased_at + given.every) END;
+  visible bigint := CASE WHEN sooner < rec.visible_at THEN sooner ELSE rec.visible_at END;
+  due bigint := CASE WHEN sooner < rec.visible_at THEN sooner ELSE rec.due_at END;
+BEGIN
+  rec := docket.take_over(rec, given);
+  rec.visible_at := visible;
+  rec.due_at := due;
+  rec.definition := given.definition;
+  RETURN rec;
+END
+$$;
+
+-- However a lease ends, what was scheduled meanwhile takes the key's place, or what the task is now defined as. A task that
+-- was cancelled stays so.
 CREATE OR REPLACE FUNCTION docket.promote(rec docket.task, moment bigint) RETURNS docket.task LANGUAGE plpgsql AS $$
 BEGIN
-  IF (rec.follower).name IS NOT NULL THEN
+  IF (rec.follower).definition IS NOT NULL THEN
+    IF rec.state = 'queued' THEN
+      rec := docket.redefine(rec, rec.follower, moment);
+    END IF;
+    rec.follower := NULL;
+  ELSIF (rec.follower).name IS NOT NULL THEN
     rec := docket.take_over(rec, rec.follower);
     rec.seq := nextval('docket.seq');
     rec.added_at := moment;
@@ -113,6 +135,7 @@ BEGIN
     crashes_max = rec.crashes_max, cancelling = rec.cancelling, fence = rec.fence, expires_at = rec.expires_at,
     settled_fence = rec.settled_fence, settled_request = rec.settled_request, requeued = rec.requeued,
     call_ids = rec.call_ids, call_answers = rec.call_answers, follower = rec.follower,
+    definition = rec.definition, declared_ids = rec.declared_ids, declared_untils = rec.declared_untils,
     error = coalesce(rec.error, t.error), args = coalesce(rec.args, t.args),
     parcel = CASE WHEN t.seq = rec.seq THEN t.parcel END,
     result = CASE WHEN t.seq <> rec.seq THEN NULL WHEN settles THEN rec.result ELSE t.result END

@@ -42,7 +42,7 @@ BEGIN
   LOOP
     given := ROW(
       item.name, item.queue, item.args, item.visible_at, CASE WHEN NOT closed THEN item.every END, item.attempts_max,
-      item.crashes_max
+      item.crashes_max, NULL
     );
     answer := CASE WHEN closed THEN 'turnedaway' ELSE 'arrived' END;
     LOOP

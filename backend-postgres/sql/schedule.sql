@@ -33,7 +33,7 @@ BEGIN
   LOOP
     given := ROW(
       item.name, item.queue, item.args, docket.resolve(item.kind, item.micros, moment, moment), item.every,
-      item.attempts_max, item.crashes_max
+      item.attempts_max, item.crashes_max, NULL
     );
     LOOP
       found := docket.try_lock(d, item.key, patience_ms);

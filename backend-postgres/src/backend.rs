@@ -12,7 +12,7 @@ use sqlx::postgres::PgArguments;
 use tokio::sync::OnceCell;
 
 use crate::connection::Connection;
-use crate::items::{self, Batch};
+use crate::items::{self, Batch, WriteTasks};
 use crate::request::{self, Columns, Look, push};
 use crate::server::Server;
 use crate::statements::{Statement, Statements};
@@ -107,7 +107,7 @@ impl PostgresBackend {
 
     async fn place<A>(
         &self,
-        statement: &Statement,
+        (statement, write): (&Statement, WriteTasks),
         operation: &'static str,
         tasks: &[NewTask],
         read: fn(&str) -> Option<A>,
@@ -118,7 +118,7 @@ impl PostgresBackend {
             return batch.answers(operation, Vec::new(), read);
         }
         let mut arguments = self.arguments()?;
-        items::write_tasks(&mut arguments, &accepted)?;
+        write(&mut arguments, &accepted)?;
         let row = self.commands.row(statement, arguments, operation).await?;
         batch.answers(operation, Columns::of(&row, operation).only()?, read)
     }
@@ -141,11 +141,12 @@ impl QueueBackend for PostgresBackend {
     }
 
     async fn add(&self, tasks: &[NewTask]) -> Result<Vec<Result<AddAnswer>>> {
-        self.place(&self.statements().add, "add tasks", tasks, words::add_answer).await
+        self.place((&self.statements().add, items::write_adds), "add tasks", tasks, words::add_answer).await
     }
 
     async fn schedule(&self, tasks: &[NewTask]) -> Result<Vec<Result<ScheduleAnswer>>> {
-        self.place(&self.statements().schedule, "schedule tasks", tasks, words::schedule_answer).await
+        self.place((&self.statements().schedule, items::write_tasks), "schedule tasks", tasks, words::schedule_answer)
+            .await
     }
 
     async fn lease(&self, request: &LeaseRequest) -> Result<LeaseReply> {

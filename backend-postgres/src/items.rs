@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use docket_core::{Ack, Error, ErrorKind, NewTask, Outcome, Payload, Result, RunAt, Token, limits, micros, words};
+use docket_core::{
+    Ack, DefinitionId, Error, ErrorKind, NewTask, Outcome, Payload, Result, RunAt, Token, limits, micros, words,
+};
 use sqlx::postgres::PgArguments;
 use sqlx::{Encode, Postgres, Type};
 
@@ -80,7 +82,7 @@ impl<'a, T> Batch<'a, T> {
     }
 }
 
-/// The columns of add.sql and schedule.sql.
+/// The columns of schedule.sql.
 pub(crate) fn write_tasks(arguments: &mut PgArguments, tasks: &[&NewTask]) -> Result<()> {
     let limit = |count: Option<u32>| count.map(i64::from);
     push(arguments, tasks.iter().map(|task| task.key.as_str()).collect::<Vec<_>>())?;
@@ -93,6 +95,17 @@ pub(crate) fn write_tasks(arguments: &mut PgArguments, tasks: &[&NewTask]) -> Re
     push_sparse(arguments, tasks.iter().map(|task| task.every.map(micros)).collect())?;
     push_sparse(arguments, tasks.iter().map(|task| limit(task.overrides.attempts_max)).collect())?;
     push_sparse(arguments, tasks.iter().map(|task| limit(task.overrides.crashes_max)).collect())
+}
+
+/// What writes the columns of one of the two.
+pub(crate) type WriteTasks = fn(&mut PgArguments, &[&NewTask]) -> Result<()>;
+
+/// The columns of add.sql.
+pub(crate) fn write_adds(arguments: &mut PgArguments, tasks: &[&NewTask]) -> Result<()> {
+    write_tasks(arguments, tasks)?;
+    let declared = |task: &&NewTask| task.declared_for.map(|_| *DefinitionId::of(task).as_uuid());
+    push_sparse(arguments, tasks.iter().map(|task| task.declared_for.map(micros)).collect())?;
+    push_sparse(arguments, tasks.iter().map(declared).collect())
 }
 
 /// Adds a column that few items have. Where none has it, it goes as an empty one: what is missing at the end of a column

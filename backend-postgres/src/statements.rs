@@ -72,7 +72,7 @@ impl Statements {
     pub(crate) fn new(schema: &str) -> Self {
         let statement = |text| Statement::new(text, schema);
         Self {
-            add: statement("SELECT docket.add($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)"),
+            add: statement("SELECT docket.add($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13)"),
             schedule: statement("SELECT docket.schedule($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)"),
             lease: statement(concat!(
                 "SELECT * FROM docket.lease($1,",

@@ -12,7 +12,7 @@ use sqlx::PgConnection;
 use sqlx::postgres::{PgArguments, PgRow};
 
 use crate::error::describe;
-use crate::items::{self, Batch};
+use crate::items::{self, Batch, WriteTasks};
 use crate::request::Columns;
 use crate::statements::Statement;
 use crate::{Outbox, PostgresBackend};
@@ -101,19 +101,27 @@ impl PostgresBackend {
 
     /// Adds tasks as [`docket_core::QueueBackend::add`] does, in the caller's transaction: see [`InTransaction`].
     pub async fn add_in(&self, tx: &mut PgConnection, tasks: &[NewTask]) -> Result<Vec<Result<AddAnswer>>> {
-        self.place_in(tx, &self.statements().add, "add tasks in a transaction", tasks, words::add_answer).await
+        self.place_in(
+            tx,
+            (&self.statements().add, items::write_adds),
+            "add tasks in a transaction",
+            tasks,
+            words::add_answer,
+        )
+        .await
     }
 
     /// Places or moves tasks as [`docket_core::QueueBackend::schedule`] does, in the caller's transaction.
     pub async fn schedule_in(&self, tx: &mut PgConnection, tasks: &[NewTask]) -> Result<Vec<Result<ScheduleAnswer>>> {
         let operation = "schedule tasks in a transaction";
-        self.place_in(tx, &self.statements().schedule, operation, tasks, words::schedule_answer).await
+        self.place_in(tx, (&self.statements().schedule, items::write_tasks), operation, tasks, words::schedule_answer)
+            .await
     }
 
     async fn place_in<A>(
         &self,
         tx: &mut PgConnection,
-        statement: &Statement,
+        (statement, write): (&Statement, WriteTasks),
         operation: &'static str,
         tasks: &[NewTask],
         read: fn(&str) -> Option<A>,
@@ -124,7 +132,7 @@ impl PostgresBackend {
             return batch.answers(operation, Vec::new(), read);
         }
         let mut arguments = self.arguments()?;
-        items::write_tasks(&mut arguments, &accepted)?;
+        write(&mut arguments, &accepted)?;
         let row = self.row_in(tx, statement, arguments, operation).await?;
         batch.answers(operation, Columns::of(&row, operation).only()?, read)
     }

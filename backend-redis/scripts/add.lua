@@ -1,7 +1,8 @@
 -- Transition: absent or finished -> Queued.
 -- Keys: meta. Args: per task, ITEM_ARGS: see read_item in life.lua. The usual add is made by add_fresh.lua already.
--- Result: one word per task, apart by spaces: added, exists:STATE, exists:cancelling, corrupt.
--- Twice: a record knows the add id and gives the first answer again; nothing changes.
+-- Result: one word per task, apart by spaces: added, exists:STATE, exists:cancelling, corrupt; of a declaration also
+-- declared:FAILURES, superseded:FAILURES, redefined, taken.
+-- Twice: a record knows the add id and gives the first answer again; nothing changes. A declaration is noted again.
 local answers = {}
 local items = read_items()
 for i = 1, #items do
@@ -13,15 +14,22 @@ for i = 1, #items do
   elseif not answer then
     -- Only a requeue brings a cancelled perpetual back; a seed does not.
     local seed = rec and rec[MORE].every and item.every
-    if rec and (not is_finished(rec) or seed) then
-      answer = existing(rec)
+    local taken = rec and (not is_finished(rec) or seed)
+    if taken and item.definition then
+      answer = declare(rec, item)
     else
-      answer = 'added'
-      rec = rec or new_record(item.key)
-      live(rec, item)
+      answer = taken and existing(rec) or 'added'
+      if not taken then
+        rec = rec or new_record(item.key)
+        live(rec, item)
+        if item.definition then
+          local more = more_of(rec)
+          more.definition, more.declared = item.definition, item.definition .. pack('>I7', item.declared_until)
+        end
+      end
+      remember(rec, item.id, answer)
+      keep(rec)
     end
-    remember(rec, item.id, answer)
-    keep(rec)
   end
   answers[i] = answer
 end

@@ -11,7 +11,8 @@ local function resolve(kind, micros, from)
 end
 
 -- One new task, from ITEM_ARGS arguments: its key; what is special of it, if anything is: numbers (kind of time, its
--- microseconds, every, attempts_max, crashes_max; 0 where there is none), and args of more than INLINE_MAX bytes; and
+-- microseconds, every, attempts_max, crashes_max, for how long it is declared; 0 where there is none), the id of its
+-- definition if it is declared, and args of more than INLINE_MAX bytes; and
 -- the rest of its record from the size of its args on, as it is where nothing is special (see record.lua).
 local function read_item()
   local key, special, body = arg(), arg(), arg()
@@ -19,7 +20,11 @@ local function read_item()
   local id = cut_of(body, from + args_bytes, from + args_bytes + ID_BYTES - 1)
   local item = { key = key, id = id, lane = lane, args = cut_of(body, from, from + args_bytes - 1), visible = now }
   if special ~= '' then
-    local kind, micros, every, attempts_max, crashes_max, large = unpacked('>BI8I8I4I4', special)
+    local kind, micros, every, attempts_max, crashes_max, declared, large = unpacked('>BI8I8I4I4I8', special)
+    if declared > 0 then
+      item.declared_until, item.definition = now + declared, cut_of(special, large, large + ID_BYTES - 1)
+      large = large + ID_BYTES
+    end
     item.visible, item.every = resolve(kind, micros, now), some(every)
     item.attempts_max, item.crashes_max = some(attempts_max), some(crashes_max)
     if #special >= large then item.args = cut_of(special, large) end
@@ -81,10 +86,32 @@ local function live(rec, item)
   begin_life(rec)
 end
 
+-- The interval of `work` after the latest start, never earlier than now; nil if it has not started yet.
+local function after_last_start(rec, work)
+  return rec[LEASED_AT] > 0 and math.max(now, rec[LEASED_AT] + work.every) or nil
+end
+
+-- The same periodic task by another definition: its counts at zero, and not later than its interval says.
+local function redefine(rec, work)
+  local more, moment = more_of(rec), after_last_start(rec, work)
+  set_args(rec, work.args)
+  rec[LANE] = work.lane
+  more.every, more.attempts_max, more.crashes_max = work.every, work.attempts_max, work.crashes_max
+  more.attempts, more.crashes, more.failures, more.crashed, more.follower = nil, nil, nil, nil, nil
+  more.definition, more.undecodable = work.definition, nil
+  if moment and moment < rec[VISIBLE] then rec[VISIBLE], rec[DUE] = moment, moment end
+end
+
 local function promote(rec)
   local follower = rec[MORE].follower
   if not follower then return end
   follower.args = text_of(rec, 'followers', follower.args) or ''
+  if follower.definition then
+    -- A task that was cancelled stays so.
+    rec[MORE].follower = nil
+    if rec[STATE] == QUEUED then redefine(rec, follower) end
+    return
+  end
   take_over(rec, follower)
   begin_life(rec)
 end

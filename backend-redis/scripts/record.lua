@@ -20,8 +20,8 @@ local FRESH_NOW_AS, FRESH_LATER_AS = '>Bc6I7I2BI2c0', '>Bc6I7I7I2BI2c0'
 -- worker; args, calls
 local LIVED_AS = '>BBBc6I7I7I7I7I7I7I2BBc0I2c0Bc0'
 -- every; settled_fence, requeued + 1; attempts, crashes, failures, crashed, attempts_max, crashes_max, size of args,
--- size of result; undecodable; settled_request, parcel; result, error, follower
-local MORE_AS = '>I7I7I7I4I4I4I4I4I4I4I4I7Bc0Bc0I2c0I2c0I2c0'
+-- size of result; undecodable; definition, declared; settled_request, parcel; result, error, follower
+local MORE_AS = '>I7I7I7I4I4I4I4I4I4I4I4I7Bc0Bc0Bc0Bc0I2c0I2c0I2c0'
 -- A text of no given length takes the rest.
 local FRESH_NOW_OF, FRESH_LATER_OF, LIVED_OF = FRESH_NOW_AS .. 'c0', FRESH_LATER_AS .. 'c0', LIVED_AS .. 'c0'
 local STATES = { 'queued', 'leased', 'completed', 'dead', 'cancelled', 'moving' }
@@ -30,7 +30,7 @@ local ANSWERS = {
   'added', 'placed', 'moved', 'follows', 'cancelled', 'cancelling', 'exists:ready', 'exists:scheduled',
   'exists:running', 'exists:cancelling', 'exists:completed', 'exists:dead', 'exists:cancelled', 'finished:completed',
   'finished:dead', 'finished:cancelled', 'exists:moving', 'arrived', 'arrived:moved', 'arrived:follows', 'superseded',
-  'turnedaway',
+  'turnedaway', 'redefined',
 }
 local ANSWER_BYTES = {}
 for i, answer in ipairs(ANSWERS) do ANSWER_BYTES[answer] = string.char(i) end
@@ -75,14 +75,15 @@ local function has(flags, flag) return bit.band(flags, flag) ~= 0 end
 
 local function read_more(raw, from, flags)
   local every, settled_fence, requeued, attempts, crashes, failures, crashed, attempts_max, crashes_max, args_size,
-    result_size, undecodable, settled_request, parcel, result, failure, follower = unpacked(MORE_AS, raw, from)
+    result_size, undecodable, definition, declared, settled_request, parcel, result, failure, follower = unpacked(MORE_AS, raw, from)
   if has(flags, WITH_RESULT_APART) then result = result_size end
   return {
     every = some(every), settled_fence = some(settled_fence),
     settled_request = settled_fence > 0 and settled_request or nil,
     requeued = requeued > 0 and requeued - 1 or nil, attempts = some(attempts), crashes = some(crashes),
     failures = some(failures), crashed = some(crashed), attempts_max = some(attempts_max),
-    crashes_max = some(crashes_max), undecodable = some(undecodable), parcel = parcel ~= '' and parcel or nil,
+    crashes_max = some(crashes_max), undecodable = some(undecodable),
+    definition = definition ~= '' and definition or nil, declared = declared ~= '' and declared or nil, parcel = parcel ~= '' and parcel or nil,
     args = has(flags, WITH_ARGS_APART) and args_size or nil, result = has(flags, WITH_RESULT) and result or nil,
     error = has(flags, WITH_ERROR) and failure or nil, follower = follower ~= '' and cmsgpack.unpack(follower) or nil,
   }
@@ -126,12 +127,13 @@ end
 
 local function encode_more(more)
   local settled_request, failure, parcel = more.settled_request or '', more.error or '', more.parcel or ''
+  local definition, declared = more.definition or '', more.declared or ''
   local result, result_size, follower = more.result, 0, more.follower and cmsgpack.pack(more.follower) or ''
   if type(result) == 'number' then result_size, result = result, '' end
   result = result or ''
   return pack(MORE_AS, more.every or 0, more.settled_fence or 0, more.requeued and more.requeued + 1 or 0,
     more.attempts or 0, more.crashes or 0, more.failures or 0, more.crashed or 0, more.attempts_max or 0,
-    more.crashes_max or 0, more.args or 0, result_size, more.undecodable or 0, #settled_request, settled_request, #parcel, parcel, #result,
+    more.crashes_max or 0, more.args or 0, result_size, more.undecodable or 0, #definition, definition, #declared, declared, #settled_request, settled_request, #parcel, parcel, #result,
     result, #failure, failure, #follower, follower)
 end
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use crate::numbers::with_numbers;
 
 /// What scripts share, each part using those before it.
-const PARTS: [&str; 17] = [
+const PARTS: [&str; 18] = [
     include_str!("../scripts/prelude.lua"),
     include_str!("../scripts/wakes.lua"),
     include_str!("../scripts/record.lua"),
@@ -19,6 +19,7 @@ const PARTS: [&str; 17] = [
     include_str!("../scripts/worker.lua"),
     include_str!("../scripts/waiters.lua"),
     include_str!("../scripts/life.lua"),
+    include_str!("../scripts/declare.lua"),
     include_str!("../scripts/trim.lua"),
     include_str!("../scripts/request.lua"),
     include_str!("../scripts/remembered.lua"),

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use docket_core::{
-    Ack, Error, ErrorKind, NewTask, Outcome, Overrides, Payload, Result, RunAt, Token, limits, micros, words,
+    Ack, DefinitionId, Error, ErrorKind, NewTask, Outcome, Overrides, Payload, Result, RunAt, Token, limits, micros,
+    words,
 };
 use uuid::Uuid;
 
@@ -83,6 +84,10 @@ pub(crate) fn write_task(call: &mut Call, task: &NewTask) {
     if task.run_at != RunAt::Now || task.every.is_some() || task.overrides != Overrides::default() || inline.is_none() {
         special.run_at(task.run_at).micros(task.every.unwrap_or_default());
         special.count(task.overrides.attempts_max.unwrap_or(0)).count(task.overrides.crashes_max.unwrap_or(0));
+        special.micros(task.declared_for.unwrap_or_default());
+        if task.declared_for.is_some_and(|ttl| !ttl.is_zero()) {
+            special.id(DefinitionId::of(task).as_uuid());
+        }
     }
     let mut body = Head(Vec::with_capacity(args.len() + 64));
     body.short(inline.unwrap_or(0)).code(1).text(keys::lane(&task.queue, &task.name).as_bytes());

@@ -47,7 +47,7 @@ const FIELDS: [&str; 30] = [
 pub(crate) const INLINE_MAX: u16 = 1_024;
 
 /// The numbers that the scripts have names for, and that nobody else needs.
-const NUMBERS: [(&str, i64); 49] = [
+const NUMBERS: [(&str, i64); 50] = [
     ("CHUNK", 500),
     // How many waiters are armed for one due time, and how much later each looks than the one before.
     ("RANKS", 3),
@@ -58,6 +58,7 @@ const NUMBERS: [(&str, i64); 49] = [
     ("SEQ_BYTES", 6),
     ("ID_BYTES", 16),
     ("CALL_BYTES", 17),
+    ("DECLARED_BYTES", 23),
     ("ABSENT", 0),
     ("UNREADABLE", 1),
     // Kinds of time, as an item or an ack has them.
@@ -124,11 +125,12 @@ pub(crate) fn with_numbers(text: &str) -> String {
     whole
 }
 
-fn limits() -> [(&'static str, i64); 16] {
+fn limits() -> [(&'static str, i64); 17] {
     [
         ("SUSPECT_CRASHES", i64::from(limits::SUSPECT_CRASHES)),
         ("CRASHES_MAX_DEFAULT", i64::from(limits::CRASHES_MAX)),
         ("CALL_IDS_MAX", whole(limits::CALL_IDS_MAX)),
+        ("DEFINITIONS_MAX", whole(limits::DEFINITIONS_MAX)),
         ("TRIM_ITEMS_MAX", whole(limits::TRIM_ITEMS_MAX)),
         ("FINISHED_MAX", whole(limits::FINISHED_MAX)),
         ("DEAD_MAX", whole(limits::DEAD_MAX)),

@@ -195,6 +195,19 @@ teeth! {
         "add::an_empty_batch_is_no_error";
     end_forgets_the_counts: EndForgetsTheCounts =>
         "ack::the_counts_outlive_the_end";
+    seeds_change_nothing: SeedsChangeNothing =>
+        "definition::the_latest_is_in_force"
+        "definition::another_queue_is_taken";
+    last_seed_wins: LastSeedWins =>
+        "definition::the_latest_is_in_force";
+    outage_forgets_who_lives: OutageForgetsWhoLives =>
+        "definition::an_outage_changes_nothing";
+    redefined_waits_for_the_old_interval: RedefinedWaitsForTheOldInterval =>
+        "definition::an_interval_counts_from_the_last_start";
+    redefines_a_running_task: RedefinesARunningTask =>
+        "definition::a_running_one_is_left_alone_until_its_end";
+    definition_undoes_a_cancel: DefinitionUndoesACancel =>
+        "definition::a_cancelled_one_stays_cancelled";
     undecodable_is_death: UndecodableIsDeath =>
         "ack::undecodable_is_no_attempt"
         "perpetual::undecodable_args_do_not_cut_the_chain";

@@ -61,6 +61,8 @@ pub trait QueueBackend: fmt::Debug + Send + Sync + 'static {
     /// * A finished key lives again, with counts at zero: `add::finished_key_lives_again`.
     /// * A known add id gets its first answer and changes nothing: `repeat::add_after_lost_reply`.
     /// * A perpetual that was cancelled is not brought back by seeding it: `perpetual::seeding_does_not_undo_a_cancel`.
+    /// * Of the definitions of a periodic task that workers declare, the one that was first seen last is in force:
+    ///   `definition::the_latest_is_in_force`, `definition::the_earlier_returns_when_the_later_is_gone`.
     /// * What crosses a limit is refused alone: `bound::oversized_args_do_not_spoil_the_batch`.
     async fn add(&self, tasks: &[NewTask]) -> Result<Vec<Result<AddAnswer>>>;
 
@@ -148,6 +150,28 @@ pub enum AddAnswer {
     Added,
     /// The key is taken by a task in this state; nothing was changed.
     Exists(Existing),
+    /// It declares a periodic task, and the key is taken.
+    Declared(Declared),
+}
+
+/// What a declaration of a periodic task found under its key; see [`crate::NewTask::declared_for`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Declared {
+    /// The task, defined as this declaration says.
+    InForce {
+        /// Its occurrences that failed in a row.
+        failures: u32,
+    },
+    /// The task, by another definition, which stays.
+    Superseded {
+        /// Its occurrences that failed in a row.
+        failures: u32,
+    },
+    /// The task by another definition; now it is defined as this declaration says, or will be when its run has ended.
+    Redefined,
+    /// A task of another name, or without an interval; nothing was changed.
+    Taken,
 }
 
 /// What an `add` or a requeue found under its key.

@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::repeat::{bounded, repeat};
-use crate::{AddAnswer, AddId, CancelAnswer, CancelId, Error, Existing, Fence, Key, Name, NewTask, Payload, Queue};
-use crate::{RequeueAnswer, Result, RunAt, ScheduleAnswer, Store, Task, Timestamp, limits, registry};
+use crate::{AddAnswer, AddId, CancelAnswer, CancelId, Declared, Error, Existing, Fence, Key, Name, NewTask, Payload};
+use crate::{Queue, RequeueAnswer, Result, RunAt, ScheduleAnswer, Store, Task, Timestamp, limits, registry};
 
 /// How long a client repeats an unanswered call, unless told otherwise. A request that adds a task waits this long at
 /// most when the store is away.
@@ -51,6 +51,8 @@ pub enum Answer {
     AddedLocally,
     /// The key is taken; nothing was changed.
     Exists(Existing),
+    /// The key is taken, and the task that was added declares a periodic one.
+    Declared(Declared),
     /// The queued task of this key took the new args and time.
     Moved,
     /// The key is running; this one takes its place when it ends.
@@ -64,6 +66,7 @@ impl From<AddAnswer> for Answer {
         match answer {
             AddAnswer::Added => Self::Added,
             AddAnswer::Exists(existing) => Self::Exists(existing),
+            AddAnswer::Declared(declared) => Self::Declared(declared),
         }
     }
 }

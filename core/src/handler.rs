@@ -186,7 +186,7 @@ impl Context {
     pub fn completion(&self, result: &impl Serialize) -> crate::Result<Ack> {
         let result = registry::encode_result(result)
             .map_err(|why| crate::Error::invalid("complete a run", format!("its result {why}")))?;
-        let outcome = completed(Returned::Kept(result), &self.policy, &self.lease);
+        let outcome = completed(Returned::Kept(result), &self.lease);
         Ok(Ack {
             token: self.lease.token.clone(),
             outcome,
@@ -216,10 +216,10 @@ pub(crate) enum Returned {
 }
 
 /// The outcome of a run that returned.
-pub(crate) fn completed(returned: Returned, policy: &Policy, lease: &Lease) -> Outcome {
+pub(crate) fn completed(returned: Returned, lease: &Lease) -> Outcome {
     match (lease.every, returned) {
-        // The code's interval comes before the record's: a deploy that changes it takes effect at the next run.
-        (Some(every), _) => Outcome::Repeat { at: RunAt::In(policy.every.unwrap_or(every)), args: None },
+        // The record's interval, and not this build's: it is that of the definition in force.
+        (Some(every), _) => Outcome::Repeat { at: RunAt::In(every), args: None },
         (None, Returned::Kept(result)) => Outcome::Completed(result),
         (None, Returned::Unkept(why)) => Outcome::Unkept { error: unkept(&format!("its result {why}")) },
     }

@@ -15,6 +15,7 @@
 mod backend;
 mod client;
 mod control;
+mod definition;
 mod error;
 mod handler;
 mod ids;
@@ -39,6 +40,7 @@ pub mod worker;
 pub use backend::*;
 pub use client::*;
 pub use control::*;
+pub use definition::*;
 pub use error::*;
 pub use handler::*;
 pub use ids::*;

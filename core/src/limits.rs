@@ -42,6 +42,8 @@ pub const RETENTION: Duration = Duration::from_mins(10);
 pub const DEAD_RETENTION: Duration = Duration::from_hours(14 * 24);
 /// Call ids (of adds, schedules and cancels) a record remembers, the latest first to stay.
 pub const CALL_IDS_MAX: usize = 16;
+/// Definitions of a periodic task that a store remembers. One more is not looked at while workers declare all of them.
+pub const DEFINITIONS_MAX: usize = 8;
 /// How long a store remembers an answered lease request. Longer than any caller repeats one.
 pub const REQUEST_MEMORY: Duration = Duration::from_mins(3);
 /// How long a caller repeats an unanswered call before it reports that its effect is unknown.

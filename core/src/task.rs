@@ -125,6 +125,9 @@ pub struct NewTask {
     pub every: Option<Duration>,
     /// What the adder overrode of the task type's policy.
     pub overrides: Overrides,
+    /// Set by a worker that adds a periodic task of its own: for so long it declares that the task is defined so. Of the
+    /// definitions that are declared, the one that was first seen last is in force. Only an `add` looks at it.
+    pub declared_for: Option<Duration>,
 }
 
 impl NewTask {
@@ -144,6 +147,7 @@ impl NewTask {
             run_at: RunAt::Now,
             every: None,
             overrides: Overrides::default(),
+            declared_for: None,
         }
     }
 
@@ -156,6 +160,10 @@ impl NewTask {
             "its attempt limit is 0, so it could never run; use 1 for a single attempt"
         } else if self.overrides.crashes_max == Some(0) {
             "its crash limit is 0, so it could never run; use 1 to give up after the first crash"
+        } else if self.declared_for == Some(Duration::ZERO) {
+            "it is declared for no time at all"
+        } else if self.declared_for.is_some() && self.every.is_none() {
+            "it is declared without an interval; only a periodic task is declared"
         } else {
             return Ok(());
         };

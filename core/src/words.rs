@@ -1,8 +1,8 @@
 //! The answers of a store that speaks in words, as its scripts and functions do: one vocabulary for all of them.
 
 use crate::{
-    AckAnswer, AddAnswer, Arrival, CancelAnswer, Error, ErrorKind, Existing, HeartbeatAnswer, RequeueAnswer, Result,
-    ScheduleAnswer, State,
+    AckAnswer, AddAnswer, Arrival, CancelAnswer, Declared, Error, ErrorKind, Existing, HeartbeatAnswer, RequeueAnswer,
+    Result, ScheduleAnswer, State,
 };
 
 /// Why a call has to wait for the end of a move.
@@ -35,18 +35,29 @@ pub fn meaning<A>(word: &str, operation: &'static str, read: fn(&str) -> Option<
         }
         "moving" => Error::new(ErrorKind::Unavailable, operation, MOVING),
         "elsewhere" => Error::new(ErrorKind::Conflict, operation, ELSEWHERE),
-        "added" | "placed" | "moved" | "follows" => {
+        "added" | "placed" | "moved" | "follows" | "redefined" => {
             Error::invalid(operation, "its add id was used by another kind of call; each call has an id of its own")
         }
         _ => Error::new(ErrorKind::Internal, operation, format!("the store answered {word:?}")),
     })
 }
 
-/// `added`, `exists:STATE` or `exists:cancelling`.
+/// `added`, `exists:STATE` or `exists:cancelling`; of a declaration also `declared:FAILURES`, `superseded:FAILURES`,
+/// `redefined` or `taken`.
 pub fn add_answer(word: &str) -> Option<AddAnswer> {
     match word {
         "added" | "placed" => Some(AddAnswer::Added),
-        _ => existing(word).map(AddAnswer::Exists),
+        _ => declared(word).map(AddAnswer::Declared).or_else(|| existing(word).map(AddAnswer::Exists)),
+    }
+}
+
+fn declared(word: &str) -> Option<Declared> {
+    match (word, word.split_once(':')) {
+        ("redefined", _) => Some(Declared::Redefined),
+        ("taken", _) => Some(Declared::Taken),
+        (_, Some(("declared", failures))) => Some(Declared::InForce { failures: failures.parse().ok()? }),
+        (_, Some(("superseded", failures))) => Some(Declared::Superseded { failures: failures.parse().ok()? }),
+        _ => None,
     }
 }
 
@@ -132,6 +143,11 @@ mod tests {
             assert_eq!(add_answer(&format!("exists:{state}")), Some(AddAnswer::Exists(Existing::In(state))));
             assert_eq!(cancel_answer(&format!("finished:{state}")), Some(CancelAnswer::Finished(state)));
         }
+        let declared = |word| add_answer(word).expect("a word of a declaration");
+        assert_eq!(declared("declared:3"), AddAnswer::Declared(Declared::InForce { failures: 3 }));
+        assert_eq!(declared("superseded:0"), AddAnswer::Declared(Declared::Superseded { failures: 0 }));
+        assert_eq!(declared("redefined"), AddAnswer::Declared(Declared::Redefined));
+        assert_eq!((add_answer("declared:"), add_answer("superseded")), (None, None));
         assert_eq!(requeue_answer("exists:cancelling"), Some(RequeueAnswer::Exists(Existing::Cancelling)));
     }
 

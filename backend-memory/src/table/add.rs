@@ -1,8 +1,9 @@
 //! Absent or finished → Queued.
 
-use docket_core::{AddAnswer, Error, NewTask, Result, ScheduleAnswer, Timestamp};
+use docket_core::{AddAnswer, Declared, DefinitionId, Error, NewTask, Result, ScheduleAnswer, Timestamp};
 
 use super::Table;
+use super::definitions::Definitions;
 use super::record::{Answered, CallId, Record};
 use super::records::Vacancy;
 use super::slots::Slot;
@@ -18,6 +19,9 @@ impl Table {
                 return repeated(answered);
             }
             if is_taken(record, task) {
+                if let Some(ttl) = task.declared_for {
+                    return Ok(self.declare(slot, task, now.plus(ttl), now));
+                }
                 let existing = record.existing(now);
                 record.calls.remember(id, Answered::Exists(existing));
                 return Ok(AddAnswer::Exists(existing));
@@ -25,6 +29,10 @@ impl Table {
         }
         let slot = self.begin_life("add a task", task, known, now)?;
         self.remember(slot, id, Answered::Added);
+        if let Some(ttl) = task.declared_for {
+            let first = Definitions::first(DefinitionId::of(task), now.plus(ttl));
+            self.records[slot].definitions = Some(Box::new(first));
+        }
         Ok(AddAnswer::Added)
     }
 
@@ -62,6 +70,7 @@ fn repeated(answered: Answered) -> Result<AddAnswer> {
     match answered {
         Answered::Added | Answered::Scheduled(ScheduleAnswer::Placed) => Ok(AddAnswer::Added),
         Answered::Exists(existing) => Ok(AddAnswer::Exists(existing)),
+        Answered::Redefined => Ok(AddAnswer::Declared(Declared::Redefined)),
         _ => Err(Error::invalid("add a task", "its add id was used by a schedule; each call has an id of its own")),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use docket_core::{Fence, Key, Timestamp, limits};
 
 use super::lanes::LaneNo;
-use super::record::{Calls, Phase, Record, Seq, Work};
+use super::record::{Calls, Follower, Phase, Record, Seq, Work};
 
 /// Two numbers of the docket that never go back: they outlive every record.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -61,6 +61,7 @@ impl Record {
             expires_at: Timestamp::default(),
             result: None,
             parcel: None,
+            definitions: None,
             error: None,
             held: None,
             settled: None,
@@ -134,10 +135,20 @@ impl Record {
         self.back(at, moment);
     }
 
+    /// What somebody has scheduled takes the place of whatever was to follow.
+    pub(super) fn follow(&mut self, work: Work) {
+        self.follower = Some(Box::new(Follower { work, definition: None }));
+    }
+
     /// However a lease ends, what was scheduled meanwhile takes the key's place.
     fn promote(&mut self, moment: &mut Moment<'_>) {
-        if let Some(follower) = self.follower.take() {
-            self.live(*follower, moment);
+        let Some(follower) = self.follower.take() else { return };
+        let Follower { work, definition } = *follower;
+        match definition {
+            None => self.live(work, moment),
+            // One that was cancelled stays so.
+            Some(definition) if self.phase == Phase::Queued => self.redefine(work, definition, moment.now),
+            Some(_) => {}
         }
     }
 
@@ -147,7 +158,7 @@ impl Record {
         self.due_at = at;
     }
 
-    fn reset_counts(&mut self) {
+    pub(super) fn reset_counts(&mut self) {
         self.attempts = 0;
         self.crashes = 0;
         self.failures = 0;

@@ -189,7 +189,10 @@ impl Record {
             every: self.work.every,
             failures: self.failures,
             cancelling: self.cancelling,
-            follower: self.follower.as_ref().map(|work| FollowerView { args: work.args.clone(), visible_at: work.at }),
+            follower: self
+                .follower
+                .as_ref()
+                .map(|follower| FollowerView { args: follower.work.args.clone(), visible_at: follower.work.at }),
         }
     }
 }

@@ -17,6 +17,7 @@ mod audit;
 mod cancel;
 mod clear;
 mod counts;
+mod definitions;
 mod heartbeat;
 mod indexes;
 mod join;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use docket_core::{
-    AddId, Arrival, CancelAnswer, CancelId, Existing, Fence, Key, Name, Overrides, ParcelId, Payload, Queue, RequestId,
-    ScheduleAnswer, State, Timestamp, Token, Verb, WorkerId, limits,
+    AddId, Arrival, CancelAnswer, CancelId, DefinitionId, Existing, Fence, Key, Name, Overrides, ParcelId, Payload,
+    Queue, RequestId, ScheduleAnswer, State, Timestamp, Token, Verb, WorkerId, limits,
 };
 
+use super::definitions::Definitions;
 use super::lanes::LaneNo;
 
 /// Where a record is in its life. Scheduled, ready and running are derived from it and the time.
@@ -44,6 +45,14 @@ pub(crate) struct Work {
     pub(crate) overrides: Overrides,
     /// When it is to run. A record's own time starts here and then goes its way.
     pub(crate) at: Timestamp,
+}
+
+/// What waits for the end of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Follower {
+    pub(crate) work: Work,
+    /// Set where it is the same periodic task by another definition, and not one that somebody has scheduled.
+    pub(crate) definition: Option<DefinitionId>,
 }
 
 /// The latest lease of a key. It outlives the lease, for whoever asks who ran it.
@@ -84,12 +93,14 @@ pub(crate) struct Record {
     /// Since when no build could read its args.
     pub(crate) undecodable_since: Option<Timestamp>,
     pub(crate) cancelling: bool,
-    pub(crate) follower: Option<Box<Work>>,
+    pub(crate) follower: Option<Box<Follower>>,
     /// Once finished: when it is trimmed.
     pub(crate) expires_at: Timestamp,
     pub(crate) result: Option<Payload>,
     /// The call that took it out: while it moves, and once it was let go.
     pub(crate) parcel: Option<ParcelId>,
+    /// Those that workers declare of a periodic task.
+    pub(crate) definitions: Option<Box<Definitions>>,
     // What a record remembers of calls, leases and errors outlives its lives.
     pub(crate) error: Option<String>,
     pub(crate) held: Option<Held>,
@@ -174,6 +185,7 @@ pub(crate) enum CallId {
 pub(crate) enum Answered {
     Added,
     Exists(Existing),
+    Redefined,
     Scheduled(ScheduleAnswer),
     Cancelled(CancelAnswer),
     Arrived(Arrival),

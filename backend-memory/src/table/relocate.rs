@@ -88,7 +88,7 @@ impl Table {
                 (slot, Arrival::Moved)
             }
             Ok((slot, Phase::Leased)) if overtakes => {
-                self.change(slot, now, |record, _| record.follower = Some(Box::new(work)));
+                self.change(slot, now, |record, _| record.follow(work));
                 (slot, Arrival::Follows)
             }
             Ok((slot, Phase::Queued | Phase::Leased)) => (slot, Arrival::Superseded),

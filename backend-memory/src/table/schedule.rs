@@ -16,7 +16,7 @@ impl Table {
         let (slot, answer) = match known.ok().map(|slot| (slot, self.records[slot].phase)) {
             Some((slot, Phase::Leased)) => {
                 let work = self.work(task, now);
-                self.change(slot, now, |record, _| record.follower = Some(Box::new(work)));
+                self.change(slot, now, |record, _| record.follow(work));
                 (slot, ScheduleAnswer::Follows)
             }
             Some((slot, Phase::Queued)) => {

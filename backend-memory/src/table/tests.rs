@@ -117,6 +117,7 @@ fn task(draft: &Draft) -> NewTask {
         run_at: RunAt::In(Duration::from_secs(draft.after_secs)),
         every: draft.perpetual.then_some(Duration::from_secs(5)),
         overrides: Overrides { attempts_max: None, crashes_max: draft.crashes_max },
+        declared_for: draft.perpetual.then_some(Duration::from_secs(7)).filter(|_| draft.after_secs % 2 == 0),
     }
 }
 

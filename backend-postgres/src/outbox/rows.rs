@@ -49,6 +49,7 @@ fn read_task(columns: &Columns<'_>) -> Result<NewTask> {
         run_at,
         every: columns.optional_duration("every")?,
         overrides: Overrides { attempts_max: limit("attempts_max")?, crashes_max: limit("crashes_max")? },
+        declared_for: None,
     })
 }
 

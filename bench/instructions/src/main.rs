@@ -100,6 +100,7 @@ fn task(number: usize) -> Result<NewTask> {
         run_at: RunAt::Now,
         every: None,
         overrides: Overrides::default(),
+        declared_for: None,
     };
     task.check()?;
     Ok(task)

@@ -11,6 +11,7 @@ mod cancel;
 mod clock;
 mod control;
 mod crash;
+mod definition;
 mod exact;
 mod fence;
 mod follow;
@@ -129,6 +130,15 @@ macro_rules! each_case {
             it_keeps_the_error_of_the_last_attempt each_loss_is_counted_once
             a_swept_task_is_ready_and_has_its_deadline_as_its_time its_place_in_the_line_outlives_it
             lanes_nobody_asked_for_are_not_swept one_call_sweeps_a_bounded_number all_of_a_dead_worker_come_back
+        }
+        definition {
+            the_latest_is_in_force the_earlier_returns_when_the_later_is_gone an_outage_changes_nothing
+            an_interval_counts_from_the_last_start another_queue_is_taken its_counts_start_again
+            a_running_one_is_left_alone_until_its_end one_that_is_gone_before_the_end_does_not_follow
+            a_cancelled_one_stays_cancelled a_key_of_another_task_is_left_alone
+            what_was_scheduled_stays_until_another_is_declared one_that_nobody_declared_is_taken_on
+            a_repeated_declaration_gets_its_first_answer a_declaration_that_changes_nothing_is_not_remembered
+            failures_in_a_row_are_told one_more_than_are_remembered_waits
         }
         exact {
             not_leased_before_its_delay_has_passed not_leased_before_its_moment a_moment_that_has_passed_is_now

@@ -61,6 +61,7 @@ impl Docket {
         let Some(record) = self.records.get_mut(&task.key) else {
             let mut record = Record::first(task, &mut step);
             record.remember(task.add_id.as_uuid(), Answer::Add(AddAnswer::Added));
+            record.begin_as_declared(task, now);
             self.records.insert(task.key.clone(), record);
             return AddAnswer::Added;
         };
@@ -73,8 +74,13 @@ impl Docket {
         }
         let seed = record.work.every.is_some() && task.every.is_some() && !step.has(Fault::SeedUndoesACancel);
         let held = record.state == Life::Cancelled && step.has(Fault::CancelHoldsTheKey);
-        let answer = if record.is_finished() && !seed && !held {
+        let taken = !record.is_finished() || seed || held;
+        if let Some(ttl) = task.declared_for.filter(|_| taken) {
+            return record.declare(task, now.plus(ttl), &step);
+        }
+        let answer = if !taken {
             record.live_again(task, &mut step);
+            record.begin_as_declared(task, now);
             AddAnswer::Added
         } else {
             AddAnswer::Exists(record.existing(now))

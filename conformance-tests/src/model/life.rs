@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use docket_core::{Key, NewTask, ScheduleAnswer, Timestamp, limits};
 
+use super::define::Definitions;
 use super::record::{Answer, Life, Record, Step, Work};
 use crate::teeth::Fault;
 
@@ -27,6 +28,7 @@ impl Record {
             failures: 0,
             crashed_in_a_row: 0,
             undecodable_since: None,
+            definitions: Definitions::default(),
             calls: Vec::new(),
             follower: None,
             cancelling: false,
@@ -101,6 +103,14 @@ impl Record {
 
     /// `promote` of the table, where there is a follower.
     pub(super) fn promote(&mut self, step: &mut Step<'_>) {
+        let redefines = self.follower.as_ref().is_some_and(|follower| follower.definition.is_some());
+        if redefines && !step.has(Fault::DefinitionUndoesACancel) {
+            let definition = self.follower.take().filter(|_| self.state == Life::Queued);
+            if let Some(definition) = definition {
+                self.redefine(definition, step);
+            }
+            return;
+        }
         if let Some(mut follower) = self.follower.take() {
             let seq = self.seq;
             if step.has(Fault::FollowerWaitsFromItsPromotion) {

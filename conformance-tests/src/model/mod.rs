@@ -11,6 +11,7 @@
 //!   broken one.
 
 mod bound;
+mod define;
 mod docket;
 mod factory;
 mod lease;

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use docket_core::{
-    AddAnswer, Arrival, CancelAnswer, Existing, Fence, Key, Name, NewTask, Overrides, Parcel, ParcelId, Payload, Queue,
-    RequestId, ScheduleAnswer, State, Timestamp, Token, Verb, WorkerId, limits,
+    AddAnswer, Arrival, CancelAnswer, DefinitionId, Existing, Fence, Key, Name, NewTask, Overrides, Parcel, ParcelId,
+    Payload, Queue, RequestId, ScheduleAnswer, State, Timestamp, Token, Verb, WorkerId, limits,
 };
 use uuid::Uuid;
 
+use super::define::Definitions;
 use crate::teeth::Fault;
 
 pub(crate) use docket_core::words::CRASH_LIMIT;
@@ -59,6 +60,8 @@ pub(super) struct Work {
     pub(super) every: Option<Duration>,
     pub(super) overrides: Overrides,
     pub(super) visible_at: Timestamp,
+    /// Set of a follower that is the same periodic task by another definition.
+    pub(super) definition: Option<DefinitionId>,
 }
 
 impl Work {
@@ -70,6 +73,7 @@ impl Work {
             every: task.every,
             overrides: task.overrides,
             visible_at: task.run_at.resolve(now),
+            definition: None,
         }
     }
 
@@ -81,6 +85,7 @@ impl Work {
             every: parcel.every,
             overrides: parcel.overrides,
             visible_at: parcel.visible_at,
+            definition: None,
         }
     }
 }
@@ -100,6 +105,7 @@ pub(super) struct Record {
     pub(super) failures: u32,
     pub(super) crashed_in_a_row: u32,
     pub(super) undecodable_since: Option<Timestamp>,
+    pub(super) definitions: Definitions,
     pub(super) calls: Vec<(Uuid, Answer)>,
     pub(super) follower: Option<Work>,
     pub(super) cancelling: bool,

@@ -50,13 +50,15 @@ fn stage() -> impl Strategy<Value = Step> {
 fn item() -> impl Strategy<Value = Item> {
     let every = prop::option::weighted(0.25, select(vec![seconds(5), seconds(3_600), seconds(100_000)]));
     let limit = || prop::option::weighted(0.3, 1_u32..4);
-    (0_usize..5, 0_usize..2, 0_usize..2, time(), every, limit(), limit()).prop_map(
-        |(key, name, queue, time, every, attempts_max, crashes_max)| Item {
-            key,
-            name,
+    (0_usize..5, 0_usize..2, 0_usize..2, time(), every, any::<bool>(), limit(), limit()).prop_map(
+        |(key, name, queue, time, every, declared, attempts_max, crashes_max)| Item {
+            // Few keys and one name, so that many meet.
+            key: if declared && every.is_some() { key % 2 } else { key },
+            name: if declared && every.is_some() { 0 } else { name },
             queue,
             time,
             every,
+            declared,
             attempts_max,
             crashes_max,
         },

@@ -91,15 +91,18 @@ impl Issuer {
     }
 
     fn task(&mut self, item: &Item, now: Timestamp) -> NewTask {
+        let declared_for = item.every.filter(|_| item.declared).map(|_| Duration::from_secs(30));
+        let overrides = Overrides { attempts_max: item.attempts_max, crashes_max: item.crashes_max };
         NewTask {
             key: key(item.key),
             add_id: AddId::from_uuid(self.id()),
             name: name(item.name),
             queue: queue(item.queue),
-            args: self.payload(),
+            args: if declared_for.is_some() { Payload::new("declared") } else { self.payload() },
             run_at: run_at(item.time, now),
             every: item.every,
-            overrides: Overrides { attempts_max: item.attempts_max, crashes_max: item.crashes_max },
+            overrides: if declared_for.is_some() { Overrides::default() } else { overrides },
+            declared_for,
         }
     }
 

@@ -111,6 +111,8 @@ pub(super) struct Item {
     pub(super) time: Time,
     /// Whether it is a perpetual.
     pub(super) every: Option<Duration>,
+    /// Whether a perpetual is declared, with args of which there are few.
+    pub(super) declared: bool,
     /// What the adder overrides.
     pub(super) attempts_max: Option<u32>,
     /// See `attempts_max`.

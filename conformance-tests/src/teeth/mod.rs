@@ -177,6 +177,20 @@ faults! {
         /// A perpetual that crashes comes back at its usual pace.
         CrashedChainsHurry
     }
+    "definition" {
+        /// A seed never changes the definition of a periodic task that is there.
+        SeedsChangeNothing
+        /// The last seed wins, whoever lives: in a deploy the definition goes to and fro.
+        LastSeedWins
+        /// Whoever declares first after an outage takes over.
+        OutageForgetsWhoLives
+        /// A new interval waits for the end of the old one.
+        RedefinedWaitsForTheOldInterval
+        /// A new definition takes a running task out from under its worker.
+        RedefinesARunningTask
+        /// A definition that waited for the end of a run brings back a task that was cancelled.
+        DefinitionUndoesACancel
+    }
     "ack" {
         /// A late ack of a current token settles nothing.
         LateAckIsStale

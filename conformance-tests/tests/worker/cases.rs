@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use docket_core::{
     Answer, CancelAnswer, Client, ErrorKind, Key, Name, NewTask, Payload, Registry, Result, Settings, State, Store,
     TaskView, Worker,
-    worker::{HealthHandle, Stop},
+    worker::{Alarm, HealthHandle, Stop},
 };
 use tokio::task::JoinHandle;
 
-use crate::jobs::{Block, Echo, Fail, Fork, How, Log, NoJson, OtherEcho, Sized, Slow, Stuck, Tick};
+use crate::jobs::{Block, Echo, Fail, Fork, How, LaterTick, Log, NoJson, OtherEcho, Sized, Slow, Sour, Stuck, Tick};
 
 /// How long something that happens at once may take on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(5);
@@ -329,6 +329,51 @@ pub(crate) async fn a_periodic_task_whose_key_is_taken_is_an_alarm_that_names_bo
     }
     // It may start before the answer to its seed has come.
     eventually("the alarm is over", async || health.alarms().is_empty().then_some(())).await;
+    running.stopped().await;
+}
+
+/// Once a new queue gave no runs, new args failed for ever, and a new interval waited for the old one.
+pub(crate) async fn a_deploy_changes_a_periodic_task_and_a_rollback_changes_it_back(store: Arc<dyn Store>) {
+    let scene = Scene::new(store);
+    // A declaration holds for five seconds.
+    let settings = Settings { check_interval: Duration::from_millis(100), ..fast() };
+    let (mut before, mut after) = (Registry::new(), Registry::new());
+    before.perpetual::<Tick>().unwrap();
+    after.perpetual::<LaterTick>().unwrap();
+    let ran = async |what: &str| scene.log.starts().iter().any(|start| start == what).then_some(());
+
+    let older = Running::of(scene.worker_of(before, settings.clone()));
+    eventually("it runs as the older build says", async || ran("tick").await).await;
+    let newer = Running::of(scene.worker_of(after, settings));
+    eventually("it runs as the newer build says", async || ran("later tick 1").await).await;
+    let view = scene.view("tick").await;
+    assert_eq!((view.queue.as_str(), view.every), ("later", Some(Duration::from_millis(1_500))));
+    newer.stopped().await;
+    let end = Instant::now() + SOON * 4;
+    while scene.view("tick").await.queue.as_str() != "default" {
+        assert!(Instant::now() < end, "the older definition returns when the newer worker has left");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    scene.log.starts.lock().unwrap().clear();
+    eventually("it runs as the older build says", async || ran("tick").await).await;
+    older.stopped().await;
+}
+
+pub(crate) async fn three_failures_in_a_row_of_a_periodic_task_are_an_alarm(store: Arc<dyn Store>) {
+    let scene = Scene::new(store);
+    let mut registry = Registry::new();
+    registry.perpetual::<Sour>().unwrap();
+    // It hears of failures as often as it declares the task: every 2.5 s.
+    let worker = scene.worker_of(registry, Settings { check_interval: Duration::from_millis(100), ..fast() });
+    let health = worker.health();
+    let running = Running::of(worker);
+    let end = Instant::now() + SOON * 3;
+    let is_failing = |alarm: &Alarm| matches!(alarm, Alarm::Failing { key, failures: 3.. } if key.as_str() == "sour");
+    while !health.alarms().iter().any(is_failing) {
+        assert!(Instant::now() < end, "{:?}", health.alarms());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(health.is_ready(), "the worker is well: {:?}", health.alarms());
     running.stopped().await;
 }
 

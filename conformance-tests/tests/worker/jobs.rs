@@ -335,3 +335,49 @@ impl Task for Tick {
         Ok(())
     }
 }
+
+/// The same task type in a later build: in another queue, more often, with other args.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct LaterTick {
+    times: u32,
+}
+
+impl Default for LaterTick {
+    fn default() -> Self {
+        Self { times: 1 }
+    }
+}
+
+#[async_trait]
+impl Task for LaterTick {
+    const NAME: &'static str = Tick::NAME;
+    type Output = ();
+
+    fn policy() -> Policy {
+        Policy { every: Some(Duration::from_millis(1_500)), queue: "later".parse().unwrap(), ..quick() }
+    }
+
+    async fn run(self, ctx: Context) -> Result<(), Failure> {
+        let log = ctx.state::<Log>()?;
+        let _running = log.start(format!("later tick {}", self.times));
+        Ok(())
+    }
+}
+
+/// Comes back every second, and never goes well.
+#[derive(Serialize, Deserialize, Default)]
+pub(crate) struct Sour {}
+
+#[async_trait]
+impl Task for Sour {
+    const NAME: &'static str = "sour";
+    type Output = ();
+
+    fn policy() -> Policy {
+        Policy { every: Some(Duration::from_secs(1)), attempts_max: 1, ..quick() }
+    }
+
+    async fn run(self, _ctx: Context) -> Result<(), Failure> {
+        Err(Failure::retry("the milk is off"))
+    }
+}

@@ -69,6 +69,8 @@ on_every_backend!(
     cases::a_freed_slot_is_refilled_at_once,
     cases::one_chain_however_many_workers,
     cases::a_periodic_task_whose_key_is_taken_is_an_alarm_that_names_both,
+    cases::a_deploy_changes_a_periodic_task_and_a_rollback_changes_it_back,
+    cases::three_failures_in_a_row_of_a_periodic_task_are_an_alarm,
     cases::a_stop_waits_for_running_tasks,
     cases::after_the_grace_tasks_are_given_back_uncounted,
     cases::a_stop_leaves_no_lease_behind,

@@ -52,6 +52,13 @@ pub enum Alarm {
         /// The interval of the other task, if it has one.
         every: Option<Duration>,
     },
+    /// A periodic task of this worker has failed this often in a row.
+    Failing {
+        /// Its key.
+        key: Key,
+        /// Occurrences in a row.
+        failures: u32,
+    },
     /// What the store's companion of this name has yet to bring in is this old.
     Waiting(&'static str, Duration),
 }
@@ -92,6 +99,9 @@ impl fmt::Display for Alarm {
                 display_duration(whole(*age))
             ),
             Self::NotSeeded { key, error } => write!(f, "the periodic task {key} is not seeded: {error}"),
+            Self::Failing { key, failures } => {
+                write!(f, "the periodic task {key} has failed {failures} times in a row")
+            }
             Self::KeyTaken { key, name, every } => {
                 let kind = if every.is_some() { "periodic" } else { "one-shot" };
                 write!(

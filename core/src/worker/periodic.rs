@@ -1,78 +1,100 @@
-//! Seeds the periodic tasks beside leasing: what the store does not take of them holds up nothing else.
+//! Declares the periodic tasks of this build beside leasing: what the store does not take of them holds up nothing else.
+//!
+//! A declaration begins a task that is not there, and says how this build defines it. It holds for as long as the worker's
+//! record does, and is made again before that is over, so that the store knows which builds live: see
+//! `docs/decisions/0019-periodic-definitions.md`.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{Alarm, Inner};
+use super::{Alarm, Inner, watchdog};
 use crate::repeat::bounded;
-use crate::{AddAnswer, Backoff, Error, NewTask, Result, limits};
+use crate::{AddAnswer, AddId, Backoff, Declared, Error, NewTask, Result, TaskView, display_duration, limits};
 
-/// Waits between two tries of a seed.
+/// Waits between two tries of a declaration that the store did not take.
 const WAITS: Backoff = Backoff { base: Duration::from_secs(1), max: Duration::from_secs(30) };
 /// How long a failure that may pass by itself is a log line and not yet an alarm.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Occurrences that fail in a row before it is an alarm.
+const FAILURES_ALARM: u32 = 3;
 
-/// A periodic task of this worker, and how its seeding goes.
+/// A periodic task of this worker, and how its declaring goes.
 struct Seed {
     task: NewTask,
-    /// When it is added again; it stands if there is no such time.
-    again_at: Option<Instant>,
+    /// The time from one declaration to the next, while all is well.
+    pace: Duration,
+    again_at: Instant,
     tries: u32,
     /// Since when the store has not taken it.
     failing_since: Option<Instant>,
+    /// Whether it was there: one that is begun again was lost by the store.
+    stood: bool,
+    /// What the store had when it was looked at last: as long as it stays so, it need not be looked at.
+    seen: Option<TaskView>,
+    in_force: bool,
 }
 
-/// Seeds until the worker stops.
+/// Declares until the worker stops.
 pub(super) async fn keep(worker: Arc<Inner>) -> Result<()> {
     // A docket of another environment is not added to.
     tokio::select! {
         () = worker.joined.wait() => {}
         () = worker.stop.stopping() => return Ok(()),
     }
-    let mut seeds: Vec<Seed> = worker.registry.seeds().into_iter().map(Seed::new).collect();
-    loop {
-        let mut due: Vec<&mut Seed> = seeds.iter_mut().filter(|seed| seed.is_due()).collect();
+    let ttl = worker.record().ttl;
+    // No later than the watchdog looks, so that a task that the store has lost is soon there again.
+    let pace = (ttl / 2).min(watchdog::store_look(&worker));
+    let seeds = worker.registry.seeds().into_iter();
+    let mut seeds: Vec<Seed> = seeds.map(|task| Seed::new(NewTask { declared_for: Some(ttl), ..task }, pace)).collect();
+    while let Some(next) = seeds.iter().map(|seed| seed.again_at).min() {
+        tokio::select! {
+            () = sleep_until(next) => {}
+            () = worker.stop.stopping() => return Ok(()),
+        }
+        // Those that are due soon go with the first, so that all of them are one call.
+        let soon = Instant::now() + WAITS.base / 2;
+        let mut due: Vec<&mut Seed> = seeds.iter_mut().filter(|seed| seed.again_at <= soon).collect();
         for batch in due.chunks_mut(limits::BATCH_ITEMS_MAX) {
             tokio::select! {
-                () = add(&worker, batch) => {}
+                () = declare(&worker, batch) => {}
                 () = worker.stop.stopping() => return Ok(()),
             }
         }
         worker.health.seeded();
-        let next = seeds.iter().filter_map(|seed| seed.again_at).min();
-        tokio::select! {
-            () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
-            () = worker.stop.stopping() => return Ok(()),
-        }
     }
+    Ok(())
 }
 
 impl Seed {
-    fn new(task: NewTask) -> Self {
-        Self { task, again_at: Some(Instant::now()), tries: 0, failing_since: None }
-    }
-
-    fn is_due(&self) -> bool {
-        self.again_at.is_some_and(|at| at <= Instant::now())
+    fn new(task: NewTask, pace: Duration) -> Self {
+        let again_at = Instant::now();
+        Self { task, pace, again_at, tries: 0, failing_since: None, stood: false, seen: None, in_force: true }
     }
 
     fn try_again(&mut self) {
         self.tries += 1;
-        self.again_at = Some(Instant::now() + WAITS.bound(self.tries));
+        self.again_at = Instant::now() + WAITS.bound(self.tries);
     }
 
-    fn stands(&mut self, worker: &Inner) {
-        (self.again_at, self.tries, self.failing_since) = (None, 0, None);
-        worker.health.periodic(&self.task.key, None);
+    /// It is there; the declaration is made again before it ends.
+    fn stands(&mut self) {
+        (self.stood, self.tries, self.failing_since) = (true, 0, None);
+        self.task.add_id = AddId::unique();
+        self.again_at = Instant::now() + self.pace;
     }
 }
 
-/// Adds them all, and takes in what was answered to each.
-async fn add(worker: &Inner, seeds: &mut [&mut Seed]) {
+/// Declares them all, and takes in what was answered to each.
+async fn declare(worker: &Inner, seeds: &mut [&mut Seed]) {
+    for seed in seeds.iter_mut().filter(|seed| !seed.stood && seed.seen.is_none()) {
+        // For the log alone: what a deploy changes is known only before it does.
+        seed.seen = look(worker, seed).await.unwrap_or_default();
+    }
     let tasks: Vec<NewTask> = seeds.iter().map(|seed| seed.task.clone()).collect();
-    match bounded("seed the periodic tasks", Duration::ZERO, worker.adding.add(&tasks)).await {
+    match bounded("declare the periodic tasks", Duration::ZERO, worker.adding.add(&tasks)).await {
         Ok(answers) => {
             for (seed, answer) in seeds.iter_mut().zip(answers) {
                 let taken_in = match answer {
@@ -88,25 +110,50 @@ async fn add(worker: &Inner, seeds: &mut [&mut Seed]) {
     }
 }
 
+async fn look(worker: &Inner, seed: &Seed) -> Result<Option<TaskView>> {
+    bounded("look for a periodic task", Duration::ZERO, worker.adding.get(&seed.task.key)).await
+}
+
 async fn answered(worker: &Inner, seed: &mut Seed, answer: AddAnswer) -> Result<()> {
-    if answer == AddAnswer::Added {
-        tracing::info!(worker = %worker.id, key = %seed.task.key, "periodic task begun");
-        seed.stands(worker);
-        return Ok(());
+    let key = seed.task.key.clone();
+    let mut failures = 0;
+    match answer {
+        AddAnswer::Added if seed.stood => {
+            tracing::error!(worker = %worker.id, %key, "the store has lost a perpetual; beginning it again");
+        }
+        AddAnswer::Added => tracing::info!(worker = %worker.id, %key, "periodic task begun"),
+        AddAnswer::Declared(Declared::InForce { failures: found }) => failures = found,
+        AddAnswer::Declared(Declared::Superseded { failures: found }) => failures = found,
+        AddAnswer::Declared(Declared::Redefined) => {
+            let changed = seed.seen.as_ref().map(|seen| changes(seen, &seed.task)).unwrap_or_default();
+            tracing::warn!(worker = %worker.id, %key, changed, "periodic task redefined by this build");
+        }
+        AddAnswer::Declared(Declared::Taken) => return taken(worker, seed).await,
+        // Cancelled, or about to be, or on its way to another store: whoever did that has the say.
+        AddAnswer::Exists(existing) => {
+            tracing::debug!(worker = %worker.id, %key, ?existing, "periodic task left alone")
+        }
     }
-    let found = bounded("look for a periodic task", Duration::ZERO, worker.adding.get(&seed.task.key)).await?;
-    let Some(found) = found else {
-        seed.try_again();
-        return Ok(());
-    };
-    if found.name == seed.task.name && found.every.is_some() {
-        seed.stands(worker);
-        return Ok(());
+    let in_force = !matches!(answer, AddAnswer::Declared(Declared::Superseded { .. }));
+    if seed.in_force && !in_force {
+        seed.seen = look(worker, seed).await?;
+        let differs = seed.seen.as_ref().map(|seen| changes(seen, &seed.task)).unwrap_or_default();
+        tracing::info!(worker = %worker.id, %key, differs, "another build's definition of a periodic task is in force");
     }
-    let alarm = Alarm::KeyTaken { key: seed.task.key.clone(), name: found.name, every: found.every };
-    worker.health.periodic(&seed.task.key, Some(alarm));
-    // It may end, and then the key is free.
-    seed.task.add_id = crate::AddId::unique();
+    seed.in_force = in_force;
+    let alarm = (failures >= FAILURES_ALARM).then(|| Alarm::Failing { key: key.clone(), failures });
+    worker.health.periodic(&key, alarm);
+    seed.stands();
+    Ok(())
+}
+
+/// The key belongs to another task. It may end, and then the key is free.
+async fn taken(worker: &Inner, seed: &mut Seed) -> Result<()> {
+    if let Some(found) = look(worker, seed).await? {
+        let alarm = Alarm::KeyTaken { key: seed.task.key.clone(), name: found.name, every: found.every };
+        worker.health.periodic(&seed.task.key, Some(alarm));
+    }
+    (seed.seen, seed.task.add_id) = (None, AddId::unique());
     seed.try_again();
     Ok(())
 }
@@ -121,4 +168,21 @@ fn failed(worker: &Inner, seed: &mut Seed, error: &Error) {
         worker.health.periodic(key, Some(Alarm::NotSeeded { key: key.clone(), error: error.to_string() }));
     }
     seed.try_again();
+}
+
+/// In what the definition of this build differs from the one that the store had. Not the args themselves.
+fn changes(seen: &TaskView, task: &NewTask) -> String {
+    let mut text = String::new();
+    let every = |every: Option<Duration>| every.map_or_else(|| "none".to_owned(), display_duration);
+    // Writing to a text cannot fail.
+    if seen.queue != task.queue {
+        let _ = write!(text, "queue {} to {}, ", seen.queue, task.queue);
+    }
+    if seen.every != task.every {
+        let _ = write!(text, "interval {} to {}, ", every(seen.every), every(task.every));
+    }
+    if seen.args != task.args {
+        text.push_str("args, ");
+    }
+    text.trim_end_matches(", ").to_owned()
 }

@@ -124,7 +124,7 @@ fn outcome(
     undecodable_for: Duration,
 ) -> Outcome {
     let failure = match ended {
-        Some(Ok(Ok(result))) => return completed(result, policy, lease),
+        Some(Ok(Ok(result))) => return completed(result, lease),
         Some(Ok(Err(Unfinished::Failed(failure)))) => Some(failure),
         // Whatever it was asked meanwhile: nothing has run.
         Some(Ok(Err(Unfinished::Undecodable(error)))) => return undecodable(lease, undecodable_for, &error),

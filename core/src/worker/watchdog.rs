@@ -9,7 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::health::Loop;
 use super::{Alarm, Inner};
 use crate::repeat::bounded;
-use crate::{LaneCounts, Name, NewTask, Queue, Result, WorkerRecord};
+use crate::{LaneCounts, Name, Queue, Result, WorkerRecord};
 
 /// How often it looks.
 const LOOK: Duration = Duration::from_secs(1);
@@ -20,7 +20,7 @@ const STORE_LOOK: Duration = Duration::from_secs(30);
 pub(super) async fn watch(worker: Arc<Inner>) -> Result<()> {
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let store_look = STORE_LOOK.min(worker.settings.oldest_ready_alarm);
+    let store_look = store_look(&worker);
     let mut store_look_at = Instant::now() + store_look;
     let mut raised: HashSet<String> = HashSet::new();
     loop {
@@ -41,6 +41,11 @@ pub(super) async fn watch(worker: Arc<Inner>) -> Result<()> {
             worker.restarts.request(which);
         }
     }
+}
+
+/// How often this worker asks the store what it could not see otherwise.
+pub(super) fn store_look(worker: &Inner) -> Duration {
+    STORE_LOOK.min(worker.settings.oldest_ready_alarm).max(LOOK)
 }
 
 /// Logs each alarm once when it is raised and once when it is over.
@@ -68,13 +73,14 @@ fn subject(alarm: &Alarm) -> String {
         Alarm::OldestReady(_) => "the oldest ready task".to_owned(),
         Alarm::Unserved(queue, name, _) => format!("{name} in queue {queue} without a worker"),
         Alarm::NotSeeded { key, .. } => format!("the periodic task {key}, which is not seeded"),
+        Alarm::Failing { key, .. } => format!("the failures of the periodic task {key}"),
         Alarm::KeyTaken { key, name, .. } => format!("the key of the periodic task {key}, which {name} has"),
         Alarm::Waiting(name, _) => format!("the oldest task in the {name}"),
     }
 }
 
-/// What no lease call of this worker would show: work that nobody serves, work that waits while every slot is taken,
-/// a perpetual that the store has lost. One question, and more of them only where its answer gives cause.
+/// What no lease call of this worker would show: work that nobody serves, work that waits while every slot is taken. One
+/// question, and more of them only where its answer gives cause.
 async fn look_at_store(worker: &Inner) -> Result<()> {
     let counts = bounded("count the tasks", Duration::ZERO, worker.settling.counts()).await?;
     let own = worker.record();
@@ -86,7 +92,7 @@ async fn look_at_store(worker: &Inner) -> Result<()> {
     let foreign: Vec<&LaneCounts> =
         counts.iter().filter(is_old).filter(|lane| !serves(&own, &lane.queue, &lane.name)).collect();
     worker.health.unserved(unserved(worker, &foreign).await?);
-    restore_perpetuals(worker, &counts).await
+    Ok(())
 }
 
 /// Those of the lanes with old work that no other worker serves either.
@@ -103,27 +109,4 @@ async fn unserved(worker: &Inner, lanes: &[&LaneCounts]) -> Result<Vec<(Queue, N
 fn serves(record: &WorkerRecord, queue: &Queue, name: &Name) -> bool {
     // A worker that publishes no names takes any.
     record.queues.contains(queue) && (record.names.is_empty() || record.names.iter().any(|(known, _)| known == name))
-}
-
-/// A store that was emptied while its workers run has lost their chains; nobody else would begin them again.
-async fn restore_perpetuals(worker: &Inner, counts: &[LaneCounts]) -> Result<()> {
-    // A chain is nearly always the only task of its name: where one is unfinished, it need not be asked for.
-    let has_unfinished = |seed: &NewTask| {
-        let lanes = counts.iter().filter(|lane| lane.queue == seed.queue && lane.name == seed.name);
-        lanes.map(|lane| lane.ready + lane.scheduled + lane.running).sum::<u64>() > 0
-    };
-    let mut lost = Vec::new();
-    for seed in worker.registry.seeds().into_iter().filter(|seed| !has_unfinished(seed)) {
-        let found = bounded("look for a perpetual", Duration::ZERO, worker.settling.get(&seed.key)).await?;
-        if found.is_none() {
-            tracing::error!(worker = %worker.id, key = %seed.key, "the store has lost a perpetual; beginning it again");
-            lost.push(seed);
-        }
-    }
-    if !lost.is_empty() {
-        for answer in bounded("seed the perpetuals", Duration::ZERO, worker.settling.add(&lost)).await? {
-            answer?;
-        }
-    }
-    Ok(())
 }

@@ -42,6 +42,7 @@ async fn send(place: &Place, args: AddArgs, key: Key) -> Outcome {
         run_at,
         every: None,
         overrides: Overrides::default(),
+        declared_for: None,
     };
     let answers = docket.client().add_all(std::slice::from_ref(&task)).await?;
     let answer = answers.into_iter().next().ok_or_else(|| End::failed("the store gave no answer for the only task"))?;

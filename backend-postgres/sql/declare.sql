@@ -1,0 +1,100 @@
+-- Transition: Queued -> Queued by another definition; Leased -> Leased, with the definition to follow; else none. What add
+-- does for a declaration of a periodic task whose key is taken. Changes the record in memory; add writes it.
+-- Arguments: the work as it is declared, with the id of its definition, and when the declaration ends.
+-- Result: declared:FAILURES, superseded:FAILURES, redefined, taken, exists:STATE, exists:cancelling.
+-- Twice: a declaration is noted again.
+
+-- Notes a declaration in a record whose task is there, and puts its definition in force if it is its turn. Changes the
+-- record in memory.
+CREATE OR REPLACE FUNCTION docket.declare(
+  INOUT rec docket.task, given docket.work, ends bigint, moment bigint, OUT answer text
+) LANGUAGE plpgsql AS $$
+DECLARE
+  put record;
+BEGIN
+  IF rec.name <> given.name OR rec.every IS NULL THEN
+    answer := 'taken';
+  ELSIF rec.state NOT IN ('queued', 'leased') OR rec.cancelling THEN
+    answer := docket.existing(rec, moment);
+  ELSE
+    rec := docket.note(rec, given.definition, ends, moment);
+    answer := 'superseded:' || rec.failures;
+    IF docket.in_force(rec, moment) = given.definition THEN
+      SELECT * INTO put FROM docket.put_in_force(rec, given, moment);
+      rec := put.rec;
+      answer := put.answer;
+    END IF;
+  END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION docket.note(rec docket.task, id uuid, ends bigint, moment bigint)
+RETURNS docket.task LANGUAGE plpgsql AS $$
+DECLARE
+  place int;
+BEGIN
+  rec.declared_ids := coalesce(rec.declared_ids, '{}');
+  rec.declared_untils := coalesce(rec.declared_untils, '{}');
+  IF NOT moment < ANY (rec.declared_untils) AND rec.definition = ANY (rec.declared_ids) THEN
+    -- After an outage nobody has declared anything for a while: those who live have yet to say so.
+    rec.declared_untils[array_position(rec.declared_ids, rec.definition)] := ends;
+  END IF;
+  place := array_position(rec.declared_ids, id);
+  IF place IS NOT NULL THEN
+    rec.declared_untils[place] := greatest(rec.declared_untils[place], ends);
+    RETURN rec;
+  END IF;
+  IF cardinality(rec.declared_ids) >= {DEFINITIONS_MAX} THEN
+    place := (SELECT min(u.n) FROM unnest(rec.declared_untils) WITH ORDINALITY AS u(ends, n) WHERE u.ends <= moment);
+    IF place IS NULL THEN
+      RETURN rec;
+    END IF;
+    rec.declared_ids := rec.declared_ids[:place - 1] || rec.declared_ids[place + 1:];
+    rec.declared_untils := rec.declared_untils[:place - 1] || rec.declared_untils[place + 1:];
+  END IF;
+  rec.declared_ids := rec.declared_ids || id;
+  rec.declared_untils := rec.declared_untils || ends;
+  RETURN rec;
+END
+$$;
+
+-- Of the definitions that are declared now, the one that was first seen last.
+CREATE OR REPLACE FUNCTION docket.in_force(rec docket.task, moment bigint) RETURNS uuid LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN (
+    SELECT k.id FROM unnest(rec.declared_ids, rec.declared_untils) WITH ORDINALITY AS k(id, ends, n)
+    WHERE k.ends > moment ORDER BY k.n DESC LIMIT 1
+  );
+END
+$$;
+
+-- The definition in force takes over: at once, or at the end of the run.
+CREATE OR REPLACE FUNCTION docket.put_in_force(INOUT rec docket.task, given docket.work, moment bigint, OUT answer text)
+LANGUAGE plpgsql AS $$
+DECLARE
+  pending uuid := (rec.follower).definition;
+  same_args boolean := (SELECT t.args = given.args FROM docket.task t WHERE t.docket = rec.docket AND t.key = rec.key);
+BEGIN
+  answer := 'declared:' || rec.failures;
+  IF rec.definition = given.definition OR (
+    same_args AND (rec.queue, rec.every) = (given.queue, given.every)
+    AND rec.attempts_max IS NOT DISTINCT FROM given.attempts_max AND rec.crashes_max IS NOT DISTINCT FROM given.crashes_max
+  ) THEN
+    rec.definition := given.definition;
+    -- Another one that was to take over at the end of the run is not in force any more.
+    IF pending IS NOT NULL THEN
+      rec.follower := NULL;
+    END IF;
+  ELSIF rec.state = 'queued' THEN
+    rec := docket.redefine(rec, given, moment);
+    answer := 'redefined';
+  ELSIF pending IS NULL AND (rec.follower).name IS NOT NULL THEN
+    -- What somebody has scheduled behind the run goes first.
+    answer := 'superseded:' || rec.failures;
+  ELSIF pending IS DISTINCT FROM given.definition THEN
+    given.visible_at := greatest(moment, rec.leased_at + given.every);
+    rec.follower := given;
+    answer := 'redefined';
+  END IF;
+END
+$$;

@@ -1,0 +1,91 @@
+-- Declarations of periodic tasks by workers: of the definitions that are declared, the one first seen last is in force.
+--
+-- A record has the definition that it follows, and `declared`: the ids of those that are known in the order in which they
+-- were first seen, each with when its declarations end.
+
+local function known_definitions(more)
+  local known, text, alive = {}, more.declared or '', false
+  for i = 1, #text, DECLARED_BYTES do
+    local ends = unpacked('>I7', text, i + ID_BYTES)
+    known[#known + 1] = { id = cut_of(text, i, i + ID_BYTES - 1), ends = ends }
+    alive = alive or ends > now
+  end
+  return known, alive
+end
+
+-- Makes room for one more, if one of them is not declared any more.
+local function make_room(known)
+  if #known < DEFINITIONS_MAX then return true end
+  for i, one in ipairs(known) do
+    if one.ends <= now then
+      table.remove(known, i)
+      return true
+    end
+  end
+  return false
+end
+
+-- Notes a declaration; answers whether it is of the definition in force.
+local function note(rec, item)
+  local more = more_of(rec)
+  local known, alive = known_definitions(more)
+  local own, texts, in_force = nil, {}, nil
+  for _, one in ipairs(known) do
+    -- After an outage nobody has declared anything for a while: those who live have yet to say so.
+    if not alive and one.id == more.definition then one.ends = item.declared_until end
+    if one.id == item.definition then own = one end
+  end
+  if own then
+    own.ends = math.max(own.ends, item.declared_until)
+  elseif make_room(known) then
+    known[#known + 1] = { id = item.definition, ends = item.declared_until }
+  end
+  for i, one in ipairs(known) do
+    texts[i] = one.id .. pack('>I7', one.ends)
+    if one.ends > now then in_force = one.id end
+  end
+  more.declared = table.concat(texts)
+  return in_force == item.definition
+end
+
+local function is_defined_as(rec, item)
+  local more = rec[MORE]
+  return rec[LANE] == item.lane and more.every == item.every and more.attempts_max == item.attempts_max
+    and more.crashes_max == item.crashes_max and args_of(rec) == item.args
+end
+
+-- The definition in force takes over: at once, or at the end of the run. Answers whether that is new.
+local function put_in_force(rec, item)
+  local more = rec[MORE]
+  local follower = more.follower
+  if more.definition == item.definition or is_defined_as(rec, item) then
+    more.definition = item.definition
+    -- Another one that was to take over at the end of the run is not in force any more.
+    if follower and follower.definition then more.follower = nil end
+    return 'declared:'
+  elseif rec[STATE] ~= LEASED then
+    redefine(rec, item)
+    return 'redefined'
+  elseif follower and follower.definition == item.definition then
+    return 'declared:'
+  elseif follower and not follower.definition then
+    -- What somebody has scheduled behind the run goes first.
+    return 'superseded:'
+  end
+  more.follower = {
+    lane = item.lane, args = item.args, visible = after_last_start(rec, item) or now, every = item.every,
+    attempts_max = item.attempts_max, crashes_max = item.crashes_max, definition = item.definition,
+  }
+  return 'redefined'
+end
+
+-- An add that declares, and finds its key taken.
+local function declare(rec, item)
+  if lane_of(rec).name ~= (lanes[item.lane] or name_lane(item.lane)).name or not rec[MORE].every then return 'taken' end
+  if is_finished(rec) or rec[STATE] == MOVING or rec[CANCELLING] then return existing(rec) end
+  local failures = rec[MORE].failures or 0
+  local answer = note(rec, item) and put_in_force(rec, item) or 'superseded:'
+  if answer == 'redefined' then remember(rec, item.id, answer) else answer = answer .. whole(failures) end
+  keep(rec)
+  return answer
+end
