@@ -43,7 +43,7 @@ pub trait Control: Send + Sync {
 pub enum CancelAnswer {
     /// It is over.
     Cancelled,
-    /// Its run has been told.
+    /// It runs, and its run is told with the next renewal of its lease.
     Cancelling,
     /// It was over already; nothing was changed.
     Finished(State),

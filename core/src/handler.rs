@@ -142,7 +142,8 @@ impl Context {
         &self.lease
     }
 
-    /// Fires when the run should stop: lost lease, cancel, timeout, shutdown.
+    /// Fires when the run should stop: lost lease, cancel, timeout, shutdown. A cancel arrives with the next renewal of the
+    /// lease, within a quarter of its length while the store answers.
     pub fn cancellation(&self) -> &CancellationToken {
         &self.cancellation
     }
