@@ -47,7 +47,7 @@ pub struct Asked {
 pub async fn run(asked: &Asked, ledgers: &Path) -> Outcome<(Verdict, Vec<String>)> {
     let kinds = if asked.kinds.is_empty() { Kind::of(asked.store) } else { asked.kinds.clone() };
     let ledger = Arc::new(Ledger::of(ledgers, "conductor")?);
-    let server = Server::start(asked.store).await?;
+    let server = Server::start(asked.store, kinds.contains(&Kind::Clock)).await?;
     let docket: docket_core::DocketName = "chaos".parse()?;
     // Opened once before all others: what is made at the first start is made.
     let store = open(&server.url(), docket.clone()).await?;

@@ -67,7 +67,7 @@ impl Stage {
             Kind::Connections => server::bound_connections(self, planned).await,
             Kind::ReadOnly => server::refuse_writes(self, planned).await,
             Kind::Scripts => server::forget_scripts(self).await,
-            Kind::Clock => Err("the clock is not moved yet".into()),
+            Kind::Clock => server::move_clock(self, planned).await,
             Kind::Deploy => deploy::deploy(self, planned).await,
         };
         let Struck { processes, lossy_since, from: later } =

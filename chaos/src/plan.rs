@@ -46,7 +46,7 @@ pub enum Kind {
     ReadOnly,
     /// The store forgets its scripts.
     Scripts,
-    /// The store's clock is moved.
+    /// The store's clock is moved by five minutes, and back (Redis; it takes `libfaketime`).
     Clock,
     /// Half of the processes are replaced by a build with other args, queues and intervals, and then back.
     Deploy,
@@ -56,8 +56,8 @@ impl Kind {
     /// Those that this store can have.
     pub fn of(store: Store) -> Vec<Self> {
         use Kind::{
-            Connections, Deploy, Failover, Full, HalfOpen, Hang, Kill, KillAdder, Mute, Pause, PauseAdder, PausePooled,
-            ReadOnly, Reset, Restart, Scripts, Slow, Stop,
+            Clock, Connections, Deploy, Failover, Full, HalfOpen, Hang, Kill, KillAdder, Mute, Pause, PauseAdder,
+            PausePooled, ReadOnly, Reset, Restart, Scripts, Slow, Stop,
         };
         let served = [
             Kill,
@@ -79,7 +79,7 @@ impl Kind {
         ];
         match store {
             Store::Memory => vec![Kill, KillAdder, Pause, Deploy],
-            Store::Redis => [served.as_slice(), &[Scripts]].concat(),
+            Store::Redis => [served.as_slice(), &[Scripts, Clock]].concat(),
             Store::Postgres => [served.as_slice(), &[PausePooled]].concat(),
         }
     }

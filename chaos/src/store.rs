@@ -59,12 +59,12 @@ pub enum Server {
 }
 
 impl Server {
-    /// Starts one.
-    pub async fn start(kind: Kind) -> Outcome<Self> {
+    /// Starts one; `clocked`, its clock can be moved, where that can be done.
+    pub async fn start(kind: Kind, clocked: bool) -> Outcome<Self> {
         Ok(match kind {
             Kind::Memory => Self::Memory,
-            Kind::Redis => Self::Redis(Redis::start().await),
-            Kind::Postgres => Self::Postgres(Postgres::start().await?),
+            Kind::Redis => Self::Redis(Redis::start(clocked).await),
+            Kind::Postgres => Self::Postgres(Postgres::start(clocked).await?),
         })
     }
 
@@ -149,6 +149,15 @@ impl Server {
             Self::Memory => Ok(()),
             Self::Redis(redis) => redis.set_read_only(read_only).await,
             Self::Postgres(postgres) => postgres.set_read_only(read_only).await,
+        }
+    }
+
+    /// Moves its clock, where that can be done: so many seconds before or after the machine's.
+    pub fn set_clock(&self, ahead_seconds: i64) {
+        match self {
+            Self::Memory => {}
+            Self::Redis(redis) => redis.set_clock(ahead_seconds),
+            Self::Postgres(postgres) => postgres.set_clock(ahead_seconds),
         }
     }
 

@@ -7,6 +7,7 @@ use tokio::sync::OnceCell;
 
 use kind::Kind;
 
+mod clock;
 mod container;
 mod keeper;
 mod kind;

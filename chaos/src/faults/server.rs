@@ -4,6 +4,9 @@ use super::{Stage, Struck};
 use crate::Outcome;
 use crate::plan::{Kind, Planned};
 
+/// In seconds: many leases.
+const CLOCK_STEP: i64 = 300;
+
 pub(super) async fn stop(stage: &mut Stage, planned: &Planned) -> Outcome<Struck> {
     stage.server.kill();
     if planned.kind == Kind::Stop {
@@ -32,6 +35,14 @@ pub(super) async fn refuse_writes(stage: &mut Stage, planned: &Planned) -> Outco
     stage.server.set_read_only(true).await?;
     stage.wait(planned.lasts).await?;
     stage.server.set_read_only(false).await?;
+    Ok(Struck::all())
+}
+
+/// There and back: one of the two steps goes back.
+pub(super) async fn move_clock(stage: &mut Stage, planned: &Planned) -> Outcome<Struck> {
+    stage.server.set_clock(if planned.target.is_multiple_of(2) { CLOCK_STEP } else { -CLOCK_STEP });
+    stage.wait(planned.lasts).await?;
+    stage.server.set_clock(0);
     Ok(Struck::all())
 }
 

@@ -16,11 +16,13 @@ const SOON: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Postgres {
     server: PostgresServer,
+    /// Whether its clock can be moved.
+    clocked: bool,
     copy: Option<PostgresServer>,
 }
 
 impl Postgres {
-    pub(super) async fn start() -> Outcome<Self> {
+    pub(super) async fn start(clocked: bool) -> Outcome<Self> {
         let server = PostgresServer::start_on_small_disk(DISK_MIB).await;
         let settings = [
             "CREATE ROLE service LOGIN",
@@ -29,7 +31,10 @@ impl Postgres {
             "SELECT pg_reload_conf()",
         ];
         tell(&server, &settings).await?;
-        Ok(Self { server, copy: None })
+        if clocked {
+            give_clock(&server).await;
+        }
+        Ok(Self { server, clocked, copy: None })
     }
 
     pub(super) fn url(&self) -> String {
@@ -38,6 +43,10 @@ impl Postgres {
 
     pub(super) fn port(&self) -> u16 {
         self.server.port()
+    }
+
+    pub(super) fn set_clock(&self, ahead_seconds: i64) {
+        self.server.set_clock(ahead_seconds);
     }
 
     pub(super) fn kill(&self) {
@@ -60,6 +69,9 @@ impl Postgres {
     pub(super) async fn fail_over(&mut self) -> Outcome {
         self.server.kill9();
         self.server = self.copy.take().ok_or("there is no copy")?;
+        if self.clocked {
+            give_clock(&self.server).await;
+        }
         tell(&self.server, &["SELECT pg_promote()"]).await?;
         until(&self.server, "SELECT NOT pg_is_in_recovery()").await
     }
@@ -91,6 +103,12 @@ impl Postgres {
         let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'service'";
         tell(&self.server, &[end]).await
     }
+}
+
+async fn give_clock(server: &PostgresServer) {
+    server.give_clock();
+    server.kill9();
+    server.restart().await;
 }
 
 async fn tell(server: &PostgresServer, statements: &[&str]) -> Outcome {

@@ -12,6 +12,8 @@ use crate::Outcome;
 #[derive(Debug)]
 pub struct Redis {
     server: RedisServer,
+    /// Whether its clock can be moved.
+    clocked: bool,
     copy: Option<RedisServer>,
     /// Kept while the server takes no other connection.
     way_in: Option<Connection>,
@@ -26,8 +28,8 @@ impl std::fmt::Debug for Connection {
 }
 
 impl Redis {
-    pub(super) async fn start() -> Self {
-        Self { server: server().await, copy: None, way_in: None }
+    pub(super) async fn start(clocked: bool) -> Self {
+        Self { server: server(clocked).await, clocked, copy: None, way_in: None }
     }
 
     pub(super) fn url(&self) -> String {
@@ -36,6 +38,10 @@ impl Redis {
 
     pub(super) fn port(&self) -> u16 {
         self.server.port()
+    }
+
+    pub(super) fn set_clock(&self, ahead_seconds: i64) {
+        self.server.set_clock(ahead_seconds);
     }
 
     pub(super) fn kill(&self) {
@@ -53,7 +59,7 @@ impl Redis {
 
     /// A copy that has everything up to now, and receives nothing from now on.
     pub(super) async fn copy(&mut self) -> Outcome {
-        let copy = server().await;
+        let copy = server(self.clocked).await;
         let mut connection = connect(&copy).await?;
         ask(&mut connection, &["REPLICAOF", "127.0.0.1", &self.server.port().to_string()]).await?;
         loop {
@@ -110,6 +116,13 @@ async fn ask(connection: &mut MultiplexedConnection, words: &[&str]) -> Outcome<
 }
 
 /// A copy is not to wait for others to be made beside it.
-async fn server() -> RedisServer {
-    RedisServer::start_with(&["--repl-diskless-sync-delay", "0"]).await
+async fn server(clocked: bool) -> RedisServer {
+    let settings = ["--repl-diskless-sync-delay", "0"];
+    let server = RedisServer::start_with(&settings).await;
+    if clocked {
+        server.give_clock();
+        server.kill9();
+        server.restart().await;
+    }
+    server
 }

@@ -12,9 +12,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout};
 
-use super::free_port;
 use super::keeper::Keeper;
 use super::kind::REDIS;
+use super::{clock, free_port};
 
 /// How long a server may take to answer, reading its log included.
 const START_MAX: Duration = Duration::from_secs(20);
@@ -31,7 +31,9 @@ shift 2
 while read -r word; do
   case $word in
     start)
-      redis-server --port "$port" --bind 127.0.0.1 --unixsocket "$dir/socket" --dir "$dir" --save '' --appendonly yes \
+      clock=
+      if [ -e "$dir/clock" ]; then clock="env LD_PRELOAD=$dir/clock.so DOCKET_TEST_CLOCK=$dir/clock"; fi
+      $clock redis-server --port "$port" --bind 127.0.0.1 --unixsocket "$dir/socket" --dir "$dir" --save '' --appendonly yes \
         --appendfsync always --maxmemory-policy noeviction --loglevel warning "$@" >>"$dir/log" 2>&1 &
       pid=$! ;;
     kill) kill -KILL "$pid"; wait "$pid"; pid= ;;
@@ -105,6 +107,24 @@ impl RedisServer {
     /// Where it listens beside its port.
     pub fn socket(&self) -> PathBuf {
         self.directory.path().join("socket")
+    }
+
+    /// Gives it a wall clock that [`RedisServer::set_clock`] moves, from its next start on.
+    ///
+    /// # Panics
+    ///
+    /// When there is no C compiler on this machine.
+    pub fn give_clock(&self) {
+        clock::give(self.directory.path());
+    }
+
+    /// Moves the clock it was given: so many seconds before or after the machine's.
+    ///
+    /// # Panics
+    ///
+    /// When it was given none.
+    pub fn set_clock(&self, ahead_seconds: i64) {
+        clock::set(self.directory.path(), ahead_seconds);
     }
 
     /// Kills it as a power cut of the process would (SIGKILL). Returns when it is gone.

@@ -10,9 +10,9 @@ use tempfile::TempDir;
 use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout};
 
-use super::free_port;
 use super::keeper::Keeper;
 use super::kind::POSTGRES;
+use super::{clock, free_port};
 
 mod script;
 
@@ -123,6 +123,24 @@ impl PostgresServer {
     /// Its port on 127.0.0.1; the same after a restart.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Gives it a wall clock that [`PostgresServer::set_clock`] moves, from its next start on.
+    ///
+    /// # Panics
+    ///
+    /// When there is no C compiler on this machine.
+    pub fn give_clock(&self) {
+        clock::give(self.directory.path());
+    }
+
+    /// Moves the clock it was given: so many seconds before or after the machine's.
+    ///
+    /// # Panics
+    ///
+    /// When it was given none.
+    pub fn set_clock(&self, ahead_seconds: i64) {
+        clock::set(self.directory.path(), ahead_seconds);
     }
 
     /// Kills all its processes as a power cut would (SIGKILL). Returns when they are gone.

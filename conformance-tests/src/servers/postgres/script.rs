@@ -8,7 +8,7 @@
 /// say so. Its processes are in sessions of their own, so each is told by its number, and waited for: the memory that they
 /// share keeps the next server from starting. The first of them is stopped before, lest it replace the others.
 pub(super) const KEEPER: &str = r#"
-dir=$1 port=$2 bin=$3 fsync=$4 primary=$5 pid= language=
+dir=$1 port=$2 bin=$3 fsync=$4 primary=$5 pid= language= clock=
 cd "$dir"
 make() {
   if [ -n "$primary" ]; then
@@ -21,7 +21,8 @@ make() {
 }
 serve() {
   [ -e data/PG_VERSION ] || make || return
-  exec "$bin/postgres" -D data -p "$port" -k "$dir" -c listen_addresses=127.0.0.1 -c max_connections=300 -c fsync="$fsync"
+  if [ -e "$dir/clock" ]; then clock="env LD_PRELOAD=$dir/clock.so DOCKET_TEST_CLOCK=$dir/clock"; fi
+  exec $clock "$bin/postgres" -D data -p "$port" -k "$dir" -c listen_addresses=127.0.0.1 -c max_connections=300 -c fsync="$fsync"
 }
 children() { cat "/proc/$pid/task/$pid/children"; }
 runs() { grep -qs '^State:.[^XZ]' "/proc/$1/status"; }
