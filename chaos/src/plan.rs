@@ -46,7 +46,7 @@ pub enum Kind {
     ReadOnly,
     /// The store forgets its scripts.
     Scripts,
-    /// The store's clock is moved by five minutes, and back (Redis; it takes `libfaketime`).
+    /// The store's clock is moved by five minutes, and back: a library of ours, loaded before the server's own.
     Clock,
     /// Half of the processes are replaced by a build with other args, queues and intervals, and then back.
     Deploy,
@@ -55,32 +55,11 @@ pub enum Kind {
 impl Kind {
     /// Those that this store can have.
     pub fn of(store: Store) -> Vec<Self> {
-        use Kind::{
-            Clock, Connections, Deploy, Failover, Full, HalfOpen, Hang, Kill, KillAdder, Mute, Pause, PauseAdder,
-            PausePooled, ReadOnly, Reset, Restart, Scripts, Slow, Stop,
-        };
-        let served = [
-            Kill,
-            KillAdder,
-            Pause,
-            PauseAdder,
-            Reset,
-            Mute,
-            Hang,
-            HalfOpen,
-            Slow,
-            Stop,
-            Restart,
-            Failover,
-            Full,
-            Connections,
-            ReadOnly,
-            Deploy,
-        ];
+        let but = |other: Self| Self::value_variants().iter().copied().filter(|kind| *kind != other).collect();
         match store {
-            Store::Memory => vec![Kill, KillAdder, Pause, Deploy],
-            Store::Redis => [served.as_slice(), &[Scripts, Clock]].concat(),
-            Store::Postgres => [served.as_slice(), &[PausePooled]].concat(),
+            Store::Memory => vec![Self::Kill, Self::KillAdder, Self::Pause, Self::Deploy],
+            Store::Redis => but(Self::PausePooled),
+            Store::Postgres => but(Self::Scripts),
         }
     }
 

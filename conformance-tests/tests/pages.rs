@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const PAGE: &str = "docs/choose-a-backend.md";
+const PAGES: [&str; 2] = ["docs/guarantees.md", "docs/choose-a-backend.md"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -20,6 +20,8 @@ fn folder(target: &str) -> Option<&'static str> {
         "redis" => "backend-redis/tests",
         "postgres" => "backend-postgres/tests",
         "docket" => "docket/tests",
+        "chaos" => "chaos/src",
+        "teeth" => "chaos/tests",
         _ => return None,
     })
 }
@@ -56,21 +58,42 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-#[test]
-fn every_test_that_the_page_names_is_there() {
-    let page = fs::read_to_string(root().join(PAGE)).unwrap();
-    let missing: Vec<_> = named(&page).filter(|(target, test)| !is_there(target, test)).collect();
-    assert!(missing.is_empty(), "{PAGE} names tests that are not there: {missing:#?}");
-    assert!(named(&page).count() > 40, "looked in the wrong place");
+fn pages() -> impl Iterator<Item = (&'static str, String)> {
+    PAGES.into_iter().map(|page| (page, fs::read_to_string(root().join(page)).unwrap()))
 }
 
 #[test]
-fn every_line_of_its_tables_names_a_test() {
-    let page = fs::read_to_string(root().join(PAGE)).unwrap();
-    let mut is_promise = false;
-    for line in page.lines() {
-        is_promise = line.starts_with('|') && (is_promise || line.ends_with("| shown by |"));
-        let is_frame = line.ends_with("| shown by |") || line.starts_with("|---");
-        assert!(!is_promise || is_frame || named(line).count() > 0, "this line names no test: {line}");
+fn every_test_that_the_pages_name_is_there() {
+    let mut count = 0;
+    for (name, page) in pages() {
+        let missing: Vec<_> = named(&page).filter(|(target, test)| !is_there(target, test)).collect();
+        assert!(missing.is_empty(), "{name} names tests that are not there: {missing:#?}");
+        count += named(&page).count();
+    }
+    assert!(count > 50, "looked in the wrong place");
+}
+
+#[test]
+fn every_line_of_their_tables_names_a_test() {
+    for (_, page) in pages() {
+        let mut is_promise = false;
+        for line in page.lines() {
+            is_promise = line.starts_with('|') && (is_promise || line.ends_with("| shown by |"));
+            let is_frame = line.ends_with("| shown by |") || line.starts_with("|---");
+            assert!(!is_promise || is_frame || named(line).count() > 0, "this line names no test: {line}");
+        }
+    }
+}
+
+/// The figures of the page are those that a run printed, kept beside it.
+#[test]
+fn every_run_that_the_page_shows_is_kept_as_it_was_printed() {
+    let page = fs::read_to_string(root().join(PAGES[0])).unwrap();
+    let shown: Vec<&str> = page.split("```text\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(shown.len(), 3, "a run of each store");
+    let kept = fs::read_dir(root().join("docs/guarantees")).unwrap();
+    let kept: Vec<String> = kept.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap()).collect();
+    for run in shown {
+        assert!(kept.iter().any(|file| file.contains(run)), "no kept output has this run:\n{run}");
     }
 }
