@@ -4,16 +4,17 @@
 
 use std::time::Duration;
 
+use conformance_tests::proxy::Welcome;
 use conformance_tests::servers::{PostgresServer, RedisServer};
-use docket_core::State;
 use docket_core::worker::Alarm;
+use docket_core::{Settings, State};
 use futures_util::future::join_all;
 use tracing::Level;
 
 use crate::running::Running;
 use crate::sabotage::{Fault, Sabotage, Verb};
 use crate::scene::{NOTICED, SOON, Scene, Setup, all_tasks};
-use crate::stores::{ALL, docket, open, tell};
+use crate::stores::{ALL, SERVED, docket, on_kinds, open, tell};
 use crate::tasks::Note;
 
 const SHORT: Setup = Setup::new(50, 1);
@@ -130,7 +131,26 @@ async fn nothing_is_leased_while_an_outcome_goes_unanswered() {
     .await;
 }
 
-/// A store that is away at the start is waited for, and said.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_is_away_at_the_start_is_waited_for_and_said() {
+    on_kinds(&SERVED, async |kind| {
+        let scene = Scene::proxied(kind, "away").await;
+        scene.proxy().welcome(Welcome::Refuse);
+        scene.proxy().kill_all();
+        let worker = scene.start(Settings::default());
+        worker.until_alarm("it says that it leases nothing", SOON * 2, held_back).await;
+        assert!(!worker.health.is_ready());
+        let said: Vec<String> = worker.health.alarms().iter().map(ToString::to_string).collect();
+        assert!(said.iter().all(|said| said.contains(&scene.port())), "the reason is said: {said:#?}");
+        scene.proxy().welcome(Welcome::Carry);
+        worker.until_ready(SOON * 2).await;
+        scene.burst("after", 5).await;
+        scene.all_ran(SOON).await;
+        worker.stopped().await.unwrap();
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_cannot_renew_yet_waits_and_says_so() {
     for verb in [Verb::Heartbeat, Verb::Ack] {

@@ -352,7 +352,8 @@ impl Health {
         alarms.extend(self.gate.alarms().into_iter().map(|shut| Alarm::HeldBack {
             what: shut.what,
             silent: shut.silent,
-            error: shut.error,
+            // Before the docket is joined neither is tried, and what fails is the joining.
+            error: shut.error.or_else(|| facts.failure[Loop::Fetch as usize].clone()),
         }));
         let mut blocked: BTreeMap<&Name, (usize, Duration)> = BTreeMap::new();
         for (name, since) in facts.blocked.values() {
