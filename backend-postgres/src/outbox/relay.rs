@@ -125,13 +125,11 @@ impl State {
     async fn wait(&mut self, until: Instant) {
         let ear = &mut self.ear;
         let told = async {
-            match ear {
-                Some(ear) => ear.hear_anything(until).await.is_some(),
-                None => {
-                    sleep_until(until).await;
-                    true
-                }
+            if let Some(ear) = ear {
+                return ear.hear_anything(until).await.is_some();
             }
+            sleep_until(until).await;
+            true
         };
         tokio::select! {
             hears = told => if !hears {
@@ -186,13 +184,12 @@ impl Relay {
     /// Brings one batch to the queue.
     async fn relay(&self, state: &mut State) -> Result<Step> {
         // Kept only if all goes well: one that was given up in the middle cannot be trusted.
-        let mut connection = match state.connection.take() {
-            Some(connection) => connection,
-            None => {
-                // Safe to lose: what is sent before the queue can be asked is sent once more.
-                drop(self.queue.persist().await);
-                self.table.open().await?
-            }
+        let mut connection = if let Some(connection) = state.connection.take() {
+            connection
+        } else {
+            // Safe to lose: what is sent before the queue can be asked is sent once more.
+            drop(self.queue.persist().await);
+            self.table.open().await?
         };
         let mut tx = self.table.begin(&mut connection).await?;
         let rows = self.table.take(&mut tx, state.count).await?;

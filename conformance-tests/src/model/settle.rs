@@ -42,7 +42,8 @@ fn settle(record: &mut Record, ack: &Ack, step: &mut Step<'_>) {
             completed(record, ack, None, step);
         }
         _ if cancelled => end(record, Life::Cancelled, ack, step),
-        Outcome::Cancelled => end(record, Life::Cancelled, ack, step),
+        // The second: a store that guesses.
+        Outcome::Cancelled | Outcome::OfALaterVersion => end(record, Life::Cancelled, ack, step),
         Outcome::Retry { after, error } => {
             record.error = Some(limits::cut_error(error).into_owned());
             record.attempts += 1;
@@ -82,7 +83,6 @@ fn settle(record: &mut Record, ack: &Ack, step: &mut Step<'_>) {
                 (record.attempts, record.crashes) = counts;
             }
         }
-        Outcome::OfALaterVersion => end(record, Life::Cancelled, ack, step),
         other => unreachable!("the model knows every outcome, also {other:?}"),
     }
 }
