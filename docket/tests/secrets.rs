@@ -1,5 +1,7 @@
 //! Whatever a store's URL looks like, nothing that is said of it or logged has its user or its password.
 
+#![expect(clippy::unwrap_used, reason = "it is a test as a whole; the lint knows only its test functions")]
+
 use std::error::Error as StdError;
 use std::fmt::Write as _;
 use std::io;

@@ -1,6 +1,8 @@
 //! What is particular to Redis, on a real server: the look at the start, faults of the server, the cost of a wait, what
 //! one script may hold. What every backend must do is in `conformance-tests`.
 
+#![expect(clippy::unwrap_used, reason = "it is a test as a whole; the lint knows only its test functions")]
+
 mod bounds;
 mod corrupt;
 mod cost;

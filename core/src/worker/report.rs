@@ -61,7 +61,7 @@ impl Run {
                 line!(warn, after = %display_duration(*after), error, "this build cannot read the task's args; another may, so it comes back");
             }
             Outcome::Undecodable { after, .. } => {
-                line!(debug, after = %display_duration(*after), "the task's args still cannot be read")
+                line!(debug, after = %display_duration(*after), "the task's args still cannot be read");
             }
             Outcome::Snooze { after } => line!(debug, after = %display_duration(*after), "task snoozed"),
             Outcome::Release if reason == Some(Reason::Lost) => {

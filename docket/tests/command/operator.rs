@@ -154,7 +154,9 @@ fn every_json_field_is_on_the_page() {
         shell.json(&["doctor"]),
     ];
     let mut fields = std::collections::BTreeSet::new();
-    found.iter().for_each(|value| name_fields(value, &mut fields));
+    for value in &found {
+        name_fields(value, &mut fields);
+    }
     assert!(fields.len() > 30, "{fields:?}");
     for field in fields {
         assert!(page.contains(&format!("`{field}`")), "{field} is not on the page");
