@@ -98,6 +98,7 @@ fn sequences_find_a_broken_store() {
         Fault::ZeroMeansInfinite,
         Fault::RefusesAnEmptyBatch,
         Fault::OversizedItemSpoilsTheBatch,
+        Fault::BoundsByNumberAlone,
         Fault::SweepsWithoutBound,
         Fault::TrimsWithoutBound,
         Fault::TrimsOneCallsWorth,
