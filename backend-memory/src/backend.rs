@@ -167,7 +167,7 @@ impl QueueBackend for MemoryBackend {
         next.map_or(Ok(()), check::request)?;
         let asked = next.map(Asked::new);
         Ok(self.shared.write(|table, now| {
-            let one = |ack| check::ack(ack, bytes_max).map(|()| table.ack(ack, now));
+            let one = |ack| check::ack(ack, bytes_max).and_then(|()| table.ack(ack, now));
             let answers = acks.iter().map(one).collect();
             let swept = Swept { dead_trimmed: table.trim(acks.len(), now), ..Swept::default() };
             AckReply { answers, next: asked.map(|asked| table.lease_after_acks(&asked, now)), swept }

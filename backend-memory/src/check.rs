@@ -27,6 +27,7 @@ pub(crate) fn parcel(operation: &'static str, parcel: &Parcel, bytes_max: usize)
 /// Refuses an outcome that cannot be kept. Its lease stays as it is.
 pub(crate) fn ack(ack: &Ack, bytes_max: usize) -> Result<()> {
     let operation = "settle a task";
+    ack.check()?;
     match &ack.outcome {
         Outcome::Completed(Some(result)) => payload(operation, "result", result.len(), bytes_max),
         Outcome::Repeat { args: Some(args), .. } => payload(operation, "args", args.len(), bytes_max),

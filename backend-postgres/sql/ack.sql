@@ -2,7 +2,7 @@
 -- Tables: meta, task, request, worker, tally, waiter.
 -- Arguments: per ack, by column: key, fence, request, outcome, kind of time, its microseconds, the text (result, error or
 -- args; may be null), attempts_max, retention; then a lease request, or null.
--- Result: one text per ack: settled, stale, busy; dead trimmed; the lease reply or null.
+-- Result: one text per ack: settled, stale, toofar, busy; dead trimmed; the lease reply or null.
 -- Twice: a record knows the token settled last and answers settled again; the lease request is idempotent by its own id.
 CREATE OR REPLACE FUNCTION docket.ack(
   docket_name text, keys text[], fences bigint[], requests uuid[], outcomes text[], kinds text[], times bigint[],
@@ -41,6 +41,10 @@ BEGIN
     IF rec.state = 'leased' AND rec.fence = fences[i] AND rec.request = requests[i] THEN
       IF locks[i] = 'busy' THEN
         answers := answers || 'busy'::text;
+        CONTINUE;
+      END IF;
+      IF docket.is_too_far(docket.resolve(kinds[i], times[i], moment, moment), moment) THEN
+        answers := answers || 'toofar'::text;
         CONTINUE;
       END IF;
       rec := docket.settle(

@@ -3,7 +3,7 @@
 -- Arguments: per task, by column: key, add id, name, queue, args, kind of time (now, in, at), its microseconds, every,
 -- attempts_max, crashes_max (the last three may be null); for how long it is declared and the id of its definition (null, or
 -- no columns at all, where nothing is declared).
--- Result: one text per task: added, exists:STATE, exists:cancelling, busy; or what the same id was answered by a schedule; of
+-- Result: one text per task: added, exists:STATE, exists:cancelling, toofar, busy; or what the same id was answered by a schedule; of
 -- a declaration also what declare.sql says.
 -- Twice: a record knows the add id and gives the first answer again; nothing changes. A declaration is noted again.
 CREATE OR REPLACE FUNCTION docket.add(
@@ -54,6 +54,10 @@ BEGIN
       item.name, item.queue, item.args, docket.resolve(item.kind, item.micros, moment, moment), item.every,
       item.attempts_max, item.crashes_max, item.definition
     );
+    IF docket.is_too_far(given.visible_at, moment) THEN
+      answers[item.n] := coalesce(docket.answered_before(d, item.key, item.id), 'toofar');
+      CONTINUE;
+    END IF;
     LOOP
       found := docket.try_lock(d, item.key, patience_ms);
       EXIT WHEN found <> 'absent';

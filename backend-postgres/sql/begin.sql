@@ -16,7 +16,7 @@ BEGIN
 END
 $$;
 
--- Creates all of a batch, or nothing if one of its keys is there or is there twice: then it answers null, and they are to
+-- Creates all of a batch, or nothing if one of its keys is there or is there twice, or one of its times is too far: then it answers null, and they are to
 -- be taken one by one. Else it answers when each becomes visible. An insert that may meet a conflict logs a second record
 -- for each row.
 CREATE OR REPLACE FUNCTION docket.create_all(
@@ -29,6 +29,9 @@ DECLARE
     FROM (SELECT unnest(kinds) AS kind, unnest(times) AS micros) t
   );
 BEGIN
+  IF docket.is_too_far((SELECT max(v) FROM unnest(visibles) v), moment) THEN
+    RETURN NULL;
+  END IF;
   -- Each is looked for: the insert would wait for whoever holds one that is there, for as long as it is held.
   IF EXISTS (
     SELECT FROM unnest(keys) AS k(key)

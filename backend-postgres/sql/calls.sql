@@ -1,8 +1,16 @@
 -- Transition: none. What a record remembers of calls, and how it shows itself to them.
--- answered: the answer that a call got before, if the record still knows it. remember: notes one more, and forgets the
+-- answered, answered_before: the answer that a call got before, if the record still knows it. remember: notes one more, and forgets the
 -- oldest. shown: the state as people see it; a lease that ran out is ready again. existing: what an add or a requeue found.
 CREATE OR REPLACE FUNCTION docket.answered(ids uuid[], answers text[], id uuid) RETURNS text LANGUAGE sql IMMUTABLE AS $$
   SELECT answers[array_position(ids, id)]
+$$;
+
+CREATE OR REPLACE FUNCTION docket.answered_before(d int, task_key text, id uuid) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN (
+    SELECT docket.answered(t.call_ids, t.call_answers, id) FROM docket.task t WHERE t.docket = d AND t.key = task_key
+  );
+END
 $$;
 
 CREATE OR REPLACE FUNCTION docket.remember(rec docket.task, id uuid, answer text)

@@ -2,7 +2,7 @@
 -- caller's: completed, or the next occurrence of a perpetual.
 -- Tables: meta, task, tally.
 -- Arguments: the token (key, fence, request), then as of settle.
--- Result: settled; before: this token was settled by an earlier call; stale; busy.
+-- Result: settled; before: this token was settled by an earlier call; stale; toofar; busy.
 -- Twice: before. Unlike an ack it does not answer settled again, since the caller would commit its effects again.
 CREATE OR REPLACE FUNCTION docket.complete(
   docket_name text, task_key text, task_fence bigint, task_request uuid, outcome text, kind text, micros bigint,
@@ -24,6 +24,9 @@ BEGIN
     RETURN 'before';
   ELSIF rec.state IS DISTINCT FROM 'leased' OR rec.fence <> task_fence OR rec.request <> task_request THEN
     RETURN 'stale';
+  END IF;
+  IF docket.is_too_far(docket.resolve(kind, micros, moment, moment), moment) THEN
+    RETURN 'toofar';
   END IF;
   rec := docket.settle(rec, moment, outcome, kind, micros, content, attempts_max, retention);
   PERFORM docket.store(rec, outcome = 'completed');

@@ -3,7 +3,7 @@
 -- Tables: meta, task, tally, waiter, the sequences.
 -- Arguments: per parcel, by column, its fields (every, attempts_max, crashes_max, fence and error may be null; scheduled:
 -- placed by a schedule); whether the door is closed.
--- Result: one text per parcel: arrived, arrived:moved, arrived:follows, superseded, turnedaway, moving, busy.
+-- Result: one text per parcel: arrived, arrived:moved, arrived:follows, superseded, turnedaway, moving, toofar, busy.
 -- Twice: a record knows the parcel and gives the first answer again; nothing changes.
 CREATE OR REPLACE FUNCTION docket.take_in(
   docket_name text, keys text[], ids uuid[], names text[], queues text[], payloads bytea[], visible_ats bigint[],
@@ -45,6 +45,10 @@ BEGIN
       item.crashes_max, NULL
     );
     answer := CASE WHEN closed THEN 'turnedaway' ELSE 'arrived' END;
+    IF NOT closed AND docket.is_too_far(item.visible_at, moment) THEN
+      answers[item.n] := coalesce(docket.answered_before(d, item.key, item.id), 'toofar');
+      CONTINUE;
+    END IF;
     LOOP
       found := NULL;
       EXIT WHEN docket.create(d, item.key, given, seqs[item.n], moment, item.id, answer);

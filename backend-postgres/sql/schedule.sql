@@ -1,7 +1,7 @@
 -- Transition: absent or finished -> Queued; Queued -> Queued, moved; Leased -> Leased with a follower.
 -- Tables: meta, task, tally, waiter.
 -- Arguments: as of add.
--- Result: one text per task: placed, moved, follows, busy, moving; or what the same id was answered by an add.
+-- Result: one text per task: placed, moved, follows, toofar, busy, moving; or what the same id was answered by an add.
 -- Twice: a record knows the add id and gives the first answer again; nothing changes.
 CREATE OR REPLACE FUNCTION docket.schedule(
   docket_name text, keys text[], ids uuid[], names text[], queues text[], payloads bytea[], kinds text[], times bigint[],
@@ -35,6 +35,10 @@ BEGIN
       item.name, item.queue, item.args, docket.resolve(item.kind, item.micros, moment, moment), item.every,
       item.attempts_max, item.crashes_max, NULL
     );
+    IF docket.is_too_far(given.visible_at, moment) THEN
+      answers[item.n] := coalesce(docket.answered_before(d, item.key, item.id), 'toofar');
+      CONTINUE;
+    END IF;
     LOOP
       found := docket.try_lock(d, item.key, patience_ms);
       EXIT WHEN found <> 'absent';

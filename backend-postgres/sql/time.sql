@@ -1,7 +1,8 @@
 -- Transition: none. The docket and its time.
 -- Tables: meta.
 -- enter: the docket's number and its clock override, made when it is first heard of. now_of: its time. resolve: the moment
--- that a caller means by now, in or at; never earlier than now, never later than the furthest future.
+-- that a caller means by now, in or at; never earlier than now. The caller refuses one that is too far: more than the
+-- furthest future away.
 -- Twice: the same docket; a time that has gone on.
 CREATE OR REPLACE FUNCTION docket.server_now() RETURNS bigint LANGUAGE sql VOLATILE AS $$
   -- A numeric since Postgres 14: no float comes near it.
@@ -16,8 +17,13 @@ CREATE OR REPLACE FUNCTION docket.resolve(kind text, micros bigint, base bigint,
 RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
   SELECT least(
     greatest(CASE kind WHEN 'in' THEN base + micros WHEN 'at' THEN micros ELSE moment END, moment),
-    moment + {DELAY_MAX}
+    -- Still too far, and no overflow.
+    moment + {DELAY_MAX} + 1
   )
+$$;
+
+CREATE OR REPLACE FUNCTION docket.is_too_far(visible bigint, moment bigint) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+  SELECT visible > moment + {DELAY_MAX}
 $$;
 
 -- Whether this call is part of a transaction that its caller began: see src/transaction.rs.

@@ -206,8 +206,9 @@ pub(crate) fn weigh_task(task: &NewTask) -> Result<usize> {
     Ok(task.args.len())
 }
 
-/// Refuses an outcome that this build does not know; else the bytes of payload that it carries.
+/// Refuses an outcome that no store may take or this build does not know; else the bytes of payload that it carries.
 pub(crate) fn weigh_ack(ack: &Ack) -> Result<usize> {
+    ack.check()?;
     match &ack.outcome {
         Outcome::Completed(payload) | Outcome::Repeat { args: payload, .. } => {
             Ok(payload.as_ref().map_or(0, Payload::len))

@@ -1,6 +1,6 @@
 -- Transition: absent or finished -> Queued.
 -- Keys: meta. Args: per task, ITEM_ARGS: see read_item in life.lua. The usual add is made by add_fresh.lua already.
--- Result: one word per task, apart by spaces: added, exists:STATE, exists:cancelling, corrupt; of a declaration also
+-- Result: one word per task, apart by spaces: added, exists:STATE, exists:cancelling, toofar, corrupt; of a declaration also
 -- declared:FAILURES, superseded:FAILURES, redefined, taken.
 -- Twice: a record knows the add id and gives the first answer again; nothing changes. A declaration is noted again.
 local answers = {}
@@ -11,6 +11,8 @@ for i = 1, #items do
   local answer = rec and answered(rec, item.id)
   if corrupt then
     answer = 'corrupt'
+  elseif not answer and is_too_far(item.visible) then
+    answer = 'toofar'
   elseif not answer then
     -- Only a requeue brings a cancelled perpetual back; a seed does not.
     local seed = rec and rec[MORE].every and item.every

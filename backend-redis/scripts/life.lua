@@ -1,14 +1,16 @@
 -- The steps of a life, as docs/transitions.md names them: live, promote, finish, back, next. They change a record in
 -- memory only; the caller keeps it.
 
--- `In` from `from`, `At` a moment, or now; never earlier than now, never later than the furthest future.
+-- `In` from `from`, `At` a moment, or now; never earlier than now. The caller refuses what is too far.
 local function resolve(kind, micros, from)
   if kind == RUN_NOW then return now end
   local moment = now
   if kind == RUN_IN then moment = from + micros end
   if kind == RUN_AT then moment = micros end
-  return math.min(math.max(moment, now), now + DELAY_MAX)
+  return math.max(moment, now)
 end
+
+local function is_too_far(moment) return moment > now + DELAY_MAX end
 
 -- One new task, from ITEM_ARGS arguments: its key; what is special of it, if anything is: numbers (kind of time, its
 -- microseconds, every, attempts_max, crashes_max, for how long it is declared; 0 where there is none), the id of its

@@ -5,7 +5,7 @@
 -- attempts_max, crashes_max, attempts, crashes, failures, crashed in a row, fence, whether there is an error (0, 1),
 -- the error, whether a schedule placed it (0, 1). Every, the limits and the fence may be empty.
 -- Result: one word per parcel, apart by spaces: arrived, arrived:moved, arrived:follows, superseded, turnedaway,
--- moving, corrupt.
+-- moving, toofar, corrupt.
 -- Twice: a record knows the parcel and gives the first answer again; nothing changes.
 local closed = arg() == 'closed'
 
@@ -76,6 +76,7 @@ for i, parcel in ipairs(parcels) do
   fence = math.max(fence, parcel.fence or 0)
   local rec, corrupt = load(parcel.key)
   local answer = corrupt and 'corrupt' or rec and answered(rec, parcel.id)
+  if not answer and not closed and is_too_far(parcel.visible) then answer = 'toofar' end
   if not answer then
     answer = judge(rec, parcel)
     if answer ~= 'moving' then settle(rec, parcel, answer) end

@@ -8,6 +8,8 @@ for i, item in ipairs(read_items()) do
   local answer = rec and answered(rec, item.id)
   if corrupt then
     answer = 'corrupt'
+  elseif not answer and is_too_far(item.visible) then
+    answer = 'toofar'
   elseif not answer and rec and rec[STATE] == MOVING then
     answer = 'moving'
   elseif not answer then

@@ -85,6 +85,7 @@ local function settle(ack, key, raw)
   if raw ~= nil then hold(key, raw) end
   local rec, corrupt = load(key)
   if rec and rec[FENCE] == fence and rec[REQUEST] == request and rec[STATE] == LEASED then
+    if ack[ACK_KIND] == RUN_AT and is_too_far(resolve(RUN_AT, ack[ACK_MICROS])) then return 'toofar', false end
     settle_one(rec, ack)
     keep(rec)
     return 'settled', true

@@ -73,6 +73,8 @@ teeth! {
     takes_every_suspect: TakesEverySuspect =>
         "suspect::one_at_most_is_leased"
         "suspect::an_ack_may_ask_for_none";
+    cuts_far_times: CutsFarTimes =>
+        "exact::the_furthest_future_is_ten_years";
     leases_early: LeasesEarly =>
         "exact::not_leased_before_its_delay_has_passed"
         "exact::not_leased_before_its_moment"

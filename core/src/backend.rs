@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::worker::Companion;
 use crate::{Control, DocketName, Inspect, Key, Lease, Name, NewTask, Payload, Queue, RequestId, Result, RunAt, State};
-use crate::{Relocate, Token, WorkerId};
+use crate::{Relocate, Token, WorkerId, limits, words};
 
 /// Where tasks live: five verbs, all batched, each item with its own result, so that one bad item never spoils a batch.
 ///
@@ -432,6 +432,24 @@ pub struct Ack {
     pub attempts_max: u32,
     /// How long the record is kept once completed or cancelled.
     pub retention: Duration,
+}
+
+impl Ack {
+    /// Refuses a delay or a retention beyond [`limits::DELAY_MAX`]; the lease stays as it is. Every backend asks this of
+    /// each item: `exact::the_furthest_future_is_ten_years`.
+    pub fn check(&self) -> Result<()> {
+        let at = match &self.outcome {
+            Outcome::Retry { after, .. } | Outcome::Snooze { after } | Outcome::Undecodable { after, .. } => {
+                RunAt::In(*after)
+            }
+            Outcome::Repeat { at, .. } => *at,
+            _ => RunAt::Now,
+        };
+        if at.is_too_long() || self.retention > limits::DELAY_MAX {
+            return Err(words::too_far("settle a task"));
+        }
+        Ok(())
+    }
 }
 
 /// The answer to one ack.

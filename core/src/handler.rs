@@ -70,9 +70,11 @@ pub trait Task: Serialize + DeserializeOwned + Send + Sync + 'static {
 pub enum Failure {
     /// Try again after the policy's backoff, if attempts are left.
     Retry(String),
-    /// Try again after this long, if attempts are left: a server said when.
+    /// Try again after this long, if attempts are left: a server said when. Longer than [`crate::limits::DELAY_MAX`], the
+    /// policy's backoff is used, and the error on the record says so.
     RetryAfter(Duration, String),
-    /// Not now, and nobody's fault: come back after this long. Not an attempt.
+    /// Not now, and nobody's fault: come back after this long. Not an attempt, unless it is longer than
+    /// [`crate::limits::DELAY_MAX`]: that is a failed one.
     Snooze(Duration),
     /// It can never work: dead at once.
     Fatal(String),

@@ -58,7 +58,7 @@ pub const CRASH_WAIT_MAX: Duration = Duration::from_hours(24);
 pub const LEASE_MIN: Duration = Duration::from_millis(2_500);
 /// See [`LEASE_MIN`].
 pub const LEASE_MAX: Duration = Duration::from_mins(1);
-/// The furthest a task may be put into the future. Keeps microseconds exact in every store (below 2^53).
+/// The furthest a task may be put into the future; beyond it a time is refused. Keeps microseconds exact in every store (below 2^53).
 pub const DELAY_MAX: Duration = Duration::from_hours(24 * 365 * 10);
 
 /// The bytes by which a finished record counts: its args, its result and its error, or none if these are few.

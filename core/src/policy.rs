@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Error, Queue, Result, limits};
+use crate::{Error, Queue, Result, display_duration, limits};
 
 /// The policy of a task type: limits, waits, lane.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,7 +24,7 @@ pub struct Policy {
 }
 
 impl Default for Policy {
-    /// Five attempts over some minutes, five crashes, ten minutes a run, the default queue.
+    /// Five attempts over two and a half minutes on average, five crashes, ten minutes a run, the default queue.
     fn default() -> Self {
         Self {
             attempts_max: 5,
@@ -52,9 +52,28 @@ impl Policy {
         } else if self.backoff.base > self.backoff.max {
             "backoff.base is longer than backoff.max"
         } else {
-            return Ok(());
+            return self.check_times(name);
         };
         Err(Error::config(format!("register {name}"), wrong))
+    }
+}
+
+impl Policy {
+    /// Refuses times that no store takes.
+    fn check_times(&self, name: &str) -> Result<()> {
+        let times = [
+            ("every", self.every.unwrap_or_default()),
+            ("backoff.max", self.backoff.max),
+            ("retention", self.retention),
+        ];
+        match times.into_iter().find(|(_, time)| *time > limits::DELAY_MAX) {
+            Some((what, time)) => {
+                let (time, max) = (display_duration(time), display_duration(limits::DELAY_MAX));
+                let wrong = format!("{what} is {time}, and the longest time is {max} (limits::DELAY_MAX)");
+                Err(Error::config(format!("register {name}"), wrong))
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -72,8 +91,9 @@ pub struct Backoff {
 }
 
 impl Default for Backoff {
+    /// Bounds of 20 s, 40 s, 80 s and so on, at most ten minutes: a wait is half of its bound on average.
     fn default() -> Self {
-        Self { base: Duration::from_secs(1), max: Duration::from_mins(10) }
+        Self { base: Duration::from_secs(20), max: Duration::from_mins(10) }
     }
 }
 
@@ -107,6 +127,30 @@ mod tests {
         let waits: Vec<Duration> = (0..200).map(|_| backoff.wait(1)).collect();
         assert!(waits.iter().all(|w| *w <= Duration::from_secs(8)));
         assert!(waits.iter().any(|w| *w < Duration::from_secs(2)) && waits.iter().any(|w| *w > Duration::from_secs(6)));
+    }
+
+    /// "Five attempts over some minutes" was 8 s on average, over before a service that restarts is back.
+    #[test]
+    fn the_default_attempts_take_some_minutes() {
+        let Policy { attempts_max, backoff, .. } = Policy::default();
+        // Drawn evenly between zero and its bound, a wait is half of it on average.
+        let mean: Duration = (1..attempts_max).map(|failures| backoff.bound(failures) / 2).sum();
+        assert_eq!(mean, Duration::from_secs(150));
+    }
+
+    #[test]
+    fn a_time_that_no_store_takes_is_refused() {
+        let beyond = limits::DELAY_MAX + Duration::from_secs(1);
+        let sound = Policy { backoff: Backoff { max: limits::DELAY_MAX, ..Backoff::default() }, ..Policy::default() };
+        sound.check("x").unwrap();
+        for (policy, what) in [
+            (Policy { every: Some(beyond), ..Policy::default() }, "every"),
+            (Policy { retention: beyond, ..Policy::default() }, "retention"),
+            (Policy { backoff: Backoff { max: beyond, ..Backoff::default() }, ..Policy::default() }, "backoff.max"),
+        ] {
+            let error = policy.check("x").unwrap_err().to_string();
+            assert!(error.contains(what) && error.contains("DELAY_MAX"), "{error}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{AddId, Error, Fence, Key, Name, Queue, Result, RunAt, Timestamp, Token, WorkerId, json};
+use crate::{AddId, Error, Fence, Key, Name, Queue, Result, RunAt, Timestamp, Token, WorkerId, json, limits, words};
 
 /// Opaque bytes (JSON by the time they reach a handler): the args or the result of a task.
 ///
@@ -151,9 +151,13 @@ impl NewTask {
         }
     }
 
-    /// Refuses, with the reason, what no store may take: an interval or a limit of zero. Every backend asks this of each
-    /// item: `bound::zero_never_means_infinite`.
+    /// Refuses, with the reason, what no store may take: an interval or a limit of zero, a delay or an interval beyond
+    /// [`limits::DELAY_MAX`]. Every backend asks this of each item: `bound::zero_never_means_infinite`,
+    /// `exact::the_furthest_future_is_ten_years`.
     pub fn check(&self) -> Result<()> {
+        if self.run_at.is_too_long() || self.every.is_some_and(|every| every > limits::DELAY_MAX) {
+            return Err(words::too_far(format!("add {}", self.name)));
+        }
         let wrong = if self.every == Some(Duration::ZERO) {
             "its interval is zero, so it would repeat without rest"
         } else if self.overrides.attempts_max == Some(0) {

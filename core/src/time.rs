@@ -69,8 +69,18 @@ impl RunAt {
         match self {
             Self::Now => now,
             Self::In(delay) => now.plus(delay),
-            Self::At(moment) => moment.max(now).min(now.plus(limits::DELAY_MAX)),
+            Self::At(moment) => moment.max(now),
         }
+    }
+
+    /// Whether a delay is longer than [`limits::DELAY_MAX`]. Of a moment only the store knows: [`RunAt::is_too_far_from`].
+    pub fn is_too_long(self) -> bool {
+        matches!(self, Self::In(delay) if delay > limits::DELAY_MAX)
+    }
+
+    /// Whether this is further away than [`limits::DELAY_MAX`] at the store's time `now`: every store refuses it.
+    pub fn is_too_far_from(self, now: Timestamp) -> bool {
+        self.is_too_long() || matches!(self, Self::At(moment) if moment > now.plus(limits::DELAY_MAX))
     }
 }
 

@@ -14,6 +14,14 @@ pub const ELSEWHERE: &str = "its task was moved to another store; ask there";
 pub const MOVED_TO: &str = "moved to ";
 /// The error of a task that ended at its crash limit.
 pub const CRASH_LIMIT: &str = "its lease ran out too often";
+/// Why a time is refused.
+pub const TOO_FAR: &str =
+    "its time is more than 3650 days away, and no task can be put that far off (limits::DELAY_MAX)";
+
+/// The refusal of a time beyond [`crate::limits::DELAY_MAX`].
+pub fn too_far(operation: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::TooLarge, operation, TOO_FAR)
+}
 
 /// What one word means: a backend whose store answers in words reads them all through this.
 ///
@@ -21,7 +29,7 @@ pub const CRASH_LIMIT: &str = "its lease ran out too often";
 ///
 /// `Corrupt` for the word `corrupt`, which a store gives for a record that it cannot read; `Unavailable` for `busy`, a record
 /// that somebody else's transaction holds, and for `moving`; `Conflict` for `elsewhere`, a task that was moved to another
-/// store; `Invalid` for an add id that was used by another kind of call; `Internal` for a
+/// store; `TooLarge` for `toofar`, a time beyond [`crate::limits::DELAY_MAX`]; `Invalid` for an add id that was used by another kind of call; `Internal` for a
 /// word nobody knows.
 pub fn meaning<A>(word: &str, operation: &'static str, read: fn(&str) -> Option<A>) -> Result<A> {
     read(word).ok_or_else(|| match word {
@@ -35,6 +43,7 @@ pub fn meaning<A>(word: &str, operation: &'static str, read: fn(&str) -> Option<
         }
         "moving" => Error::new(ErrorKind::Unavailable, operation, MOVING),
         "elsewhere" => Error::new(ErrorKind::Conflict, operation, ELSEWHERE),
+        "toofar" => too_far(operation),
         "added" | "placed" | "moved" | "follows" | "redefined" => {
             Error::invalid(operation, "its add id was used by another kind of call; each call has an id of its own")
         }
@@ -158,6 +167,7 @@ mod tests {
         assert!(meaning("busy", "x", ack_answer).unwrap_err().is_retryable());
         assert_eq!(meaning("moved", "x", add_answer).unwrap_err().kind(), ErrorKind::Invalid);
         assert!(meaning("moving", "x", schedule_answer).unwrap_err().is_retryable());
+        assert_eq!(meaning("toofar", "x", add_answer).unwrap_err().kind(), ErrorKind::TooLarge);
         assert_eq!(meaning("elsewhere", "x", cancel_answer).unwrap_err().kind(), ErrorKind::Conflict);
     }
 }

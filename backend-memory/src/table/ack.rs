@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket_core::{Ack, AckAnswer, Outcome, Payload, RunAt, Timestamp, limits};
+use docket_core::{Ack, AckAnswer, Outcome, Payload, Result, RunAt, Timestamp, limits, words};
 
 use super::Table;
 use super::life::Moment;
@@ -10,14 +10,17 @@ use super::record::{Phase, Record};
 
 impl Table {
     /// Settles one lease. Twice: the record knows the token settled last and answers settled again.
-    pub(crate) fn ack(&mut self, ack: &Ack, now: Timestamp) -> AckAnswer {
+    pub(crate) fn ack(&mut self, ack: &Ack, now: Timestamp) -> Result<AckAnswer> {
         let token = &ack.token;
         if let Some(slot) = self.current(token) {
+            if matches!(ack.outcome, Outcome::Repeat { at, .. } if at.is_too_far_from(now)) {
+                return Err(words::too_far("settle a task"));
+            }
             self.change(slot, now, |record, moment| record.settle(ack, moment));
-            return AckAnswer::Settled;
+            return Ok(AckAnswer::Settled);
         }
         let settled = self.records.get(&token.key).and_then(|record| record.settled);
-        if settled == Some((token.fence, token.lease)) { AckAnswer::Settled } else { AckAnswer::Stale }
+        Ok(if settled == Some((token.fence, token.lease)) { AckAnswer::Settled } else { AckAnswer::Stale })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Absent or finished → Queued.
 
-use docket_core::{AddAnswer, Declared, DefinitionId, Error, NewTask, Result, ScheduleAnswer, Timestamp};
+use docket_core::{AddAnswer, Declared, DefinitionId, Error, NewTask, Result, ScheduleAnswer, Timestamp, words};
 
 use super::Table;
 use super::definitions::Definitions;
@@ -18,6 +18,7 @@ impl Table {
             if let Some(answered) = record.calls.answered(id) {
                 return repeated(answered);
             }
+            check_time("add a task", task, now)?;
             if is_taken(record, task) {
                 if let Some(ttl) = task.declared_for {
                     return Ok(self.declare(slot, task, now.plus(ttl), now));
@@ -44,6 +45,7 @@ impl Table {
         known: Result<Slot, Vacancy>,
         now: Timestamp,
     ) -> Result<Slot> {
+        check_time(operation, task, now)?;
         self.check_room(operation)?;
         let work = self.work(task, now);
         match known {
@@ -58,6 +60,11 @@ impl Table {
     pub(super) fn remember(&mut self, slot: Slot, id: CallId, answer: Answered) {
         self.records[slot].calls.remember(id, answer);
     }
+}
+
+/// Refuses a moment that is too far away.
+pub(super) fn check_time(operation: &'static str, task: &NewTask, now: Timestamp) -> Result<()> {
+    if task.run_at.is_too_far_from(now) { Err(words::too_far(operation)) } else { Ok(()) }
 }
 
 /// Only a requeue brings a finished perpetual back; a seed does not.

@@ -1,7 +1,7 @@
 //! Queued → Moving; Moving → Cancelled, or Queued again. Absent or finished → Queued, by a parcel.
 
 use docket_core::{
-    Arrival, Destination, Error, ErrorKind, Parcel, ParcelId, Result, Ticket, Timestamp, Verb, limits, words,
+    Arrival, Destination, Error, ErrorKind, Parcel, ParcelId, Result, RunAt, Ticket, Timestamp, Verb, limits, words,
 };
 
 use super::Table;
@@ -66,6 +66,9 @@ impl Table {
         let known = self.records.look_up(&parcel.key);
         if let Some(Answered::Arrived(answer)) = known.ok().and_then(|slot| self.records[slot].calls.answered(id)) {
             return Ok(answer);
+        }
+        if door == Door::Open && RunAt::At(parcel.visible_at).is_too_far_from(now) {
+            return Err(words::too_far("take a parcel in"));
         }
         if let Some(fence) = parcel.fence {
             self.counters.pass_fence(fence);

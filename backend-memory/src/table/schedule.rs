@@ -3,6 +3,7 @@
 use docket_core::{Error, ErrorKind, NewTask, Result, ScheduleAnswer, Timestamp, words};
 
 use super::Table;
+use super::add::check_time;
 use super::record::{Answered, CallId, Phase};
 
 impl Table {
@@ -13,6 +14,7 @@ impl Table {
         if let Some(answered) = known.ok().and_then(|slot| self.records[slot].calls.answered(id)) {
             return repeated(answered);
         }
+        check_time("schedule a task", task, now)?;
         let (slot, answer) = match known.ok().map(|slot| (slot, self.records[slot].phase)) {
             Some((slot, Phase::Leased)) => {
                 let work = self.work(task, now);

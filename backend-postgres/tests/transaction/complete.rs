@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use docket_core::{
-    Client, Context, DocketName, ErrorKind, Failure, Key, Policy, Registry, Result, Settings, State, Store, Task,
-    TaskView, Worker,
+    Backoff, Client, Context, DocketName, ErrorKind, Failure, Key, Policy, Registry, Result, Settings, State, Store,
+    Task, TaskView, Worker,
 };
 use docket_memory::MemoryBackend;
 use docket_postgres::CompleteInTransaction;
@@ -53,7 +53,8 @@ impl Task for Pay {
     type Output = &'static str;
 
     fn policy() -> Policy {
-        Policy { attempts_max: 3, ..Policy::default() }
+        let backoff = Backoff { base: Duration::from_millis(10), max: Duration::from_millis(50) };
+        Policy { attempts_max: 3, backoff, ..Policy::default() }
     }
 
     async fn run(self, ctx: Context) -> Result<&'static str, Failure> {

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use docket_core::{NewTask, RunAt, State, Timestamp, limits};
+use docket_core::{Ack, ErrorKind, HeartbeatAnswer, NewTask, Outcome, RunAt, State, Timestamp, limits};
 
-use crate::stage::{Ask, Edit, MICRO, SECOND, SOON, Stage, almost, ask, keys, snooze, task};
+use crate::stage::{
+    Ask, Edit, MICRO, SECOND, SOON, Stage, almost, ask, completed, keys, refusal, retry, settle, snooze, task,
+};
 
 /// Not a whole number of milliseconds, and more digits than a float keeps when it is written as text.
 const ODD: Duration = Duration::from_micros(1_234_567);
@@ -67,12 +69,51 @@ pub(crate) async fn a_nanosecond_is_rounded_up(stage: Stage) {
     becomes_visible_after(&stage, MICRO).await;
 }
 
+/// `--at 2099-01-01` became 2036, and nobody was told.
 pub(crate) async fn the_furthest_future_is_ten_years(stage: Stage) {
-    stage.add(task("delay").after(limits::DELAY_MAX * 5)).await;
-    stage.add(task("moment").at(Timestamp::from_micros(i64::MAX))).await;
-    let furthest = stage.now().plus(limits::DELAY_MAX);
+    let (furthest, beyond) = (stage.now().plus(limits::DELAY_MAX), limits::DELAY_MAX + MICRO);
+    let after = Timestamp::from_micros(furthest.as_micros() + 1);
+    let never = Timestamp::from_micros(i64::MAX);
+    for too_far in [task("a").after(beyond), task("a").after(Duration::MAX), task("a").at(after), task("a").at(never)] {
+        let answers = stage.store().add(&[task("b"), too_far.clone(), task("c")]).await.expect("an add is answered");
+        assert_eq!(refusal(&answers[1]), ErrorKind::TooLarge, "{too_far:?}");
+        assert!(answers[0].is_ok() && answers[2].is_ok(), "it is refused alone");
+        let answers = stage.store().schedule(std::slice::from_ref(&too_far)).await.expect("a schedule is answered");
+        assert_eq!(refusal(&answers[0]), ErrorKind::TooLarge, "{too_far:?}");
+        assert!(stage.get("a").await.is_none(), "what is refused is not there");
+    }
+    stage.add(task("delay").after(limits::DELAY_MAX)).await;
+    stage.add(task("moment").at(furthest)).await;
     assert_eq!(stage.view("delay").await.visible_at, furthest);
     assert_eq!(stage.view("moment").await.visible_at, furthest);
+    let interval = NewTask { every: Some(beyond), ..task("a") };
+    assert_eq!(refusal(&stage.store().add(&[interval]).await.expect("answered")[0]), ErrorKind::TooLarge);
+}
+
+pub(crate) async fn an_outcome_beyond_ten_years_is_refused_and_the_lease_stays(stage: Stage) {
+    let beyond = limits::DELAY_MAX + MICRO;
+    let after = Timestamp::from_micros(stage.now().plus(limits::DELAY_MAX).as_micros() + 1);
+    let lease = stage.running("a").await;
+    let at = |at| Outcome::Repeat { at, args: None };
+    for outcome in [retry(beyond), snooze(Duration::MAX), at(RunAt::In(beyond)), at(RunAt::At(after))] {
+        let reply = stage.ack_all(&[settle(&lease, outcome.clone())], None).await;
+        assert_eq!(refusal(&reply.answers[0]), ErrorKind::TooLarge, "{outcome:?}");
+    }
+    let kept = Ack { retention: beyond, ..settle(&lease, completed()) };
+    assert_eq!(refusal(&stage.ack_all(&[kept], None).await.answers[0]), ErrorKind::TooLarge);
+    assert_eq!(stage.heartbeat(&lease).await, HeartbeatAnswer::Held, "the run is not lost");
+    stage.settle(&lease, retry(limits::DELAY_MAX)).await;
+    assert_eq!(stage.view("a").await.visible_at, stage.now().plus(limits::DELAY_MAX));
+}
+
+pub(crate) async fn a_parcel_beyond_ten_years_is_refused(stage: Stage) {
+    let there = stage.neighbour().await;
+    there.add(task("a").after(limits::DELAY_MAX)).await;
+    let mut parcels = there.take_out().await;
+    parcels[0].visible_at = Timestamp::from_micros(parcels[0].visible_at.as_micros() + 1);
+    let answers = stage.store().take_in(&parcels).await.expect("a parcel is answered");
+    assert_eq!(refusal(&answers[0]), ErrorKind::TooLarge);
+    assert!(stage.get("a").await.is_none());
 }
 
 pub(crate) async fn the_next_due_time_is_told_to_the_microsecond(stage: Stage) {

@@ -144,6 +144,7 @@ macro_rules! each_case {
             not_leased_before_its_delay_has_passed not_leased_before_its_moment a_moment_that_has_passed_is_now
             not_retried_before_its_backoff_has_passed not_woken_before_its_snooze_has_passed
             a_microsecond_apart_is_apart_for_years a_nanosecond_is_rounded_up the_furthest_future_is_ten_years
+            an_outcome_beyond_ten_years_is_refused_and_the_lease_stays a_parcel_beyond_ten_years_is_refused
             the_next_due_time_is_told_to_the_microsecond ten_thousand_may_be_due_in_one_microsecond
             a_waiting_worker_has_it_within_milliseconds a_repeat_at_a_moment_is_placed_there
         }

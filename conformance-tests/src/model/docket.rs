@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use docket_core::{
     AddAnswer, AddId, CancelAnswer, CancelId, Destination, Error, ErrorKind, Fence, Heartbeat, HeartbeatAnswer, Key,
-    NewTask, RequestId, RequeueAnswer, Result, ScheduleAnswer, Timestamp, Token, WorkerId, WorkerRecord, limits, words,
+    NewTask, RequestId, RequeueAnswer, Result, RunAt, ScheduleAnswer, Timestamp, Token, WorkerId, WorkerRecord, limits,
+    words,
 };
 
 use super::record::{Answer, Life, Record, Requeued, Step, Work};
@@ -56,7 +57,15 @@ impl Docket {
         self.fault == Some(fault)
     }
 
-    pub(super) fn add(&mut self, task: &NewTask, now: Timestamp) -> AddAnswer {
+    pub(super) fn add(&mut self, task: &NewTask, now: Timestamp) -> Result<AddAnswer> {
+        let known = self.records.get(&task.key).and_then(|record| record.answered(task.add_id.as_uuid()));
+        if known.is_none() {
+            self.check_time(task.run_at, now)?;
+        }
+        Ok(self.add_one(task, now))
+    }
+
+    fn add_one(&mut self, task: &NewTask, now: Timestamp) -> AddAnswer {
         let mut step = Step { now, seq: &mut self.seq, fault: self.fault };
         let Some(record) = self.records.get_mut(&task.key) else {
             let mut record = Record::first(task, &mut step);
@@ -90,6 +99,10 @@ impl Docket {
     }
 
     pub(super) fn schedule(&mut self, task: &NewTask, now: Timestamp) -> Result<ScheduleAnswer> {
+        let known = self.records.get(&task.key).and_then(|record| record.answered(task.add_id.as_uuid()));
+        if known.is_none() {
+            self.check_time(task.run_at, now)?;
+        }
         let mut step = Step { now, seq: &mut self.seq, fault: self.fault };
         let Some(record) = self.records.get_mut(&task.key) else {
             let mut record = Record::first(task, &mut step);
@@ -126,6 +139,15 @@ impl Docket {
         };
         record.remember(task.add_id.as_uuid(), Answer::Schedule(answer));
         Ok(answer)
+    }
+
+    /// Refuses a moment that is further away than ten years.
+    pub(super) fn check_time(&self, at: RunAt, now: Timestamp) -> Result<()> {
+        if at.is_too_far_from(now) && !self.has(Fault::CutsFarTimes) {
+            Err(words::too_far("place a task"))
+        } else {
+            Ok(())
+        }
     }
 
     pub(super) fn heartbeat(&mut self, beat: &Heartbeat, now: Timestamp) -> Vec<HeartbeatAnswer> {

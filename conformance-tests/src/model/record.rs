@@ -72,7 +72,7 @@ impl Work {
             args: task.args.clone(),
             every: task.every,
             overrides: task.overrides,
-            visible_at: task.run_at.resolve(now),
+            visible_at: task.run_at.resolve(now).min(now.plus(limits::DELAY_MAX)),
             definition: None,
         }
     }

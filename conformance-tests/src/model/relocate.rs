@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use docket_core::{
-    Arrival, Destination, Error, ErrorKind, Fence, Parcel, ParcelId, Relocate, Result, Ticket, Timestamp, Verb, limits,
+    Arrival, Destination, Error, ErrorKind, Fence, Parcel, ParcelId, Relocate, Result, RunAt, Ticket, Timestamp, Verb,
+    limits,
 };
 
 use super::bound;
@@ -43,6 +44,10 @@ impl Docket {
     }
 
     fn take_in(&mut self, parcel: &Parcel, door: Door, now: Timestamp) -> Result<Arrival> {
+        let known = self.records.get(&parcel.key).and_then(|record| record.answered(parcel.id.as_uuid()));
+        if known.is_none() && door == Door::Open {
+            self.check_time(RunAt::At(parcel.visible_at), now)?;
+        }
         let mut step = Step { now, seq: &mut self.seq, fault: self.fault };
         let id = parcel.id.as_uuid();
         let known = self.records.get_mut(&parcel.key);

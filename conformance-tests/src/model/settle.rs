@@ -1,13 +1,26 @@
 //! Settling a lease: the rows of the table that begin with `ack`.
 
-use docket_core::{Ack, AckAnswer, Outcome, RunAt, Timestamp, limits};
+use docket_core::{Ack, AckAnswer, Outcome, Result, RunAt, Timestamp, limits};
 
 use super::docket::Docket;
 use super::record::{Life, Record, Step};
 use crate::teeth::Fault;
 
 impl Docket {
-    pub(super) fn ack(&mut self, ack: &Ack, now: Timestamp) -> AckAnswer {
+    pub(super) fn ack(&mut self, ack: &Ack, now: Timestamp) -> Result<AckAnswer> {
+        if !self.has(Fault::CutsFarTimes) {
+            ack.check()?;
+        }
+        let current = self.records.get(&ack.token.key).is_some_and(|record| record.is_current(&ack.token, self.fault));
+        if let Outcome::Repeat { at, .. } = ack.outcome
+            && current
+        {
+            self.check_time(at, now)?;
+        }
+        Ok(self.ack_one(ack, now))
+    }
+
+    fn ack_one(&mut self, ack: &Ack, now: Timestamp) -> AckAnswer {
         let mut step = Step { now, seq: &mut self.seq, fault: self.fault };
         let Some(record) = self.records.get_mut(&ack.token.key) else {
             return if step.has(Fault::AbsentIsFine) { AckAnswer::Settled } else { AckAnswer::Stale };

@@ -78,6 +78,8 @@ faults! {
         TakesEverySuspect
     }
     "I4" {
+        /// A time beyond ten years is silently brought nearer.
+        CutsFarTimes
         /// A task is leased a millisecond before its time.
         LeasesEarly
         /// An `add` wakes nobody.

@@ -20,7 +20,7 @@ use super::{Inner, panics};
 use crate::handler::{Returned, completed};
 use crate::registry::{Entry, Unfinished};
 use crate::telemetry::{ATTEMPT, FENCE, KEY, TASK};
-use crate::{Ack, Context, Failure, Lease, Outcome, Policy, display_duration, limits};
+use crate::{Ack, Context, Failure, Lease, Outcome, Policy, display_duration, limits, words};
 
 /// How soon a task whose args this build cannot read comes back for the first time, and how seldom after a while.
 const UNDECODABLE_WAIT_MIN: Duration = Duration::from_secs(1);
@@ -139,7 +139,16 @@ fn outcome(
             retry(policy.backoff.wait(lease.attempts + 1), &error)
         }
         (None, Some(Failure::Retry(error))) => retry(policy.backoff.wait(lease.attempts + 1), &error),
+        (None, Some(Failure::RetryAfter(after, error))) if after > limits::DELAY_MAX => {
+            let error = format!("{error} (it asked to wait for {}: {})", display_duration(after), words::TOO_FAR);
+            retry(policy.backoff.wait(lease.attempts + 1), &error)
+        }
         (None, Some(Failure::RetryAfter(after, error))) => retry(after, &error),
+        // A store refuses it, and the run must not be lost: so it is an attempt, and the record says why.
+        (None, Some(Failure::Snooze(after))) if after > limits::DELAY_MAX => {
+            let error = format!("it asked to be put off by {}: {}", display_duration(after), words::TOO_FAR);
+            retry(policy.backoff.wait(lease.attempts + 1), &error)
+        }
         (None, Some(Failure::Snooze(after))) => Outcome::Snooze { after },
         (None, Some(Failure::Fatal(error))) => Outcome::Dead { error: limits::cut_error(&error).into_owned() },
         (None, Some(Failure::Cancelled) | None) => {
@@ -162,4 +171,43 @@ fn undecodable(lease: &Lease, patience: Duration, error: &str) -> Outcome {
 
 fn retry(after: Duration, error: &str) -> Outcome {
     Outcome::Retry { after, error: limits::cut_error(error).into_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Fence, Key, Name, Overrides, Payload, Queue, RequestId, Timestamp, Token};
+
+    fn lease() -> Lease {
+        Lease {
+            token: Token { key: Key::unique(), fence: Fence(1), lease: RequestId::unique() },
+            name: Name::new("work").unwrap(),
+            queue: Queue::default(),
+            args: Payload::default(),
+            attempts: 0,
+            crashes: 0,
+            deadline: Timestamp::default(),
+            leased_at: Timestamp::default(),
+            due_at: Timestamp::default(),
+            every: None,
+            overrides: Overrides::default(),
+            undecodable_since: None,
+        }
+    }
+
+    /// A delay that no store takes became ten years without a word.
+    #[test]
+    fn a_delay_beyond_the_bound_is_an_attempt_that_says_so() {
+        let policy = Policy::default();
+        let bound = policy.backoff.bound(1);
+        for failure in [Failure::RetryAfter(Duration::MAX, "slow down".into()), Failure::Snooze(Duration::MAX)] {
+            let ended = Some(Ok(Err(Unfinished::Failed(failure.clone()))));
+            let outcome = super::outcome(ended, None, &policy, &lease(), Duration::ZERO);
+            let Outcome::Retry { after, error } = outcome else { panic!("{failure:?} became {outcome:?}") };
+            assert!(after <= bound && error.contains("DELAY_MAX"), "{failure:?}: {after:?} {error}");
+        }
+        let longest = Some(Ok(Err(Unfinished::Failed(Failure::Snooze(limits::DELAY_MAX)))));
+        let outcome = super::outcome(longest, None, &policy, &lease(), Duration::ZERO);
+        assert_eq!(outcome, Outcome::Snooze { after: limits::DELAY_MAX });
+    }
 }

@@ -36,6 +36,19 @@ fn a_store_that_is_away_is_exit_code_3_in_time() {
     }
 }
 
+/// `--at 2099-01-01` became 2036, with exit code 0.
+#[test]
+fn a_time_beyond_ten_years_is_refused_with_the_bound() {
+    let redis = Redis::start(&[]);
+    let shell = Shell::on(&redis);
+    for time in [["--at", "2099-01-01T00:00:00Z"], ["--in", "90000h"]] {
+        let refused = shell.run(&["add", "trace", "{}", "--key", "far", time[0], time[1]]);
+        assert_eq!((refused.code, refused.stdout.as_str()), (2, ""), "{refused:?}");
+        assert!(refused.stderr.contains("3650 days") && refused.stderr.contains("DELAY_MAX"), "{refused:?}");
+        assert_eq!(shell.run(&["show", "far"]).code, 4);
+    }
+}
+
 #[test]
 fn a_wrong_password_is_a_failure_that_does_not_show_it() {
     let redis = Redis::start(&["--requirepass", "right"]);

@@ -46,8 +46,9 @@ async fn send(place: &Place, args: AddArgs, key: Key) -> Outcome {
     };
     let answers = docket.client().add_all(std::slice::from_ref(&task)).await?;
     let answer = answers.into_iter().next().ok_or_else(|| End::failed("the store gave no answer for the only task"))?;
+    let answer = answer?;
     output::line(task.key.as_str())?;
-    match answer? {
+    match answer {
         AddAnswer::Added => remark_if_unserved(&docket, &task).await,
         AddAnswer::Exists(Existing::In(state)) => {
             output::remark(&format!("the key exists already and is {state}; nothing was added"));
