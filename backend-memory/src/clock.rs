@@ -12,8 +12,10 @@ pub(crate) struct Clock {
     started: Instant,
     /// The latest answer. A runtime with a paused clock and one without may share a docket.
     seen: Timestamp,
-    /// The override, for tests.
+    /// The override of the wall clock, for tests.
     set: Option<Timestamp>,
+    /// How far the docket's time is ahead of that. The clock that is not set never goes back.
+    ahead: Duration,
 }
 
 impl Clock {
@@ -21,12 +23,12 @@ impl Clock {
     pub(crate) fn start() -> Self {
         let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
         let epoch = Timestamp::from_micros(i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX));
-        Self { epoch, started: Instant::now(), seen: epoch, set: None }
+        Self { epoch, started: Instant::now(), seen: epoch, set: None, ahead: Duration::ZERO }
     }
 
     pub(crate) fn now(&mut self) -> Timestamp {
         if let Some(set) = self.set {
-            return set;
+            return set.ahead_by(self.ahead);
         }
         // Rounded down: a docket's time is never ahead of the time that has passed.
         let micros = i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX);
@@ -40,9 +42,13 @@ impl Clock {
         self.set.is_some()
     }
 
+    /// Sets the wall clock; answers by how much that was a step back.
     #[cfg(feature = "testing")]
-    pub(crate) fn set(&mut self, now: Timestamp) {
+    pub(crate) fn set(&mut self, now: Timestamp) -> Duration {
+        let step = self.set.map_or(Duration::ZERO, |before| before.since(now));
         self.set = Some(now);
+        self.ahead += step;
+        step
     }
 }
 

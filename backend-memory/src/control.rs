@@ -1,5 +1,7 @@
 //! The operator's side.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use docket_core::{CancelAnswer, CancelId, Control, Fence, Key, RequeueAnswer, Result};
 
@@ -20,6 +22,10 @@ impl Control for MemoryBackend {
         // Dropped once the lock is released: a million records take a moment.
         let cleared = self.shared().write(|table, _| Table::clear(table));
         Ok(cleared.len() as u64)
+    }
+
+    async fn settle_clock(&self) -> Result<Duration> {
+        self.shared().write(|table, _| table.settle_clock())
     }
 
     async fn join(&self, environment: Option<&str>) -> Result<()> {

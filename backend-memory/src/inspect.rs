@@ -29,6 +29,8 @@ impl Inspect for MemoryBackend {
     }
 
     async fn examine(&self) -> Result<Vec<Finding>> {
-        Ok(self.shared().read(|table, _| examine::findings(table, &self.shared().options)))
+        Ok(self.shared().read(|table, _| {
+            examine::findings(table, &self.shared().options).into_iter().chain([table.clock().finding()]).collect()
+        }))
     }
 }

@@ -14,3 +14,16 @@ ALTER TYPE docket.work ADD ATTRIBUTE definition uuid;
 DROP FUNCTION IF EXISTS docket.add(
   text, text[], uuid[], text[], text[], bytea[], text[], bigint[], bigint[], bigint[], bigint[]
 );
+
+-- The docket's time: see sql/time.sql.
+ALTER TABLE docket.meta
+  ADD COLUMN ahead bigint NOT NULL DEFAULT 0,
+  ADD COLUMN seen bigint NOT NULL DEFAULT 0,
+  ADD COLUMN settled bigint NOT NULL DEFAULT 0,
+  ADD COLUMN steps bigint NOT NULL DEFAULT 0;
+ALTER TABLE docket.meta SET (fillfactor = 30, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0);
+ALTER TYPE docket.reply ADD ATTRIBUTE ahead bigint, ADD ATTRIBUTE clock_offset bigint, ADD ATTRIBUTE clock_steps bigint;
+DROP FUNCTION IF EXISTS docket.now_of(bigint), docket.enter(text), docket.view(int, bigint, text[]),
+  docket.page(text, text, bigint, bigint, bigint, text, text, text), docket.parcels(int, text[]),
+  docket.tell_seen(int, bigint, text[], bigint, bigint),
+  docket.take(int, bigint, bigint, docket.ask, bigint, bigint, text[], bigint[]);

@@ -12,6 +12,8 @@ CREATE OR REPLACE FUNCTION docket.ack(
 DECLARE
   d int;
   clock bigint;
+  ahead bigint;
+  seen bigint;
   moment bigint;
   rec docket.task;
   locks text[];
@@ -21,15 +23,16 @@ DECLARE
   finished bigint := 0;
   dead bigint := 0;
 BEGIN
-  SELECT e.id, e.clock INTO d, clock FROM docket.enter(docket_name) e;
-  answers := docket.complete_all(d, docket.now_of(clock), keys, fences, requests, outcomes, contents, retentions);
+  SELECT e.id, e.clock, e.ahead, e.seen INTO d, clock, ahead, seen FROM docket.enter(docket_name) e;
+  times := docket.translated(kinds, times, ahead);
+  answers := docket.complete_all(d, docket.now_of(clock, ahead), keys, fences, requests, outcomes, contents, retentions);
   IF answers IS NOT NULL THEN
     finished := cardinality(keys);
   ELSE
     locks := docket.lock_all(d, keys);
     answers := '{}';
   END IF;
-  moment := docket.now_of(clock);
+  moment := docket.now_of(clock, ahead);
   FOR i IN cardinality(answers) + 1 .. cardinality(keys) LOOP
     rec := NULL;
     IF locks[i] = 'ours' THEN
@@ -68,8 +71,9 @@ BEGIN
   finished := finished - trimmed.finished;
   dead := dead - trimmed.dead;
   dead_trimmed := trimmed.dead;
+  PERFORM docket.note_time(d, clock, seen, moment);
   IF ask.request IS NOT NULL THEN
-    reply := docket.take(d, clock, moment, ask, finished, dead, lanes, visibles);
+    reply := docket.take(d, clock, ahead, moment, ask, finished, dead, lanes, visibles);
   ELSE
     PERFORM docket.tally(d, finished, dead);
     PERFORM docket.announce(d, moment, lanes, visibles);

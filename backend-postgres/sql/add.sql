@@ -13,6 +13,7 @@ CREATE OR REPLACE FUNCTION docket.add(
 DECLARE
   d int;
   moment bigint;
+  ahead bigint;
   seqs bigint[];
   item record;
   rec docket.task;
@@ -28,7 +29,8 @@ DECLARE
   finished bigint := 0;
   dead bigint := 0;
 BEGIN
-  SELECT e.id, docket.now_of(e.clock) INTO d, moment FROM docket.enter(docket_name) e;
+  SELECT e.id, docket.now_of(e.clock, e.ahead), e.ahead INTO d, moment, ahead FROM docket.enter(docket_name) e;
+  times := docket.translated(kinds, times, ahead);
   -- In the order given, while the keys are locked in theirs: two batches cannot wait for each other.
   seqs := ARRAY(SELECT nextval('docket.seq') FROM generate_series(1, cardinality(keys)));
   IF cardinality(definitions) = 0 THEN

@@ -47,7 +47,9 @@ CREATE OR REPLACE FUNCTION docket.tell(d int, lane text, micros bigint, whom tex
 $$;
 
 -- The deputy's answer to the others.
-CREATE OR REPLACE FUNCTION docket.tell_seen(d int, clock bigint, lanes text[], lowest bigint, deadline bigint)
+CREATE OR REPLACE FUNCTION docket.tell_seen(
+  d int, clock bigint, ahead bigint, lanes text[], lowest bigint, deadline bigint
+)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   lane text;
@@ -55,11 +57,11 @@ DECLARE
 BEGIN
   FOREACH lane IN ARRAY coalesce(lanes, '{}') LOOP
     head := docket.head(d, ARRAY[split_part(lane, '|', 1)], ARRAY[split_part(lane, '|', 2)], true, lowest, deadline);
-    IF head IS NULL OR head > docket.now_of(clock) THEN
+    IF head IS NULL OR head > docket.now_of(clock, ahead) THEN
       -- A clock that was set stands still: nobody waits for a time by it.
       PERFORM pg_notify(
         docket.channel(d),
-        lane || '|' || coalesce(CASE WHEN clock IS NULL THEN head - docket.now_of(NULL) END::text, '') || '|seen'
+        lane || '|' || coalesce(CASE WHEN clock IS NULL THEN head - docket.now_of(clock, ahead) END::text, '') || '|seen'
       );
     END IF;
   END LOOP;

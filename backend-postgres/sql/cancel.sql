@@ -8,16 +8,17 @@ RETURNS text LANGUAGE plpgsql {ENTRY} AS $$
 DECLARE
   d int;
   clock bigint;
+  ahead bigint;
   moment bigint;
   rec docket.task;
   answer text;
 BEGIN
-  SELECT e.id, e.clock INTO d, clock FROM docket.enter(docket_name) e;
+  SELECT e.id, e.clock, e.ahead INTO d, clock, ahead FROM docket.enter(docket_name) e;
   IF docket.try_lock(d, task_key, {LOCK_WAIT_MAX_MS}) = 'busy' THEN
     RETURN 'busy';
   END IF;
   rec := docket.lock(d, task_key);
-  moment := docket.now_of(clock);
+  moment := docket.now_of(clock, ahead);
   IF rec.key IS NULL THEN
     RETURN 'notfound';
   END IF;

@@ -11,20 +11,22 @@ CREATE OR REPLACE FUNCTION docket.complete(
 DECLARE
   d int;
   clock bigint;
+  ahead bigint;
   moment bigint;
   rec docket.task;
 BEGIN
-  SELECT e.id, e.clock INTO d, clock FROM docket.enter(docket_name) e;
+  SELECT e.id, e.clock, e.ahead INTO d, clock, ahead FROM docket.enter(docket_name) e;
   IF docket.try_lock(d, task_key, {LOCK_WAIT_MAX_MS}) = 'busy' THEN
     RETURN 'busy';
   END IF;
   rec := docket.lock(d, task_key);
-  moment := docket.now_of(clock);
+  moment := docket.now_of(clock, ahead);
   IF rec.settled_fence = task_fence AND rec.settled_request = task_request THEN
     RETURN 'before';
   ELSIF rec.state IS DISTINCT FROM 'leased' OR rec.fence <> task_fence OR rec.request <> task_request THEN
     RETURN 'stale';
   END IF;
+  micros := docket.translated(kind, micros, ahead);
   IF docket.is_too_far(docket.resolve(kind, micros, moment, moment), moment) THEN
     RETURN 'toofar';
   END IF;

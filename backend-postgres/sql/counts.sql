@@ -9,7 +9,7 @@ RETURNS TABLE (
 DECLARE
   entered record;
 BEGIN
-  SELECT m.id, docket.now_of(m.clock) AS moment INTO entered FROM docket.meta m WHERE m.name = docket_name;
+  SELECT m.id, docket.now_of(m.clock, docket.ahead_of(m)) AS moment INTO entered FROM docket.meta m WHERE m.name = docket_name;
   RETURN QUERY
     SELECT t.queue, t.name,
       count(*) FILTER (WHERE t.shown = 'scheduled'), count(*) FILTER (WHERE t.shown = 'ready'),

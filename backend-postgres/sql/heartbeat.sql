@@ -10,14 +10,16 @@ CREATE OR REPLACE FUNCTION docket.heartbeat(
 DECLARE
   d int;
   clock bigint;
+  ahead bigint;
+  seen bigint;
   moment bigint;
   rec docket.task;
   locks text[];
   answers text[] := '{}';
 BEGIN
-  SELECT e.id, e.clock INTO d, clock FROM docket.enter(docket_name) e;
+  SELECT e.id, e.clock, e.ahead, e.seen INTO d, clock, ahead, seen FROM docket.enter(docket_name) e;
   locks := docket.lock_all(d, keys);
-  moment := docket.now_of(clock);
+  moment := docket.now_of(clock, ahead);
   FOR i IN 1 .. cardinality(keys) LOOP
     rec := NULL;
     IF locks[i] = 'ours' THEN
@@ -37,6 +39,7 @@ BEGIN
       answers := answers || 'lost'::text;
     END IF;
   END LOOP;
+  PERFORM docket.note_time(d, clock, seen, moment);
   PERFORM docket.write_worker(d, moment, worker_id, worker_record, ttl, false);
   IF 'held' = ANY (answers) OR 'cancelled' = ANY (answers) THEN
     PERFORM docket.lower_leased(d, moment + lease);

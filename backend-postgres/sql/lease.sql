@@ -9,10 +9,11 @@ DECLARE
   trimmed record;
   reply docket.reply;
 BEGIN
-  SELECT e.id, e.clock, docket.now_of(e.clock) AS moment INTO entered FROM docket.enter(docket_name) e;
+  SELECT e.id, e.clock, e.ahead, e.seen, docket.now_of(e.clock, e.ahead) AS moment INTO entered FROM docket.enter(docket_name) e;
   SELECT * INTO trimmed FROM docket.trim(entered.id, entered.moment, 0, 0, 0);
+  PERFORM docket.note_time(entered.id, entered.clock, entered.seen, entered.moment);
   reply := docket.take(
-    entered.id, entered.clock, entered.moment, ask, -trimmed.finished, -trimmed.dead, '{}', '{}'
+    entered.id, entered.clock, entered.ahead, entered.moment, ask, -trimmed.finished, -trimmed.dead, '{}', '{}'
   );
   reply.dead_trimmed := trimmed.dead;
   -- Safe to lose: it took nothing, and only notes that somebody waits. It holds a lock until its commit.

@@ -1,31 +1,38 @@
 -- Transition: none. Reads records as Inspect shows them: some by key, or a page in the order of keys.
 -- Tables: meta, task.
 -- view: one line per key that is there. page: after which key, records to look at, tasks to bring, bytes to bring, state,
--- name, queue (each may be null: all). Its first line carries the docket's time and the last key looked at (null: the
+-- name, queue (each may be null: all). Its first line carries the docket's time, how far that is ahead of the server's clock, and the last key looked at (null: the
 -- end) and is no task.
-CREATE OR REPLACE FUNCTION docket.view(d int, moment bigint, asked text[])
+CREATE OR REPLACE FUNCTION docket.view(d int, moment bigint, ahead bigint, asked text[])
 RETURNS TABLE (
   key text, name text, queue text, state text, args bytea, attempts bigint, crashes bigint, fence bigint,
   visible_at bigint, added_at bigint, worker text, error bytea, result bytea, every bigint, failures bigint,
   cancelling boolean, follower_args bytea, follower_visible_at bigint
 ) LANGUAGE sql STABLE AS $$
   SELECT t.key, t.name, t.queue, docket.shown(t.state, t.visible_at, moment), t.args, t.attempts, t.crashes, t.fence,
-    t.visible_at, t.added_at, t.worker, t.error, t.result, t.every, t.failures, t.cancelling,
-    (t.follower).args, (t.follower).visible_at
+    t.visible_at - view.ahead, t.added_at - view.ahead, t.worker, t.error, t.result, t.every, t.failures, t.cancelling,
+    (t.follower).args, (t.follower).visible_at - view.ahead
   FROM unnest(asked) AS k(key)
   CROSS JOIN LATERAL (SELECT * FROM docket.task s WHERE s.docket = d AND s.key = k.key OFFSET 0) t
 $$;
 
 CREATE OR REPLACE FUNCTION docket.page(
   docket_name text, after text, look bigint, limit_max bigint, bytes_max bigint, asked_state text, asked_name text,
-  asked_queue text, OUT id int, OUT moment bigint, OUT last text, OUT keys text[]
+  asked_queue text, OUT id int, OUT moment bigint, OUT last text, OUT keys text[], OUT ahead bigint,
+  OUT clock_offset bigint, OUT clock_steps bigint
 ) LANGUAGE plpgsql STABLE {ENTRY} AS $$
 DECLARE
   candidate record;
+  settled bigint;
   looked bigint := 0;
   bytes bigint := 0;
 BEGIN
-  SELECT m.id, docket.now_of(m.clock) INTO id, moment FROM docket.meta m WHERE m.name = docket_name;
+  SELECT m.id, docket.ahead_of(m), docket.now_of(m.clock, 0), m.steps, m.settled INTO id, ahead, moment, clock_steps, settled
+    FROM docket.meta m WHERE m.name = docket_name;
+  ahead := coalesce(ahead, 0);
+  clock_offset := ahead - coalesce(settled, 0);
+  clock_steps := coalesce(clock_steps, 0);
+  moment := moment + ahead;
   keys := '{}';
   moment := coalesce(moment, docket.server_now());
   FOR candidate IN
@@ -59,6 +66,6 @@ RETURNS TABLE (
   visible_at bigint, added_at bigint, worker text, error bytea, result bytea, every bigint, failures bigint,
   cancelling boolean, follower_args bytea, follower_visible_at bigint
 ) LANGUAGE sql STABLE {ENTRY} AS $$
-  SELECT v.* FROM docket.meta m, docket.view(m.id, docket.now_of(m.clock), ARRAY[task_key]) v
+  SELECT v.* FROM docket.meta m, docket.view(m.id, docket.now_of(m.clock, docket.ahead_of(m)), docket.ahead_of(m), ARRAY[task_key]) v
   WHERE m.name = docket_name
 $$;

@@ -14,6 +14,7 @@ CREATE OR REPLACE FUNCTION docket.take_in(
 DECLARE
   d int;
   moment bigint;
+  ahead bigint;
   seqs bigint[];
   item record;
   rec docket.task;
@@ -28,7 +29,10 @@ DECLARE
   dead bigint := 0;
 BEGIN
   PERFORM docket.reach_fence((SELECT max(f) FROM unnest(fences) f));
-  SELECT e.id, docket.now_of(e.clock) INTO d, moment FROM docket.enter(docket_name) e;
+  SELECT e.id, docket.now_of(e.clock, e.ahead), e.ahead INTO d, moment, ahead FROM docket.enter(docket_name) e;
+  visible_ats := docket.translated(visible_ats, ahead);
+  due_ats := docket.translated(due_ats, ahead);
+  added_ats := docket.translated(added_ats, ahead);
   seqs := ARRAY(SELECT nextval('docket.seq') FROM unnest(keys));
   FOR item IN
     SELECT * FROM unnest(

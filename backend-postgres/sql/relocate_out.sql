@@ -15,13 +15,14 @@ CREATE OR REPLACE FUNCTION docket.take_out(
 DECLARE
   d int;
   moment bigint;
+  ahead bigint;
   taken text[];
   chosen text[];
   candidate text;
   weight bigint;
   bytes bigint := 0;
 BEGIN
-  SELECT e.id, docket.now_of(e.clock) INTO d, moment FROM docket.enter(docket_name) e;
+  SELECT e.id, docket.now_of(e.clock, e.ahead), e.ahead INTO d, moment, ahead FROM docket.enter(docket_name) e;
   -- Two movers, perhaps to two places.
   PERFORM pg_advisory_xact_lock(hashtextextended('moves of ' || docket.channel(d), 0));
   taken := ARRAY(
@@ -46,7 +47,7 @@ BEGIN
       WHERE t.docket = d AND t.key = candidate AND t.state = 'queued';
     chosen := chosen || candidate;
   END LOOP;
-  RETURN QUERY SELECT p.* FROM docket.parcels(d, chosen) p;
+  RETURN QUERY SELECT p.* FROM docket.parcels(d, ahead, chosen) p;
 END
 $$;
 
@@ -83,12 +84,13 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION docket.parcels(d int, chosen text[]) RETURNS TABLE (
+CREATE OR REPLACE FUNCTION docket.parcels(d int, ahead bigint, chosen text[]) RETURNS TABLE (
   elsewhere text, parcel uuid, key text, name text, queue text, args bytea, visible_at bigint, due_at bigint,
   added_at bigint, every bigint, attempts_max bigint, crashes_max bigint, attempts bigint, crashes bigint,
   failures bigint, crashed_in_a_row bigint, fence bigint, error bytea, scheduled boolean
 ) LANGUAGE sql STABLE AS $$
-  SELECT NULL::text, t.parcel, t.key, t.name, t.queue, t.args, t.visible_at, t.due_at, t.added_at, t.every,
+  SELECT NULL::text, t.parcel, t.key, t.name, t.queue, t.args, t.visible_at - parcels.ahead,
+    t.due_at - parcels.ahead, t.added_at - parcels.ahead, t.every,
     t.attempts_max, t.crashes_max, t.attempts, t.crashes, t.failures, t.crashed_in_a_row, t.fence, t.error,
     docket.origin(t.call_answers) IN ('placed', 'moved', 'follows', 'arrived:moved', 'arrived:follows')
   FROM unnest(chosen) WITH ORDINALITY AS k(key, n)
@@ -106,7 +108,7 @@ DECLARE
   rec docket.task;
   finished bigint := 0;
 BEGIN
-  SELECT e.id, docket.now_of(e.clock) INTO d, moment FROM docket.enter(docket_name) e;
+  SELECT e.id, docket.now_of(e.clock, e.ahead) INTO d, moment FROM docket.enter(docket_name) e;
   SELECT m.moving_to INTO destination FROM docket.meta m WHERE m.id = d;
   held := docket.lock_all(d, keys);
   FOR i IN 1 .. cardinality(keys) LOOP
@@ -133,7 +135,7 @@ DECLARE
   lanes text[] := '{}';
   visibles bigint[] := '{}';
 BEGIN
-  SELECT e.id, docket.now_of(e.clock) INTO d, moment FROM docket.enter(docket_name) e;
+  SELECT e.id, docket.now_of(e.clock, e.ahead) INTO d, moment FROM docket.enter(docket_name) e;
   held := docket.lock_all(d, keys);
   FOR i IN 1 .. cardinality(keys) LOOP
     CONTINUE WHEN held[i] <> 'ours';

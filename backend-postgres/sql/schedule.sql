@@ -10,6 +10,7 @@ CREATE OR REPLACE FUNCTION docket.schedule(
 DECLARE
   d int;
   moment bigint;
+  ahead bigint;
   seqs bigint[];
   item record;
   rec docket.task;
@@ -24,7 +25,8 @@ DECLARE
   finished bigint := 0;
   dead bigint := 0;
 BEGIN
-  SELECT e.id, docket.now_of(e.clock) INTO d, moment FROM docket.enter(docket_name) e;
+  SELECT e.id, docket.now_of(e.clock, e.ahead), e.ahead INTO d, moment, ahead FROM docket.enter(docket_name) e;
+  times := docket.translated(kinds, times, ahead);
   seqs := ARRAY(SELECT nextval('docket.seq') FROM unnest(keys));
   FOR item IN
     SELECT * FROM unnest(keys, ids, names, queues, payloads, kinds, times, everys, attempts_maxs, crashes_maxs)

@@ -6,7 +6,8 @@
 -- Twice: the request is remembered with the keys it took: those of its leases that nobody has retaken come again with a
 -- fresh deadline, and nothing new is taken.
 CREATE OR REPLACE FUNCTION docket.take(
-  d int, clock bigint, moment bigint, ask docket.ask, finished bigint, dead bigint, lanes text[], visibles bigint[]
+  d int, clock bigint, ahead bigint, moment bigint, ask docket.ask, finished bigint, dead bigint, lanes text[],
+  visibles bigint[]
 ) RETURNS docket.reply LANGUAGE plpgsql AS $$
 DECLARE
   reply docket.reply;
@@ -108,10 +109,10 @@ BEGIN
       PERFORM docket.wait_until(d, ask);
       -- What came between the look and the note told nobody, and is committed by now.
       head := docket.head(d, lane_queues, lane_names, ask.suspects AND NOT suspect, lowest, moment + ask.lease);
-      reply.next_visible := CASE WHEN head IS NOT NULL THEN greatest(head - docket.now_of(clock), 0) END;
+      reply.next_visible := CASE WHEN head IS NOT NULL THEN greatest(head - docket.now_of(clock, ahead), 0) END;
       -- Without suspects it has not seen all of them.
       IF ask.suspects AND NOT skipped THEN
-        PERFORM docket.tell_seen(d, clock, ask.deputy, lowest, moment + ask.lease);
+        PERFORM docket.tell_seen(d, clock, ahead, ask.deputy, lowest, moment + ask.lease);
       END IF;
     END IF;
     -- A clock that was set stands still; what others hold is looked at again all the same.
@@ -120,7 +121,7 @@ BEGIN
     -- It was woken for what its look may have come too early to see.
     IF docket.leave(d, ask.waiter) AND docket.head(
       d, lane_queues, lane_names, ask.suspects AND NOT suspect, lowest, moment + ask.lease
-    ) <= docket.now_of(clock) THEN
+    ) <= docket.now_of(clock, ahead) THEN
       PERFORM docket.pass_on(d);
     END IF;
   END IF;
@@ -129,6 +130,12 @@ BEGIN
     PERFORM docket.lower_leased(d, moment + ask.lease);
   END IF;
   PERFORM docket.announce(d, moment, lanes, visibles);
+  reply.ahead := ahead;
+  reply.clock_offset := 0;
+  reply.clock_steps := 0;
+  IF ahead <> 0 THEN
+    SELECT take.ahead - m.settled, m.steps INTO reply.clock_offset, reply.clock_steps FROM docket.meta m WHERE m.id = d;
+  END IF;
   RETURN reply;
 END
 $$;

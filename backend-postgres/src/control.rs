@@ -1,5 +1,7 @@
 //! The operator's side.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use docket_core::{CancelAnswer, CancelId, Control, Error, ErrorKind, Fence, Key, RequeueAnswer, Result, words};
 
@@ -45,6 +47,16 @@ impl Control for PostgresBackend {
                 return Ok(all);
             }
             all += gone;
+        }
+    }
+
+    async fn settle_clock(&self) -> Result<Duration> {
+        let operation = "settle the clock";
+        let row = self.commands.row(&self.statements().settle_clock, self.arguments()?, operation).await?;
+        let columns = Columns::of(&row, operation);
+        match columns.only::<Option<i64>>()? {
+            Some(was) => columns.count(was).map(Duration::from_micros),
+            None => Err(Error::new(ErrorKind::Conflict, operation, words::LEASED)),
         }
     }
 

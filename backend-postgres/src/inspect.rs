@@ -36,7 +36,8 @@ impl Inspect for PostgresBackend {
         let mut page = Page::default();
         for row in &rows {
             let columns = Columns::of(row, operation);
-            page.now = columns.timestamp("moment")?;
+            page.now = columns.timestamp("now")?;
+            page.clock = columns.clock()?;
             page.next = columns.read::<Option<String>>("last")?.map(|key| write_cursor(&key));
             // A page without tasks is one line without a task.
             if columns.read::<Option<String>>("key")?.is_some() {
@@ -75,7 +76,9 @@ impl Inspect for PostgresBackend {
     }
 
     async fn examine(&self) -> Result<Vec<Finding>> {
-        examine::examine(&self.commands).await
+        let mut findings = examine::examine(&self.commands).await?;
+        findings.push(self.list(&ListFilter::default(), None, 1).await?.clock.finding());
+        Ok(findings)
     }
 }
 

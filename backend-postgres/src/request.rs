@@ -4,8 +4,8 @@ use std::time::Duration;
 use std::vec::IntoIter;
 
 use docket_core::{
-    Error, ErrorKind, Fence, Lease, LeaseOrder, LeaseReply, LeaseRequest, Limited, Names, Overrides, Payload, Queue,
-    Result, Suspects, Swept, Timestamp, Token, WorkerRecord, limits, micros,
+    Clock, Error, ErrorKind, Fence, Lease, LeaseOrder, LeaseReply, LeaseRequest, Limited, Names, Overrides, Payload,
+    Queue, Result, Suspects, Swept, Timestamp, Token, WorkerRecord, limits, micros,
 };
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Arguments, Decode, Encode, Postgres, Row, Type};
@@ -136,6 +136,12 @@ impl<'r> Columns<'r> {
         self.read::<Option<i64>>(column)?.map(|micros| Ok(Duration::from_micros(self.count(micros)?))).transpose()
     }
 
+    /// How the docket's time stands to the server's clock.
+    pub(crate) fn clock(&self) -> Result<Clock> {
+        let offset = Duration::from_micros(self.count(self.read("clock_offset")?)?);
+        Ok(Clock { offset, steps: self.count(self.read("clock_steps")?)? })
+    }
+
     /// A number of the size that the caller keeps it in.
     pub(crate) fn count<T: TryFrom<i64>>(&self, number: i64) -> Result<T> {
         T::try_from(number).map_err(|_| self.corrupt(format!("{number} is out of bounds")))
@@ -173,12 +179,14 @@ pub(crate) fn read(row: &PgRow, request: &LeaseRequest) -> Result<Looked> {
         limited: limited.chunks(4).map(|limited| read_limited(&columns, limited)).collect::<Result<_>>()?,
         dead_trimmed: columns.count(columns.read("dead_trimmed")?)?,
     };
+    let ahead = Duration::from_micros(columns.count(columns.read("ahead")?)?);
     let reply = LeaseReply {
-        leases: read_leases(&columns, request)?,
+        leases: read_leases(&columns, request)?.into_iter().map(|lease| lease.behind_by(ahead)).collect(),
         next_visible: columns.optional_duration("next_visible")?,
         oldest_ready: columns.optional_duration("oldest_ready")?,
         swept,
         looked_at: None,
+        clock: columns.clock()?,
     };
     Ok(Looked {
         reply,

@@ -86,6 +86,9 @@ const FLOOR_ENTRIES_MAX: u32 = 2_500;
 /// How long trimming begins where it was, before it looks whether something came below.
 const TRIM_FLOOR_MAX: Duration = Duration::from_mins(1);
 
+/// The latest time is noted this often at most; a step back of the server's clock that is shorter is not counted.
+const CLOCK_STEP: Duration = Duration::from_secs(1);
+
 /// How far fences run ahead of time at most: more than can be drawn while they are set. Less than a fail-over takes.
 const FENCE_LEAP: Duration = Duration::from_millis(100);
 
@@ -170,6 +173,7 @@ fn fill_in(text: String) -> String {
         ("{DEAD_RETENTION}", micros(limits::DEAD_RETENTION).to_string()),
         ("{CRASH_WAIT_MAX}", micros(limits::CRASH_WAIT_MAX).to_string()),
         ("{REQUEST_MEMORY}", micros(limits::REQUEST_MEMORY).to_string()),
+        ("{CLOCK_STEP}", micros(CLOCK_STEP).to_string()),
         ("{FENCE_LEAP}", micros(FENCE_LEAP).to_string()),
         ("{DELAY_MAX}", micros(limits::DELAY_MAX).to_string()),
     ]

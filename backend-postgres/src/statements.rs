@@ -58,6 +58,7 @@ pub(crate) struct Statements {
     pub(crate) take_in: Statement,
     pub(crate) let_go: Statement,
     pub(crate) put_back: Statement,
+    pub(crate) settle_clock: Statement,
     #[cfg(feature = "testing")]
     pub(crate) set_clock: Statement,
 }
@@ -93,8 +94,9 @@ impl Statements {
             join: statement("SELECT * FROM docket.join($1,$2,$3)"),
             get: statement("SELECT * FROM docket.get($1,$2)"),
             list: statement(
-                "SELECT p.moment, p.last, v.* FROM docket.page($1,$2,$3,$4,$5,$6,$7,$8) p \
-                 LEFT JOIN LATERAL docket.view(p.id, p.moment, p.keys) v ON true ORDER BY v.key",
+                "SELECT p.moment - p.ahead AS now, p.clock_offset, p.clock_steps, p.last, v.* \
+                 FROM docket.page($1,$2,$3,$4,$5,$6,$7,$8) p \
+                 LEFT JOIN LATERAL docket.view(p.id, p.moment, p.ahead, p.keys) v ON true ORDER BY v.key",
             ),
             counts: statement("SELECT * FROM docket.counts($1)"),
             workers: statement("SELECT * FROM docket.workers($1)"),
@@ -105,6 +107,7 @@ impl Statements {
             ),
             let_go: statement("SELECT docket.let_go($1,$2,$3)"),
             put_back: statement("SELECT docket.put_back($1,$2,$3)"),
+            settle_clock: statement("SELECT docket.settle_clock($1)"),
             #[cfg(feature = "testing")]
             set_clock: statement("SELECT docket.set_clock($1,$2)"),
         }

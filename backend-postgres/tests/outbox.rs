@@ -247,6 +247,8 @@ async fn a_schema_from_before_the_outbox_is_brought_up_to_date_with_what_is_in_i
         "ALTER TABLE docket.task DROP undecodable_since, DROP kept CASCADE",
         "ALTER TYPE docket.reply DROP ATTRIBUTE undecodable_sinces",
         "ALTER TABLE docket.tally DROP finished_bytes, DROP dead_bytes",
+        "ALTER TYPE docket.reply DROP ATTRIBUTE ahead, DROP ATTRIBUTE clock_offset, DROP ATTRIBUTE clock_steps",
+        "ALTER TABLE docket.meta DROP COLUMN ahead, DROP COLUMN seen, DROP COLUMN settled, DROP COLUMN steps",
         "DELETE FROM docket.migration WHERE version > 1",
     ] {
         sqlx::query(sql).execute(&pool).await.unwrap();

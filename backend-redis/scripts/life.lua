@@ -1,12 +1,12 @@
 -- The steps of a life, as docs/transitions.md names them: live, promote, finish, back, next. They change a record in
 -- memory only; the caller keeps it.
 
--- `In` from `from`, `At` a moment, or now; never earlier than now. The caller refuses what is too far.
+-- `In` from `from`, `At` a moment of the server's clock, or now; never earlier than now. The caller refuses what is too far.
 local function resolve(kind, micros, from)
   if kind == RUN_NOW then return now end
   local moment = now
   if kind == RUN_IN then moment = from + micros end
-  if kind == RUN_AT then moment = micros end
+  if kind == RUN_AT then moment = micros + offset end
   return math.max(moment, now)
 end
 

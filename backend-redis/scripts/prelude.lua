@@ -2,7 +2,8 @@
 --
 -- KEYS[1] is `docket:{NAME}:meta`; every other key of the docket is derived from it and shares its hash tag:
 --
---   meta                 hash    fence, seq, seen, clock, trim, turn, layout, environment, moving_to, finished_bytes, dead_bytes
+--   meta                 hash    fence, seq, seen, offset, settled, steps, clock, trim, turn, layout, environment, moving_to,
+--                                finished_bytes, dead_bytes
 --   tasks                hash    a record per task, packed: see record.lua
 --   args, results, followers   hash    payloads that are too large for the record of their task
 --   queued, leased       zset    the indexes below that are not empty, as `KIND:QUEUE|NAME`, each by a time that is no
@@ -42,16 +43,33 @@ local function server_time()
   return tonumber(time[1]) * 1000000 + tonumber(time[2])
 end
 
--- The docket's time: the override, or the server's, never earlier than it was seen before; and how far the server's is
--- behind that.
 local meta =
-  call('HMGET', META, 'clock', 'seen', 'seq', 'trim', 'turn', 'fence', 'finished_bytes', 'dead_bytes')
+  call('HMGET', META, 'clock', 'seen', 'seq', 'trim', 'turn', 'fence', 'finished_bytes', 'dead_bytes', 'offset')
+
+-- The docket's time, and how far it is ahead of the server's clock (or of the override of that, for tests). It never goes
+-- back: where the clock was set back, the step goes into the offset. `meta.seen` is the latest time that was written.
 local function clock()
-  if meta[1] then return tonumber(meta[1]), true, 0 end
-  local time, seen = server_time(), tonumber(meta[2] or '0')
-  return math.max(time, seen), false, math.max(seen - time, 0)
+  local server, ahead, seen = tonumber(meta[1] or server_time()), tonumber(meta[9] or '0'), tonumber(meta[2] or '0')
+  local by = math.max(seen - server - ahead, 0)
+  return server + ahead + by, ahead + by, by
 end
-local now, frozen, behind = clock()
+local now, offset, stepped = clock()
+local frozen = meta[1] and true or false
+
+local function note_time()
+  call('HSET', META, 'seen', whole(now))
+  if stepped == 0 then return end
+  call('HSET', META, 'offset', whole(offset))
+  if stepped >= STEP_MIN then call('HINCRBY', META, 'steps', 1) end
+end
+
+-- How the docket's time stands to the server's clock: the offset since it was last settled, and how often that clock was
+-- set back.
+local function clock_told()
+  if offset == 0 then return { 0, 0 } end
+  local told = call('HMGET', META, 'settled', 'steps')
+  return { offset - tonumber(told[1] or '0'), tonumber(told[2] or '0') }
+end
 
 -- `meta.trim`: no later than the first moment at which something is to be trimmed. 0: not known.
 local trim_at = tonumber(meta[4] or '0')
@@ -66,12 +84,13 @@ local function begin_adding(count)
   seq = tonumber(meta[3] or '0')
   seq_last = seq + count
   call('HSET', META, 'seen', whole(now), 'seq', whole(seq_last))
+  if stepped > 0 then note_time() end
 end
 
 -- This one begins with a deletion, which is let through: a full docket is worked off, else it would be full for ever.
 local function begin()
   call('HDEL', META, 'none')
-  call('HSET', META, 'seen', whole(now))
+  note_time()
 end
 
 -- Draws fences, one after the other; answers the one before the first. They are above all drawn before, also where the

@@ -11,7 +11,7 @@ local closed = arg() == 'closed'
 
 local function read_parcel()
   local parcel = { key = arg(), id = arg(), lane = arg(), args = arg() }
-  parcel.visible, parcel.due, parcel.added = number(), number(), number()
+  parcel.visible, parcel.due, parcel.added = number() + offset, number() + offset, number() + offset
   parcel.every, parcel.attempts_max, parcel.crashes_max = optional_number(), optional_number(), optional_number()
   parcel.attempts, parcel.crashes, parcel.failures, parcel.crashed = number(), number(), number(), number()
   parcel.fence = optional_number()

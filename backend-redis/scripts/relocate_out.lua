@@ -15,7 +15,8 @@ local function parcel_of(rec, args)
   local placed_by, lane, more = origin(rec), lane_of(rec), rec[MORE]
   local scheduled = placed_by ~= 'added' and placed_by ~= 'arrived'
   return {
-    more.parcel, rec[KEY], lane.name, lane.queue, args, rec[VISIBLE], rec[DUE], rec[ADDED], more.every or false,
+    more.parcel, rec[KEY], lane.name, lane.queue, args, rec[VISIBLE] - offset, rec[DUE] - offset,
+    rec[ADDED] - offset, more.every or false,
     more.attempts_max or false, more.crashes_max or false, more.attempts or 0, more.crashes or 0, more.failures or 0,
     more.crashed or 0, some(rec[FENCE]) or false, more.error or false, scheduled and 1 or 0,
   }

@@ -236,6 +236,6 @@ local function take(req, trimming)
   return {
     leases_of(reply), reply.apart, reply.next_visible or false, reply.oldest_ready or false, reply.crashed,
     reply.limited, reply.dead, reply.parked, answered_now and 1 or 0, waiting and 1 or 0,
-    due and not frozen and math.max(0, due - now) or false, behind,
+    due and not frozen and math.max(0, due - now) or false, offset, clock_told(),
   }
 end

@@ -36,7 +36,7 @@ end
 
 local real_time
 local function server_now()
-  real_time = real_time or server_time()
+  real_time = real_time or (frozen and server_time() or now)
   return real_time
 end
 

@@ -38,7 +38,7 @@ const SINGLE: [&str; 18] = [
 /// One line per defect. Not atomic: on a docket at work, what moves meanwhile can look like one.
 pub(crate) async fn audit(backend: &RedisBackend) -> Result<Vec<String>> {
     let mut defects = Vec::new();
-    let indexes: BTreeSet<String> = backend.indexes().await?.1.into_iter().collect();
+    let indexes: BTreeSet<String> = backend.indexes().await?.2.into_iter().collect();
     let wakes: BTreeSet<String> = ask(backend, "SMEMBERS", "wakes").await?;
     for key in all_keys(backend).await? {
         if !is_reachable(&key, &indexes, &wakes) {

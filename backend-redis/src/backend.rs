@@ -1,7 +1,6 @@
 //! The five verbs: each call is one script, and a wait is a blocking read between two looks.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use docket_core::{
@@ -44,8 +43,6 @@ pub struct RedisBackend {
     scheme: &'static str,
     waiters: Waiters,
     pub(crate) witness: Witness,
-    /// Whether it was said that the server's clock went back.
-    pub(crate) behind: AtomicBool,
 }
 
 impl RedisBackend {
@@ -84,7 +81,7 @@ impl RedisBackend {
         let (commands, keys) = (Arc::new(Connection::new(server)), Keys::new(&docket));
         let waiters = Waiters::new(commands.clone(), keys.clone());
         let witness = Witness::default();
-        Self { commands, keys, docket, scheme, waiters, witness, behind: AtomicBool::new(false) }
+        Self { commands, keys, docket, scheme, waiters, witness }
     }
 
     pub(crate) fn call(&self, script: &'static Script, bytes: usize) -> Call {

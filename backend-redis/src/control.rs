@@ -1,7 +1,11 @@
 //! The operator's side.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use docket_core::{CancelAnswer, CancelId, Control, Error, ErrorKind, Fence, Key, RequeueAnswer, Result, words};
+
+use redis::Value;
 
 use crate::fields::{Fields, word};
 use crate::{RedisBackend, scripts};
@@ -31,6 +35,15 @@ impl Control for RedisBackend {
         let operation = "clear the docket";
         let gone = self.commands.script(&self.call(&scripts::CLEAR, 0), operation).await?;
         Fields::one(gone, operation).count()
+    }
+
+    async fn settle_clock(&self) -> Result<Duration> {
+        let operation = "settle the clock";
+        let was = self.commands.script(&self.call(&scripts::SETTLE_CLOCK, 0), operation).await?;
+        if was == Value::Nil {
+            return Err(Error::new(ErrorKind::Conflict, operation, words::LEASED));
+        }
+        Fields::one(was, operation).count().map(Duration::from_micros)
     }
 
     async fn join(&self, environment: Option<&str>) -> Result<()> {

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use docket_core::{
-    Cursor, Error, Finding, FollowerView, Inspect, Key, LaneCounts, ListFilter, Name, Page, Queue, Result, State,
-    TaskView, WorkerRecord, WorkerView, limits, words,
+    Clock, Cursor, Error, Finding, FollowerView, Inspect, Key, LaneCounts, ListFilter, Name, Page, Queue, Result,
+    State, TaskView, WorkerRecord, WorkerView, limits, words,
 };
 use redis::Value;
 
 use crate::fields::Fields;
-use crate::{RedisBackend, audit, examine, scripts};
+use crate::{RedisBackend, audit, examine, request, scripts};
 
 /// Records one script call looks at: other callers wait meanwhile.
 const LOOK_CHUNK: usize = 100;
@@ -30,10 +30,10 @@ impl Inspect for RedisBackend {
 
     async fn list(&self, filter: &ListFilter, cursor: Option<&Cursor>, limit: usize) -> Result<Page> {
         let mut at = Place::read(cursor)?;
-        let (now, mut indexes) = self.indexes().await?;
+        let (now, clock, mut indexes) = self.indexes().await?;
         indexes.retain(|index| may_hold(index, filter) && *index >= at.index);
         indexes.sort_unstable();
-        let (mut page, mut looked, mut bytes, mut full) = (Page { now, ..Page::default() }, 0, 0, false);
+        let (mut page, mut looked, mut bytes, mut full) = (Page { now, clock, ..Page::default() }, 0, 0, false);
         let limit = limit.clamp(1, limits::BATCH_ITEMS_MAX);
         for index in indexes {
             if index != at.index {
@@ -108,15 +108,18 @@ impl Inspect for RedisBackend {
     }
 
     async fn examine(&self) -> Result<Vec<Finding>> {
-        examine::examine(&self.commands, &self.keys).await
+        let mut findings = examine::examine(&self.commands, &self.keys).await?;
+        let (_, clock, _) = self.indexes().await?;
+        findings.push(clock.finding());
+        Ok(findings)
     }
 }
 
 impl RedisBackend {
-    /// The store's time, and the indexes that are not empty, in no order.
-    pub(crate) async fn indexes(&self) -> Result<(docket_core::Timestamp, Vec<String>)> {
+    /// The server's clock, how the docket's time stands to it, and the indexes that are not empty, in no order.
+    pub(crate) async fn indexes(&self) -> Result<(docket_core::Timestamp, Clock, Vec<String>)> {
         let mut found = self.run(&self.call(&scripts::LANES, 0), "list the indexes").await?;
-        Ok((found.timestamp()?, found.each(Fields::text)?))
+        Ok((found.timestamp()?, request::read_clock(&mut found.list()?)?, found.each(Fields::text)?))
     }
 
     async fn chunk(&self, filter: &ListFilter, at: &Place, limit: usize, page: &Page, room: usize) -> Result<Fields> {

@@ -1,6 +1,5 @@
 //! Looks for tasks: one, or as many as a wait takes.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use docket_core::{LeaseReply, LeaseRequest, Result};
@@ -68,13 +67,6 @@ impl RedisBackend {
     pub(crate) fn report(&self, looked: &Looked) {
         for key in &looked.parked {
             tracing::error!(docket = %self.docket, %key, "record cannot be read; set aside, and kept as it is");
-        }
-        let behind = !looked.behind.is_zero();
-        if self.behind.swap(behind, Ordering::Relaxed) != behind && behind {
-            tracing::warn!(
-                docket = %self.docket, behind = ?looked.behind,
-                "the server's clock went back; the docket's time stands still until it has caught up"
-            );
         }
     }
 }

@@ -47,12 +47,14 @@ const FIELDS: [&str; 30] = [
 pub(crate) const INLINE_MAX: u16 = 1_024;
 
 /// The numbers that the scripts have names for, and that nobody else needs.
-const NUMBERS: [(&str, i64); 50] = [
+const NUMBERS: [(&str, i64); 51] = [
     ("CHUNK", 500),
     // How many waiters are armed for one due time, and how much later each looks than the one before.
     ("RANKS", 3),
     ("STANDBY", 400_000),
     ("FAR", (1 << 53) - 1),
+    // Microseconds: a step of the server's clock that is counted.
+    ("STEP_MIN", 1_000_000),
     ("INLINE_MAX", INLINE_MAX as i64),
     ("ITEM_ARGS", 3),
     ("SEQ_BYTES", 6),

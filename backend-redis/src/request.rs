@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use docket_core::{
-    Error, ErrorKind, Fence, Key, Lease, LeaseOrder, LeaseReply, LeaseRequest, Limited, Names, Overrides, Payload,
-    Queue, Result, Suspects, Swept, Token, WorkerRecord, limits,
+    Clock, Error, ErrorKind, Fence, Key, Lease, LeaseOrder, LeaseReply, LeaseRequest, Limited, Names, Overrides,
+    Payload, Queue, Result, Suspects, Swept, Token, WorkerRecord, limits,
 };
 
 use crate::call::Call;
@@ -40,8 +40,6 @@ pub(crate) struct Looked {
     pub(crate) due: Option<Duration>,
     /// Records found unusable.
     pub(crate) parked: Vec<Key>,
-    /// How far the server's clock is behind what it was.
-    pub(crate) behind: Duration,
 }
 
 /// Refuses what crosses a limit.
@@ -154,16 +152,22 @@ pub(crate) fn read(fields: &mut Fields, request: &LeaseRequest) -> Result<Looked
     let answered = fields.flag()?;
     let waiting = fields.flag()?;
     let due = fields.optional_micros()?;
-    let behind = Duration::from_micros(fields.count()?);
+    let ahead = Duration::from_micros(fields.count()?);
+    let clock = read_clock(&mut fields.list()?)?;
+    let leases = leases.into_iter().map(|lease| lease.behind_by(ahead)).collect();
     let swept = Swept { crashed, limited, dead_trimmed };
     Ok(Looked {
-        reply: LeaseReply { leases, next_visible, oldest_ready, swept, looked_at: None },
+        reply: LeaseReply { leases, next_visible, oldest_ready, swept, looked_at: None, clock },
         answered,
         waiting,
         due,
         parked,
-        behind,
     })
+}
+
+/// The result of `clock_told` in prelude.lua.
+pub(crate) fn read_clock(fields: &mut Fields) -> Result<Clock> {
+    Ok(Clock { offset: Duration::from_micros(fields.count()?), steps: fields.count()? })
 }
 
 /// A lease from its record; `apart` has the args of those that are kept apart.

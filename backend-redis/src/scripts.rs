@@ -49,6 +49,10 @@ script!(
     LEASE, "lease.lua"
 );
 script!(
+    /// Takes the offset of the docket's time to zero.
+    SETTLE_CLOCK, "settle_clock.lua"
+);
+script!(
     /// Extends leases.
     HEARTBEAT, "heartbeat.lua"
 );

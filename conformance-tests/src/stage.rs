@@ -111,6 +111,13 @@ impl Stage {
         self.store.set_clock(now).await.expect("the clock can be moved forward");
     }
 
+    /// Sets the server's clock back: from here on `now` is what that clock says.
+    pub(crate) async fn step_back(&self, step: Duration) {
+        let now = self.now().behind_by(step);
+        self.now.store(now.as_micros(), Ordering::SeqCst);
+        self.store.set_clock(now).await.expect("a server's clock can be set back");
+    }
+
     pub(crate) async fn add(&self, draft: impl Draft) -> AddAnswer {
         let answers = self.add_all(&[draft.draft()]).await;
         *answers.first().expect("one answer per task")

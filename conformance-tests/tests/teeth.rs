@@ -227,6 +227,16 @@ teeth! {
         "control::joining_changes_no_task";
     clock_stands_still: ClockStandsStill =>
         "clock::unset_it_runs";
+    steps_stop_time: StepsStopTime =>
+        "clock::leases_and_delays_run_on_after_a_step_back"
+        "clock::a_docket_goes_on_after_a_year_ahead_and_back";
+    translates_no_moment: TranslatesNoMoment =>
+        "clock::a_moment_is_by_the_servers_clock_after_a_step_back"
+        "clock::a_parcel_is_by_the_servers_clock";
+    settling_moves_time: SettlingMovesTime =>
+        "clock::settling_takes_the_offset_to_zero";
+    settles_beside_runs: SettlesBesideRuns =>
+        "clock::settling_waits_for_what_runs";
     absent_is_fine: AbsentIsFine =>
         "cancel::an_absent_key_is_not_found"
         "fence::a_token_of_an_absent_key_is_stale"

@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::worker::Companion;
-use crate::{Control, DocketName, Inspect, Key, Lease, Name, NewTask, Payload, Queue, RequestId, Result, RunAt, State};
+use crate::{
+    Clock, Control, DocketName, Inspect, Key, Lease, Name, NewTask, Payload, Queue, RequestId, Result, RunAt, State,
+};
 use crate::{Relocate, Token, WorkerId, limits, words};
 
 /// Where tasks live: five verbs, all batched, each item with its own result, so that one bad item never spoils a batch.
@@ -273,6 +275,8 @@ pub struct LeaseReply {
     /// When the look that took the leases was sent, by this process's monotonic clock: none of them began earlier. A call
     /// may have waited long before that look. If it is not said, the caller counts from the beginning of its call.
     pub looked_at: Option<Instant>,
+    /// How the docket's time stands to the server's clock.
+    pub clock: Clock,
 }
 
 /// What a lease call or an ack batch did on the way: for the log, so that nothing ends unseen.

@@ -1,5 +1,7 @@
 //! The operator's side of a store.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::{CancelId, Existing, Fence, Key, Result, State};
@@ -31,6 +33,13 @@ pub trait Control: Send + Sync {
     /// Takes everything of this docket away, in chunks, and nothing of any other: `control::clear_spares_other_dockets`.
     /// The fence goes on from where it was: `fence::never_goes_back_after_clear`.
     async fn clear(&self) -> Result<u64>;
+
+    /// Takes the offset of the docket's time to zero: from now on it counts steps of the server's clock that are yet to
+    /// come. Answers what it was. The docket's time goes on, and nothing that waits is earlier or later by it:
+    /// `clock::settling_takes_the_offset_to_zero`.
+    ///
+    /// * While a task is leased it is a `Conflict`: `clock::settling_waits_for_what_runs`.
+    async fn settle_clock(&self) -> Result<Duration>;
 
     /// Joins the docket: refuses a layout this build cannot read, and, where both sides name one, another environment:
     /// `control::another_environment_is_refused`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::Serialize;
 
-use crate::{Key, Name, Queue, Result, State, TaskView, Timestamp, WorkerRecord};
+use crate::{Clock, Key, Name, Queue, Result, State, TaskView, Timestamp, WorkerRecord};
 
 /// What a store can tell. Reading changes nothing.
 ///
@@ -32,7 +32,7 @@ pub trait Inspect: Send + Sync {
     /// Compares records with indexes, both ways; each line is a defect. Empty on a sound docket.
     async fn audit(&self) -> Result<Vec<String>>;
 
-    /// Looks at the store itself: what about its version, role, settings or persistence can lose or delay tasks.
+    /// Looks at the store itself: what about its version, role, settings, persistence or clock can lose or delay tasks.
     async fn examine(&self) -> Result<Vec<Finding>>;
 }
 
@@ -58,8 +58,10 @@ pub struct Page {
     pub tasks: Vec<TaskView>,
     /// Set while there is more to look at.
     pub next: Option<Cursor>,
-    /// The store's time of the look, by which the states were derived.
+    /// The time of the look, by the server's clock.
     pub now: Timestamp,
+    /// How the docket's time, by which the states were derived, stands to it.
+    pub clock: Clock,
 }
 
 /// How many tasks of one queue and name are in which state.

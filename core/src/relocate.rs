@@ -96,6 +96,22 @@ pub struct Parcel {
 }
 
 impl Parcel {
+    /// The same by the server's clock, which is behind the docket's time by `offset`.
+    #[must_use]
+    pub fn behind_by(self, offset: Duration) -> Self {
+        let [visible_at, due_at, added_at] =
+            [self.visible_at, self.due_at, self.added_at].map(|moment| moment.behind_by(offset));
+        Self { visible_at, due_at, added_at, ..self }
+    }
+
+    /// The same in the docket's time, which is ahead of the server's clock by `offset`.
+    #[must_use]
+    pub fn ahead_by(self, offset: Duration) -> Self {
+        let [visible_at, due_at, added_at] =
+            [self.visible_at, self.due_at, self.added_at].map(|moment| moment.ahead_by(offset));
+        Self { visible_at, due_at, added_at, ..self }
+    }
+
     /// By which the source knows it.
     pub fn ticket(&self) -> Ticket {
         Ticket { key: self.key.clone(), id: self.id }

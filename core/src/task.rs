@@ -213,6 +213,20 @@ pub struct Lease {
     pub undecodable_since: Option<Timestamp>,
 }
 
+impl Lease {
+    /// The same by the server's clock, which is behind the docket's time by `offset`.
+    #[must_use]
+    pub fn behind_by(self, offset: Duration) -> Self {
+        Self {
+            deadline: self.deadline.behind_by(offset),
+            leased_at: self.leased_at.behind_by(offset),
+            due_at: self.due_at.behind_by(offset),
+            undecodable_since: self.undecodable_since.map(|since| since.behind_by(offset)),
+            ..self
+        }
+    }
+}
+
 /// A task as [`crate::Inspect`] shows it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct TaskView {
@@ -252,6 +266,18 @@ pub struct TaskView {
     pub cancelling: bool,
     /// What will take the key's place when the current run ends.
     pub follower: Option<FollowerView>,
+}
+
+impl TaskView {
+    /// The same by the server's clock, which is behind the docket's time by `offset`.
+    #[must_use]
+    pub fn behind_by(self, offset: Duration) -> Self {
+        let follower = self
+            .follower
+            .map(|follower| FollowerView { visible_at: follower.visible_at.behind_by(offset), ..follower });
+        let (visible_at, added_at) = (self.visible_at.behind_by(offset), self.added_at.behind_by(offset));
+        Self { visible_at, added_at, follower, ..self }
+    }
 }
 
 /// The task that waits behind a running one of the same key.

@@ -1,4 +1,4 @@
-//! The store's time. A worker's own clock decides nothing; it never appears here.
+//! The store's time. A worker's own clock decides nothing; it never appears here. See `docs/decisions/0020-docket-time.md`.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::shown::quoted;
-use crate::{Error, Result, limits};
+use crate::{Error, Finding, Result, Severity, limits};
 
 /// A moment of the store's clock, in whole microseconds since the Unix epoch. Never a float.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
@@ -35,6 +35,62 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// This moment of the server's clock in the docket's time, which is ahead of that clock by `offset`.
+    #[must_use]
+    pub fn ahead_by(self, offset: Duration) -> Self {
+        Self(self.0.saturating_add(whole(offset)))
+    }
+
+    /// This moment of the docket's time by the server's clock, which is behind it by `offset`.
+    #[must_use]
+    pub fn behind_by(self, offset: Duration) -> Self {
+        Self(self.0.saturating_sub(whole(offset)))
+    }
+}
+
+/// How a docket's time stands to its server's clock.
+///
+/// The docket's time never goes back: where the server's clock is set back, the step goes into the offset, so that
+/// leases and delays run on. Every [`Timestamp`] that goes into a store or comes out of it is by the server's clock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Clock {
+    /// How far the docket's time is ahead of the server's clock, since an operator last settled it.
+    pub offset: Duration,
+    /// How often the server's clock went back by a second or more.
+    pub steps: u64,
+}
+
+impl Clock {
+    /// From this offset on a person must look at the server's clock.
+    pub const OFFSET_ALARM: Duration = Duration::from_secs(5);
+
+    /// Whether a person must look at it.
+    pub fn is_off(self) -> bool {
+        self.offset > Self::OFFSET_ALARM
+    }
+
+    /// What [`crate::Inspect::examine`] says of it.
+    pub fn finding(self) -> Finding {
+        let subject = "clock".to_owned();
+        if !self.is_off() {
+            let found = "the docket's time is the server's clock".to_owned();
+            return Finding { severity: Severity::Ok, subject, found, advice: String::new() };
+        }
+        let offset =
+            display_duration(Duration::from_millis(u64::try_from(self.offset.as_millis()).unwrap_or(u64::MAX)));
+        Finding {
+            severity: Severity::Warning,
+            subject,
+            found: format!("the server's clock was set back; the docket's time is {offset} ahead of it"),
+            advice:
+                "leases and delays are not affected; make sure that the server's clock is right and stays so (NTP), \
+                     then run `docket clock settle`"
+                    .to_owned(),
+        }
+    }
+}
+
 impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,6 +99,11 @@ impl fmt::Display for Timestamp {
             Err(_) => write!(f, "{}us", self.0),
         }
     }
+}
+
+/// An offset in microseconds. Unlike a delay it has no bound: a clock may be ahead by a century.
+fn whole(offset: Duration) -> i64 {
+    i64::try_from(offset.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// `delay` in whole microseconds, rounded up so that nothing is ever early, and at most [`limits::DELAY_MAX`].
@@ -70,6 +131,16 @@ impl RunAt {
             Self::Now => now,
             Self::In(delay) => now.plus(delay),
             Self::At(moment) => moment.max(now),
+        }
+    }
+
+    /// The same in the docket's time, which is ahead of the server's clock by `offset`: a moment is translated, a delay
+    /// is a delay.
+    #[must_use]
+    pub fn ahead_by(self, offset: Duration) -> Self {
+        match self {
+            Self::At(moment) => Self::At(moment.ahead_by(offset)),
+            relative => relative,
         }
     }
 
@@ -138,6 +209,15 @@ mod tests {
     fn a_delay_is_never_rounded_down() {
         assert_eq!(micros(Duration::from_nanos(1)), 1);
         assert_eq!(micros(Duration::from_nanos(1_001)), 2);
+    }
+
+    #[test]
+    fn an_offset_that_matters_is_a_warning_with_advice() {
+        let clock = |seconds| Clock { offset: Duration::from_secs(seconds), steps: 1 };
+        assert_eq!(clock(5).finding().severity, Severity::Ok);
+        let finding = clock(300).finding();
+        assert_eq!(finding.severity, Severity::Warning);
+        assert!(finding.found.contains("5m") && finding.advice.contains("docket clock settle"), "{finding:?}");
     }
 
     #[test]

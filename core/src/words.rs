@@ -14,6 +14,9 @@ pub const ELSEWHERE: &str = "its task was moved to another store; ask there";
 pub const MOVED_TO: &str = "moved to ";
 /// The error of a task that ended at its crash limit.
 pub const CRASH_LIMIT: &str = "its lease ran out too often";
+/// Why the clock is not settled.
+pub const LEASED: &str =
+    "a task is leased, and the clock is settled while nothing runs; stop the workers, or wait for them";
 /// Why a time is refused.
 pub const TOO_FAR: &str =
     "its time is more than 3650 days away, and no task can be put that far off (limits::DELAY_MAX)";

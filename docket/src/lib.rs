@@ -65,7 +65,7 @@ pub use docket_core::WorkerId;
 pub use docket_core::{AddId, CancelId, DocketName, Fence, Key, Lease, Name, Payload, Queue, State, Timestamp, Token};
 
 // What it reads and controls.
-pub use docket_core::{Control, Cursor, Finding, FollowerView, Inspect, LaneCounts, ListFilter, Page, Severity};
+pub use docket_core::{Clock, Control, Cursor, Finding, FollowerView, Inspect, LaneCounts, ListFilter, Page, Severity};
 pub use docket_core::{TaskView, WorkerRecord, WorkerView};
 
 // What moves it to another store.

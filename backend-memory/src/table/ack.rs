@@ -13,10 +13,11 @@ impl Table {
     pub(crate) fn ack(&mut self, ack: &Ack, now: Timestamp) -> Result<AckAnswer> {
         let token = &ack.token;
         if let Some(slot) = self.current(token) {
-            if matches!(ack.outcome, Outcome::Repeat { at, .. } if at.is_too_far_from(now)) {
+            let ahead = self.offset.ahead;
+            if matches!(ack.outcome, Outcome::Repeat { at, .. } if at.ahead_by(ahead).is_too_far_from(now)) {
                 return Err(words::too_far("settle a task"));
             }
-            self.change(slot, now, |record, moment| record.settle(ack, moment));
+            self.change(slot, now, |record, moment| record.settle(ack, ahead, moment));
             return Ok(AckAnswer::Settled);
         }
         let settled = self.records.get(&token.key).and_then(|record| record.settled);
@@ -25,7 +26,7 @@ impl Table {
 }
 
 impl Record {
-    fn settle(&mut self, ack: &Ack, moment: &mut Moment<'_>) {
+    fn settle(&mut self, ack: &Ack, ahead: Duration, moment: &mut Moment<'_>) {
         let now = moment.now;
         self.settled = Some((ack.token.fence, ack.token.lease));
         // A cancel is never undone by what its run says, unless the work is done all the same.
@@ -70,7 +71,7 @@ impl Record {
                 if let Some(args) = args {
                     self.work.args = args.clone();
                 }
-                let at = self.repeat_at(*at, now);
+                let at = self.repeat_at(at.ahead_by(ahead), now);
                 self.next(at, None, moment);
             }
             // `Cancelled`: an outcome of a later version was refused before it came here.

@@ -18,7 +18,7 @@ impl Table {
             if let Some(answered) = record.calls.answered(id) {
                 return repeated(answered);
             }
-            check_time("add a task", task, now)?;
+            check_time("add a task", task, now.behind_by(self.offset.ahead))?;
             if is_taken(record, task) {
                 if let Some(ttl) = task.declared_for {
                     return Ok(self.declare(slot, task, now.plus(ttl), now));
@@ -45,7 +45,7 @@ impl Table {
         known: Result<Slot, Vacancy>,
         now: Timestamp,
     ) -> Result<Slot> {
-        check_time(operation, task, now)?;
+        check_time(operation, task, now.behind_by(self.offset.ahead))?;
         self.check_room(operation)?;
         let work = self.work(task, now);
         match known {
@@ -62,7 +62,7 @@ impl Table {
     }
 }
 
-/// Refuses a moment that is too far away.
+/// Refuses a moment that is too far away at this time of the server's clock.
 pub(super) fn check_time(operation: &'static str, task: &NewTask, now: Timestamp) -> Result<()> {
     if task.run_at.is_too_far_from(now) { Err(words::too_far(operation)) } else { Ok(()) }
 }

@@ -82,11 +82,12 @@ impl Table {
         }
         let head_at = self.look_ahead(asked, &lanes, &taking);
         let reply = LeaseReply {
-            leases: taking.leases,
+            leases: taking.leases.into_iter().map(|lease| lease.behind_by(self.offset.ahead)).collect(),
             next_visible: head_at.map(|at| at.since(now)),
             oldest_ready: head_at.filter(|at| *at <= now).map(|at| now.since(at)),
             swept,
             looked_at: None,
+            clock: self.offset.clock,
         };
         Look { reply, answered }
     }

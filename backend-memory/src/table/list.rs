@@ -15,7 +15,7 @@ use super::slots::Slot;
 
 impl Table {
     pub(crate) fn get(&self, key: &Key, now: Timestamp) -> Option<TaskView> {
-        self.records.get(key).map(|record| record.view(now))
+        self.records.get(key).map(|record| record.view(now).behind_by(self.offset.ahead))
     }
 
     /// A page: index by index, each in its order, from where the cursor says.
@@ -28,7 +28,8 @@ impl Table {
     ) -> Result<Page> {
         let after = cursor.map(Position::read).transpose()?;
         let limit = limit.clamp(1, limits::BATCH_ITEMS_MAX);
-        let mut page = Page { now, ..Page::default() };
+        let ahead = self.offset.ahead;
+        let mut page = Page { now: now.behind_by(ahead), clock: self.offset.clock, ..Page::default() };
         let (mut looked, mut bytes) = (0, 0);
         let mut last = None;
         for (section, line) in self.sections(filter, after.as_ref()) {
@@ -43,7 +44,7 @@ impl Table {
                 let record = &self.records[slot];
                 if record.fits(filter, now) {
                     bytes += record.work.args.len();
-                    page.tasks.push(record.view(now));
+                    page.tasks.push(record.view(now).behind_by(ahead));
                 }
             }
         }

@@ -8,7 +8,7 @@
 //!   its key. [`indexes`] (with [`lanes`], [`lane`], [`line`]): where to find it by its time.
 //! * [`add`], [`schedule`], [`lease`] (with [`asked`], [`sweep`], [`requests`]), [`heartbeat`], [`ack`], [`cancel`],
 //!   [`requeue`], [`relocate`], [`trim`], [`clear`]: the transitions.
-//! * [`list`], [`counts`], [`audit`], [`workers`]: what can be read.
+//! * [`list`], [`counts`], [`audit`], [`workers`]: what can be read. [`clock`]: by which clock.
 
 mod ack;
 mod add;
@@ -16,6 +16,7 @@ mod asked;
 mod audit;
 mod cancel;
 mod clear;
+mod clock;
 mod counts;
 mod definitions;
 mod heartbeat;
@@ -66,6 +67,7 @@ pub(crate) struct Table {
     /// Where its tasks move to, if any do.
     moving_to: Option<Destination>,
     tasks_max: usize,
+    offset: clock::Offset,
 }
 
 impl Table {
@@ -80,6 +82,7 @@ impl Table {
             environment: None,
             moving_to: None,
             tasks_max,
+            offset: clock::Offset::default(),
         }
     }
 
@@ -143,7 +146,7 @@ impl Table {
             args: task.args.clone(),
             every: task.every,
             overrides: task.overrides,
-            at: task.run_at.resolve(now),
+            at: task.run_at.ahead_by(self.offset.ahead).resolve(now),
         }
     }
 

@@ -44,7 +44,7 @@ impl Table {
                 break;
             }
             self.change(slot, now, |record, _| record.leave(id));
-            parcels.push(self.records[slot].parcel());
+            parcels.push(self.records[slot].parcel().behind_by(self.offset.ahead));
         }
         Ok(parcels)
     }
@@ -62,6 +62,7 @@ impl Table {
 
     /// Takes one parcel in, or turns it away for good. Twice: the record knows the parcel and gives its first answer.
     pub(crate) fn take_in(&mut self, parcel: &Parcel, door: Door, now: Timestamp) -> Result<Arrival> {
+        let parcel = &parcel.clone().ahead_by(self.offset.ahead);
         let id = CallId::Parcel(parcel.id);
         let known = self.records.look_up(&parcel.key);
         if let Some(Answered::Arrived(answer)) = known.ok().and_then(|slot| self.records[slot].calls.answered(id)) {

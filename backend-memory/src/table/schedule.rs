@@ -14,7 +14,7 @@ impl Table {
         if let Some(answered) = known.ok().and_then(|slot| self.records[slot].calls.answered(id)) {
             return repeated(answered);
         }
-        check_time("schedule a task", task, now)?;
+        check_time("schedule a task", task, now.behind_by(self.offset.ahead))?;
         let (slot, answer) = match known.ok().map(|slot| (slot, self.records[slot].phase)) {
             Some((slot, Phase::Leased)) => {
                 let work = self.work(task, now);

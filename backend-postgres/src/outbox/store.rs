@@ -1,6 +1,7 @@
 //! The outbox as a store: what it is in front of, and one ability more.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use docket_core::worker::Companion;
@@ -100,6 +101,10 @@ impl Control for Outbox {
     async fn clear(&self) -> Result<u64> {
         let rows = Box::pin(self.clear_rows()).await?;
         Ok(rows + self.queue.clear().await?)
+    }
+
+    async fn settle_clock(&self) -> Result<Duration> {
+        self.queue.settle_clock().await
     }
 
     async fn join(&self, environment: Option<&str>) -> Result<()> {

@@ -2,12 +2,20 @@
 
 use std::time::Duration;
 
-use docket_core::{ErrorKind, Timestamp};
+use docket_core::{Clock, ErrorKind, ListFilter, Outcome, Page, RunAt, ScheduleAnswer, State, Timestamp};
 
-use crate::stage::{Edit, LEASE, SECOND, Stage, key, refusal, task};
+use crate::stage::{Edit, LEASE, MICRO, SECOND, Stage, almost, ask, completed, key, refusal, retry, settle, task};
+
+/// Five minutes: what a virtual machine loses that was put aside.
+const STEP: Duration = Duration::from_mins(5);
+const YEAR: Duration = Duration::from_hours(24 * 365);
+
+async fn page(stage: &Stage) -> Page {
+    stage.store().list(&ListFilter::default(), None, 1).await.expect("tasks can be listed")
+}
 
 async fn now(stage: &Stage) -> Timestamp {
-    stage.store().list(&docket_core::ListFilter::default(), None, 1).await.expect("tasks can be listed").now
+    page(stage).await.now
 }
 
 pub(crate) async fn moving_it_wakes_every_waiter(stage: Stage) {
@@ -54,9 +62,142 @@ pub(crate) async fn the_first_setting_needs_an_empty_docket(stage: Stage) {
 pub(crate) async fn it_never_goes_back(stage: Stage) {
     stage.add("a").await;
     stage.advance(SECOND).await;
-    let earlier = Timestamp::from_micros(stage.now().as_micros() - 1);
-    stage.store().set_clock(earlier).await.expect_err("the clock only moves forward");
-    assert_eq!(now(&stage).await, stage.now());
+    for step in [MICRO, SECOND, STEP] {
+        stage.step_back(step).await;
+        let counts = stage.store().counts().await.expect("tasks can be counted");
+        assert_eq!((counts[0].ready, counts[0].oldest_ready), (1, Some(SECOND)), "after {step:?}");
+        assert_eq!(now(&stage).await, stage.now(), "what is shown is the server's clock");
+    }
+    assert_eq!(stage.take_one().await.leased_at, stage.now());
+}
+
+/// A clock that was set back by five minutes stopped everything scheduled, and every takeover, for five minutes.
+pub(crate) async fn leases_and_delays_run_on_after_a_step_back(stage: Stage) {
+    let lost = stage.running("lost").await;
+    stage.add(task("later").after(SECOND * 60)).await;
+    stage.advance(SECOND).await;
+    stage.step_back(STEP).await;
+    stage.nothing_to_lease().await;
+    assert_eq!(stage.lease(&ask(1)).await.next_visible, Some(LEASE - SECOND));
+    stage.advance(almost(LEASE - SECOND)).await;
+    stage.nothing_to_lease().await;
+    stage.advance(MICRO).await;
+    let found = stage.take_one().await;
+    assert_eq!((&found.token.key, found.crashes), (&lost.token.key, 1), "a lost lease is taken over in time");
+    stage.settle(&found, retry(STEP)).await;
+    stage.advance(almost(SECOND * 60 - LEASE)).await;
+    stage.nothing_to_lease().await;
+    stage.advance(MICRO).await;
+    let later = stage.take_one().await;
+    assert_eq!((later.token.key.as_str(), later.leased_at), ("later", stage.now()));
+    stage.step_back(STEP).await;
+    stage.complete(&later).await;
+    stage.advance(STEP - (SECOND * 60 - LEASE)).await;
+    assert_eq!(stage.take_one().await.token.key, key("lost"), "a retry comes back after its delay");
+}
+
+pub(crate) async fn a_step_is_told_with_its_size_and_counted(stage: Stage) {
+    assert_eq!(stage.lease(&ask(1)).await.clock, Clock::default());
+    stage.step_back(STEP).await;
+    let told = Clock { offset: STEP, steps: 1 };
+    assert_eq!(page(&stage).await.clock.offset, STEP, "also to who only looks");
+    assert_eq!(stage.lease(&ask(1)).await.clock, told);
+    stage.advance(SECOND * 3_600).await;
+    assert_eq!(stage.lease(&ask(1)).await.clock, told, "time that passes is no step");
+    stage.step_back(SECOND * 2).await;
+    let told = Clock { offset: STEP + SECOND * 2, steps: 2 };
+    let running = stage.running("a").await;
+    let next = ask(1);
+    let reply = stage.ack_all(&[settle(&running, completed())], Some(&next)).await;
+    assert_eq!(reply.next.map(|next| next.clock), Some(told));
+    assert_eq!(page(&stage).await.clock, told);
+    let findings = stage.store().examine().await.expect("a store can be looked at");
+    let clock = findings.iter().find(|finding| finding.subject == "clock").expect("the clock is looked at");
+    assert!(clock.advice.contains("docket clock settle"), "{clock:?}");
+}
+
+pub(crate) async fn a_moment_is_by_the_servers_clock_after_a_step_back(stage: Stage) {
+    stage.add(task("before").after(SECOND * 60)).await;
+    stage.step_back(STEP).await;
+    assert_eq!(stage.view("before").await.visible_at, stage.now().plus(SECOND * 60), "shown when it will run");
+    let at = stage.now().plus(SECOND * 30);
+    stage.add(task("moment").at(at)).await;
+    let view = stage.view("moment").await;
+    assert_eq!((view.visible_at, view.added_at, view.state), (at, stage.now(), State::Scheduled));
+    stage.advance(almost(SECOND * 30)).await;
+    stage.nothing_to_lease().await;
+    stage.advance(MICRO).await;
+    let lease = stage.take_one().await;
+    let times = (lease.due_at, lease.leased_at, lease.deadline);
+    assert_eq!(times, (at, stage.now(), stage.now().plus(LEASE)));
+    assert_eq!(stage.schedule(task("moment").at(stage.now().plus(STEP))).await, ScheduleAnswer::Follows);
+    let follower = stage.view("moment").await.follower.expect("it follows");
+    assert_eq!(follower.visible_at, stage.now().plus(STEP));
+    stage.complete(&lease).await;
+    assert_eq!(stage.view("moment").await.visible_at, stage.now().plus(STEP));
+    let every = stage.running(task("every").every(SECOND)).await;
+    let at = stage.now().plus(SECOND * 7);
+    stage.settle(&every, Outcome::Repeat { at: RunAt::At(at), args: None }).await;
+    assert_eq!(stage.view("every").await.visible_at, at);
+}
+
+/// A clock that was ahead by a year for one reading stopped the docket for a year.
+pub(crate) async fn a_docket_goes_on_after_a_year_ahead_and_back(stage: Stage) {
+    stage.add(task("later").after(YEAR + SECOND * 60)).await;
+    stage.advance(YEAR).await;
+    stage.nothing_to_lease().await;
+    stage.step_back(YEAR).await;
+    let lease = stage.running("now").await;
+    assert_eq!((lease.leased_at, lease.due_at), (stage.now(), stage.now()));
+    stage.complete(&lease).await;
+    stage.add(task("moment").at(stage.now().plus(SECOND * 30))).await;
+    stage.advance(SECOND * 30).await;
+    stage.complete(&stage.take_one().await).await;
+    stage.advance(SECOND * 30).await;
+    assert_eq!(stage.take_one().await.token.key, key("later"));
+}
+
+pub(crate) async fn a_parcel_is_by_the_servers_clock(stage: Stage) {
+    let there = stage.neighbour().await;
+    stage.step_back(STEP).await;
+    there.step_back(STEP).await;
+    there.step_back(SECOND).await;
+    let due = stage.now().plus(SECOND * 60);
+    let parcel = stage.moving(task("a").at(due)).await;
+    assert_eq!((parcel.visible_at, parcel.due_at, parcel.added_at), (due, due, stage.now()));
+    there.take_in(std::slice::from_ref(&parcel)).await;
+    let view = there.view("a").await;
+    assert_eq!((view.visible_at, view.added_at), (due, parcel.added_at));
+    assert_eq!(there.take_out().await[0].due_at, due, "and comes out as it went in");
+}
+
+pub(crate) async fn settling_takes_the_offset_to_zero(stage: Stage) {
+    let settled = async || stage.store().settle_clock().await.expect("nothing is leased");
+    assert_eq!(settled().await, Duration::ZERO);
+    stage.step_back(STEP).await;
+    stage.add(task("delay").after(SECOND * 10)).await;
+    let moment = stage.now().plus(SECOND * 20);
+    stage.add(task("moment").at(moment)).await;
+    assert_eq!(settled().await, STEP);
+    assert_eq!(page(&stage).await.clock, Clock { offset: Duration::ZERO, steps: 1 });
+    assert_eq!(stage.lease(&ask(1)).await.next_visible, Some(SECOND * 10), "what waits is no later by it");
+    assert_eq!((stage.view("moment").await.visible_at, now(&stage).await), (moment, stage.now()));
+    stage.add(task("after").at(moment.plus(SECOND))).await;
+    stage.step_back(SECOND * 2).await;
+    assert_eq!(stage.lease(&ask(1)).await.clock, Clock { offset: SECOND * 2, steps: 2 }, "the next step is counted");
+    stage.advance(SECOND * 10).await;
+    assert_eq!(stage.take_one().await.token.key, key("delay"));
+    stage.advance(SECOND * 12).await;
+    assert_eq!(stage.take(2).await.len(), 2);
+}
+
+pub(crate) async fn settling_waits_for_what_runs(stage: Stage) {
+    let lease = stage.running("a").await;
+    stage.step_back(STEP).await;
+    assert_eq!(refusal(&stage.store().settle_clock().await), ErrorKind::Conflict);
+    assert_eq!(stage.lease(&ask(1)).await.clock.offset, STEP, "a refusal changes nothing");
+    stage.complete(&lease).await;
+    assert_eq!(stage.store().settle_clock().await.expect("nothing is leased any more"), STEP);
 }
 
 pub(crate) async fn every_handle_reads_the_same(stage: Stage) {

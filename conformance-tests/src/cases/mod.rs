@@ -118,6 +118,9 @@ macro_rules! each_case {
             moving_it_wakes_every_waiter a_step_that_makes_nothing_due_leaves_waiters_waiting
             it_stands_still_until_it_is_moved unset_it_runs the_first_setting_needs_an_empty_docket
             it_never_goes_back every_handle_reads_the_same a_lease_is_measured_by_it_alone each_docket_has_its_own
+            leases_and_delays_run_on_after_a_step_back a_step_is_told_with_its_size_and_counted
+            a_moment_is_by_the_servers_clock_after_a_step_back a_docket_goes_on_after_a_year_ahead_and_back
+            a_parcel_is_by_the_servers_clock settling_takes_the_offset_to_zero settling_waits_for_what_runs
         }
         control {
             clear_takes_everything clear_spares_other_dockets clear_takes_many a_cleared_docket_goes_on

@@ -229,6 +229,10 @@ impl Docket {
         Ok(RequeueAnswer::Requeued)
     }
 
+    pub(super) fn has_leased(&self) -> bool {
+        self.records.values().any(|record| record.state == Life::Leased)
+    }
+
     /// Everything goes but the fence, the sequence and the environment.
     pub(super) fn clear(&mut self) -> u64 {
         let gone = self.records.len();

@@ -1,24 +1,29 @@
 //! The model as a store, the other half: reading, the operator's side, and the clock of tests.
 
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use docket_core::{
     CancelAnswer, CancelId, Control, Cursor, Error, ErrorKind, Fence, Finding, Inspect, Key, LaneCounts, ListFilter,
-    Page, RequeueAnswer, Result, Severity, TaskView, TestStore, Timestamp, WorkerView,
+    Page, RequeueAnswer, Result, Severity, TaskView, TestStore, Timestamp, WorkerView, words,
 };
 
-use super::store::ModelStore;
+use super::store::{ModelStore, Offset};
 use crate::teeth::Fault;
 
 #[async_trait]
 impl Inspect for ModelStore {
     async fn get(&self, key: &Key) -> Result<Option<TaskView>> {
-        Ok(self.with(|docket, now| docket.get(key, now)))
+        let ahead = self.offset().ahead;
+        Ok(self.with(|docket, now| docket.get(key, now)).map(|view| view.behind_by(ahead)))
     }
 
     async fn list(&self, filter: &ListFilter, cursor: Option<&Cursor>, limit: usize) -> Result<Page> {
-        self.with(|docket, now| docket.list(filter, cursor, limit, now))
+        let Offset { ahead, told: clock } = self.offset();
+        let page = self.with(|docket, now| docket.list(filter, cursor, limit, now))?;
+        let tasks = page.tasks.into_iter().map(|view| view.behind_by(ahead)).collect();
+        Ok(Page { tasks, now: page.now.behind_by(ahead), clock, ..page })
     }
 
     async fn counts(&self) -> Result<Vec<LaneCounts>> {
@@ -40,7 +45,8 @@ impl Inspect for ModelStore {
             found: "any task may go".to_owned(),
             advice: "turn it off".to_owned(),
         };
-        Ok(if self.has(Fault::LosesTasksBySetting) { vec![evicts] } else { Vec::new() })
+        let clock = self.offset().told.finding();
+        Ok(if self.has(Fault::LosesTasksBySetting) { vec![clock, evicts] } else { vec![clock] })
     }
 }
 
@@ -56,6 +62,18 @@ impl Control for ModelStore {
 
     async fn clear(&self) -> Result<u64> {
         Ok(self.change(|docket, _| docket.clear()))
+    }
+
+    async fn settle_clock(&self) -> Result<Duration> {
+        if self.with(|docket, _| docket.has_leased()) && !self.has(Fault::SettlesBesideRuns) {
+            return Err(Error::new(ErrorKind::Conflict, "settle the clock", words::LEASED));
+        }
+        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let offset = std::mem::take(&mut state.offset.told.offset);
+        if self.has(Fault::SettlingMovesTime) {
+            state.offset.ahead = Duration::ZERO;
+        }
+        Ok(offset)
     }
 
     async fn join(&self, environment: Option<&str>) -> Result<()> {
@@ -82,9 +100,17 @@ impl TestStore for ModelStore {
         let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
         let refused = match state.clock {
             None if !state.docket.records.is_empty() => "the docket is not empty",
-            Some(clock) if clock > now => "a clock moves only forward",
-            _ => {
+            before => {
+                let step = before.map_or(Duration::ZERO, |before| before.since(now));
+                // Its time stands still until the clock has caught up.
+                let now =
+                    if self.has(Fault::StepsStopTime) { before.map_or(now, |before| before.max(now)) } else { now };
                 state.clock = Some(now);
+                if !self.has(Fault::StepsStopTime) {
+                    state.offset.ahead += step;
+                    state.offset.told.offset += step;
+                    state.offset.told.steps += u64::from(step >= Duration::from_secs(1));
+                }
                 drop(state);
                 if !self.has(Fault::ClockWakesNobody) {
                     self.shared.changed.notify_waiters();

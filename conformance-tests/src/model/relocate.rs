@@ -158,12 +158,16 @@ fn parcel_of(record: &Record, id: ParcelId) -> Parcel {
 #[async_trait]
 impl Relocate for ModelStore {
     async fn take_out(&self, to: &Destination, id: ParcelId, limit: usize) -> Result<Vec<Parcel>> {
-        self.change(|docket, now| docket.take_out(to, id, limit, now))
+        let ahead = self.offset().ahead;
+        let parcels = self.change(|docket, now| docket.take_out(to, id, limit, now))?;
+        Ok(parcels.into_iter().map(|parcel| parcel.behind_by(ahead)).collect())
     }
 
     async fn take_in(&self, parcels: &[Parcel]) -> Result<Vec<Result<Arrival>>> {
+        let ahead = self.offset().ahead;
         self.change(|docket, now| {
-            let one = |parcel: &Parcel| parcel.check().and_then(|()| docket.take_in(parcel, Door::Open, now));
+            let ahead = |parcel: &Parcel| parcel.clone().ahead_by(ahead);
+            let one = |parcel: &Parcel| parcel.check().and_then(|()| docket.take_in(&ahead(parcel), Door::Open, now));
             self.items(parcels, |parcel| parcel.args.len(), one)
         })
     }

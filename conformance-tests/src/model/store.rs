@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use docket_core::{
-    Ack, AckReply, AddAnswer, Capabilities, DocketName, Error, Heartbeat, HeartbeatAnswer, LeaseReply, LeaseRequest,
-    NewTask, QueueBackend, Result, ScheduleAnswer, Store, Swept, Timestamp,
+    Ack, AckReply, AddAnswer, Capabilities, Clock, DocketName, Error, Heartbeat, HeartbeatAnswer, LeaseReply,
+    LeaseRequest, NewTask, Outcome, QueueBackend, Result, ScheduleAnswer, Store, Swept, Timestamp,
 };
 use tokio::sync::Notify;
 
@@ -38,6 +38,14 @@ pub(super) struct Shared {
 pub(super) struct State {
     pub(super) docket: Docket,
     pub(super) clock: Option<Timestamp>,
+    pub(super) offset: Offset,
+}
+
+/// How far the docket's time is ahead of the server's clock.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Offset {
+    pub(super) ahead: Duration,
+    pub(super) told: Clock,
 }
 
 impl fmt::Debug for ModelStore {
@@ -49,7 +57,7 @@ impl fmt::Debug for ModelStore {
 impl ModelStore {
     /// An empty docket; with a fault it breaks one rule.
     pub fn new(docket: DocketName, fault: Option<Fault>) -> Self {
-        let state = State { docket: Docket::new(fault), clock: None };
+        let state = State { docket: Docket::new(fault), clock: None, offset: Offset::default() };
         let shared = Shared { state: Mutex::new(state), changed: Notify::new(), began: Instant::now(), fault };
         Self { docket, shared: Arc::new(shared) }
     }
@@ -57,8 +65,20 @@ impl ModelStore {
     pub(super) fn with<T>(&self, f: impl FnOnce(&mut Docket, Timestamp) -> T) -> T {
         let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
         let running = if self.has(Fault::ClockStandsStill) { Duration::ZERO } else { self.shared.began.elapsed() };
-        let now = state.clock.unwrap_or_else(|| EPOCH.plus(running));
+        let now = state.clock.unwrap_or_else(|| EPOCH.plus(running)).ahead_by(state.offset.ahead);
         f(&mut state.docket, now)
+    }
+
+    /// How far the docket's time is ahead of the server's clock, as calls translate it.
+    pub(super) fn offset(&self) -> Offset {
+        let offset = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).offset;
+        // Its own time is right all the same.
+        if self.has(Fault::TranslatesNoMoment) { Offset { ahead: Duration::ZERO, ..offset } } else { offset }
+    }
+
+    fn placed(&self, tasks: &[NewTask]) -> Vec<NewTask> {
+        let ahead = self.offset().ahead;
+        tasks.iter().map(|task| NewTask { run_at: task.run_at.ahead_by(ahead), ..task.clone() }).collect()
     }
 
     /// As `with`, for what may make something leasable: everybody who waits looks again.
@@ -86,7 +106,14 @@ impl ModelStore {
         if !reply.leases.is_empty() || reply.swept.crashed > 0 {
             self.shared.changed.notify_waiters();
         }
-        LeaseReply { swept: swept.clone(), ..reply }
+        self.told(LeaseReply { swept: swept.clone(), ..reply })
+    }
+
+    /// By the server's clock.
+    fn told(&self, reply: LeaseReply) -> LeaseReply {
+        let Offset { ahead, told: clock } = self.offset();
+        let leases = reply.leases.into_iter().map(|lease| lease.behind_by(ahead)).collect();
+        LeaseReply { leases, clock, ..reply }
     }
 
     fn check(&self, task: &NewTask) -> Result<()> {
@@ -123,6 +150,7 @@ impl QueueBackend for ModelStore {
     }
 
     async fn add(&self, tasks: &[NewTask]) -> Result<Vec<Result<AddAnswer>>> {
+        let tasks = &self.placed(tasks)[..];
         let answers = self.with(|docket, now| {
             let lost = tasks.last().filter(|_| tasks.len() > 1 && docket.has(Fault::LosesATask));
             self.items(
@@ -141,6 +169,7 @@ impl QueueBackend for ModelStore {
     }
 
     async fn schedule(&self, tasks: &[NewTask]) -> Result<Vec<Result<ScheduleAnswer>>> {
+        let tasks = &self.placed(tasks)[..];
         let place =
             |docket: &mut Docket, task: &NewTask, now| self.check(task).and_then(|()| docket.schedule(task, now));
         self.change(|docket, now| self.items(tasks, |task| task.args.len(), |task| place(docket, task, now)))
@@ -178,7 +207,10 @@ impl QueueBackend for ModelStore {
 
     async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply> {
         next.map_or(Ok(()), bound::request)?;
-        self.change(|docket, now| {
+        let ahead = self.offset().ahead;
+        let acks: Vec<Ack> = acks.iter().map(|ack| ahead_by(ack, ahead)).collect();
+        let acks = &acks[..];
+        let reply: Result<AckReply> = self.change(|docket, now| {
             let answers = self.items(
                 acks,
                 |ack| bound::payload_of(&ack.outcome),
@@ -192,6 +224,16 @@ impl QueueBackend for ModelStore {
             let swept = Swept { dead_trimmed: docket.trim(acks.len(), now), ..Swept::default() };
             let next = next.map(|request| docket.lease(request, Look::Last, now));
             Ok(AckReply { answers, next, swept })
-        })
+        });
+        reply.map(|reply| AckReply { next: reply.next.map(|next| self.told(next)), ..reply })
     }
+}
+
+/// An ack with its moment in the docket's time.
+fn ahead_by(ack: &Ack, ahead: Duration) -> Ack {
+    let outcome = match ack.outcome.clone() {
+        Outcome::Repeat { at, args } => Outcome::Repeat { at: at.ahead_by(ahead), args },
+        outcome => outcome,
+    };
+    Ack { outcome, ..ack.clone() }
 }

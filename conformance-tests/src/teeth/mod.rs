@@ -222,6 +222,14 @@ faults! {
         ClockWakesNobody
         /// A clock that nobody has set does not run.
         ClockStandsStill
+        /// The docket's time stands still until a clock that was set back has caught up.
+        StepsStopTime
+        /// A moment is taken, and shown, as if the docket's time were the server's clock.
+        TranslatesNoMoment
+        /// Settling the clock takes the docket's time back.
+        SettlingMovesTime
+        /// The clock is settled while tasks run.
+        SettlesBesideRuns
     }
     "control" {
         /// A docket of another environment is joined.

@@ -216,6 +216,10 @@ impl Control for Sabotage {
         self.inner.clear().await
     }
 
+    async fn settle_clock(&self) -> Result<Duration> {
+        self.inner.settle_clock().await
+    }
+
     async fn join(&self, environment: Option<&str>) -> Result<()> {
         self.inner.join(environment).await
     }

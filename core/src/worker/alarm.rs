@@ -59,6 +59,8 @@ pub enum Alarm {
         /// Occurrences in a row.
         failures: u32,
     },
+    /// The server's clock was set back, and the docket's time is this far ahead of it.
+    ClockOff(Duration),
     /// What the store's companion of this name has yet to bring in is this old.
     Waiting(&'static str, Duration),
 }
@@ -110,6 +112,11 @@ impl fmt::Display for Alarm {
                      or give it another key"
                 )
             }
+            Self::ClockOff(offset) => write!(
+                f,
+                "the store's clock was set back; the docket's time is {} ahead of it (see `docket clock`)",
+                display_duration(whole(*offset))
+            ),
             Self::Waiting(name, age) => {
                 write!(f, "the oldest task in the {name} has waited {}", display_duration(whole(*age)))
             }

@@ -12,8 +12,8 @@ use super::slots::{PATIENCE, Room};
 use super::{Inner, report, run};
 use crate::repeat::{bounded, repeat};
 use crate::{
-    Error, ErrorKind, Lease, LeaseOrder, LeaseReply, LeaseRequest, QueueOrder, RequestId, Result, Suspects, Swept,
-    limits,
+    Clock, Error, ErrorKind, Lease, LeaseOrder, LeaseReply, LeaseRequest, QueueOrder, RequestId, Result, Suspects,
+    Swept, limits,
 };
 
 /// Every so many lease calls the earliest task of all queues goes first, so that no queue starves.
@@ -27,6 +27,8 @@ const REFUSED_WAIT: Duration = Duration::from_millis(500);
 const PUT_BACK_MAX: Duration = Duration::from_secs(1);
 /// The pause before it is asked again whether leases can be renewed and outcomes settled.
 const PROVE_AGAIN: Duration = Duration::from_millis(500);
+/// A smaller step of the store's clock is not worth a line.
+const STEP_MIN: Duration = Duration::from_secs(1);
 /// How long a lease call waits at most while a suspect is held.
 const SUSPECT_WAIT: Duration = Duration::from_secs(1);
 
@@ -260,6 +262,7 @@ async fn put_back(worker: &Inner, leases: &[Lease]) -> bool {
 /// Lines up what a lease call brought.
 fn take(worker: &Inner, reply: LeaseReply, asked_at: Instant) {
     log_swept(worker, &reply.swept);
+    log_clock(worker, reply.clock);
     // A call may wait for longer than a lease before it takes one.
     let proved_at = reply.looked_at.map_or(asked_at, |looked_at| looked_at.max(asked_at));
     worker.slots.line_up(worker.held.hold(reply.leases, proved_at));
@@ -269,6 +272,21 @@ fn take(worker: &Inner, reply: LeaseReply, asked_at: Instant) {
 fn start(worker: &Arc<Inner>, acks: &mpsc::Sender<Settlement>) {
     while let Some((slot, first)) = worker.slots.start() {
         worker.runs.spawn(run::run(worker.clone(), slot, first, acks.clone()));
+    }
+}
+
+/// Says that the store's clock was set back, once per step.
+fn log_clock(worker: &Inner, clock: Clock) {
+    let before = worker.health.clock(clock).unwrap_or_default();
+    // A step that an operator has settled is none to speak of.
+    let step = clock.offset.saturating_sub(before.offset);
+    if step >= STEP_MIN {
+        tracing::warn!(
+            worker = %worker.id, ?step, offset = ?clock.offset, steps = clock.steps,
+            "the store's clock was set back; leases and delays run on, and the docket's time is ahead of it"
+        );
+    } else if clock.offset < before.offset {
+        tracing::info!(worker = %worker.id, offset = ?clock.offset, "the docket's time was settled");
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::Alarm;
 use super::gate::Gate;
-use crate::{Error, Key, LeaseReply, Name, Queue, Settings, Timing, repeat};
+use crate::{Clock, Error, Key, LeaseReply, Name, Queue, Settings, Timing, repeat};
 
 /// The supervised loops.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,6 +79,8 @@ struct Facts {
     /// Ready work of this worker's names that an answered lease call left behind, and since when it was that old.
     oldest_ready: Option<(Duration, Instant)>,
     unserved: Vec<(Queue, Name, Duration)>,
+    /// How the docket's time stands to the store's clock, once that was said.
+    clock: Option<Clock>,
     /// What keeps periodic tasks from running.
     periodic: BTreeMap<Key, Alarm>,
     /// Each periodic task was tried to seed, or there is none.
@@ -103,6 +105,11 @@ impl HealthHandle {
     /// Everything that a person should look at now.
     pub fn alarms(&self) -> Vec<Alarm> {
         self.0.alarms()
+    }
+
+    /// How the docket's time stands to the store's clock, and how often that went back; zero until the store has said.
+    pub fn clock(&self) -> Clock {
+        self.0.facts().clock.unwrap_or_default()
     }
 
     /// How long the oldest task has waited that the store's companion has yet to bring in: of an outbox, its oldest row.
@@ -132,6 +139,7 @@ impl Health {
                 wedged_for: None,
                 oldest_ready: None,
                 unserved: Vec::new(),
+                clock: None,
                 periodic: BTreeMap::new(),
                 seeded: false,
                 blocked: BTreeMap::new(),
@@ -157,6 +165,11 @@ impl Health {
         facts.oldest_ready = left.map(|age| (age, Instant::now()));
         drop(facts);
         self.progressed(Loop::Fetch);
+    }
+
+    /// Notes how the docket's time stands to the store's clock; answers what was noted before.
+    pub(super) fn clock(&self, clock: Clock) -> Option<Clock> {
+        self.facts().clock.replace(clock)
     }
 
     /// Whether any lease call was answered so far.
@@ -369,6 +382,7 @@ impl Health {
         }
         let unserved = facts.unserved.iter().cloned();
         alarms.extend(unserved.map(|(queue, name, age)| Alarm::Unserved(queue, name, age)));
+        alarms.extend(facts.clock.filter(|clock| clock.is_off()).map(|clock| Alarm::ClockOff(clock.offset)));
         alarms.extend(facts.periodic.values().cloned());
         if let (Some(name), Some((age, seen))) = (self.companion, facts.companion_waits)
             && age + seen.elapsed() > self.oldest_ready_alarm

@@ -75,6 +75,7 @@ fn subject(alarm: &Alarm) -> String {
         Alarm::NotSeeded { key, .. } => format!("the periodic task {key}, which is not seeded"),
         Alarm::Failing { key, .. } => format!("the failures of the periodic task {key}"),
         Alarm::KeyTaken { key, name, .. } => format!("the key of the periodic task {key}, which {name} has"),
+        Alarm::ClockOff(_) => "the store's clock".to_owned(),
         Alarm::Waiting(name, _) => format!("the oldest task in the {name}"),
     }
 }

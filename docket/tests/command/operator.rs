@@ -1,6 +1,7 @@
 //! What an operator does to a docket: requeue, clear, doctor, workers, long lists.
 
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,31 @@ use serde_json::Value;
 use crate::common::Redis;
 use crate::said::Said;
 use crate::shell::Shell;
+
+/// The server's clock was a year ahead for one reading: here the docket is told so, and shows it.
+#[tokio::test]
+async fn a_clock_that_was_set_back_is_shown_and_settled() {
+    let redis = Redis::start(&[]);
+    let shell = Shell::on(&redis);
+    assert_eq!(shell.json(&["clock"])["offset_ms"], 0);
+    let ahead = jiff::Timestamp::now().as_microsecond() + 365 * 24 * 3_600 * 1_000_000;
+    let address = redis.url().trim_start_matches("redis://").trim_end_matches('/').to_owned();
+    let mut connection = TcpStream::connect(address).unwrap();
+    connection.write_all(format!("HSET docket:{{plyr}}:meta seen {ahead}\r\n").as_bytes()).unwrap();
+    assert!(connection.read(&mut [0; 16]).unwrap() > 0, "it is answered");
+    assert_eq!(shell.ok(&["add", "trace", r#"{"message":"hi"}"#, "--key", "after"]).code, 0);
+    let clock = shell.json(&["clock"]);
+    assert!(clock["offset_ms"].as_u64().unwrap() > 364 * 24 * 3_600 * 1_000 && clock["steps"] == 1, "{clock}");
+    let added_at: jiff::Timestamp = shell.show("after")["added_at"].as_str().unwrap().parse().unwrap();
+    assert!(jiff::Timestamp::now().duration_since(added_at).as_secs().abs() < 60, "{added_at}");
+    let doctor = shell.run(&["doctor"]);
+    assert!(doctor.code == 1 && doctor.stdout.contains("docket clock settle"), "{doctor:?}");
+    shell.ok(&["worker", "--until-finished"]);
+    assert_eq!(shell.show("after")["result"], "hi");
+    assert!(shell.ok(&["clock", "settle"]).stdout.contains('h'));
+    assert_eq!(shell.json(&["clock"])["offset_ms"], 0);
+    assert_eq!(shell.ok(&["clock", "settle"]).stdout, "0s\n");
+}
 
 #[test]
 fn requeue_gives_dead_tasks_another_life() {

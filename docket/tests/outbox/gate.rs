@@ -1,6 +1,7 @@
 //! A queue that notes what it is sent, and can fail at a chosen moment.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use docket_core::*;
@@ -202,6 +203,10 @@ impl Control for Gate {
 
     async fn clear(&self) -> Result<u64> {
         self.queue.clear().await
+    }
+
+    async fn settle_clock(&self) -> Result<Duration> {
+        self.queue.settle_clock().await
     }
 
     async fn join(&self, environment: Option<&str>) -> Result<()> {

@@ -93,9 +93,26 @@ pub(crate) enum Verb {
     },
     /// Look at the store: what in it can lose tasks (exit code 1 if something can)
     Doctor(Format),
+    /// Show how the docket's time stands to the store's clock, or settle it
+    ///
+    /// Where the store's clock is set back, the docket's time goes on and is ahead of it from then on: the offset.
+    Clock {
+        #[command(subcommand)]
+        step: Option<ClockStep>,
+        #[command(flatten)]
+        format: Format,
+    },
     /// Bring the schema of a Postgres up to date, or see what that takes
     #[command(subcommand)]
     Migrate(Migrate),
+}
+
+#[derive(Subcommand, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ClockStep {
+    /// Take the offset to zero and print what it was: the store's clock is right again
+    ///
+    /// Refused while a task is leased. The docket's time goes on, and no task is earlier or later by it.
+    Settle,
 }
 
 #[derive(Subcommand, Debug)]

@@ -2,6 +2,7 @@
 
 mod add;
 mod args;
+mod clock;
 mod demo;
 mod doctor;
 mod end;
@@ -20,7 +21,7 @@ mod worker;
 
 use std::process::ExitCode;
 
-use args::{Args, Verb};
+use args::{Args, ClockStep, Verb};
 use end::{End, Outcome};
 
 fn main() -> ExitCode {
@@ -57,6 +58,8 @@ async fn run(args: Args) -> Outcome {
         Verb::Move(args) => move_to::move_to(place, args).await,
         Verb::Clear { yes } => operate::clear(place, yes).await,
         Verb::Doctor(format) => doctor::doctor(place, format).await,
+        Verb::Clock { step: None, format } => clock::show(place, format).await,
+        Verb::Clock { step: Some(ClockStep::Settle), .. } => clock::settle(place).await,
         Verb::Migrate(step) => migrate::migrate(place, step).await,
     }
 }
