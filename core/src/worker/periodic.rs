@@ -91,7 +91,10 @@ impl Seed {
 async fn declare(worker: &Inner, seeds: &mut [&mut Seed]) {
     for seed in seeds.iter_mut().filter(|seed| !seed.stood && seed.seen.is_none()) {
         // For the log alone: what a deploy changes is known only before it does.
-        seed.seen = look(worker, seed).await.unwrap_or_default();
+        match look(worker, seed).await {
+            Ok(seen) => seed.seen = seen,
+            Err(_) => break,
+        }
     }
     let tasks: Vec<NewTask> = seeds.iter().map(|seed| seed.task.clone()).collect();
     match bounded("declare the periodic tasks", Duration::ZERO, worker.adding.add(&tasks)).await {
@@ -122,8 +125,9 @@ async fn answered(worker: &Inner, seed: &mut Seed, answer: AddAnswer) -> Result<
             tracing::error!(worker = %worker.id, %key, "the store has lost a perpetual; beginning it again");
         }
         AddAnswer::Added => tracing::info!(worker = %worker.id, %key, "periodic task begun"),
-        AddAnswer::Declared(Declared::InForce { failures: found }) => failures = found,
-        AddAnswer::Declared(Declared::Superseded { failures: found }) => failures = found,
+        AddAnswer::Declared(Declared::InForce { failures: found } | Declared::Superseded { failures: found }) => {
+            failures = found;
+        }
         AddAnswer::Declared(Declared::Redefined) => {
             let changed = seed.seen.as_ref().map(|seen| changes(seen, &seed.task)).unwrap_or_default();
             tracing::warn!(worker = %worker.id, %key, changed, "periodic task redefined by this build");
@@ -131,7 +135,7 @@ async fn answered(worker: &Inner, seed: &mut Seed, answer: AddAnswer) -> Result<
         AddAnswer::Declared(Declared::Taken) => return taken(worker, seed).await,
         // Cancelled, or about to be, or on its way to another store: whoever did that has the say.
         AddAnswer::Exists(existing) => {
-            tracing::debug!(worker = %worker.id, %key, ?existing, "periodic task left alone")
+            tracing::debug!(worker = %worker.id, %key, ?existing, "periodic task left alone");
         }
     }
     let in_force = !matches!(answer, AddAnswer::Declared(Declared::Superseded { .. }));
