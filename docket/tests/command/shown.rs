@@ -1,5 +1,7 @@
 //! What the command prints of what others wrote, and what it never prints.
 
+#![expect(clippy::unwrap_used, reason = "it is a test as a whole; the lint knows only its test functions")]
+
 use std::time::Duration;
 
 use docket::{Docket, Key, Name, NewTask, Payload};

@@ -90,7 +90,7 @@ mod tests {
             let line = [word.to_owned()];
             let told = told(Args::try_parse_from(["docket", word]).unwrap_err(), &line);
             assert!(told.contains(shown) && !told.contains(word), "{told}");
-            assert!(!told.contains(|c: char| c == '\u{1b}' || c == '\u{202e}'), "{told}");
+            assert!(!told.contains(['\u{1b}', '\u{202e}']), "{told}");
         }
     }
 }
