@@ -27,3 +27,7 @@ DROP FUNCTION IF EXISTS docket.now_of(bigint), docket.enter(text), docket.view(i
   docket.page(text, text, bigint, bigint, bigint, text, text, text), docket.parcels(int, text[]),
   docket.tell_seen(int, bigint, text[], bigint, bigint),
   docket.take(int, bigint, bigint, docket.ask, bigint, bigint, text[], bigint[]);
+
+-- Every docket has its layout from its first call on, and every call that writes compares it.
+UPDATE docket.meta SET layout = 2;
+ALTER TABLE docket.meta ALTER layout SET NOT NULL;

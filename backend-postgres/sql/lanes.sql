@@ -1,39 +1,59 @@
--- Transition: none. The lanes that a request may look into, with the rank of their queue.
+-- Transition: none. The lanes that a request looks into, with the rank of their queue.
 -- Tables: task.
 -- Arguments: queues in order of precedence, or null for all; names, or null for any.
--- Result: few lanes as they were asked for, be they empty; of many, those in which something is unfinished, found by
--- skipping from one to the next in the index.
-CREATE OR REPLACE FUNCTION docket.lanes(d int, asked_queues text[], asked_names text[])
-RETURNS TABLE (queue text, name text, rank int) LANGUAGE plpgsql STABLE AS $$
+-- Result: few lanes as they were asked for, be they empty. Of many, only those in which something is due, found by
+-- skipping from one to the next in the index, so that a look costs what is due and not what is served; and when the first
+-- of what is not due yet becomes visible, suspects apart (null: nothing).
+CREATE OR REPLACE FUNCTION docket.lanes(
+  d int, asked_queues text[], asked_names text[], moment bigint,
+  OUT queues text[], OUT names text[], OUT ranks int[], OUT later bigint, OUT later_suspect bigint
+) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  -- Looked up once per lane: a search through a thousand of an array for each would cost more than the index.
+  ranked jsonb;
+  named jsonb;
 BEGIN
-  IF cardinality(asked_queues) * cardinality(asked_names) <= 64 THEN
-    RETURN QUERY
-      SELECT q.queue, n.name, min(q.rank)::int
+  IF cardinality(asked_queues) * cardinality(asked_names) <= {LANES_MAX} THEN
+    SELECT array_agg(l.queue), array_agg(l.name), array_agg(l.rank) INTO queues, names, ranks FROM (
+      SELECT q.queue, n.name, min(q.rank)::int AS rank
       FROM unnest(asked_queues) WITH ORDINALITY AS q(queue, rank), unnest(asked_names) AS n(name)
-      GROUP BY q.queue, n.name;
+      GROUP BY q.queue, n.name
+    ) l;
     RETURN;
   END IF;
-  RETURN QUERY
-    WITH RECURSIVE queued AS (
-      (SELECT t.queue, t.name FROM docket.task t
-        WHERE t.docket = d AND t.state = 'queued' ORDER BY t.queue, t.name LIMIT 1)
-      UNION ALL
-      SELECT n.queue, n.name FROM queued l CROSS JOIN LATERAL (
-        SELECT t.queue, t.name FROM docket.task t
-        WHERE t.docket = d AND t.state = 'queued' AND (t.queue, t.name) > (l.queue, l.name)
-        ORDER BY t.queue, t.name LIMIT 1
-      ) n
-    ), leased AS (
-      (SELECT t.queue, t.name FROM docket.task t
-        WHERE t.docket = d AND t.state = 'leased' ORDER BY t.queue, t.name LIMIT 1)
-      UNION ALL
-      SELECT n.queue, n.name FROM leased l CROSS JOIN LATERAL (
-        SELECT t.queue, t.name FROM docket.task t
-        WHERE t.docket = d AND t.state = 'leased' AND (t.queue, t.name) > (l.queue, l.name)
-        ORDER BY t.queue, t.name LIMIT 1
-      ) n
-    ), found AS (SELECT * FROM queued UNION SELECT * FROM leased)
-    SELECT f.queue, f.name, array_position(asked_queues, f.queue) FROM found f
-    WHERE (asked_queues IS NULL OR f.queue = ANY (asked_queues)) AND (asked_names IS NULL OR f.name = ANY (asked_names));
+  ranked := (SELECT jsonb_object_agg(q.queue, q.rank) FROM (
+    SELECT u.queue, min(u.rank) AS rank FROM unnest(asked_queues) WITH ORDINALITY AS u(queue, rank) GROUP BY u.queue
+  ) q);
+  named := (SELECT jsonb_object_agg(n.name, 0) FROM unnest(asked_names) AS n(name));
+  WITH RECURSIVE queued AS (
+    (SELECT t.queue, t.name, t.suspect, t.visible_at FROM docket.task t
+      WHERE t.docket = d AND t.state = 'queued' ORDER BY t.queue, t.name, t.suspect, t.visible_at, t.seq LIMIT 1)
+    UNION ALL
+    SELECT n.* FROM queued l CROSS JOIN LATERAL (
+      SELECT t.queue, t.name, t.suspect, t.visible_at FROM docket.task t
+      WHERE t.docket = d AND t.state = 'queued' AND (t.queue, t.name, t.suspect) > (l.queue, l.name, l.suspect)
+      ORDER BY t.queue, t.name, t.suspect, t.visible_at, t.seq LIMIT 1
+    ) n
+  ), leased AS (
+    (SELECT t.queue, t.name, t.suspect, t.visible_at FROM docket.task t
+      WHERE t.docket = d AND t.state = 'leased' ORDER BY t.queue, t.name, t.suspect, t.visible_at, t.seq LIMIT 1)
+    UNION ALL
+    SELECT n.* FROM leased l CROSS JOIN LATERAL (
+      SELECT t.queue, t.name, t.suspect, t.visible_at FROM docket.task t
+      WHERE t.docket = d AND t.state = 'leased' AND (t.queue, t.name, t.suspect) > (l.queue, l.name, l.suspect)
+      ORDER BY t.queue, t.name, t.suspect, t.visible_at, t.seq LIMIT 1
+    ) n
+  ), found AS (
+    SELECT f.*, (ranked ->> f.queue)::int AS rank FROM (SELECT * FROM queued UNION ALL SELECT * FROM leased) f
+    WHERE (asked_queues IS NULL OR ranked ? f.queue) AND (asked_names IS NULL OR named ? f.name)
+  ), lane AS (
+    SELECT f.queue, f.name, f.rank, bool_or(f.visible_at <= moment) AS is_due,
+      min(f.visible_at) FILTER (WHERE f.visible_at > moment AND NOT f.suspect) AS later,
+      min(f.visible_at) FILTER (WHERE f.visible_at > moment AND f.suspect) AS later_suspect
+    FROM found f GROUP BY f.queue, f.name, f.rank
+  )
+  SELECT array_agg(l.queue) FILTER (WHERE l.is_due), array_agg(l.name) FILTER (WHERE l.is_due),
+    array_agg(l.rank) FILTER (WHERE l.is_due), min(l.later), min(l.later_suspect)
+  INTO queues, names, ranks, later, later_suspect FROM lane l;
 END
 $$;

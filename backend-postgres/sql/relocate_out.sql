@@ -55,7 +55,9 @@ $$;
 CREATE OR REPLACE FUNCTION docket.first_queued(d int, room bigint) RETURNS text[] LANGUAGE plpgsql AS $$
 BEGIN
   RETURN ARRAY(
-    SELECT h.key FROM docket.lanes(d, NULL, NULL) l
+    -- Whatever is to come counts as due: all of it moves.
+    SELECT h.key FROM docket.lanes(d, NULL, NULL, 9223372036854775807) a
+    CROSS JOIN LATERAL unnest(a.queues, a.names) AS l(queue, name)
     CROSS JOIN (VALUES (false), (true)) AS s(suspect)
     CROSS JOIN LATERAL (
       SELECT t.key, t.visible_at, t.seq FROM docket.task t
@@ -72,13 +74,11 @@ CREATE OR REPLACE FUNCTION docket.sweep_all(d int, moment bigint) RETURNS void L
 DECLARE
   ask docket.ask;
   swept record;
-  lane_queues text[];
-  lane_names text[];
+  late record;
 BEGIN
   ask.any_max := {CRASHES_MAX};
-  SELECT coalesce(array_agg(l.queue), '{}'), coalesce(array_agg(l.name), '{}') INTO lane_queues, lane_names
-    FROM docket.lanes(d, NULL, NULL) l;
-  SELECT * INTO swept FROM docket.sweep(d, moment, ask, lane_queues, lane_names);
+  SELECT * INTO late FROM docket.lanes(d, NULL, NULL, moment);
+  SELECT * INTO swept FROM docket.sweep(d, moment, ask, late.queues, late.names);
   PERFORM docket.tally(d, swept.finished, swept.dead);
   PERFORM docket.announce(d, moment, swept.lanes, swept.visibles);
 END

@@ -15,9 +15,7 @@ DECLARE
   is_known boolean;
   locks text[];
   rec docket.task;
-  lane_queues text[];
-  lane_names text[];
-  lane_ranks int[];
+  lanes_asked record;
   swept record;
   picked record;
   group_rank int;
@@ -27,7 +25,7 @@ DECLARE
   skipped boolean := false;
   head bigint;
   lowest bigint := (SELECT min(v) FROM unnest(visibles) v);
-  read_before bigint := docket.entries_read();
+  read_before bigint;
   in_vain bigint;
 BEGIN
   reply.crashed := 0;
@@ -35,8 +33,8 @@ BEGIN
   reply.dead_trimmed := 0;
   -- The same request twice at once: the second waits, and then is a repetition.
   PERFORM pg_advisory_xact_lock(hashtextextended(ask.request::text, d));
-  SELECT array_agg(l.queue), array_agg(l.name), array_agg(l.rank) INTO lane_queues, lane_names, lane_ranks
-    FROM docket.lanes(d, ask.queues, ask.names) l;
+  SELECT * INTO lanes_asked FROM docket.lanes(d, ask.queues, ask.names, moment);
+  read_before := docket.entries_read();
   SELECT r.keys INTO before FROM docket.request r WHERE r.docket = d AND r.request = ask.request;
   is_known := FOUND;
   IF is_known THEN
@@ -52,7 +50,7 @@ BEGIN
     END LOOP;
     reply := docket.bring(d, taken, reply);
   ELSE
-    SELECT * INTO swept FROM docket.sweep(d, moment, ask, lane_queues, lane_names);
+    SELECT * INTO swept FROM docket.sweep(d, moment, ask, lanes_asked.queues, lanes_asked.names);
     reply.crashed := swept.crashed;
     reply.limited := swept.limited;
     skipped := swept.skipped;
@@ -64,21 +62,24 @@ BEGIN
     lowest := least(lowest, (SELECT min(v) FROM unnest(swept.visibles) v));
     IF swept.crashed > 0 THEN
       -- A follower may have come up in another lane.
-      SELECT array_agg(l.queue), array_agg(l.name), array_agg(l.rank) INTO lane_queues, lane_names, lane_ranks
-        FROM docket.lanes(d, ask.queues, ask.names) l;
+      read_before := read_before - docket.entries_read();
+      SELECT * INTO lanes_asked FROM docket.lanes(d, ask.queues, ask.names, moment);
+      read_before := read_before + docket.entries_read();
     END IF;
     PERFORM docket.reach_fence(moment);
     IF ask.count >= {TURN_ITEMS_MIN} THEN
       PERFORM docket.take_turn(d);
     END IF;
     FOR group_rank IN
-      SELECT DISTINCT CASE WHEN ask.earliest THEN 0 ELSE r END FROM unnest(lane_ranks) r ORDER BY 1
+      SELECT DISTINCT CASE WHEN ask.earliest THEN 0 ELSE r END FROM unnest(lanes_asked.ranks) r ORDER BY 1
     LOOP
       EXIT WHEN cardinality(taken) >= ask.count;
       SELECT * INTO picked FROM docket.lease_from(
         d, moment, ask,
-        ARRAY(SELECT l.q FROM unnest(lane_queues, lane_ranks) AS l(q, r) WHERE ask.earliest OR l.r = group_rank),
-        ARRAY(SELECT l.n FROM unnest(lane_names, lane_ranks) AS l(n, r) WHERE ask.earliest OR l.r = group_rank),
+        ARRAY(SELECT l.q FROM unnest(lanes_asked.queues, lanes_asked.ranks) AS l(q, r)
+          WHERE ask.earliest OR l.r = group_rank),
+        ARRAY(SELECT l.n FROM unnest(lanes_asked.names, lanes_asked.ranks) AS l(n, r)
+          WHERE ask.earliest OR l.r = group_rank),
         ask.count - cardinality(taken), ask.suspects AND NOT suspect, lowest, reply, bytes
       );
       reply := picked.reply;
@@ -93,14 +94,19 @@ BEGIN
   IF reply.answered AND NOT is_known THEN
     PERFORM docket.remember_request(d, moment, ask.request, taken);
   END IF;
-  head := docket.head(d, lane_queues, lane_names, ask.suspects AND NOT suspect, lowest, moment + ask.lease);
+  head := least(
+    lanes_asked.later, CASE WHEN ask.suspects AND NOT suspect THEN lanes_asked.later_suspect END,
+    docket.head(d, lanes_asked.queues, lanes_asked.names, ask.suspects AND NOT suspect, lowest, moment + ask.lease)
+  );
   reply.next_visible := CASE WHEN head IS NOT NULL THEN greatest(head - moment, 0) END;
   reply.oldest_ready := CASE WHEN head <= moment THEN moment - head END;
   PERFORM docket.tally(d, finished, dead);
   PERFORM docket.write_worker(d, moment, ask.worker, ask.record, ask.ttl, true);
-  in_vain := docket.entries_read() - read_before - cardinality(lane_queues) * (ask.count + 4);
+  in_vain := docket.entries_read() - read_before - coalesce(cardinality(lanes_asked.queues), 0) * (ask.count + 4);
   IF in_vain > {FLOOR_ENTRIES_MIN} THEN
-    PERFORM docket.raise_floors(d, moment, ask.lease, lane_queues, lane_names, in_vain > {FLOOR_ENTRIES_MAX});
+    PERFORM docket.raise_floors(
+      d, moment, ask.lease, lanes_asked.queues, lanes_asked.names, in_vain > {FLOOR_ENTRIES_MAX}
+    );
   END IF;
   IF NOT reply.answered THEN
     -- Who only looks now and then is nobody to be woken.
@@ -108,7 +114,7 @@ BEGIN
       reply.channel := docket.channel(d);
       PERFORM docket.wait_until(d, ask);
       -- What came between the look and the note told nobody, and is committed by now.
-      head := docket.head(d, lane_queues, lane_names, ask.suspects AND NOT suspect, lowest, moment + ask.lease);
+      head := docket.head_anew(d, ask, lanes_asked.queues, lanes_asked.names, moment, suspect, lowest);
       reply.next_visible := CASE WHEN head IS NOT NULL THEN greatest(head - docket.now_of(clock, ahead), 0) END;
       -- Without suspects it has not seen all of them.
       IF ask.suspects AND NOT skipped THEN
@@ -119,8 +125,8 @@ BEGIN
     reply.due := CASE WHEN clock IS NULL OR skipped OR reply.next_visible = 0 THEN reply.next_visible END;
   ELSIF ask.waiter IS NOT NULL THEN
     -- It was woken for what its look may have come too early to see.
-    IF docket.leave(d, ask.waiter) AND docket.head(
-      d, lane_queues, lane_names, ask.suspects AND NOT suspect, lowest, moment + ask.lease
+    IF docket.leave(d, ask.waiter) AND docket.head_anew(
+      d, ask, lanes_asked.queues, lanes_asked.names, moment, suspect, lowest
     ) <= docket.now_of(clock, ahead) THEN
       PERFORM docket.pass_on(d);
     END IF;
@@ -182,6 +188,25 @@ BEGIN
       WHERE suspects AND t.docket = d AND t.state = 'leased' AND t.queue = l.queue AND t.name = l.name AND t.suspect
       ORDER BY t.visible_at, t.seq LIMIT 1)
   ) h);
+END
+$$;
+
+-- The same at the end of a call that has looked into these lanes: of many, another may have become due meanwhile.
+CREATE OR REPLACE FUNCTION docket.head_anew(
+  d int, ask docket.ask, lane_queues text[], lane_names text[], moment bigint, has_suspect boolean, lowest bigint
+) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+  may_suspect boolean := ask.suspects AND NOT has_suspect;
+  lanes record;
+BEGIN
+  IF cardinality(ask.queues) * cardinality(ask.names) <= {LANES_MAX} THEN
+    RETURN docket.head(d, lane_queues, lane_names, may_suspect, lowest, moment + ask.lease);
+  END IF;
+  SELECT * INTO lanes FROM docket.lanes(d, ask.queues, ask.names, moment);
+  RETURN least(
+    lanes.later, CASE WHEN may_suspect THEN lanes.later_suspect END,
+    docket.head(d, lanes.queues, lanes.names, may_suspect, lowest, moment + ask.lease)
+  );
 END
 $$;
 

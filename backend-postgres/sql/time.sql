@@ -1,5 +1,6 @@
 -- Transition: none. The docket and its time.
 -- Tables: meta.
+-- spoken: the docket's name, if the caller speaks the layout that these functions are of; else nothing is run.
 -- enter: the docket's number, made when it is first heard of; the override of the server's clock, for tests; how far the
 -- docket's time is ahead of that clock, and the latest time that was noted. now_of: its time. It does not go back: where the
 -- clock was set back, the step goes into what it is ahead, so that leases and delays run on. Times in tables are the
@@ -92,15 +93,33 @@ CREATE OR REPLACE FUNCTION docket.in_callers_transaction() RETURNS boolean LANGU
   SELECT current_setting('docket_queue.in_transaction', true) IS NOT DISTINCT FROM 'on'
 $$;
 
+-- A process of an older build goes on while a newer one migrates: what it asks for must not be read as something else.
+CREATE OR REPLACE FUNCTION docket.spoken(docket_name text, layout bigint) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  IF layout <> {LAYOUT} THEN
+    RAISE EXCEPTION 'the layout of the schema is {LAYOUT} and this build speaks %; use a build of its time', layout
+      USING ERRCODE = '{OTHER_LAYOUT}';
+  END IF;
+  RETURN docket_name;
+END
+$$;
+
 CREATE OR REPLACE FUNCTION docket.enter(
   docket_name text, OUT id int, OUT clock bigint, OUT ahead bigint, OUT seen bigint
 ) LANGUAGE plpgsql AS $$
+DECLARE
+  found_layout bigint;
 BEGIN
-  SELECT m.id, m.clock, m.ahead, m.seen INTO id, clock, ahead, seen FROM docket.meta m WHERE m.name = docket_name;
+  SELECT m.id, m.clock, m.ahead, m.seen, m.layout INTO id, clock, ahead, seen, found_layout
+    FROM docket.meta m WHERE m.name = docket_name;
   IF NOT FOUND THEN
-    INSERT INTO docket.meta (name) VALUES (docket_name) ON CONFLICT DO NOTHING;
-    SELECT m.id, m.clock, m.ahead, m.seen INTO STRICT id, clock, ahead, seen
+    INSERT INTO docket.meta (name, layout) VALUES (docket_name, {LAYOUT}) ON CONFLICT DO NOTHING;
+    SELECT m.id, m.clock, m.ahead, m.seen, m.layout INTO STRICT id, clock, ahead, seen, found_layout
       FROM docket.meta m WHERE m.name = docket_name;
+  END IF;
+  IF found_layout <> {LAYOUT} THEN
+    RAISE EXCEPTION 'its layout is % and this build reads {LAYOUT}; use a build of its time', found_layout
+      USING ERRCODE = '{OTHER_LAYOUT}';
   END IF;
   IF docket.now_of(clock, ahead) < seen THEN
     ahead := seen - docket.now_of(clock, 0);

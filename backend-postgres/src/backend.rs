@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use docket_core::{
     Ack, AckReply, AddAnswer, Capabilities, DocketName, Heartbeat, HeartbeatAnswer, LeaseReply, LeaseRequest, NewTask,
-    QueueBackend, Result, ScheduleAnswer, Store, Swept, micros, words,
+    QueueBackend, Result, ScheduleAnswer, Store, Swept, UrlSource, micros, words,
 };
 use sqlx::PgPool;
 use sqlx::postgres::PgArguments;
@@ -59,7 +59,20 @@ impl PostgresBackend {
     ///
     /// The schema is made in one transaction, so it can be dropped at any time.
     pub async fn connect(url: &str, docket: DocketName, options: Options) -> Result<Self> {
-        let backend = Self::open(url, docket, options)?;
+        Self::connect_at(url.into(), docket, options).await
+    }
+
+    /// The same with a URL that may stand in a file, which is read again for each connection: see [`UrlSource`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PostgresBackend::connect`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`PostgresBackend::connect`].
+    pub async fn connect_at(url: UrlSource, docket: DocketName, options: Options) -> Result<Self> {
+        let backend = Self::open_at(url, docket, options)?;
         examine::admit(&backend.commands).await?;
         backend.commands.make_ready().await?;
         Ok(backend)
@@ -72,8 +85,16 @@ impl PostgresBackend {
     ///
     /// `Config` for a URL or an option that cannot be.
     pub fn open(url: &str, docket: DocketName, options: Options) -> Result<Self> {
-        let address = Address::parse(url)?;
-        let server = Server::new(&address, None, options)?;
+        Self::open_at(url.into(), docket, options)
+    }
+
+    /// The same with a URL that may stand in a file, which is read again for each connection: see [`UrlSource`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PostgresBackend::open`].
+    pub fn open_at(url: UrlSource, docket: DocketName, options: Options) -> Result<Self> {
+        let (server, address) = Server::at(url, options)?;
         Ok(Self::on(Arc::new(server), docket, address.scheme))
     }
 

@@ -8,7 +8,7 @@ use docket_core::{Error, ErrorKind, Result};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::error::{Next, describe, meaning_of, unanswered};
 use crate::link::Link;
@@ -24,7 +24,8 @@ const REPEAT_PAUSE: Duration = Duration::from_millis(2);
 /// The few connections of one handle.
 pub(crate) struct Connection {
     pub(crate) server: Arc<Server>,
-    idle: Mutex<Vec<PgConnection>>,
+    /// With the moment of the latest answer on each.
+    idle: Mutex<Vec<(PgConnection, Instant)>>,
     permits: Semaphore,
 }
 
@@ -136,11 +137,16 @@ impl Connection {
 
     /// An idle connection, or a new one; and whether it had served before.
     async fn link(&self) -> Result<(Link, bool), sqlx::Error> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        match idle {
-            Some(connection) => Ok((Link::Own(connection), true)),
-            None => Ok((self.server.open_any().await?, false)),
+        while let Some((connection, heard)) = self.pop() {
+            if self.server.trusts(heard) {
+                return Ok((Link::Own(connection), true));
+            }
         }
+        Ok((self.server.open_any().await?, false))
+    }
+
+    fn pop(&self) -> Option<(PgConnection, Instant)> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 }
 
@@ -165,7 +171,7 @@ struct Held<'a> {
 impl Held<'_> {
     fn give_back(mut self) {
         if let Some(Link::Own(own)) = self.link.take_if(|link| matches!(link, Link::Own(_))) {
-            self.connection.idle.lock().unwrap_or_else(PoisonError::into_inner).push(own);
+            self.connection.idle.lock().unwrap_or_else(PoisonError::into_inner).push((own, Instant::now()));
         }
         // One of a pool goes back by being dropped.
         drop(self.link.take());

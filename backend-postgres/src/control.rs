@@ -8,8 +8,6 @@ use docket_core::{CancelAnswer, CancelId, Control, Error, ErrorKind, Fence, Key,
 use crate::PostgresBackend;
 use crate::request::{Columns, push};
 
-/// The layout of the records that this build writes. Another number is another layout, and is refused.
-const LAYOUT: i64 = 1;
 /// Tasks that one statement of a clear takes away.
 const CLEAR_CHUNK: i64 = 1_000;
 
@@ -64,19 +62,15 @@ impl Control for PostgresBackend {
         let operation = "join the docket";
         let ours = environment.filter(|text| !text.is_empty());
         let mut arguments = self.arguments()?;
-        push(&mut arguments, LAYOUT)?;
         push(&mut arguments, ours)?;
         let row = self.commands.row(&self.statements().join, arguments, operation).await?;
         let columns = Columns::of(&row, operation);
-        let layout: i64 = columns.read("found_layout")?;
-        let theirs: Option<String> = columns.read("found_environment")?;
-        let conflict = |message| Err(Error::new(ErrorKind::Conflict, operation, message));
-        if layout != LAYOUT {
-            return conflict(format!("its layout is {layout} and this build reads {LAYOUT}; use a build of its time"));
-        }
+        let theirs: Option<String> = columns.only()?;
         match (ours, theirs) {
             (Some(ours), Some(theirs)) if theirs != ours => {
-                conflict(format!("it belongs to {theirs:?}, not to {ours:?}; check DOCKET_NAME and DOCKET_ENVIRONMENT"))
+                let message =
+                    format!("it belongs to {theirs:?}, not to {ours:?}; check DOCKET_NAME and DOCKET_ENVIRONMENT");
+                Err(Error::new(ErrorKind::Conflict, operation, message))
             }
             _ => Ok(()),
         }

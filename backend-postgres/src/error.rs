@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use docket_core::{Error, ErrorKind, Retryable, ShownUrl};
 
+use crate::schema::OTHER_LAYOUT;
+
 /// What a failed statement means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Meaning {
@@ -28,7 +30,13 @@ pub(crate) enum Next {
 /// The error of trying to `operation` on the server at `address`.
 pub(crate) fn describe(error: sqlx::Error, operation: impl Into<Cow<'static, str>>, address: &ShownUrl) -> Error {
     let meaning = meaning_of(&error);
-    let message = format!("{address}: {}", meaning.advice);
+    let message = match &error {
+        // Our own words, with the numbers in them.
+        sqlx::Error::Database(error) if error.code().as_deref() == Some(OTHER_LAYOUT) => {
+            return Error::new(meaning.kind, operation, format!("{address}: {}", error.message()));
+        }
+        _ => format!("{address}: {}", meaning.advice),
+    };
     let told = Error::new(meaning.kind, operation, message).retryable(meaning.retryable);
     match error {
         // The driver's words about its settings may repeat a value, and the server's are told once, as the cause.
@@ -50,7 +58,7 @@ const BEHIND_A_POOLER: &str = "a pooler in transaction mode (PgBouncer) is in be
                                of the URL, or give the address of the server itself";
 
 pub(crate) fn meaning_of(error: &sqlx::Error) -> Meaning {
-    use ErrorKind::{Config, Internal, Unavailable};
+    use ErrorKind::{Config, Internal, Refused, Unavailable};
     use Retryable::{No, Yes};
     let meaning = |kind, retryable, next, advice| Meaning { kind, retryable, next, advice };
     match error {
@@ -59,6 +67,10 @@ pub(crate) fn meaning_of(error: &sqlx::Error) -> Meaning {
             meaning(Config, No, Next::Reconnect, BEHIND_A_POOLER)
         }
         sqlx::Error::Database(error) => meaning_of_code(&error.code().unwrap_or_default()),
+        // Retrying does not make a certificate good.
+        sqlx::Error::Io(error) if error.to_string().contains("certificate") => {
+            meaning(Refused, No, Next::Reconnect, untrusted(&error.to_string()))
+        }
         // Refused, reset, ended, name not found: the network or the server is away.
         sqlx::Error::Io(_) => {
             meaning(Unavailable, Yes, Next::Reconnect, "the server cannot be reached or has closed the connection")
@@ -81,9 +93,26 @@ pub(crate) fn meaning_of(error: &sqlx::Error) -> Meaning {
     }
 }
 
+/// What to do about a certificate, by the words of the one who checks it. A server's own certificate is no authority, so that
+/// to name it as one is of no help.
+fn untrusted(said: &str) -> &'static str {
+    if said.contains("CaUsedAsEndEntity") {
+        "its certificate is an authority's, used by the server itself (self-signed): let the authority sign one for the \
+         server that is none (CA:FALSE) and names its host, and give the authority's as sslrootcert"
+    } else if said.contains("not valid for name") || said.contains("NotValidForName") {
+        "its certificate is of another name; use the host that it names (subjectAltName), or have one made for this host"
+    } else if ["expired", "Expired", "not valid yet", "NotValidYet"].iter().any(|words| said.contains(words)) {
+        "its certificate is not valid now; renew it, or check the clocks"
+    } else if said.contains("UnknownIssuer") {
+        "its certificate is of an authority that is not trusted; give the certificate of that authority as sslrootcert"
+    } else {
+        "its certificate is refused; have the authority in sslrootcert, or one of the system's, sign one for this host"
+    }
+}
+
 /// By SQLSTATE, as of <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 fn meaning_of_code(code: &str) -> Meaning {
-    use ErrorKind::{Config, Corrupt, Internal, Refused, Unavailable, Unsupported};
+    use ErrorKind::{Config, Conflict, Corrupt, Internal, Refused, Unavailable, Unsupported};
     use Retryable::{No, Yes};
     let meaning = |kind, retryable, advice| Meaning { kind, retryable, next: Next::Tell, advice };
     let repeat = |advice| Meaning { kind: Unavailable, retryable: Yes, next: Next::Repeat, advice };
@@ -101,6 +130,7 @@ fn meaning_of_code(code: &str) -> Meaning {
         }
         // read_only_sql_transaction: the primary has moved, and a new connection may find it.
         "25006" => broken(meaning(Refused, Yes, "the server is a read-only copy; point the URL at the primary")),
+        OTHER_LAYOUT => meaning(Conflict, No, "the docket is of another build"),
         // disk_full
         "53100" => meaning(Refused, Yes, "the server's disk is full; make room"),
         // out_of_memory
@@ -154,6 +184,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_certificate_is_not_waited_for_and_the_advice_is_one_that_helps() {
+        for (words, advice) in [
+            ("UnknownIssuer", "give the certificate of that authority as sslrootcert"),
+            // Its own certificate was named as that of the authority.
+            ("Other(OtherError(CaUsedAsEndEntity))", "let the authority sign one"),
+            ("certificate not valid for name \"a\"; certificate is only valid for b", "use the host that it names"),
+            ("certificate expired: verification time 2 (UNIX)", "renew it"),
+        ] {
+            let error =
+                std::io::Error::new(std::io::ErrorKind::InvalidData, format!("invalid peer certificate: {words}"));
+            let meaning = meaning_of(&error.into());
+            assert_eq!((meaning.kind, meaning.retryable), (ErrorKind::Refused, Retryable::No));
+            assert!(meaning.advice.contains(advice), "{}", meaning.advice);
+        }
+    }
+
+    #[test]
     fn every_code_says_what_the_caller_can_do() {
         use ErrorKind::*;
         use Retryable::{No, Yes};
@@ -169,6 +216,7 @@ mod tests {
             ("53200", Refused, Yes, Next::Tell),
             ("53300", Unavailable, Yes, Next::Reconnect),
             ("53400", Refused, Yes, Next::Tell),
+            (OTHER_LAYOUT, Conflict, No, Next::Tell),
             ("25P03", Unavailable, Yes, Next::Reconnect),
             ("57P01", Unavailable, Yes, Next::Reconnect),
             ("57P02", Unavailable, Yes, Next::Reconnect),

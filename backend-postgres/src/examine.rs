@@ -5,6 +5,7 @@ use sqlx::Row;
 use sqlx::postgres::PgArguments;
 
 use crate::connection::Connection;
+use crate::schema::{LAYOUT, needed};
 use crate::statements::Statement;
 use crate::{Options, Pooler};
 
@@ -59,6 +60,47 @@ pub(crate) async fn examine(connection: &Connection) -> Result<Vec<Finding>> {
     let mut findings = judge(&Facts::read(found));
     findings.push(wake_ups(&connection.server.options));
     Ok(findings)
+}
+
+/// Whether this build and the docket have the same schema and layout: with another layout every call that writes is refused.
+pub(crate) async fn schema(connection: &Connection, statement: &Statement, arguments: PgArguments) -> Result<Finding> {
+    let operation = "look at the schema";
+    let row = match connection.look(statement, arguments, operation).await {
+        Ok(row) => row,
+        Err(error) if error.kind() == ErrorKind::Config => {
+            return Ok(finding(
+                Severity::Warning,
+                SCHEMA,
+                "missing",
+                "the first worker makes it, or docket migrate up",
+            ));
+        }
+        Err(error) => return Err(error),
+    };
+    let numbers = row.try_get(0).and_then(|version: i64| Ok((version, row.try_get::<Option<i64>, _>(1)?)));
+    let (version, layout) = numbers.map_err(|error| {
+        Error::new(ErrorKind::Internal, operation, "the answer has another shape").with_source(error)
+    })?;
+    Ok(judge_schema(version, layout))
+}
+
+const SCHEMA: &str = "schema";
+
+fn judge_schema(version: i64, layout: Option<i64>) -> Finding {
+    let found = |of: &str, found: i64, ours: i64| format!("{of} {found}, and this build speaks {ours}");
+    match layout {
+        _ if version < needed() => {
+            finding(Severity::Warning, SCHEMA, found("version", version, needed()), "docket migrate up")
+        }
+        Some(layout) if layout != LAYOUT => {
+            finding(Severity::Danger, SCHEMA, found("layout", layout, LAYOUT), "use a build of its time")
+        }
+        _ if version > needed() => {
+            let advice = "a process of this build goes on, and none starts; use a build of its time";
+            finding(Severity::Warning, SCHEMA, found("version", version, needed()), advice)
+        }
+        _ => finding(Severity::Ok, SCHEMA, format!("version {version}, layout {LAYOUT}"), ""),
+    }
 }
 
 /// How a waiting worker hears of work.
@@ -178,6 +220,21 @@ mod tests {
             }
         }
         facts
+    }
+
+    #[test]
+    fn a_schema_or_layout_of_another_build_is_found() {
+        let (ours, layout) = (needed(), format!("layout {LAYOUT}"));
+        for (version, found, severity, said) in [
+            (ours, Some(LAYOUT), Severity::Ok, layout.clone()),
+            (ours, None, Severity::Ok, layout),
+            (ours - 1, Some(LAYOUT), Severity::Warning, format!("version {}, and this build speaks {ours}", ours - 1)),
+            (ours + 1, Some(LAYOUT), Severity::Warning, format!("version {}, and this build speaks {ours}", ours + 1)),
+            (ours, Some(99), Severity::Danger, format!("layout 99, and this build speaks {LAYOUT}")),
+        ] {
+            let finding = judge_schema(version, found);
+            assert!(finding.severity == severity && finding.found.contains(&said), "{finding:?}");
+        }
     }
 
     #[test]

@@ -78,6 +78,7 @@ impl Inspect for PostgresBackend {
     async fn examine(&self) -> Result<Vec<Finding>> {
         let mut findings = examine::examine(&self.commands).await?;
         findings.push(self.list(&ListFilter::default(), None, 1).await?.clock.finding());
+        findings.push(examine::schema(&self.commands, &self.statements().layout, self.arguments()?).await?);
         Ok(findings)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket_core::{Error, ErrorKind, Result};
+use docket_core::{Error, ErrorKind, Result, UrlSource};
 use sqlx::{AssertSqlSafe, Executor, PgConnection, Row};
 use tokio::time::timeout;
 
@@ -10,7 +10,6 @@ use crate::error::{describe, unanswered};
 use crate::schema::{lock, needed, script, whole_script};
 use crate::server::Server;
 use crate::statements::in_schema;
-use crate::url::Address;
 use crate::{Migrate, Options};
 
 /// How long it may take, waiting for another process that does it included. The first call of a handle that was only
@@ -51,7 +50,16 @@ impl Schema {
     ///
     /// `Config` for a URL or an option that cannot be.
     pub fn open(url: &str, options: Options) -> Result<Self> {
-        Ok(Self { server: Server::new(&Address::parse(url)?, None, options)? })
+        Self::open_at(url.into(), options)
+    }
+
+    /// The same with a URL that may stand in a file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Schema::open`].
+    pub fn open_at(url: UrlSource, options: Options) -> Result<Self> {
+        Ok(Self { server: Server::at(url, options)?.0 })
     }
 
     /// Looks which version it has.

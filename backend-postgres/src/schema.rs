@@ -59,6 +59,15 @@ const FUNCTIONS: &[&str] = &[
     include_str!("../sql/outbox_watch.sql"),
 ];
 
+/// The layout of a docket's records that this build writes, and what its calls mean by their arguments. Every call that writes
+/// compares it, with that of the functions and that of the docket, so a build of another one changes nothing. To be raised
+/// with a step that sets it in `meta`, where the functions cannot serve callers of the build before: those go on through
+/// every other step.
+pub(crate) const LAYOUT: i64 = 2;
+
+/// The SQLSTATE of our own with which the functions refuse a caller of another build.
+pub(crate) const OTHER_LAYOUT: &str = "DK001";
+
 /// What every function of a call is run with. Its names mean ours alone. The planner knows nothing of a table that was
 /// empty a moment ago, or whose index was, so it is left no choice: each query here either names a key or asks for the
 /// first of an order, and without scans and sorts only the index that was made for it answers that.
@@ -91,6 +100,9 @@ const CLOCK_STEP: Duration = Duration::from_secs(1);
 
 /// How far fences run ahead of time at most: more than can be drawn while they are set. Less than a fail-over takes.
 const FENCE_LEAP: Duration = Duration::from_millis(100);
+
+/// Lanes that are looked into one by one, be they empty; of more, those are found in which something is due.
+const LANES_MAX: u32 = 64;
 
 /// How many waiters one notification names; of more tasks all are told. It holds 8,000 bytes.
 const WAKE_MAX: u32 = 100;
@@ -148,11 +160,14 @@ fn fill_in(text: String) -> String {
     let whole = |count: usize| count.to_string();
     [
         ("{ENTRY}", ENTRY.to_owned()),
+        ("{LAYOUT}", LAYOUT.to_string()),
+        ("{OTHER_LAYOUT}", OTHER_LAYOUT.to_owned()),
         ("{CRASH_LIMIT}", words::CRASH_LIMIT.to_owned()),
         ("{LOCK_WAIT_MS}", LOCK_WAIT_MS.to_string()),
         ("{LOCK_WAIT_MAX_MS}", LOCK_WAIT_MAX_MS.to_string()),
         ("{TURN_ITEMS_MIN}", TURN_ITEMS_MIN.to_string()),
         ("{TURN_WAIT_MAX_MS}", TURN_WAIT_MAX_MS.to_string()),
+        ("{LANES_MAX}", LANES_MAX.to_string()),
         ("{WAKE_MAX}", WAKE_MAX.to_string()),
         ("{TRIM_FLOOR_MAX}", micros(TRIM_FLOOR_MAX).to_string()),
         ("{FLOOR_ENTRIES_MAX}", FLOOR_ENTRIES_MAX.to_string()),

@@ -1,14 +1,14 @@
 //! A server, and how connections to it are opened and used.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use docket_core::{Result, ShownUrl};
+use docket_core::{Result, ShownUrl, UrlSource};
 use sqlx::postgres::{PgArguments, PgConnectOptions};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, PgConnection, PgPool, Postgres, Transaction};
 use tokio::sync::OnceCell;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::link::Link;
 use crate::statements::{Statement, Statements};
@@ -17,7 +17,11 @@ use crate::{Options, Pooler};
 
 /// A server to open connections to, and the schema on it.
 pub(crate) struct Server {
-    pub(crate) connect: PgConnectOptions,
+    connect: Mutex<PgConnectOptions>,
+    /// Connections that have not answered since then are used no more.
+    doubted: Mutex<Option<Instant>>,
+    /// Where the address is read again for each connection, if it may change.
+    url: Option<UrlSource>,
     /// The URL as errors show it.
     pub(crate) address: ShownUrl,
     pub(crate) options: Options,
@@ -36,20 +40,7 @@ impl Server {
         }
         options.check()?;
         let timeout_ms = options.response.as_millis().to_string();
-        let connect = address.connect.clone().disable_statement_logging();
-        let connect = match connect.get_application_name() {
-            Some(_) => connect,
-            None => connect.application_name("docket"),
-        };
-        let connect = match options.pooler {
-            // Not what a database or a role may have set: each statement of a function must see what is there now.
-            Pooler::None => connect.options([
-                ("statement_timeout", timeout_ms.as_str()),
-                ("default_transaction_isolation", "read committed"),
-            ]),
-            // A pooler refuses what it cannot give to every server it has, and statements belong to one server.
-            Pooler::Transaction => connect.extra_float_digits(None).statement_cache_capacity(0),
-        };
+        let connect = Mutex::new(tune(address, &options));
         let begin = format!(
             "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = {timeout_ms}; \
              SET LOCAL idle_in_transaction_session_timeout = {}",
@@ -57,6 +48,8 @@ impl Server {
         );
         Ok(Self {
             connect,
+            doubted: Mutex::default(),
+            url: None,
             address: address.shown.clone(),
             statements: Statements::new(&options.schema),
             begin: Statement::new(&begin, &options.schema),
@@ -64,6 +57,39 @@ impl Server {
             pool,
             ready: OnceCell::new(),
         })
+    }
+
+    /// A server whose address is at `url`, with what that says now.
+    pub(crate) fn at(url: UrlSource, options: Options) -> Result<(Self, Address)> {
+        let address = Address::parse(&url.read()?)?;
+        let server = Self { url: url.may_change().then_some(url), ..Self::new(&address, None, options)? };
+        Ok((server, address))
+    }
+
+    /// Gives up every connection that has not answered since `heard`: one of them was found to be silent.
+    pub(crate) fn doubt(&self, heard: Instant) {
+        let mut doubted = self.doubted.lock().unwrap_or_else(PoisonError::into_inner);
+        *doubted = (*doubted).max(Some(heard));
+    }
+
+    /// Whether a connection that answered at `heard` may still be used.
+    pub(crate) fn trusts(&self, heard: Instant) -> bool {
+        self.doubted.lock().unwrap_or_else(PoisonError::into_inner).is_none_or(|doubted| heard > doubted)
+    }
+
+    /// How to connect now.
+    pub(crate) fn connect_options(&self) -> PgConnectOptions {
+        let mut connect = self.connect.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(url) = &self.url {
+            // Half written, or gone for a moment: what it said last may still do.
+            match url.read().and_then(|text| Address::parse(&text)) {
+                Ok(address) => *connect = tune(&address, &self.options),
+                Err(error) => {
+                    tracing::warn!(?error, "the store URL cannot be read again; connecting with the last one");
+                }
+            }
+        }
+        connect.clone()
     }
 
     /// A statement that is prepared and kept, unless a pooler may give it to another server.
@@ -86,7 +112,7 @@ impl Server {
 
     /// Opens a connection of our own. A peer that accepts and never answers is not waited for longer.
     pub(crate) async fn open(&self) -> Result<PgConnection, sqlx::Error> {
-        match timeout(self.options.connect, self.connect.connect()).await {
+        match timeout(self.options.connect, self.connect_options().connect()).await {
             Ok(opened) => opened,
             Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
         }
@@ -101,6 +127,30 @@ impl Server {
                 Err(_) => Err(sqlx::Error::PoolTimedOut),
             },
         }
+    }
+}
+
+/// What every connection of ours is opened with.
+fn tune(address: &Address, options: &Options) -> PgConnectOptions {
+    let connect = address.connect.clone().disable_statement_logging();
+    let connect = match connect.get_application_name() {
+        Some(_) => connect,
+        None => connect.application_name("docket"),
+    };
+    let response_ms = options.response.as_millis().to_string();
+    match options.pooler {
+        Pooler::None => connect.options([
+            ("statement_timeout", response_ms.as_str()),
+            // Not what a database or a role may have set: each statement of a function must see what is there now.
+            ("default_transaction_isolation", "read committed"),
+            // The server gives up a client that is gone or reads no more: until then it may hold locks for it.
+            ("tcp_user_timeout", response_ms.as_str()),
+            ("tcp_keepalives_idle", "5"),
+            ("tcp_keepalives_interval", "1"),
+            ("tcp_keepalives_count", "3"),
+        ]),
+        // A pooler refuses what it cannot give to every server it has, and statements belong to one server.
+        Pooler::Transaction => connect.extra_float_digits(None).statement_cache_capacity(0),
     }
 }
 

@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use sqlx::AssertSqlSafe;
 
+use crate::schema::LAYOUT;
+
 /// A statement, its schema filled in once. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Statement(Arc<str>);
 
 impl Statement {
-    /// `text` with `docket.` as the schema of this name, which was checked to be a plain identifier.
+    /// `text` with `docket.` as the schema of this name, which was checked to be a plain identifier. `{US}` is the docket, its
+    /// first argument, from a caller of this build: see `sql/time.sql`. A statement that only reads goes without.
     pub(crate) fn new(text: &str, schema: &str) -> Self {
-        Self(in_schema(text, schema).into())
+        let us = format!("docket.spoken($1,{LAYOUT})");
+        Self(in_schema(&text.replace("{US}", &us), schema).into())
     }
 
     pub(crate) fn sql(&self) -> AssertSqlSafe<Arc<str>> {
@@ -49,6 +53,7 @@ pub(crate) struct Statements {
     pub(crate) requeue: Statement,
     pub(crate) clear: Statement,
     pub(crate) join: Statement,
+    pub(crate) layout: Statement,
     pub(crate) get: Statement,
     pub(crate) list: Statement,
     pub(crate) counts: Statement,
@@ -73,25 +78,29 @@ impl Statements {
     pub(crate) fn new(schema: &str) -> Self {
         let statement = |text| Statement::new(text, schema);
         Self {
-            add: statement("SELECT docket.add($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13)"),
-            schedule: statement("SELECT docket.schedule($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)"),
+            add: statement("SELECT docket.add({US},$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13)"),
+            schedule: statement("SELECT docket.schedule({US},$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)"),
             lease: statement(concat!(
-                "SELECT * FROM docket.lease($1,",
+                "SELECT * FROM docket.lease({US},",
                 ask!(2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18),
                 ")"
             )),
-            forget: statement("SELECT docket.forget($1,$2)"),
-            heartbeat: statement("SELECT docket.heartbeat($1,$2,$3,$4,$5,$6,$7,$8)"),
+            forget: statement("SELECT docket.forget({US},$2)"),
+            heartbeat: statement("SELECT docket.heartbeat({US},$2,$3,$4,$5,$6,$7,$8)"),
             ack: statement(concat!(
-                "SELECT a.answers, a.dead_trimmed AS trimmed_by_acks, (a.reply).* FROM docket.ack($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,",
+                "SELECT a.answers, a.dead_trimmed AS trimmed_by_acks, (a.reply).* FROM docket.ack({US},$2,$3,$4,$5,$6,$7,$8,$9,$10,",
                 ask!(11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27),
                 ") a"
             )),
-            complete: statement("SELECT docket.complete($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)"),
-            cancel: statement("SELECT docket.cancel($1,$2,$3)"),
-            requeue: statement("SELECT docket.requeue($1,$2,$3)"),
-            clear: statement("SELECT docket.clear($1,$2)"),
-            join: statement("SELECT * FROM docket.join($1,$2,$3)"),
+            complete: statement("SELECT docket.complete({US},$2,$3,$4,$5,$6,$7,$8,$9,$10)"),
+            cancel: statement("SELECT docket.cancel({US},$2,$3)"),
+            requeue: statement("SELECT docket.requeue({US},$2,$3)"),
+            clear: statement("SELECT docket.clear({US},$2)"),
+            join: statement("SELECT docket.join({US},$2)"),
+            layout: statement(
+                "SELECT (SELECT coalesce(max(version), 0) FROM docket.migration), \
+                 (SELECT layout FROM docket.meta WHERE name = $1)",
+            ),
             get: statement("SELECT * FROM docket.get($1,$2)"),
             list: statement(
                 "SELECT p.moment - p.ahead AS now, p.clock_offset, p.clock_steps, p.last, v.* \
@@ -101,15 +110,15 @@ impl Statements {
             counts: statement("SELECT * FROM docket.counts($1)"),
             workers: statement("SELECT * FROM docket.workers($1)"),
             audit: statement("SELECT * FROM docket.audit($1)"),
-            take_out: statement("SELECT * FROM docket.take_out($1,$2,$3,$4,$5)"),
+            take_out: statement("SELECT * FROM docket.take_out({US},$2,$3,$4,$5)"),
             take_in: statement(
-                "SELECT docket.take_in($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20)",
+                "SELECT docket.take_in({US},$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20)",
             ),
-            let_go: statement("SELECT docket.let_go($1,$2,$3)"),
-            put_back: statement("SELECT docket.put_back($1,$2,$3)"),
-            settle_clock: statement("SELECT docket.settle_clock($1)"),
+            let_go: statement("SELECT docket.let_go({US},$2,$3)"),
+            put_back: statement("SELECT docket.put_back({US},$2,$3)"),
+            settle_clock: statement("SELECT docket.settle_clock({US})"),
             #[cfg(feature = "testing")]
-            set_clock: statement("SELECT docket.set_clock($1,$2)"),
+            set_clock: statement("SELECT docket.set_clock({US},$2)"),
         }
     }
 }

@@ -22,8 +22,12 @@ const BACKLOG: usize = 1_024;
 /// The pause before listening is tried again. Until then nobody looks, so it is part of what a task may be late once the
 /// server answers again.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
-/// How often a silent connection is asked whether it still is one; and, if nobody waits, given up.
-const PING: Duration = Duration::from_secs(30);
+/// How often a silent connection that somebody waits on is asked whether it still is one. The driver sets no keepalive, and
+/// a firewall that has forgotten a connection says nothing: a task that comes meanwhile starts so much later, and
+/// [`crate::Options::response`].
+const PING: Duration = Duration::from_secs(3);
+/// A silent connection on which nobody has waited for so long is given up.
+const UNUSED_MAX: Duration = Duration::from_secs(30);
 
 /// How much later the deputy looks, in case who was named is gone, and to tell the others of the new lease's deadline, which
 /// is later than this; without a deputy, all who were not named.
@@ -121,6 +125,7 @@ impl Line {
     /// Listens until nobody waits any more.
     async fn serve(self) {
         loop {
+            let started = Instant::now();
             match self.connect().await {
                 Ok(mut listener) => {
                     self.tell(Wake::Any);
@@ -138,7 +143,8 @@ impl Line {
                     tracing::debug!(%address, error, "could not listen for wake-ups");
                 }
             }
-            sleep(RECONNECT_PAUSE).await;
+            // One that has served for longer is made again at once; a server that is away is not hammered.
+            sleep(RECONNECT_PAUSE.saturating_sub(started.elapsed())).await;
             if self.wakes.receiver_count() == 0 {
                 return;
             }
@@ -151,7 +157,7 @@ impl Line {
                 .max_connections(1)
                 .max_lifetime(None)
                 .idle_timeout(None)
-                .connect_lazy_with(self.server.connect.clone());
+                .connect_lazy_with(self.server.connect_options());
             let mut listener = PgListener::connect_with(&pool).await?;
             listener.eager_reconnect(false);
             listener.listen(&self.channel).await?;
@@ -163,15 +169,29 @@ impl Line {
 
     /// Passes wake-ups on until the connection is lost or nobody waits.
     async fn hear(&self, listener: &mut PgListener) -> End {
+        let (mut heard, mut waited) = (Instant::now(), Instant::now());
         loop {
-            match timeout(PING, listener.try_recv()).await {
-                Ok(Ok(Some(notification))) => self.tell(read(notification.payload())),
-                // Made again by the loop above, with a pause: a server that is away is not hammered.
+            let received = timeout(PING, listener.try_recv()).await;
+            let waits = self.wakes.receiver_count() > 0;
+            if waits {
+                waited = Instant::now();
+            }
+            match received {
+                Ok(Ok(Some(notification))) => {
+                    heard = Instant::now();
+                    self.tell(read(notification.payload()));
+                }
                 Ok(Ok(None) | Err(_)) => return End::Lost,
-                Err(_) if self.wakes.receiver_count() == 0 => return End::NobodyWaits,
+                Err(_) if waited.elapsed() >= UNUSED_MAX => return End::NobodyWaits,
+                Err(_) if !waits => {}
                 Err(_) => match timeout(self.server.options.response, listener.execute("SELECT 1")).await {
-                    Ok(Ok(_)) => {}
-                    _ => return End::Lost,
+                    Ok(Ok(_)) => heard = Instant::now(),
+                    Ok(Err(_)) => return End::Lost,
+                    Err(_) => {
+                        // Whoever looks now must not wait for an answer on one that was forgotten in the same way.
+                        self.server.doubt(heard);
+                        return End::Lost;
+                    }
                 },
             }
         }

@@ -3,6 +3,7 @@
 -- Result: how many tasks went.
 -- Twice: finds nothing. Only deletes, so it also works when the server is out of memory; the server frees what is large
 -- beside its work.
+begin()
 local gone = call('HLEN', P .. 'tasks')
 for _, index in ipairs(all_indexes()) do call('UNLINK', P .. index) end
 for _, list in ipairs(call('SMEMBERS', P .. 'wakes')) do call('UNLINK', P .. list) end

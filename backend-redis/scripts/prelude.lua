@@ -44,7 +44,9 @@ local function server_time()
 end
 
 local meta =
-  call('HMGET', META, 'clock', 'seen', 'seq', 'trim', 'turn', 'fence', 'finished_bytes', 'dead_bytes', 'offset')
+  call('HMGET', META, 'clock', 'seen', 'seq', 'trim', 'turn', 'fence', 'finished_bytes', 'dead_bytes', 'offset', 'layout')
+-- A call of another build would take what is there for something else, and nothing is written yet.
+if meta[10] and tonumber(meta[10]) ~= LAYOUT then error('OTHERLAYOUT ' .. meta[10]) end
 
 -- The docket's time, and how far it is ahead of the server's clock (or of the override of that, for tests). It never goes
 -- back: where the clock was set back, the step goes into the offset. `meta.seen` is the latest time that was written.
@@ -85,12 +87,14 @@ local function begin_adding(count)
   seq_last = seq + count
   call('HSET', META, 'seen', whole(now), 'seq', whole(seq_last))
   if stepped > 0 then note_time() end
+  if not meta[10] then call('HSET', META, 'layout', LAYOUT) end
 end
 
 -- This one begins with a deletion, which is let through: a full docket is worked off, else it would be full for ever.
 local function begin()
   call('HDEL', META, 'none')
   note_time()
+  if not meta[10] then call('HSET', META, 'layout', LAYOUT) end
 end
 
 -- Draws fences, one after the other; answers the one before the first. They are above all drawn before, also where the

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use docket_core::{
     Ack, AckReply, AddAnswer, Capabilities, DocketName, Heartbeat, HeartbeatAnswer, LeaseReply, LeaseRequest, NewTask,
-    QueueBackend, Result, ScheduleAnswer, Store, Swept, words,
+    QueueBackend, Result, ScheduleAnswer, Store, Swept, UrlSource, words,
 };
 
 use crate::call::Call;
@@ -16,7 +16,6 @@ use crate::keys::Keys;
 use crate::persist::Witness;
 use crate::request::{self, Look};
 use crate::scripts::Script;
-use crate::url::Address;
 use crate::wait::Waiters;
 use crate::{Options, examine, scripts};
 
@@ -60,7 +59,20 @@ impl RedisBackend {
     ///
     /// It only reads, so it can be dropped at any time.
     pub async fn connect(url: &str, docket: DocketName, options: Options) -> Result<Self> {
-        let backend = Self::open(url, docket, options)?;
+        Self::connect_at(url.into(), docket, options).await
+    }
+
+    /// The same with a URL that may stand in a file, which is read again for each connection: see [`UrlSource`].
+    ///
+    /// # Errors
+    ///
+    /// As [`RedisBackend::connect`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`RedisBackend::connect`].
+    pub async fn connect_at(url: UrlSource, docket: DocketName, options: Options) -> Result<Self> {
+        let backend = Self::open_at(url, docket, options)?;
         examine::admit(&backend.commands, &backend.keys).await?;
         Ok(backend)
     }
@@ -71,10 +83,18 @@ impl RedisBackend {
     ///
     /// `Config` for a URL that cannot be read, or an option out of bounds.
     pub fn open(url: &str, docket: DocketName, options: Options) -> Result<Self> {
+        Self::open_at(url.into(), docket, options)
+    }
+
+    /// The same with a URL that may stand in a file, which is read again for each connection: see [`UrlSource`].
+    ///
+    /// # Errors
+    ///
+    /// As [`RedisBackend::open`].
+    pub fn open_at(url: UrlSource, docket: DocketName, options: Options) -> Result<Self> {
         options.check()?;
-        let address = Address::parse(url)?;
-        let server = Arc::new(Server::new(&address, options)?);
-        Ok(Self::on(server, docket, address.scheme))
+        let (server, address) = Server::at(url, options)?;
+        Ok(Self::on(Arc::new(server), docket, address.scheme))
     }
 
     fn on(server: Arc<Server>, docket: DocketName, scheme: &'static str) -> Self {

@@ -1,15 +1,14 @@
 //! Connections: opened late, bounded in everything, dropped when they cannot be trusted.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use docket_core::{Result, ShownUrl};
+use docket_core::{Result, ShownUrl, UrlSource};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, RedisError, ServerErrorKind, Value};
 use tokio::runtime::Handle;
-use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::Options;
@@ -22,7 +21,9 @@ const SILENT_MAX: Duration = Duration::from_millis(250);
 
 /// A server to open connections to.
 pub(crate) struct Server {
-    client: redis::Client,
+    client: Mutex<redis::Client>,
+    /// Where the address is read again for each connection, if it may change.
+    url: Option<UrlSource>,
     /// The URL as errors show it.
     pub(crate) address: ShownUrl,
     pub(crate) options: Options,
@@ -33,7 +34,33 @@ impl Server {
         let shown = address.shown.clone();
         let client =
             redis::Client::open(address.info.clone()).map_err(|e| describe(e, "prepare the connection", &shown))?;
-        Ok(Self { client, address: shown, options })
+        Ok(Self { client: Mutex::new(client), url: None, address: shown, options })
+    }
+
+    /// A server whose address is at `url`, with what that says now.
+    pub(crate) fn at(url: UrlSource, options: Options) -> Result<(Self, Address)> {
+        let address = Address::parse(&url.read()?)?;
+        let server = Self { url: url.may_change().then_some(url), ..Self::new(&address, options)? };
+        Ok((server, address))
+    }
+
+    /// How to connect now.
+    fn client(&self) -> redis::Client {
+        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(url) = &self.url {
+            let opened = url.read().and_then(|text| Address::parse(&text)).and_then(|address| {
+                let shown = address.shown.clone();
+                redis::Client::open(address.info).map_err(|e| describe(e, "prepare the connection", &shown))
+            });
+            // Half written, or gone for a moment: what it said last may still do.
+            match opened {
+                Ok(opened) => *client = opened,
+                Err(error) => {
+                    tracing::warn!(?error, "the store URL cannot be read again; connecting with the last one");
+                }
+            }
+        }
+        client.clone()
     }
 
     /// Opens a connection whose answers may take as long as the caller's own deadline allows.
@@ -42,7 +69,8 @@ impl Server {
     pub(crate) async fn open(&self) -> Result<MultiplexedConnection> {
         // The driver's own default is 500 ms for every answer, blocking reads included; deadlines are ours here.
         let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
-        match timeout(self.options.connect, self.client.get_multiplexed_async_connection_with_config(&config)).await {
+        let client = self.client();
+        match timeout(self.options.connect, client.get_multiplexed_async_connection_with_config(&config)).await {
             Ok(opened) => opened.map_err(|e| describe(e, "connect to the store", &self.address)),
             Err(_) => Err(unanswered("connect to the store", &self.address)),
         }
@@ -59,7 +87,7 @@ impl fmt::Debug for Server {
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) server: Arc<Server>,
-    open: Mutex<Slot>,
+    open: tokio::sync::Mutex<Slot>,
     /// Connections up to this generation are used no more; calls still waiting on one keep it open until they end.
     doubted: Arc<AtomicU64>,
 }
@@ -86,7 +114,7 @@ struct Failure {
 
 impl Connection {
     pub(crate) fn new(server: Arc<Server>) -> Self {
-        Self { server, open: Mutex::default(), doubted: Arc::default() }
+        Self { server, open: tokio::sync::Mutex::default(), doubted: Arc::default() }
     }
 
     /// Runs a script.

@@ -10,8 +10,8 @@ use redis::Value;
 use crate::fields::{Fields, word};
 use crate::{RedisBackend, scripts};
 
-/// The layout of the keys and records that this build writes. Another number is another layout, and is refused.
-const LAYOUT: i64 = 3;
+/// The layout of the keys and records that this build writes. Every script compares: see `prelude.lua`.
+pub(crate) const LAYOUT: i64 = 3;
 
 #[async_trait]
 impl Control for RedisBackend {
@@ -49,16 +49,13 @@ impl Control for RedisBackend {
     async fn join(&self, environment: Option<&str>) -> Result<()> {
         let operation = "join the docket";
         let mut call = self.call(&scripts::JOIN, 0);
-        call.number(LAYOUT).text(environment.unwrap_or(""));
-        let mut found = self.run(&call, operation).await?;
-        let (layout, theirs) = (found.text()?, found.text()?);
-        let conflict = |message| Err(Error::new(ErrorKind::Conflict, operation, message));
-        if layout != LAYOUT.to_string() {
-            return conflict(format!("its layout is {layout} and this build reads {LAYOUT}; use a build of its time"));
-        }
+        call.text(environment.unwrap_or(""));
+        let theirs = self.run(&call, operation).await?.text()?;
         match environment {
             Some(ours) if !theirs.is_empty() && theirs != ours => {
-                conflict(format!("it belongs to {theirs:?}, not to {ours:?}; check DOCKET_NAME and DOCKET_ENVIRONMENT"))
+                let message =
+                    format!("it belongs to {theirs:?}, not to {ours:?}; check DOCKET_NAME and DOCKET_ENVIRONMENT");
+                Err(Error::new(ErrorKind::Conflict, operation, message))
             }
             _ => Ok(()),
         }

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use docket_core::{Error, ErrorKind, Retryable, ShownUrl};
 use redis::{RedisError, ServerErrorKind};
 
+use crate::control::LAYOUT;
+
 /// What a failed command means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Meaning {
@@ -18,6 +20,9 @@ pub(crate) struct Meaning {
 /// The error of trying to `operation` on the server at `address`.
 pub(crate) fn describe(error: RedisError, operation: impl Into<Cow<'static, str>>, address: &ShownUrl) -> Error {
     let meaning = meaning_of(&error);
+    if let Some(found) = other_layout(error.detail().unwrap_or("")) {
+        return Error::new(meaning.kind, operation, format!("{address}: {}", layouts(found)));
+    }
     let message = format!("{address}: {}", meaning.advice);
     Error::new(meaning.kind, operation, message).retryable(meaning.retryable).with_source(address.cause(error))
 }
@@ -26,6 +31,23 @@ pub(crate) fn describe(error: RedisError, operation: impl Into<Cow<'static, str>
 pub(crate) fn unanswered(operation: impl Into<Cow<'static, str>>, address: &str) -> Error {
     let message = format!("{address}: no answer in time; check that the server is reachable and not overloaded");
     Error::new(ErrorKind::Unavailable, operation, message)
+}
+
+/// What to do about a certificate, by the words of the one who checks it. A server's own certificate is no authority, so that
+/// to name it as one is of no help.
+fn untrusted(said: &str) -> &'static str {
+    if said.contains("CaUsedAsEndEntity") {
+        "its certificate is an authority's, used by the server itself (self-signed): let the authority sign one for the \
+         server that is none (CA:FALSE) and names its host, and set SSL_CERT_FILE to the authority's"
+    } else if said.contains("not valid for name") || said.contains("NotValidForName") {
+        "its certificate is of another name; use the host that it names (subjectAltName), or have one made for this host"
+    } else if ["expired", "Expired", "not valid yet", "NotValidYet"].iter().any(|words| said.contains(words)) {
+        "its certificate is not valid now; renew it, or check the clocks"
+    } else if said.contains("UnknownIssuer") {
+        "its certificate is of an authority that is not trusted; set SSL_CERT_FILE to the certificate of that authority"
+    } else {
+        "its certificate is refused; have the authority in SSL_CERT_FILE, or one of the system's, sign one for this host"
+    }
 }
 
 /// The server's code; from inside a script, older servers wrap it into a text.
@@ -39,16 +61,29 @@ fn code_of(error: &RedisError) -> &str {
     known.into_iter().find(|code| detail.split([' ', '-', ':']).any(|word| word == *code)).unwrap_or(code)
 }
 
+/// The word with which the scripts refuse a docket of another layout; the number follows.
+const OTHER_LAYOUT: &str = "OTHERLAYOUT ";
+
+/// The layout of a docket that a script refused for it.
+fn other_layout(detail: &str) -> Option<&str> {
+    let found = detail.split_once(OTHER_LAYOUT)?.1;
+    Some(found.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default())
+}
+
+/// What is said about a docket of another layout.
+pub(crate) fn layouts(found: &str) -> String {
+    format!("its layout is {found} and this build reads {LAYOUT}; use a build of its time")
+}
+
 pub(crate) fn meaning_of(error: &RedisError) -> Meaning {
-    use ErrorKind::{Config, Corrupt, Internal, Refused, Unavailable, Unsupported};
+    use ErrorKind::{Config, Conflict, Corrupt, Internal, Refused, Unavailable, Unsupported};
     use Retryable::{No, Yes};
     let meaning = |kind, retryable, advice| Meaning { kind, retryable, drop_connection: false, advice };
     let broken = |meaning| Meaning { drop_connection: true, ..meaning };
     match error.kind() {
         // Retrying does not make a certificate good.
         redis::ErrorKind::Io if error.to_string().contains("certificate") => {
-            let advice = "its certificate is not trusted; for a private CA set SSL_CERT_FILE to its certificate";
-            return broken(meaning(Refused, No, advice));
+            return broken(meaning(Refused, No, untrusted(&error.to_string())));
         }
         // Refused, reset, timed out, name not found: the network or the server is away.
         redis::ErrorKind::Io => {
@@ -93,6 +128,7 @@ pub(crate) fn meaning_of(error: &RedisError) -> Meaning {
         "NOREPLICAS" => meaning(Refused, Yes, "the server wants more copies than it has (min-replicas-to-write)"),
         "MOVED" | "ASK" | "CROSSSLOT" => meaning(Unsupported, No, "a cluster is not supported; use a single primary"),
         "WRONGTYPE" => meaning(Corrupt, No, "a key of the docket holds something else; is the database shared?"),
+        "ERR" if other_layout(detail).is_some() => meaning(Conflict, No, "the docket is of another build"),
         "ERR" if detail.contains("max number of clients") => {
             broken(meaning(Unavailable, Yes, "the server has no free connection (maxclients)"))
         }
@@ -158,15 +194,25 @@ mod tests {
                 false,
             ),
             ("ERR Unknown Redis command called from script script: 1", Unsupported, No, false),
+            ("ERR user_script:9: OTHERLAYOUT 9 script: f, on @user_script:9.", Conflict, No, false),
             ("ERR something new", Internal, No, false),
         ] {
             let meaning = meaning_of(&reply(line));
             assert_eq!((meaning.kind, meaning.retryable, meaning.drop_connection), (kind, retryable, drops), "{line}");
         }
-        let untrusted = "invalid peer certificate: UnknownIssuer";
-        let untrusted = RedisError::from(std::io::Error::new(std::io::ErrorKind::InvalidData, untrusted));
-        let meaning = meaning_of(&untrusted);
-        assert_eq!((meaning.kind, meaning.retryable), (Refused, No));
+        for (untrusted, advice) in [
+            ("UnknownIssuer", "set SSL_CERT_FILE to the certificate of that authority"),
+            // Its own certificate was named as that of the authority, as the advice once said.
+            ("Other(OtherError(CaUsedAsEndEntity))", "let the authority sign one"),
+            ("certificate not valid for name \"a\"; certificate is only valid for b", "use the host that it names"),
+            ("certificate expired: verification time 2 (UNIX)", "renew it"),
+        ] {
+            let untrusted = format!("invalid peer certificate: {untrusted}");
+            let untrusted = RedisError::from(std::io::Error::new(std::io::ErrorKind::InvalidData, untrusted));
+            let meaning = meaning_of(&untrusted);
+            assert_eq!((meaning.kind, meaning.retryable), (Refused, No));
+            assert!(meaning.advice.contains(advice), "{}", meaning.advice);
+        }
         let reset = RedisError::from(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
         assert_eq!(meaning_of(&reset).kind, Unavailable);
     }

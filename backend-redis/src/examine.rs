@@ -6,13 +6,13 @@ use redis::{Value, cmd};
 use crate::call::Call;
 use crate::connection::Connection;
 use crate::fields::Fields;
-use crate::findings::{Facts, POLICY, ROLE, judge, permissions};
+use crate::findings::{Facts, LAYOUT_OF_DOCKET, POLICY, ROLE, judge, judge_layout, permissions};
 use crate::keys::Keys;
 use crate::scripts;
 
 const LOOK: &str = "look at the server";
 
-/// Refuses a server that can lose tasks in normal running; logs what can lose them in a fault.
+/// Refuses a docket of another layout, and a server that can lose tasks in normal running; logs what can lose them in a fault.
 pub(crate) async fn admit(connection: &Connection, keys: &Keys) -> Result<()> {
     let findings = examine(connection, keys).await?;
     for finding in findings.iter().filter(|finding| finding.severity != Severity::Ok) {
@@ -34,7 +34,8 @@ fn refusal(finding: &Finding, address: &str) -> Error {
     let message = format!("{address}: {} is {}; {}", finding.subject, finding.found, finding.advice);
     // A copy may be promoted while the caller goes on trying; the rest needs a person.
     let passes = if finding.subject == ROLE { Retryable::Yes } else { Retryable::No };
-    Error::new(ErrorKind::Refused, "use the store", message).retryable(passes)
+    let kind = if finding.subject == LAYOUT_OF_DOCKET { ErrorKind::Conflict } else { ErrorKind::Refused };
+    Error::new(kind, "use the store", message).retryable(passes)
 }
 
 /// Asks the server about itself, and judges the answers.
@@ -55,7 +56,21 @@ pub(crate) async fn examine(connection: &Connection, keys: &Keys) -> Result<Vec<
     }
     let mut findings = judge(&facts);
     findings.push(permissions(denied(connection, keys).await?.as_deref()));
+    findings.push(layout(connection, keys).await?);
     Ok(findings)
+}
+
+/// Whether the docket is of the layout that this build reads: else every call is refused.
+async fn layout(connection: &Connection, keys: &Keys) -> Result<Finding> {
+    let answer = match connection.command(cmd("HGET").arg(keys.meta()).arg("layout"), LOOK).await {
+        Ok(answer) => answer,
+        // Still loading, for one, or not allowed: the scripts will say so.
+        Err(error) => {
+            tracing::debug!(?error, "could not ask for the layout");
+            Value::Nil
+        }
+    };
+    Ok(judge_layout(text_of(&answer).as_deref()))
 }
 
 /// The commands that the scripts run and this user may not; `None` if the server cannot tell now.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use docket_core::{Finding, Severity};
 
+use crate::control::LAYOUT;
+
 /// The oldest server whose blocking reads and scripts do what is needed here.
 const VERSION_MIN: (u32, u32) = (6, 2);
 
@@ -25,6 +27,7 @@ impl Facts {
 
 pub(crate) const POLICY: &str = "maxmemory-policy";
 pub(crate) const ROLE: &str = "role";
+pub(crate) const LAYOUT_OF_DOCKET: &str = "layout";
 
 /// One finding per subject, good ones too.
 pub(crate) fn judge(facts: &Facts) -> Vec<Finding> {
@@ -33,6 +36,17 @@ pub(crate) fn judge(facts: &Facts) -> Vec<Finding> {
 
 fn finding(severity: Severity, subject: &str, found: impl Into<String>, advice: &str) -> Finding {
     Finding { severity, subject: subject.to_owned(), found: found.into(), advice: advice.to_owned() }
+}
+
+/// `found`: the layout of the docket, if it has one yet.
+pub(crate) fn judge_layout(found: Option<&str>) -> Finding {
+    match found {
+        Some(other) if other != LAYOUT.to_string() => {
+            let said = format!("{other}, and this build reads {LAYOUT}");
+            finding(Severity::Danger, LAYOUT_OF_DOCKET, said, "use a build of its time")
+        }
+        _ => finding(Severity::Ok, LAYOUT_OF_DOCKET, LAYOUT.to_string(), ""),
+    }
 }
 
 fn version(facts: &Facts) -> Finding {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use docket_core::{limits, micros};
 
+use crate::control::LAYOUT;
 use crate::wait::LEFT_ALONE_MAX;
 
 /// The places of a record's list; see record.lua.
@@ -47,8 +48,9 @@ const FIELDS: [&str; 30] = [
 pub(crate) const INLINE_MAX: u16 = 1_024;
 
 /// The numbers that the scripts have names for, and that nobody else needs.
-const NUMBERS: [(&str, i64); 51] = [
+const NUMBERS: [(&str, i64); 52] = [
     ("CHUNK", 500),
+    ("LAYOUT", LAYOUT),
     // How many waiters are armed for one due time, and how much later each looks than the one before.
     ("RANKS", 3),
     ("STANDBY", 400_000),

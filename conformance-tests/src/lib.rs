@@ -29,6 +29,7 @@
 //! be left once it has been cleared.
 //!
 //! * [`cases`]: the rules, one module per subject.
+//! * [`layout`]: every call that writes, on a docket of another build.
 //! * [`stage`]: what a case may use.
 //! * [`runner`]: how one case is run, and what is checked after it.
 //! * [`model`]: the table as a program; [`sequence`]: generated calls on which a backend must answer as it does.
@@ -37,6 +38,7 @@
 //! * [`proxy`]: faults on the way to it.
 
 pub mod cases;
+pub mod layout;
 pub mod model;
 pub mod proxy;
 pub mod runner;

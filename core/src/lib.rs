@@ -34,6 +34,7 @@ pub mod telemetry;
 #[cfg(feature = "testing")]
 mod testing;
 mod time;
+mod url_source;
 pub mod words;
 pub mod worker;
 
@@ -54,4 +55,5 @@ pub use task::*;
 #[cfg(feature = "testing")]
 pub use testing::*;
 pub use time::*;
+pub use url_source::UrlSource;
 pub use worker::Worker;

@@ -20,8 +20,8 @@ pub struct Settings {
     /// The longest wait without a wake-up: the bound on noticing work when a wake-up is lost.
     /// `DOCKET_WORKER_MINIMUM_CHECK_INTERVAL`, default 15s, 10ms to 5m.
     pub check_interval: Duration,
-    /// The queues to serve, in order of precedence. `DOCKET_WORKER_QUEUES`, comma-separated; empty means those of the
-    /// registered tasks, and `default`.
+    /// The queues to serve, in order of precedence, at most [`limits::LEASE_NAMES_MAX`]. `DOCKET_WORKER_QUEUES`,
+    /// comma-separated; empty means those of the registered tasks, and `default`.
     pub queues: Vec<Queue>,
     /// Serve the queues strictly in order, so that a busy one can starve the next. Otherwise every eighth lease call
     /// takes the earliest task of all. `DOCKET_WORKER_STRICT_ORDER`, default false.
@@ -133,6 +133,10 @@ impl Settings {
             let max = limits::BATCH_ITEMS_MAX;
             return refuse("ahead_max", format!("is {}; it must be 0 to {max}", self.ahead_max));
         }
+        if self.queues.len() > limits::LEASE_NAMES_MAX {
+            let max = limits::LEASE_NAMES_MAX;
+            return refuse("queues", format!("names {}; one worker serves at most {max}", self.queues.len()));
+        }
         if self.heartbeat_interval.is_zero() {
             return refuse("heartbeat_interval", "is zero; zero never means infinite, the default is 2s".to_owned());
         }
@@ -201,7 +205,14 @@ impl<F: Fn(&str) -> Option<String>> Vars<F> {
     fn queues(&self, name: &str) -> Result<Vec<Queue>> {
         let text = self.text(name).unwrap_or_default();
         let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-        names.map(Queue::new).collect::<Result<_>>().map_err(|e| Error::config(format!("read {name}"), e.to_string()))
+        let queues = names.map(Queue::new).collect::<Result<Vec<_>>>();
+        let queues = queues.map_err(|e| Error::config(format!("read {name}"), e.to_string()))?;
+        if queues.len() > limits::LEASE_NAMES_MAX {
+            let why =
+                format!("it names {} queues; one worker serves at most {}", queues.len(), limits::LEASE_NAMES_MAX);
+            return Err(Error::config(format!("read {name}"), why));
+        }
+        Ok(queues)
     }
 }
 
@@ -244,6 +255,20 @@ mod tests {
             assert_eq!(error.kind(), crate::ErrorKind::Config);
             assert!(error.to_string().contains(reason), "{name}={value}: {error}");
         }
+    }
+
+    /// 1,001 were taken, and every lease call was refused afterwards: nothing ever ran.
+    #[test]
+    fn more_queues_than_a_lease_may_list_are_refused_where_they_are_named() {
+        let queues = |count: usize| (0..count).map(|n| format!("q{n}")).collect::<Vec<_>>();
+        let read =
+            |count| Settings::from_vars(|name| (name == "DOCKET_WORKER_QUEUES").then(|| queues(count).join(",")));
+        assert_eq!(read(limits::LEASE_NAMES_MAX).unwrap().queues.len(), limits::LEASE_NAMES_MAX);
+        let error = read(limits::LEASE_NAMES_MAX + 1).unwrap_err().to_string();
+        assert!(error.contains("DOCKET_WORKER_QUEUES") && error.contains("at most 1000"), "{error}");
+        let named = queues(limits::LEASE_NAMES_MAX + 1).iter().map(Queue::new).collect::<Result<_>>().unwrap();
+        let error = Settings { queues: named, ..Settings::default() }.timing().unwrap_err().to_string();
+        assert!(error.contains("queues names 1001; one worker serves at most 1000"), "{error}");
     }
 
     #[test]

@@ -6,11 +6,18 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use docket_core::shown::quoted;
-use docket_core::{Client, DocketName, Error, Result, Store, limits};
+use docket_core::{
+    Client, DocketName, Error, ErrorKind, Key, PATIENCE, Result, Store, UrlSource, limits, parse_duration,
+};
+#[cfg(feature = "memory")]
+use docket_core::{Registry, Settings, worker};
 
 use crate::Docket;
 use crate::address::{Backend, backend_of};
+#[cfg(feature = "memory")]
+use crate::fallback::With;
 use crate::outbox;
+use crate::patience::wait_for;
 
 /// Said once per process, however many dockets it opens.
 static NOT_DURABLE: Once = Once::new();
@@ -18,14 +25,24 @@ static NOT_DURABLE: Once = Once::new();
 /// A docket about to be opened; `.await` opens it.
 #[must_use = "a docket is opened when it is awaited"]
 pub struct Connect {
-    url: String,
+    url: UrlSource,
     /// The first mistake made on the way, told when it is opened.
     name: Result<DocketName>,
     admit: Admit,
     migrating: Migrating,
     patience: Option<Duration>,
     payload_bytes_max: usize,
-    outbox: Option<String>,
+    outbox: Option<UrlSource>,
+    #[cfg(feature = "memory")]
+    fallback: Option<Fallback>,
+}
+
+/// What [`Docket::with_fallback`] is given.
+#[cfg(feature = "memory")]
+struct Fallback {
+    registry: Registry,
+    settings: Settings,
+    with: With,
 }
 
 /// Which servers will do.
@@ -35,8 +52,10 @@ enum Admit {
     Safe,
     /// Those as well that may evict it.
     Evicting,
-    /// Any: the server is not looked at.
+    /// Any that answers: the server is not looked at.
     Any,
+    /// Any, whenever it answers.
+    Later,
 }
 
 /// Whether a schema that is missing or old is made.
@@ -47,7 +66,7 @@ pub(crate) enum Migrating {
 }
 
 impl Connect {
-    pub(crate) fn to(url: String) -> Self {
+    pub(crate) fn to(url: UrlSource) -> Self {
         Self {
             url,
             name: Ok(DocketName::default()),
@@ -56,25 +75,41 @@ impl Connect {
             patience: None,
             payload_bytes_max: limits::PAYLOAD_BYTES_MAX,
             outbox: None,
+            #[cfg(feature = "memory")]
+            fallback: None,
         }
     }
 
     /// Reads the variables of [`Docket::from_env`] from `lookup`. An empty value counts as unset.
     pub fn from_vars(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let text = |name: &str| lookup(name).filter(|text| !text.trim().is_empty());
-        let url = text("DOCKET_URL").unwrap_or_else(|| {
-            NOT_DURABLE.call_once(|| {
-                tracing::warn!(
-                    "DOCKET_URL is not set: tasks live in memory, durability is off, no other process sees them"
-                );
-            });
-            "memory://".to_owned()
+        let url = either(&text, "DOCKET_URL", "DOCKET_URL_FILE");
+        let outbox = either(&text, "DOCKET_OUTBOX_URL", "DOCKET_OUTBOX_URL_FILE");
+        let refused = url.as_ref().err().or(outbox.as_ref().err()).cloned();
+        let url = url.ok().flatten().unwrap_or_else(|| {
+            if refused.is_none() {
+                NOT_DURABLE.call_once(|| {
+                    tracing::warn!(
+                        "DOCKET_URL is not set: tasks live in memory, durability is off, no other process sees them"
+                    );
+                });
+            }
+            "memory://".into()
         });
         let connect = match text("DOCKET_NAME") {
             Some(name) => Self::to(url).name(name),
             None => Self::to(url),
         };
-        let connect = Self { outbox: text("DOCKET_OUTBOX_URL"), ..connect };
+        let connect = match refused {
+            Some((operation, why)) => connect.refuse(operation, why),
+            None => connect,
+        };
+        let connect = Self { outbox: outbox.ok().flatten(), ..connect };
+        let connect = match text("DOCKET_PATIENCE").map(|patience| parse_duration(&patience)) {
+            None => connect,
+            Some(Ok(patience)) => connect.patience(patience),
+            Some(Err(error)) => connect.refuse("read DOCKET_PATIENCE", error.to_string()),
+        };
         let connect = match text("DOCKET_MIGRATE").as_deref() {
             None | Some("first") => connect,
             Some("never") => connect.without_migrating(),
@@ -115,14 +150,15 @@ impl Connect {
         self
     }
 
-    /// Opens the docket without looking at the server, for a report on it; an unreachable one is found by the first call.
-    /// A report changes nothing: it does not migrate either.
+    /// Opens the docket without looking at the server, for a report on it, once it answers. A report changes nothing: it does
+    /// not migrate either.
     pub fn unexamined(mut self) -> Self {
         self.admit = Admit::Any;
         self
     }
 
-    /// How long the client repeats an unanswered call; see [`Client::with_patience`].
+    /// How long opening waits for a server that is starting or away, and the client repeats an unanswered call; see
+    /// [`Client::with_patience`]. `DOCKET_PATIENCE`, default 5 s.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = Some(patience);
         self
@@ -140,18 +176,34 @@ impl Connect {
     ///
     /// The URL is that of the database in which the caller's transactions are, for a role that may make the schema `docket`
     /// there. A docket that is in that database already needs no outbox.
-    pub fn outbox(mut self, url: impl Into<String>) -> Self {
+    pub fn outbox(mut self, url: impl Into<UrlSource>) -> Self {
         self.outbox = Some(url.into());
         self
     }
 
-    async fn open(self) -> Result<Docket> {
-        let name = self.name?;
-        // A new backend is one arm here and one in `address`.
-        let store = match backend_of(&self.url)? {
-            Backend::Memory => memory(&self.url, name, self.payload_bytes_max)?,
-            Backend::Postgres => postgres(&self.url, name, self.admit, self.migrating, self.payload_bytes_max).await?,
-            Backend::Redis => redis(&self.url, name, self.admit, self.payload_bytes_max).await?,
+    /// Gives the docket a fallback from the beginning: see [`Docket::with_fallback`]. A service that starts while the store is
+    /// away then starts all the same, once the patience is over, and its adds go into the fallback. What would have been
+    /// refused of the server is then found by its first call.
+    #[cfg(feature = "memory")]
+    pub fn with_fallback(
+        mut self,
+        registry: &Registry,
+        settings: &Settings,
+        with: impl Fn(worker::Builder) -> worker::Builder + Send + Sync + 'static,
+    ) -> Self {
+        self.fallback = Some(Fallback { registry: registry.clone(), settings: settings.clone(), with: Box::new(with) });
+        self
+    }
+
+    async fn open(mut self) -> Result<Docket> {
+        let name = std::mem::replace(&mut self.name, Ok(DocketName::default()))?;
+        let patience = self.patience.unwrap_or(PATIENCE);
+        let store = match wait_for(patience, || self.store(&name, self.admit)).await {
+            Err(error) if error.kind() == ErrorKind::Unavailable && self.has_fallback() => {
+                tracing::error!(?error, "the store cannot be reached; starting with the fallback alone");
+                self.store(&name, Admit::Later).await?
+            }
+            store => store?,
         };
         let store = match &self.outbox {
             None => store,
@@ -159,11 +211,38 @@ impl Connect {
             Some(url) if self.admit == Admit::Any => outbox::later(store, url, self.payload_bytes_max)?,
             Some(url) => outbox::now(store, url, self.migrating, self.payload_bytes_max).await?,
         };
-        let client = Client::new(store).with_payload_bytes_max(self.payload_bytes_max);
-        Ok(Docket::new(match self.patience {
-            Some(patience) => client.with_patience(patience),
-            None => client,
-        }))
+        let client = Client::new(store).with_payload_bytes_max(self.payload_bytes_max).with_patience(patience);
+        let docket = Docket::new(client);
+        #[cfg(feature = "memory")]
+        if let Some(Fallback { registry, settings, with }) = self.fallback {
+            return docket.with_fallback(&registry, &settings, with);
+        }
+        Ok(docket)
+    }
+
+    #[cfg(feature = "memory")]
+    fn has_fallback(&self) -> bool {
+        self.fallback.is_some()
+    }
+
+    #[cfg(not(feature = "memory"))]
+    fn has_fallback(&self) -> bool {
+        false
+    }
+
+    async fn store(&self, name: &DocketName, admit: Admit) -> Result<Arc<dyn Store>> {
+        let (name, bytes_max) = (name.clone(), self.payload_bytes_max);
+        let text = self.url.read()?;
+        // A new backend is one arm here and one in `address`.
+        let store = match backend_of(&text)? {
+            Backend::Memory => memory(&text, name, bytes_max)?,
+            Backend::Postgres => postgres(self.url.clone(), name, admit, self.migrating, bytes_max).await?,
+            Backend::Redis => redis(self.url.clone(), name, admit, bytes_max).await?,
+        };
+        if admit == Admit::Any {
+            reach(&*store).await?;
+        }
+        Ok(store)
     }
 }
 
@@ -183,6 +262,29 @@ impl IntoFuture for Connect {
     }
 }
 
+/// Whether the store answers at all; what it answers is for the calls that follow.
+async fn reach(store: &dyn Store) -> Result<()> {
+    match store.get(&Key::new("docket")?).await {
+        Err(error) if error.kind() == ErrorKind::Unavailable => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// A URL, or the file that holds it; both is a mistake.
+type Refused = (&'static str, String);
+fn either(
+    text: &impl Fn(&str) -> Option<String>,
+    url: &'static str,
+    file: &'static str,
+) -> std::result::Result<Option<UrlSource>, Refused> {
+    match (text(url), text(file)) {
+        (Some(_), Some(_)) => Err((file, format!("{url} is set as well; set one of them"))),
+        (Some(url), None) => Ok(Some(url.into())),
+        (None, Some(file)) => Ok(Some(UrlSource::File(file.into()))),
+        (None, None) => Ok(None),
+    }
+}
+
 #[cfg(feature = "memory")]
 fn memory(url: &str, name: DocketName, payload_bytes_max: usize) -> Result<Arc<dyn Store>> {
     crate::address::check_memory(url)?;
@@ -197,7 +299,7 @@ fn memory(url: &str, _name: DocketName, _payload_bytes_max: usize) -> Result<Arc
 
 #[cfg(feature = "postgres")]
 async fn postgres(
-    url: &str,
+    url: UrlSource,
     name: DocketName,
     admit: Admit,
     migrating: Migrating,
@@ -208,42 +310,49 @@ async fn postgres(
     let options = Options { payload_bytes_max, migrate, ..Options::default() };
     let backend = match admit {
         // A Postgres evicts nothing.
-        Admit::Safe | Admit::Evicting => PostgresBackend::connect(url, name, options).await?,
-        Admit::Any => PostgresBackend::open(url, name, options)?,
+        Admit::Safe | Admit::Evicting => PostgresBackend::connect_at(url, name, options).await?,
+        Admit::Any | Admit::Later => PostgresBackend::open_at(url, name, options)?,
     };
     Ok(Arc::new(backend))
 }
 
 #[cfg(not(feature = "postgres"))]
 fn postgres(
-    url: &str,
+    url: UrlSource,
     _name: DocketName,
     _admit: Admit,
     _migrating: Migrating,
     _payload_bytes_max: usize,
 ) -> std::future::Ready<Result<Arc<dyn Store>>> {
-    std::future::ready(Err(crate::address::refuse(url, "this build lacks the feature `postgres` of docket-queue")))
+    std::future::ready(
+        url.read().and_then(|url| {
+            Err(crate::address::refuse(&url, "this build lacks the feature `postgres` of docket-queue"))
+        }),
+    )
 }
 
 #[cfg(feature = "redis")]
-async fn redis(url: &str, name: DocketName, admit: Admit, payload_bytes_max: usize) -> Result<Arc<dyn Store>> {
+async fn redis(url: UrlSource, name: DocketName, admit: Admit, payload_bytes_max: usize) -> Result<Arc<dyn Store>> {
     use docket_redis::{Options, RedisBackend};
     let options = Options { accept_eviction: admit != Admit::Safe, payload_bytes_max, ..Options::default() };
     let backend = match admit {
-        Admit::Safe | Admit::Evicting => RedisBackend::connect(url, name, options).await?,
-        Admit::Any => RedisBackend::open(url, name, options)?,
+        Admit::Safe | Admit::Evicting => RedisBackend::connect_at(url, name, options).await?,
+        Admit::Any | Admit::Later => RedisBackend::open_at(url, name, options)?,
     };
     Ok(Arc::new(backend))
 }
 
 #[cfg(not(feature = "redis"))]
 fn redis(
-    url: &str,
+    url: UrlSource,
     _name: DocketName,
     _admit: Admit,
     _payload_bytes_max: usize,
 ) -> std::future::Ready<Result<Arc<dyn Store>>> {
-    std::future::ready(Err(crate::address::refuse(url, "this build lacks the feature `redis` of docket-queue")))
+    std::future::ready(
+        url.read()
+            .and_then(|url| Err(crate::address::refuse(&url, "this build lacks the feature `redis` of docket-queue"))),
+    )
 }
 
 #[cfg(test)]
@@ -275,10 +384,26 @@ mod tests {
 
     #[tokio::test]
     async fn a_switch_that_is_neither_on_nor_off_is_refused() {
-        for name in ["DOCKET_ACCEPT_EVICTION", "DOCKET_MIGRATE"] {
+        for name in ["DOCKET_ACCEPT_EVICTION", "DOCKET_MIGRATE", "DOCKET_PATIENCE"] {
             let error = with(&[(name, "yes")]).await.unwrap_err();
             assert!(error.to_string().contains(name), "{error}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_url_may_stand_in_a_file_and_not_in_both_places() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "memory://\n").unwrap();
+        let path = file.path().to_str().unwrap();
+        assert_eq!(with(&[("DOCKET_URL_FILE", path)]).await.unwrap().store().capabilities().scheme, "memory");
+        let both = [("DOCKET_URL", "redis://joe:secret@host"), ("DOCKET_URL_FILE", path)];
+        let error = with(&both).await.unwrap_err().to_string();
+        assert!(error.contains("DOCKET_URL_FILE") && error.contains("set one of them"), "{error}");
+        assert!(!error.contains("secret"), "{error}");
+        let gone = with(&[("DOCKET_URL_FILE", "/nowhere/at/all")]).await.unwrap_err();
+        assert!(gone.kind() == ErrorKind::Config && gone.to_string().contains("/nowhere/at/all"), "{gone}");
+        let both = [("DOCKET_OUTBOX_URL", "postgres://h/a"), ("DOCKET_OUTBOX_URL_FILE", path)];
+        assert!(with(&both).await.unwrap_err().to_string().contains("DOCKET_OUTBOX_URL_FILE"));
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use docket_core::{Client, Store, Worker, worker};
+use docket_core::{Client, Store, UrlSource, Worker, worker};
 
 use crate::Connect;
 #[cfg(feature = "memory")]
@@ -35,25 +35,27 @@ impl Docket {
         }
     }
 
-    /// Opens the docket in the store at `url`; `.await` does it. [`Connect`] has what can be set before.
+    /// Opens the docket in the store at `url`; `.await` does it. [`Connect`] has what can be set before. A URL in a file
+    /// ([`UrlSource::File`]) is read again for each connection.
     ///
     /// # Errors
     ///
     /// `Config` for a URL that cannot be served, with the reason and what to write instead; `Unavailable` for a server
-    /// that cannot be reached; `Refused` for a wrong password. No error carries the user or the password.
+    /// that cannot be reached within [`Connect::patience`]; `Refused` for a wrong password. No error carries the user or the
+    /// password.
     ///
     /// # Cancel safety
     ///
     /// Can be dropped at any time.
-    pub fn connect(url: impl Into<String>) -> Connect {
+    pub fn connect(url: impl Into<UrlSource>) -> Connect {
         Connect::to(url.into())
     }
 
     /// Opens the docket that the environment names; `.await` does it.
     ///
-    /// `DOCKET_URL` (unset: in memory, which is said once in the log), `DOCKET_NAME` (unset: `plyr`),
-    /// `DOCKET_ACCEPT_EVICTION` (`true` to start on a server that may evict tasks) and `DOCKET_OUTBOX_URL` (unset: no outbox;
-    /// see [`Connect::outbox`]).
+    /// `DOCKET_URL` (unset: in memory, which is said once in the log) or `DOCKET_URL_FILE`, a file that holds it, `DOCKET_NAME`
+    /// (unset: `plyr`), `DOCKET_PATIENCE` (see [`Connect::patience`]), `DOCKET_ACCEPT_EVICTION` (`true` to start on a server
+    /// that may evict tasks) and `DOCKET_OUTBOX_URL` or `DOCKET_OUTBOX_URL_FILE` (unset: no outbox; see [`Connect::outbox`]).
     ///
     /// # Errors
     ///

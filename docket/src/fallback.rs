@@ -9,6 +9,8 @@
 //! * Only a task that this process can run is taken: its name is registered, it serves its queue, it is due within
 //!   [`DUE_WITHIN`], it is neither a perpetual nor a `schedule`. For any other the caller gets the store's error.
 //! * Once the store is back, what is not running is handed over, with its key, its add id and the attempts it has left.
+//! * What has died here by then is recorded in the store as dead, with its error and its attempts. Should a worker there be
+//!   quicker than the hand-over, it has one more run.
 //! * At most [`TASKS_MAX`] tasks and [`BYTES_MAX`] bytes of args are held; beyond that the caller gets the error.
 //! * [`Docket::shutdown`] runs or hands over within the grace period and logs what is left, one line each.
 //!
@@ -18,6 +20,7 @@
 //! * If only the store's *answer* was lost, the store has the task as well, and it may run twice.
 //! * A key is unique within the store and within this process, not across both while the store is away.
 
+mod dead;
 mod hand_over;
 mod keeper;
 mod local;
@@ -29,7 +32,7 @@ use std::sync::Arc;
 use docket_core::{Registry, Result, Settings, worker};
 
 use crate::Docket;
-pub(crate) use keeper::Keeper;
+pub(crate) use keeper::{Keeper, With};
 use local::Local;
 pub use local::{BYTES_MAX, DUE_WITHIN, TASKS_MAX};
 

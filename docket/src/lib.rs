@@ -44,6 +44,7 @@ mod docket;
 #[cfg(feature = "memory")]
 pub mod fallback;
 mod outbox;
+mod patience;
 
 pub use connect::Connect;
 pub use docket::Docket;
@@ -72,7 +73,9 @@ pub use docket_core::{TaskView, WorkerRecord, WorkerView};
 pub use docket_core::{Arrival, Destination, Parcel, ParcelId, Relocate, Ticket};
 
 // The store behind all of it, its errors, and durations as people write them.
-pub use docket_core::{Capabilities, Error, ErrorKind, QueueBackend, Result, Store, display_duration, parse_duration};
+pub use docket_core::{
+    Capabilities, Error, ErrorKind, QueueBackend, Result, Store, UrlSource, display_duration, parse_duration,
+};
 
 /// The snippets of the README and of the guide, compiled with the documentation's tests.
 #[cfg(doctest)]

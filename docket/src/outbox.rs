@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use docket_core::{Error, Result, Store};
+use docket_core::{Error, Result, Store, UrlSource};
 
 use crate::connect::Migrating;
 
@@ -10,21 +10,21 @@ use crate::connect::Migrating;
 #[cfg(feature = "postgres")]
 pub(crate) async fn now(
     store: Arc<dyn Store>,
-    url: &str,
+    url: &UrlSource,
     migrating: Migrating,
     payload_bytes_max: usize,
 ) -> Result<Arc<dyn Store>> {
     let store = shared(store)?;
     let options = options(migrating, payload_bytes_max);
-    Ok(Arc::new(docket_postgres::Outbox::connect(store, url, options).await?))
+    Ok(Arc::new(docket_postgres::Outbox::connect_at(store, url.clone(), options).await?))
 }
 
 /// The same, but it is first spoken to when it is used, and its schema is left as it is.
 #[cfg(feature = "postgres")]
-pub(crate) fn later(store: Arc<dyn Store>, url: &str, payload_bytes_max: usize) -> Result<Arc<dyn Store>> {
+pub(crate) fn later(store: Arc<dyn Store>, url: &UrlSource, payload_bytes_max: usize) -> Result<Arc<dyn Store>> {
     let store = shared(store)?;
     let options = options(Migrating::Never, payload_bytes_max);
-    Ok(Arc::new(docket_postgres::Outbox::open(store, url, options)?))
+    Ok(Arc::new(docket_postgres::Outbox::open_at(store, url.clone(), options)?))
 }
 
 #[cfg(feature = "postgres")]
@@ -55,7 +55,7 @@ fn shared(store: Arc<dyn Store>) -> Result<Arc<dyn Store>> {
 #[cfg(not(feature = "postgres"))]
 pub(crate) fn now(
     store: Arc<dyn Store>,
-    url: &str,
+    url: &UrlSource,
     _migrating: Migrating,
     payload_bytes_max: usize,
 ) -> std::future::Ready<Result<Arc<dyn Store>>> {
@@ -63,7 +63,7 @@ pub(crate) fn now(
 }
 
 #[cfg(not(feature = "postgres"))]
-pub(crate) fn later(_store: Arc<dyn Store>, _url: &str, _payload_bytes_max: usize) -> Result<Arc<dyn Store>> {
+pub(crate) fn later(_store: Arc<dyn Store>, _url: &UrlSource, _payload_bytes_max: usize) -> Result<Arc<dyn Store>> {
     Err(Error::config("set up the outbox", "this build lacks the feature `postgres` of docket-queue"))
 }
 

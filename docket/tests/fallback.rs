@@ -192,3 +192,32 @@ async fn shutdown_ends_within_the_grace_and_names_what_is_left() {
     let late = scene.docket.client().add(Stubborn { runs: 1 }).await.unwrap_err();
     assert_eq!(late.kind(), ErrorKind::Unavailable, "nothing is taken any more");
 }
+
+/// A service that starts during the outage once failed at `connect`, before it could set its fallback up.
+#[tokio::test]
+async fn a_service_that_starts_during_the_outage_has_its_fallback() {
+    let redis = Redis::start(&[]);
+    redis.kill9();
+    let runs = Arc::new(Runs::default());
+    let mut registry = Registry::new();
+    registry.register::<Stubborn>().expect("a good task");
+    let settings = Settings { grace: Duration::from_secs(3), ..Settings::default() };
+    let shared = runs.clone();
+    let started = Instant::now();
+    let docket = Docket::connect(redis.url())
+        .patience(PATIENCE)
+        .with_fallback(&registry, &settings, move |worker| worker.share(shared.clone()))
+        .await
+        .expect("it starts all the same");
+    assert!(started.elapsed() < PATIENCE + Duration::from_secs(2), "{:?}", started.elapsed());
+    let receipt = docket.client().add(Stubborn { runs: 1 }).key("k").await.unwrap();
+    assert_eq!(receipt.answer, Answer::AddedLocally);
+    until("the run", async || runs.0.load(Ordering::SeqCst) == 1).await;
+    redis.restart().await;
+    until("an add to the store", async || {
+        let receipt = docket.client().add(Stubborn { runs: 1 }).key("there").await;
+        receipt.is_ok_and(|receipt| receipt.answer != Answer::AddedLocally)
+    })
+    .await;
+    docket.shutdown().await;
+}

@@ -11,12 +11,11 @@ mod watch;
 
 use std::sync::Arc;
 
-use docket_core::{ErrorKind, NewTask, Result, Store, Verb};
+use docket_core::{ErrorKind, NewTask, Result, Store, UrlSource, Verb};
 use sqlx::PgConnection;
 
 use crate::items::{self, Batch};
 use crate::server::Server;
-use crate::url::Address;
 use crate::{Options, examine};
 
 pub use watch::{OutboxCounts, RefusedRow};
@@ -94,7 +93,20 @@ impl Outbox {
     ///
     /// Can be dropped at any time.
     pub async fn connect(queue: Arc<dyn Store>, url: &str, options: Options) -> Result<Self> {
-        let outbox = Self::open(queue, url, options)?;
+        Self::connect_at(queue, url.into(), options).await
+    }
+
+    /// The same with a URL that may stand in a file, which is read again for each connection: see [`UrlSource`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbox::connect`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Outbox::connect`].
+    pub async fn connect_at(queue: Arc<dyn Store>, url: UrlSource, options: Options) -> Result<Self> {
+        let outbox = Self::open_at(queue, url, options)?;
         let ready = async {
             examine::admit(&outbox.table.commands).await?;
             outbox.table.commands.make_ready().await
@@ -114,7 +126,16 @@ impl Outbox {
     ///
     /// `Config` for a URL or an option that cannot be.
     pub fn open(queue: Arc<dyn Store>, url: &str, options: Options) -> Result<Self> {
-        let server = Server::new(&Address::parse(url)?, None, options)?;
+        Self::open_at(queue, url.into(), options)
+    }
+
+    /// The same with a URL that may stand in a file, which is read again for each connection: see [`UrlSource`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbox::open`].
+    pub fn open_at(queue: Arc<dyn Store>, url: UrlSource, options: Options) -> Result<Self> {
+        let (server, _) = Server::at(url, options)?;
         let docket = queue.capabilities().docket;
         Ok(Self { queue, table: Arc::new(Table::new(Arc::new(server), docket)) })
     }

@@ -194,8 +194,11 @@ impl Relay {
         let mut tx = self.table.begin(&mut connection).await?;
         let rows = self.table.take(&mut tx, state.count).await?;
         let (none, new) = (rows.is_empty(), rows.iter().any(|row| !state.unsettled.contains_key(&row.id)));
-        let sent = self.table.hold(&mut tx, send(&*self.queue, rows, &mut state.unsettled)).await;
-        let lost = state.persisting.see_to(&self.queue, &mut state.unsettled).await;
+        let sending = async {
+            let sent = send(&*self.queue, rows, &mut state.unsettled).await;
+            (sent, state.persisting.see_to(&self.queue, &mut state.unsettled).await)
+        };
+        let (sent, lost) = self.table.hold(&mut tx, sending).await;
         let settled: Vec<(i64, Became)> = state.persisting.may_settle(&state.unsettled);
         self.table.settle(tx, &settled).await?;
         for (id, _) in &settled {

@@ -46,13 +46,13 @@ impl Table {
     pub(super) fn new(server: Arc<Server>, docket: DocketName) -> Self {
         let statement = |text| Statement::new(text, &server.options.schema);
         Self {
-            put: statement("SELECT docket.outbox_add($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)"),
+            put: statement("SELECT docket.outbox_add({US},$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)"),
             look: statement("SELECT * FROM docket.outbox_look($1)"),
-            take: statement("SELECT * FROM docket.outbox_take($1,$2,$3)"),
+            take: statement("SELECT * FROM docket.outbox_take({US},$2,$3)"),
             settle: statement("SELECT docket.outbox_settle($1,$2,$3,$4)"),
             counts: statement("SELECT * FROM docket.outbox_counts($1)"),
-            retry: statement("SELECT docket.outbox_retry($1)"),
-            clear: statement("SELECT docket.outbox_clear($1,$2)"),
+            retry: statement("SELECT docket.outbox_retry({US})"),
+            clear: statement("SELECT docket.outbox_clear({US},$2)"),
             listener: Listener::new(server.clone()),
             commands: Connection::new(server),
             docket,

@@ -5,6 +5,8 @@
 mod busy;
 mod clock;
 mod faults;
+mod lanes;
+mod layout;
 mod plans;
 mod pooler;
 mod race;

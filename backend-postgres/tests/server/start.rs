@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use conformance_tests::servers::postgres_url;
-use docket_core::{AddAnswer, ErrorKind, Inspect, QueueBackend};
+use conformance_tests::servers::{PostgresServer, postgres_url};
+use docket_core::{AddAnswer, ErrorKind, Inspect, QueueBackend, UrlSource};
 use docket_postgres::{Migrate, Options, PostgresBackend};
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::time::sleep;
 
-use crate::work::{add, docket, key, keys, options, take, task, tell};
+use crate::work::{add, ask, docket, key, keys, options, take, task, tell};
 
 /// A deploy starts all replicas in the same second, and each finds no schema.
 #[tokio::test]
@@ -140,4 +140,45 @@ async fn fill(store: &PostgresBackend, prefix: &str, thousands: usize) {
 async fn reads(url: &str) -> i64 {
     sleep(Duration::from_millis(1_500)).await;
     tell(url, "SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes WHERE schemaname = 'planned'").await
+}
+
+/// A role's password changes while a worker runs: it is read from the file when the next connection is made.
+#[tokio::test]
+async fn a_new_password_is_read_from_the_file_at_the_next_connection() {
+    let server = PostgresServer::start().await;
+    let admin = server.url();
+    let ask_it = "DO $$ BEGIN EXECUTE format('COPY (SELECT unnest(ARRAY[''local all all trust'', \
+                  ''host all turned all scram-sha-256'', ''host all all all trust''])) TO %L', current_setting('hba_file')); END $$";
+    tell(&admin, ask_it).await;
+    tell(&admin, "SELECT count(pg_reload_conf())").await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let write = |password: &str| {
+        let url = admin.replacen("postgres@", &format!("turned:{password}@"), 1);
+        std::fs::write(file.path(), url + "\n").unwrap();
+    };
+    tell(&admin, "CREATE ROLE turned LOGIN PASSWORD 'one'").await;
+    tell(&admin, "GRANT CREATE ON DATABASE postgres TO turned").await;
+    write("one");
+    let url = UrlSource::File(file.path().to_owned());
+    let store = PostgresBackend::connect_at(url, docket(), options("turned")).await.unwrap();
+    let worker = store.fork();
+    add(&store, task("a")).await.unwrap();
+    let waiting = tokio::spawn(async move {
+        let request = ask("worker", Duration::from_secs(20));
+        loop {
+            match worker.lease(&request).await {
+                Ok(reply) if !reply.leases.is_empty() => return reply.leases.len(),
+                _ => sleep(Duration::from_millis(50)).await,
+            }
+        }
+    });
+    assert_eq!(waiting.await.unwrap(), 1);
+
+    tell(&admin, "ALTER ROLE turned PASSWORD 'two'").await;
+    tell(&admin, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'turned'").await;
+    let error = add(&store, task("b")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused, "{error:?}");
+    write("two");
+    add(&store, task("b")).await.unwrap();
+    assert_eq!(keys(&take(&store).await.unwrap()), ["b"]);
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use conformance_tests::proxy::{Held, Proxy};
 use conformance_tests::servers::postgres_url;
 use docket_core::{Lease, QueueBackend};
 use docket_postgres::PostgresBackend;
@@ -9,7 +10,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::work::{add, ask, docket, options, task};
+use crate::work::{add, ask, docket, options, task, tell};
 
 const WAITERS: usize = 8;
 const SOON: Duration = Duration::from_secs(20);
@@ -105,4 +106,39 @@ impl Scene {
     async fn count(&mut self, sql: &str) -> i64 {
         sqlx::query_scalar(AssertSqlSafe(sql)).fetch_optional(&mut self.eye).await.unwrap().unwrap_or(0)
     }
+}
+
+/// A firewall that has forgotten connections drops whatever is sent on them and says nothing; new ones pass. The waiter is
+/// found by no notification then, and its own look would wait for an answer that never comes.
+#[tokio::test]
+async fn a_waiter_whose_connections_went_silent_takes_a_task_within_eight_seconds() {
+    let url = postgres_url().await;
+    let direct = PostgresBackend::connect(&url, docket(), options("silent")).await.unwrap();
+    let proxy = Proxy::before(&url).await;
+    let store = PostgresBackend::connect(&proxy.url(), docket(), options("silent")).await.unwrap();
+    // As a worker does: an unanswered call is repeated with the same request.
+    let waiting = tokio::spawn(async move {
+        let request = ask("worker", Duration::from_secs(15));
+        loop {
+            match store.lease(&request).await {
+                Ok(reply) if !reply.leases.is_empty() => return reply.leases,
+                _ => sleep(Duration::from_millis(50)).await,
+            }
+        }
+    });
+    let began = Instant::now();
+    while tell(&url, "SELECT count(*) FROM silent.waiter").await == 0 {
+        assert!(began.elapsed() < SOON, "nobody waits");
+        sleep(Duration::from_millis(20)).await;
+    }
+    // Asleep, and not in the middle of being noted.
+    sleep(Duration::from_millis(300)).await;
+    for flow in proxy.flows() {
+        flow.hold(Held::Both);
+    }
+    let added = Instant::now();
+    add(&direct, task("a")).await.unwrap();
+    let leases = timeout(SOON, waiting).await.unwrap().unwrap();
+    assert!(added.elapsed() < Duration::from_secs(8), "{:?}", added.elapsed());
+    assert_eq!(leases.len(), 1);
 }

@@ -8,6 +8,7 @@ mod corrupt;
 mod cost;
 mod faults;
 mod lanes;
+mod layout;
 mod persist;
 mod proxy;
 mod restore;

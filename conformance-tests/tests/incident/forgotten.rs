@@ -12,6 +12,8 @@ use crate::tasks::Note;
 
 /// How soon the only worker has an immediate task after its connections were forgotten.
 const REDIS_MAX: Duration = Duration::from_secs(5);
+/// The same on Postgres.
+const POSTGRES_MAX: Duration = Duration::from_secs(8);
 /// For a machine that is busy with other tests.
 const SPARE: Duration = Duration::from_secs(1);
 
@@ -20,6 +22,15 @@ const SPARE: Duration = Duration::from_secs(1);
 async fn t21_a_redis_connection_that_a_firewall_forgot_costs_seconds() {
     in_own_network("forgotten::t21_a_redis_connection_that_a_firewall_forgot_costs_seconds", async || {
         forgotten(Kind::Redis, REDIS_MAX).await;
+    })
+    .await;
+}
+
+/// The driver sets no keepalive, so the connection that listens is asked every three seconds, and given two to answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t21_a_postgres_connection_that_a_firewall_forgot_costs_seconds() {
+    in_own_network("forgotten::t21_a_postgres_connection_that_a_firewall_forgot_costs_seconds", async || {
+        forgotten(Kind::Postgres, POSTGRES_MAX).await;
     })
     .await;
 }

@@ -45,7 +45,7 @@ use uuid::Uuid;
 
 use crate::handler::Shared;
 use crate::{Client, Error, Heartbeat, KnownName, Names, Registry, Result, Settings, Store, Timing};
-use crate::{WorkerId, WorkerRecord, display_duration};
+use crate::{WorkerId, WorkerRecord, display_duration, limits};
 
 pub use alarm::Alarm;
 pub use companion::{Companion, Pulse};
@@ -175,6 +175,7 @@ impl Builder {
         };
         let names = Names::Known(self.registry.names().filter_map(known).collect());
         let queues = queues_to_serve(&self.settings, &self.registry);
+        check_bounds(queues.len(), self.registry.names().count())?;
         let id = WorkerId::new(format!("{}:{}", std::process::id(), Uuid::now_v7().simple()))?;
         let client = self.client.unwrap_or_else(|| Client::new(self.store.clone()));
         let companion = self.store.companion();
@@ -207,6 +208,21 @@ impl Builder {
             }),
         })
     }
+}
+
+/// Refuses more than one lease call may list: each would be refused, and the worker would never run anything.
+fn check_bounds(queues: usize, names: usize) -> Result<()> {
+    let max = limits::LEASE_NAMES_MAX;
+    for (what, count, remedy) in [
+        ("queues", queues, "name fewer (DOCKET_WORKER_QUEUES)"),
+        ("task types", names, "split the registry between workers"),
+    ] {
+        if count > max {
+            let why = format!("it has {count} {what}, and LEASE_NAMES_MAX is {max}; {remedy}");
+            return Err(Error::config("build the worker", why));
+        }
+    }
+    Ok(())
 }
 
 /// The queues named, or `default` and those of the registered tasks.
@@ -334,5 +350,21 @@ impl Inner {
         };
         // Safe to lose: the record expires by itself.
         let _ = tokio::time::timeout(Duration::from_millis(500), self.settling.heartbeat(&beat)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_than_a_lease_may_list_is_refused_by_name() {
+        let max = limits::LEASE_NAMES_MAX;
+        assert!(check_bounds(max, max).is_ok());
+        for (queues, names, said) in [(max + 1, 1, "1001 queues"), (1, max + 1, "1001 task types")] {
+            let error = check_bounds(queues, names).unwrap_err();
+            assert_eq!(error.kind(), crate::ErrorKind::Config);
+            assert!(error.to_string().contains(said) && error.to_string().contains("LEASE_NAMES_MAX"), "{error}");
+        }
     }
 }

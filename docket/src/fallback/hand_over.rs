@@ -2,7 +2,7 @@
 //!
 //! What is ready is claimed by a lease on the memory docket first, so that the local worker cannot start it meanwhile.
 //! What is due later cannot be leased; it is added to the store and then cancelled here, early enough that the local
-//! worker cannot have come to it.
+//! worker cannot have come to it. What has died here is recorded there: see `dead`.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use docket_core::{CancelId, limits};
 use docket_core::{Names, NewTask, Outcome, RequestId, Result, RunAt, State, Store, Suspects, WorkerId, WorkerRecord};
 use tokio::time::timeout;
 
+use super::dead::hand_over_dead;
 use super::local::Local;
 
 /// How long one call to the store may take.
@@ -37,6 +38,7 @@ pub(super) async fn is_back(local: &Local, store: &dyn Store) -> bool {
 ///
 /// What was claimed stays claimed for one lease length, then the local worker takes it.
 pub(super) async fn hand_over(local: &Local, store: &dyn Store) -> Result<()> {
+    hand_over_dead(local, store).await?;
     hand_over_later(local, store).await?;
     while hand_over_ready(local, store).await? {}
     Ok(())
@@ -45,7 +47,7 @@ pub(super) async fn hand_over(local: &Local, store: &dyn Store) -> Result<()> {
 /// One batch of what is ready; says whether there may be more.
 async fn hand_over_ready(local: &Local, store: &dyn Store) -> Result<bool> {
     let (mut leases, mut tasks) = (Vec::new(), Vec::new());
-    for lease in local.memory.lease(&claim(local)?).await?.leases {
+    for lease in local.memory.lease(&claim_for(local)?).await?.leases {
         if let Some(task) = local.added(&lease.token.key).await {
             tasks.push(NewTask { run_at: RunAt::Now, ..with_attempts_left(local, task, lease.attempts) });
             leases.push(lease);
@@ -136,8 +138,8 @@ fn settle(lease: &Lease, taken: Taken) -> Ack {
     Ack { token: lease.token.clone(), outcome, attempts_max: 1, retention: Duration::ZERO }
 }
 
-/// A lease on the memory docket in nobody's name but the hand-over's.
-fn claim(local: &Local) -> Result<LeaseRequest> {
+/// A lease on the memory docket, or on the store, in nobody's name but the hand-over's.
+pub(super) fn claim_for(local: &Local) -> Result<LeaseRequest> {
     let known = |name: &Name| KnownName { name: name.clone(), crashes_max: limits::CRASHES_MAX };
     Ok(LeaseRequest {
         request: RequestId::unique(),
@@ -160,7 +162,7 @@ fn claim(local: &Local) -> Result<LeaseRequest> {
     })
 }
 
-async fn bounded<T>(what: &'static str, call: impl Future<Output = Result<T>>) -> Result<T> {
+pub(super) async fn bounded<T>(what: &'static str, call: impl Future<Output = Result<T>>) -> Result<T> {
     timeout(CALL_MAX, call).await.unwrap_or_else(|_| Err(Error::new(ErrorKind::Unavailable, what, "no answer in time")))
 }
 
@@ -182,7 +184,7 @@ mod tests {
 
     /// The lease of the only task that is ready.
     async fn lease(local: &Local, store: &dyn Store) -> Lease {
-        store.lease(&claim(local).unwrap()).await.unwrap().leases.remove(0)
+        store.lease(&claim_for(local).unwrap()).await.unwrap().leases.remove(0)
     }
 
     #[tokio::test]

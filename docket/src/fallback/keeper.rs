@@ -21,7 +21,7 @@ const SHUTDOWN_LOOK: Duration = Duration::from_millis(100);
 const END_MAX: Duration = Duration::from_secs(5);
 
 /// What a service gives the local worker's handlers.
-pub(super) type With = Box<dyn Fn(worker::Builder) -> worker::Builder + Send + Sync>;
+pub(crate) type With = Box<dyn Fn(worker::Builder) -> worker::Builder + Send + Sync>;
 
 /// Owns the one task that runs the local worker and hands tasks over.
 pub(crate) struct Keeper {

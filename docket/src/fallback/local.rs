@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use docket_core::{AddAnswer, Answer, DocketName, Error, Fallback, Key, ListFilter, Name, NewTask, Queue, Registry};
-use docket_core::{Result, RunAt, Store};
+use docket_core::{Result, RunAt, State, Store};
 use docket_memory::MemoryBackend;
 use tokio::sync::{Mutex, Notify};
 
@@ -86,6 +86,11 @@ impl Local {
         held.tasks.iter().find(|(_, held)| !held.refused).map(|(key, _)| key.clone())
     }
 
+    /// Forgets the task of `key`: the store has it, or never will.
+    pub(super) async fn forget(&self, key: &Key) {
+        self.held.lock().await.forget(key);
+    }
+
     /// Forgets what the memory docket has finished; answers what is left.
     pub(super) async fn left(&self) -> Vec<(Key, Name)> {
         let mut held = self.held.lock().await;
@@ -93,7 +98,8 @@ impl Local {
         for key in held.tasks.keys() {
             // A memory docket that cannot answer keeps the task in the ledger.
             if let Ok(view) = self.memory.get(key).await
-                && view.is_none_or(|view| view.state.is_finished())
+                // What is dead here is still to be recorded in the store.
+                && view.is_none_or(|view| view.state.is_finished() && view.state != State::Dead)
             {
                 over.push(key.clone());
             }

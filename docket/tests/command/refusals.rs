@@ -1,7 +1,11 @@
 //! What is refused, with which exit code and which words.
 
 use std::net::TcpListener;
+use std::process::Stdio;
+use std::thread;
 use std::time::{Duration, Instant};
+
+use conformance_tests::servers::PostgresServer;
 
 use crate::common::Redis;
 use crate::said::Said;
@@ -24,15 +28,69 @@ fn a_store_that_is_away_is_exit_code_3_in_time() {
     let [gone, silent] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     let ports = [&gone, &silent].map(|listener| listener.local_addr().unwrap().port());
     drop(gone);
-    for port in ports {
-        let shell = Shell::at(format!("redis://joe:secret@127.0.0.1:{port}"));
-        for arguments in [&["add", "trace", "{}"][..], &["stats"], &["worker", "--until-finished"], &["doctor"]] {
-            let started = Instant::now();
-            let said = shell.run(arguments);
-            assert_eq!(said.code, 3, "{arguments:?}: {said:?}");
-            assert!(started.elapsed() < Duration::from_secs(10), "{arguments:?}: {:?}", started.elapsed());
-            assert!(said.stdout.is_empty() && !said.stderr.contains("secret"), "{said:?}");
+    let urls = ports.iter().flat_map(|port| ["redis", "postgres"].map(|store| (store, port)));
+    let verbs = [
+        &["add", "trace", "{}"][..],
+        &["show", "k"],
+        &["ls"],
+        &["stats"],
+        &["workers"],
+        &["cancel", "k"],
+        &["requeue", "k"],
+        &["clear", "--yes"],
+        &["worker", "--until-finished"],
+        &["doctor"],
+    ];
+    thread::scope(|scope| {
+        for (store, port) in urls {
+            let shell = Shell::at(format!("{store}://joe:secret@127.0.0.1:{port}/0"));
+            scope.spawn(move || verbs.iter().for_each(|verb| is_away(&shell, verb)));
         }
+    });
+}
+
+fn is_away(shell: &Shell, arguments: &[&str]) {
+    let started = Instant::now();
+    let said =
+        Said::from(shell.command(arguments).env("DOCKET_PATIENCE", "1500ms").output().expect("the command can be run"));
+    assert_eq!(said.code, 3, "{arguments:?}: {said:?}");
+    let took = started.elapsed();
+    assert!((Duration::from_millis(1_300)..Duration::from_secs(10)).contains(&took), "{arguments:?}: {took:?}");
+    assert_eq!(said.stderr.matches("the store does not answer yet").count(), 1, "{arguments:?}: {said:?}");
+    assert!(said.stdout.is_empty() && !said.stderr.contains("secret"), "{said:?}");
+}
+
+/// Postgres says 57P03 while it starts, Redis LOADING while it reads its data, and before that nobody listens: a verb that
+/// comes too early waits.
+#[test]
+fn a_store_that_comes_back_is_waited_for() {
+    let redis = Redis::start(&[]);
+    let shell = Shell::on(&redis);
+    shell.ok(&["add", "trace", "{}", "--key", "k"]);
+    redis.kill9();
+    waits_for(&shell, redis.restart());
+
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let postgres = runtime.block_on(PostgresServer::start());
+    let shell = Shell::at(postgres.url());
+    shell.ok(&["add", "trace", "{}", "--key", "k"]);
+    postgres.kill9();
+    waits_for(&shell, postgres.restart());
+}
+
+fn waits_for(shell: &Shell, restart: impl Future<Output = ()>) {
+    let early = ["show", "add"].map(|verb| {
+        let arguments = if verb == "show" { &["show", "k"][..] } else { &["add", "trace", "{}"] };
+        let mut command = shell.command(arguments);
+        command.env("DOCKET_PATIENCE", "30s").stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("the command can be run")
+    });
+    thread::sleep(Duration::from_millis(1_500));
+    tokio::runtime::Runtime::new().expect("a test can have a runtime").block_on(restart);
+    for early in early {
+        let said = Said::from(early.wait_with_output().expect("the command ends"));
+        assert_eq!(said.code, 0, "{said:?}");
+        assert_eq!(said.stderr.matches("the store does not answer yet").count(), 1, "{said:?}");
     }
 }
 
@@ -47,6 +105,19 @@ fn a_time_beyond_ten_years_is_refused_with_the_bound() {
         assert!(refused.stderr.contains("3650 days") && refused.stderr.contains("DELAY_MAX"), "{refused:?}");
         assert_eq!(shell.run(&["show", "far"]).code, 4);
     }
+}
+
+#[test]
+fn a_url_in_a_file_is_used_and_not_in_two_places() {
+    let redis = Redis::start(&[]);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), redis.url()).unwrap();
+    let run =
+        |shell: &Shell| Said::from(shell.command(&["stats"]).env("DOCKET_URL_FILE", file.path()).output().unwrap());
+    let said = run(&Shell::at(""));
+    assert_eq!(said.code, 0, "{said:?}");
+    let said = run(&Shell::at("redis://joe:secret@127.0.0.1:1"));
+    assert!(said.code == 2 && said.stderr.contains("set one of them") && !said.stderr.contains("secret"), "{said:?}");
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub(crate) enum Verb {
     Worker(WorkerArgs),
     /// Add a task and print its key
     ///
-    /// With the store away it ends with 3 within 10 seconds.
+    /// With the store away it waits for the patience (5s) to open it, and as long to add, and ends with 3.
     Add(AddArgs),
     /// Show one task
     Show {

@@ -1,7 +1,12 @@
 //! `docket migrate`.
 
+#[cfg(feature = "postgres")]
+use docket::UrlSource;
+
 use crate::args::{Migrate, Place};
 use crate::end::{End, Outcome};
+#[cfg(feature = "postgres")]
+use crate::place::Accept;
 
 /// Brings the schema up to date, or says what that takes.
 #[cfg(feature = "postgres")]
@@ -13,7 +18,9 @@ pub(crate) async fn migrate(place: &Place, step: Migrate) -> Outcome {
     if let Migrate::Sql { from: Some(from) } = step {
         return Ok(output::text(&Schema::script(from, &Options::default())?)?);
     }
-    let schema = Schema::open(&postgres_url(place)?, Options::default())?;
+    let schema = Schema::open_at(postgres_url(place)?, Options::default())?;
+    // A server that is starting is waited for.
+    place.connect(Accept::Any).await?;
     match step {
         Migrate::Up => {
             let versions = schema.migrate().await?;
@@ -50,12 +57,12 @@ pub(crate) fn migrate(_place: &Place, _step: Migrate) -> std::future::Ready<Outc
 
 /// Only a Postgres has a schema.
 #[cfg(feature = "postgres")]
-fn postgres_url(place: &Place) -> Result<String, End> {
-    let url = place.url();
-    let masked = docket_core::masked_url(&url);
+fn postgres_url(place: &Place) -> Result<UrlSource, End> {
+    let source = place.url();
+    let masked = docket_core::masked_url(&source.read()?);
     let scheme = masked.split_once("://").map_or("***", |(scheme, _)| scheme);
     if matches!(scheme, "postgres" | "postgresql") {
-        return Ok(url);
+        return Ok(source);
     }
     Err(End::usage(format!(
         "`docket migrate` is for a docket on Postgres; one on {scheme} has no schema. Give --url or DOCKET_URL, e.g. \

@@ -1,6 +1,6 @@
 //! Opening the docket that the arguments name.
 
-use docket::{Connect, Docket};
+use docket::{Connect, Docket, UrlSource};
 
 use crate::args::Place;
 use crate::end::End;
@@ -20,20 +20,33 @@ impl Place {
         Ok(self.connect_with(accept, |name| std::env::var(name).ok()).await?)
     }
 
-    /// The store's URL.
-    pub(crate) fn url(&self) -> String {
-        said(self.url.as_ref()).unwrap_or_else(|| "memory://".to_owned())
+    /// `--url`, where it says other than the environment.
+    fn given(&self) -> Option<String> {
+        said(self.url.as_ref()).filter(|url| variable("DOCKET_URL").as_ref() != Some(url))
+    }
+
+    /// The store's URL, or the file that holds it.
+    pub(crate) fn url(&self) -> UrlSource {
+        match (self.given().or_else(|| variable("DOCKET_URL")), variable("DOCKET_URL_FILE")) {
+            (Some(url), _) => url.into(),
+            (None, Some(file)) => UrlSource::File(file.into()),
+            (None, None) => "memory://".into(),
+        }
     }
 
     /// About to open it, without an outbox.
     pub(crate) fn connect(&self, accept: Accept) -> Connect {
-        self.connect_with(accept, |name| std::env::var(name).ok().filter(|_| name != "DOCKET_OUTBOX_URL"))
+        self.connect_with(accept, |name| std::env::var(name).ok().filter(|_| !name.starts_with("DOCKET_OUTBOX_URL")))
     }
 
     /// What the arguments say comes before the environment, which is read as by a service.
     fn connect_with(&self, accept: Accept, environment: impl Fn(&str) -> Option<String>) -> Connect {
+        let (given, file) = (self.given(), variable("DOCKET_URL_FILE"));
         let connect = Connect::from_vars(|name| match name {
-            "DOCKET_URL" => Some(self.url()),
+            "DOCKET_URL" if given.is_some() => given.clone(),
+            "DOCKET_URL_FILE" if given.is_some() => None,
+            // Without the warning of a service that forgot it.
+            "DOCKET_URL" => environment(name).or_else(|| file.is_none().then(|| "memory://".to_owned())),
             "DOCKET_NAME" => self.docket.clone(),
             name => environment(name),
         });
@@ -52,6 +65,10 @@ impl Place {
              one process"
         )))
     }
+}
+
+fn variable(name: &str) -> Option<String> {
+    said(std::env::var(name).ok().as_ref())
 }
 
 /// What was said, if anything was.
