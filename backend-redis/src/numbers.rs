@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn only_whole_words_are_numbers() {
         let text = with_numbers("rec[KEY], STATES[rec[STATE]], KEYS[1], MY_KEY -- AT\nif x == DEAD then");
-        assert_eq!(text, "rec[1], STATES[rec[15]], KEYS[1], MY_KEY -- 2\nif x == 4 then");
+        assert_eq!(text, "rec[1], STATES[rec[16]], KEYS[1], MY_KEY -- 2\nif x == 4 then");
     }
 
     #[test]
