@@ -177,7 +177,7 @@ impl Scene {
             Call::Ack(lease, outcome) => {
                 let Some(token) = self.token(*lease) else { return };
                 let ack = Ack { token, outcome: outcome.clone(), attempts_max: 3, retention: 2 * LEASE };
-                self.twice(|table, now| table.ack(&ack, now));
+                self.twice(|table, now| table.ack(&ack, now).map_err(|error| error.kind()));
             }
             Call::Cancel(n) => {
                 let id = CancelId::unique();

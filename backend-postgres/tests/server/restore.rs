@@ -6,7 +6,7 @@ use std::time::Duration;
 use conformance_tests::servers::PostgresServer;
 use docket_core::{Fence, LeaseRequest, NewTask, QueueBackend, Store};
 
-use crate::work::{ask, connect, task, tell};
+use crate::work::{ask, connect, put_back, task, tell};
 
 const TASKS: usize = 12;
 /// A restore, or a fail-over, takes longer.
@@ -33,9 +33,7 @@ async fn fences_stay_above_those_of_before_when_a_backup_is_put_back() {
     let old = tell(&url, "SELECT nextval('docket.fence')").await;
     let mut before = fences(&store).await;
     for _ in 0..3 {
-        for sql in
-            ["DELETE FROM docket.request", "DELETE FROM docket.task", "INSERT INTO docket.task SELECT * FROM old"]
-        {
+        for sql in ["DELETE FROM docket.request", "DELETE FROM docket.task", &put_back("docket", "old")] {
             tell(&url, sql).await;
         }
         tell(&url, &format!("SELECT setval('docket.fence', {old})")).await;

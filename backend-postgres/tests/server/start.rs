@@ -8,7 +8,7 @@ use docket_postgres::{Migrate, Options, PostgresBackend};
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::time::sleep;
 
-use crate::work::{add, ask, docket, key, keys, options, take, task, tell};
+use crate::work::{add, ask, docket, key, keys, options, put_back, take, task, tell};
 
 /// A deploy starts all replicas in the same second, and each finds no schema.
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn a_lease_reads_what_it_takes_whatever_the_statistics_say() {
         "CREATE TEMP TABLE done AS SELECT * FROM planned.task",
         "UPDATE done SET state = 'completed', expires_at = visible_at + 1000000000 WHERE key NOT LIKE '%99'",
         "TRUNCATE planned.task",
-        "INSERT INTO planned.task SELECT * FROM done",
+        &put_back("planned", "done"),
         "ANALYZE planned.task",
     ] {
         connection.execute(statement).await.unwrap();

@@ -82,3 +82,14 @@ pub(crate) async fn tell(url: &str, sql: &str) -> i64 {
     let rows = sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_all(&mut connection).await.unwrap();
     rows.first().map_or(0, |row| row.get(0))
 }
+
+/// The statement that puts the rows of `from` back into the table of tasks: all columns but those that the table computes.
+pub(crate) fn put_back(schema: &str, from: &str) -> String {
+    format!(
+        "DO $put_back$ DECLARE columns text; BEGIN
+           SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) INTO columns FROM pg_attribute
+             WHERE attrelid = '{schema}.task'::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = '';
+           EXECUTE format('INSERT INTO {schema}.task (%1$s) SELECT %1$s FROM {from}', columns);
+         END $put_back$"
+    )
+}
