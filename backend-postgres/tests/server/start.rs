@@ -5,7 +5,7 @@ use std::time::Duration;
 use conformance_tests::servers::{PostgresServer, postgres_url};
 use docket_core::{AddAnswer, ErrorKind, Inspect, QueueBackend, UrlSource};
 use docket_postgres::{Migrate, Options, PostgresBackend};
-use sqlx::{Connection, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::time::sleep;
 
 use crate::work::{add, ask, docket, key, keys, options, put_back, take, task, tell};
@@ -107,14 +107,15 @@ async fn a_lease_reads_what_it_takes_whatever_the_statistics_say() {
     fill(&store, "old", 10).await;
     // Not by updates: whatever else the server does may keep a vacuum from taking away what they leave behind in the line.
     let mut connection = PgConnection::connect(&url).await.unwrap();
+    let put_back = put_back("planned", "done");
     for statement in [
         "CREATE TEMP TABLE done AS SELECT * FROM planned.task",
         "UPDATE done SET state = 'completed', expires_at = visible_at + 1000000000 WHERE key NOT LIKE '%99'",
         "TRUNCATE planned.task",
-        &put_back("planned", "done"),
+        &put_back,
         "ANALYZE planned.task",
     ] {
-        connection.execute(statement).await.unwrap();
+        connection.execute(AssertSqlSafe(statement.to_owned())).await.unwrap();
     }
     drop(store);
     let store = open().await.unwrap();
