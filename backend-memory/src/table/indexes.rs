@@ -56,18 +56,18 @@ impl Shelves {
     fn take_out(&mut self, record: &Record) {
         if record.phase.is_finished() {
             let (which, place) = Shelf::of(record);
-            let shelf = &mut self.0[which as usize];
-            shelf.line.remove(&place);
-            shelf.bytes -= record.kept_bytes();
+            let found = &mut self.0[which as usize];
+            found.line.remove(&place);
+            found.bytes -= record.kept_bytes();
         }
     }
 
     fn put(&mut self, slot: Slot, record: &Record) {
         if record.phase.is_finished() {
             let (which, place) = Shelf::of(record);
-            let shelf = &mut self.0[which as usize];
-            shelf.line.insert(place, slot);
-            shelf.bytes += record.kept_bytes();
+            let found = &mut self.0[which as usize];
+            found.line.insert(place, slot);
+            found.bytes += record.kept_bytes();
         }
     }
 }

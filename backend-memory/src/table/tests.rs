@@ -117,7 +117,7 @@ fn task(draft: &Draft) -> NewTask {
         run_at: RunAt::In(Duration::from_secs(draft.after_secs)),
         every: draft.perpetual.then_some(Duration::from_secs(5)),
         overrides: Overrides { attempts_max: None, crashes_max: draft.crashes_max },
-        declared_for: draft.perpetual.then_some(Duration::from_secs(7)).filter(|_| draft.after_secs % 2 == 0),
+        declared_for: draft.perpetual.then_some(Duration::from_secs(7)).filter(|_| draft.after_secs.is_multiple_of(2)),
     }
 }
 
@@ -177,7 +177,7 @@ impl Scene {
             Call::Ack(lease, outcome) => {
                 let Some(token) = self.token(*lease) else { return };
                 let ack = Ack { token, outcome: outcome.clone(), attempts_max: 3, retention: 2 * LEASE };
-                self.twice(|table, now| table.ack(&ack, now).map_err(|error| error.kind()));
+                self.twice(|table, now| table.ack(&ack, now).ok());
             }
             Call::Cancel(n) => {
                 let id = CancelId::unique();

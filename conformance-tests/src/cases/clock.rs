@@ -78,21 +78,21 @@ pub(crate) async fn leases_and_delays_run_on_after_a_step_back(stage: Stage) {
     stage.advance(SECOND).await;
     stage.step_back(STEP).await;
     stage.nothing_to_lease().await;
-    assert_eq!(stage.lease(&ask(1)).await.next_visible, Some(LEASE - SECOND));
-    stage.advance(almost(LEASE - SECOND)).await;
+    assert_eq!(stage.lease(&ask(1)).await.next_visible, Some(LEASE.saturating_sub(SECOND)));
+    stage.advance(almost(LEASE.saturating_sub(SECOND))).await;
     stage.nothing_to_lease().await;
     stage.advance(MICRO).await;
     let found = stage.take_one().await;
     assert_eq!((&found.token.key, found.crashes), (&lost.token.key, 1), "a lost lease is taken over in time");
     stage.settle(&found, retry(STEP)).await;
-    stage.advance(almost(SECOND * 60 - LEASE)).await;
+    stage.advance(almost((SECOND * 60).saturating_sub(LEASE))).await;
     stage.nothing_to_lease().await;
     stage.advance(MICRO).await;
     let later = stage.take_one().await;
     assert_eq!((later.token.key.as_str(), later.leased_at), ("later", stage.now()));
     stage.step_back(STEP).await;
     stage.complete(&later).await;
-    stage.advance(STEP - (SECOND * 60 - LEASE)).await;
+    stage.advance(STEP.saturating_sub((SECOND * 60).saturating_sub(LEASE))).await;
     assert_eq!(stage.take_one().await.token.key, key("lost"), "a retry comes back after its delay");
 }
 

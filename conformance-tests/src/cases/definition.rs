@@ -8,7 +8,7 @@ use docket_core::{
 
 use crate::stage::{Ask, Edit, LEASE, SECOND, Stage, ask, dead, repeat_in, retry, snooze, task, undecodable};
 
-const EVERY: Duration = Duration::from_mins(60);
+const EVERY: Duration = Duration::from_hours(1);
 /// For how long one declaration holds.
 const TTL: Duration = Duration::from_secs(30);
 

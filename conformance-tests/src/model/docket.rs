@@ -87,12 +87,12 @@ impl Docket {
         if let Some(ttl) = task.declared_for.filter(|_| taken) {
             return record.declare(task, now.plus(ttl), &step);
         }
-        let answer = if !taken {
+        let answer = if taken {
+            AddAnswer::Exists(record.existing(now))
+        } else {
             record.live_again(task, &mut step);
             record.begin_as_declared(task, now);
             AddAnswer::Added
-        } else {
-            AddAnswer::Exists(record.existing(now))
         };
         record.remember(task.add_id.as_uuid(), Answer::Add(answer));
         answer

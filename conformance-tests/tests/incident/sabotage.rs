@@ -41,13 +41,16 @@ pub(crate) enum Fault {
     Lies,
 }
 
+/// The fences that the store drew, by key and request.
+type RealFences = Arc<Mutex<HashMap<(Key, RequestId), Fence>>>;
+
 /// The store, and the faults that all its forks share.
 #[derive(Clone, Debug)]
 pub(crate) struct Sabotage {
     inner: Arc<dyn Store>,
     faults: Arc<Mutex<HashMap<Verb, Fault>>>,
     /// For a store that draws one fence again and again: the real ones.
-    fences: Option<Arc<Mutex<HashMap<(Key, RequestId), Fence>>>>,
+    fences: Option<RealFences>,
 }
 
 /// The one fence of a store that draws no other.
@@ -96,7 +99,7 @@ impl Sabotage {
     async fn pass(&self, verb: Verb) -> Result<()> {
         let fault = self.faults.lock().unwrap().get(&verb).copied();
         match fault {
-            None => Ok(()),
+            None | Some(Fault::Lies) => Ok(()),
             Some(Fault::Panics) => panic!("sabotage of {verb:?}"),
             Some(Fault::Fails) => Err(Error::new(ErrorKind::Internal, "go on", format!("sabotage of {verb:?}"))),
             Some(Fault::NeverAnswers) => pending().await,
@@ -104,7 +107,6 @@ impl Sabotage {
                 tokio::time::sleep(more).await;
                 Ok(())
             }
-            Some(Fault::Lies) => Ok(()),
         }
     }
 }

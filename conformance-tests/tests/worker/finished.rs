@@ -32,12 +32,12 @@ async fn round(store: &Arc<dyn Store>, round: usize, times: u32) {
     }
     let settings = Settings {
         concurrency: if round.is_multiple_of(2) { 1 } else { 10 },
-        ahead_max: if round / 2 % 2 == 0 { 0 } else { Settings::default().ahead_max },
+        ahead_max: if (round / 2).is_multiple_of(2) { 0 } else { Settings::default().ahead_max },
         ..fast()
     };
     let other = (round / 4 % 2 == 1).then(|| Running::of(scene.worker_of(registry(), settings.clone())));
     let run = scene.worker_of(registry(), settings).run_until_finished();
-    tokio::time::timeout(Duration::from_secs(60), run).await.expect("what does not count keeps nobody").unwrap();
+    tokio::time::timeout(Duration::from_mins(1), run).await.expect("what does not count keeps nobody").unwrap();
     assert_eq!(scene.log.done.load(Ordering::SeqCst), 3, "round {round}: {:?}", scene.store.counts().await);
     if let Some(other) = other {
         other.stopped().await;
