@@ -49,6 +49,12 @@ BEGIN
       suspect := suspect OR rec.suspect;
     END LOOP;
     reply := docket.bring(d, taken, reply);
+    IF cardinality(taken) > 0 THEN
+      -- The first of their lanes may have been one of these leases, at its earlier deadline.
+      read_before := read_before - docket.entries_read();
+      SELECT * INTO lanes_asked FROM docket.lanes(d, ask.queues, ask.names, moment);
+      read_before := read_before + docket.entries_read();
+    END IF;
   ELSE
     SELECT * INTO swept FROM docket.sweep(d, moment, ask, lanes_asked.queues, lanes_asked.names);
     reply.crashed := swept.crashed;

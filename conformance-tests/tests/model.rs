@@ -77,7 +77,7 @@ fn compare(plan: Plan, factory: &dyn Factory) {
 /// A comparison that never fails compares nothing.
 #[test]
 fn sequences_find_a_broken_store() {
-    // Sequences neither wait nor join nor examine, and use one docket and a set clock.
+    // Sequences neither wait nor join nor examine nor settle a clock, and use one docket and a set clock that only goes on.
     let elsewhere = [
         Fault::ForgetsTheWakeUp,
         Fault::Polls,
@@ -91,8 +91,15 @@ fn sequences_find_a_broken_store() {
         Fault::FencesOnlyCount,
         // In the docket that it came from, a parcel nearly always meets the record of its key.
         Fault::TurnsAwayOnce,
+        Fault::CountsTheWait,
+        Fault::StepsStopTime,
+        Fault::TranslatesNoMoment,
+        Fault::SettlingMovesTime,
+        Fault::SettlesBesideRuns,
+        // All workers would have to be silent for longer than their declarations hold, between two of one task.
+        Fault::OutageForgetsWhoLives,
     ];
-    // What they send is neither wrong nor nothing, nor too large, nor too much for one call.
+    // What they send is neither wrong nor nothing, nor of a later version, nor too large, too far, or too much for one call.
     let unsent = [
         Fault::StrangeCursorStartsOver,
         Fault::ZeroMeansInfinite,
@@ -102,11 +109,16 @@ fn sequences_find_a_broken_store() {
         Fault::SweepsWithoutBound,
         Fault::TrimsWithoutBound,
         Fault::TrimsOneCallsWorth,
+        Fault::CutsFarTimes,
+        Fault::GuessesAtNewOutcomes,
     ];
     let unseen: Vec<Fault> = [&elsewhere[..], &unsent[..]].concat();
-    for &fault in Fault::ALL.iter().filter(|fault| !unseen.contains(fault)) {
-        let plan = Plan { cases: 5_000, seed: 1, kept_in: None };
-        let difference = agree(plan, &Models::with_fault(fault));
-        assert!(difference.is_err(), "{fault:?} was not found");
-    }
+    let missed: Vec<Fault> =
+        Fault::ALL.iter().copied().filter(|fault| !unseen.contains(fault) && !found(*fault)).collect();
+    assert_eq!(missed, [], "no sequence shows these");
+}
+
+fn found(fault: Fault) -> bool {
+    let plan = Plan { cases: 5_000, seed: 1, kept_in: None };
+    agree(plan, &Models::with_fault(fault)).is_err()
 }
