@@ -50,7 +50,7 @@ async fn figures(scene: &Scene) -> [i64; 3] {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_idle_worker_sends_less_than_a_statement_in_two_seconds() {
+async fn an_idle_worker_sends_less_than_two_statements_in_three_seconds() {
     let server = PostgresServer::start().await;
     let proxy = Proxy::before(&server.url()).await;
     let scene = Scene::through(server, &proxy.url()).await;
@@ -62,6 +62,7 @@ async fn an_idle_worker_sends_less_than_a_statement_in_two_seconds() {
     tokio::time::sleep(IDLE).await;
     let sent: usize = said().iter().sum::<usize>() - before.iter().sum::<usize>();
     println!("an idle worker for {IDLE:?}: {sent} statements");
-    assert!((1..15).contains(&sent), "{before:?} to {:?}", said());
+    // One in three seconds asks whether the connection that listens is still there.
+    assert!((1..20).contains(&sent), "{before:?} to {:?}", said());
     worker.stopped().await;
 }

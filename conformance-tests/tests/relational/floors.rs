@@ -7,13 +7,16 @@ use conformance_tests::sequence::{Plan, agree};
 use conformance_tests::{Factory, servers};
 use docket_core::{DocketName, TestStore};
 use docket_postgres::{Options, PostgresBackend};
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use sqlx::{Connection as _, PgConnection};
 
 /// A schema of this test's own.
 const SCHEMA: &str = "floors";
 /// Has every look believe that it read much for little, so that it raises every floor that it may.
-const RAISE_ALWAYS: &str = "CREATE OR REPLACE FUNCTION floors.entries_read() RETURNS bigint LANGUAGE sql VOLATILE AS \
-                            'SELECT nextval(''floors.fence'') * 1000000'";
+const RAISE_ALWAYS: [&str; 2] = [
+    "CREATE SEQUENCE IF NOT EXISTS floors.reads",
+    "CREATE OR REPLACE FUNCTION floors.entries_read() RETURNS bigint LANGUAGE sql VOLATILE AS \
+     'SELECT nextval(''floors.reads'') * 1000000'",
+];
 /// Where the seeds of failing sequences are kept.
 const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/model.txt");
 
@@ -26,7 +29,9 @@ impl Factory for Raised {
         let options = Options { schema: SCHEMA.to_owned(), ..Options::default() };
         let store = PostgresBackend::connect(&url, docket, options).await.unwrap();
         let mut connection = PgConnection::connect(&url).await.unwrap();
-        sqlx::query(AssertSqlSafe(RAISE_ALWAYS)).execute(&mut connection).await.unwrap();
+        for statement in RAISE_ALWAYS {
+            sqlx::query(statement).execute(&mut connection).await.unwrap();
+        }
         Arc::new(store)
     }
 }
