@@ -244,7 +244,10 @@ async fn a_schema_from_before_the_outbox_is_brought_up_to_date_with_what_is_in_i
         "DROP TABLE docket.outbox CASCADE",
         "DROP FUNCTION docket.outbox_add, docket.outbox_look, docket.outbox_settle, docket.outbox_counts, \
          docket.outbox_retry, docket.outbox_clear, docket.outbox_channel, docket.outbox_lock",
-        "ALTER TABLE docket.task DROP undecodable_since, DROP kept CASCADE",
+        "ALTER TABLE docket.task DROP undecodable_since, DROP definition, DROP declared_ids, DROP declared_untils, \
+         DROP kept CASCADE",
+        "ALTER TYPE docket.work DROP ATTRIBUTE definition",
+        "ALTER TABLE docket.meta ALTER layout DROP NOT NULL",
         "ALTER TYPE docket.reply DROP ATTRIBUTE undecodable_sinces",
         "ALTER TABLE docket.tally DROP finished_bytes, DROP dead_bytes",
         "ALTER TYPE docket.reply DROP ATTRIBUTE ahead, DROP ATTRIBUTE clock_offset, DROP ATTRIBUTE clock_steps",
