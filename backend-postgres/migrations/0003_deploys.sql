@@ -1,5 +1,8 @@
 -- What workers of two builds need to share a docket.
 
+-- A function that is dropped below was never made where the schema is new: nobody need be told.
+SET LOCAL client_min_messages = warning;
+
 -- Since when no build could read the args of a task.
 ALTER TABLE docket.task ADD COLUMN undecodable_since bigint;
 ALTER TYPE docket.reply ADD ATTRIBUTE undecodable_sinces bigint[];
