@@ -20,15 +20,14 @@ where
     let (mut latest, mut is_said) = (None, false);
     loop {
         let mut opening = std::pin::pin!(timeout_at(end, open()));
+        // Said while a try is under way as well: a peer that never answers takes its time, and one that refuses takes none.
         let in_time = timeout_at(said_at, &mut opening).await;
-        let opened = if let Ok(opened) = in_time {
-            opened
-        } else {
-            // Said while a try is under way as well: a peer that never answers takes its time.
-            if !std::mem::replace(&mut is_said, true) {
-                say(patience, latest.as_ref());
-            }
-            opening.await
+        if Instant::now() >= said_at && !matches!(in_time, Ok(Ok(Ok(_)))) && !std::mem::replace(&mut is_said, true) {
+            say(patience, latest.as_ref());
+        }
+        let opened = match in_time {
+            Ok(opened) => opened,
+            Err(_) => opening.await,
         };
         let error = match opened {
             Ok(Err(error)) if error.kind() == ErrorKind::Unavailable => error,

@@ -46,7 +46,8 @@ pub(crate) async fn run() -> Outcome {
     let stage = Stage::in_folder(folder).await?;
     let docket = Docket::connect("memory://").await?;
     let keys = deeds::happen(&docket, &stage).await?;
-    output::line(&format!("added {} tasks to a docket in memory\n", keys.len()))?;
+    output::line(&format!("added {} tasks to a docket in memory", keys.len()))?;
+    output::line("")?;
 
     let keys = work(&docket, stage.services.clone(), Progress::new(&stage.catalogue, keys)).await?;
     let tasks = summary::print(&docket, &keys, &stage.folder).await?;

@@ -49,7 +49,8 @@ fn archive(task: &TaskView, folder: &Path) -> Outcome {
     let unreadable = |error: &dyn std::fmt::Display| End::failed(format!("could not read {}: {error}", path.display()));
     let file = std::fs::File::open(&path).map_err(|e| unreadable(&e))?;
     let mut zip = ZipArchive::new(file).map_err(|e| unreadable(&e))?;
-    output::line(&format!("\nthe archive is {} ({} bytes)", path.display(), report.bytes))?;
+    output::line("")?;
+    output::line(&format!("the archive is {} ({} bytes)", path.display(), report.bytes))?;
     for index in 0..zip.len() {
         let entry = zip.by_index(index).map_err(|e| unreadable(&e))?;
         let name = entry.name().map_err(|e| unreadable(&e))?;
