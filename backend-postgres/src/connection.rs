@@ -117,6 +117,7 @@ impl Connection {
         let (link, reused) = self.link().await.map_err(|error| Failure { error, reused: false })?;
         let mut held = Held { connection: self, link: Some(link) };
         let link = held.link.as_mut().expect("it is taken out only when this is over");
+        let asked = Instant::now();
         let answer = timeout(self.server.options.response, link.run(&self.server, sql, arguments));
         let (error, reused) = match answer.await {
             Ok(Ok(rows)) => {
@@ -124,7 +125,10 @@ impl Connection {
                 return Ok(rows);
             }
             Ok(Err(error)) => (error, reused),
-            Err(_) => (std::io::Error::from(std::io::ErrorKind::TimedOut).into(), false),
+            Err(_) => {
+                self.server.doubt(asked);
+                (std::io::Error::from(std::io::ErrorKind::TimedOut).into(), false)
+            }
         };
         if meaning_of(&error).next == Next::Reconnect {
             // Whatever became of this one became of the idle ones as well.

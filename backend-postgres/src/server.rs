@@ -7,7 +7,7 @@ use docket_core::{Result, ShownUrl, UrlSource};
 use sqlx::postgres::{PgArguments, PgConnectOptions};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, PgConnection, PgPool, Postgres, Transaction};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::link::Link;
@@ -19,7 +19,7 @@ use crate::{Options, Pooler};
 pub(crate) struct Server {
     connect: Mutex<PgConnectOptions>,
     /// Connections that have not answered since then are used no more.
-    doubted: Mutex<Option<Instant>>,
+    doubted: watch::Sender<Option<Instant>>,
     /// Where the address is read again for each connection, if it may change.
     url: Option<UrlSource>,
     /// The URL as errors show it.
@@ -48,7 +48,7 @@ impl Server {
         );
         Ok(Self {
             connect,
-            doubted: Mutex::default(),
+            doubted: watch::Sender::new(None),
             url: None,
             address: address.shown.clone(),
             statements: Statements::new(&options.schema),
@@ -66,15 +66,22 @@ impl Server {
         Ok((server, address))
     }
 
-    /// Gives up every connection that has not answered since `heard`: one of them was found to be silent.
-    pub(crate) fn doubt(&self, heard: Instant) {
-        let mut doubted = self.doubted.lock().unwrap_or_else(PoisonError::into_inner);
-        *doubted = (*doubted).max(Some(heard));
+    /// Gives up every connection that has not answered since `asked`: a question of then was not answered in time, and
+    /// whatever silenced that connection may have silenced the others.
+    pub(crate) fn doubt(&self, asked: Instant) {
+        self.doubted.send_modify(|doubted| *doubted = (*doubted).max(Some(asked)));
     }
 
     /// Whether a connection that answered at `heard` may still be used.
     pub(crate) fn trusts(&self, heard: Instant) -> bool {
-        self.doubted.lock().unwrap_or_else(PoisonError::into_inner).is_none_or(|doubted| heard > doubted)
+        self.doubted.borrow().is_none_or(|doubted| heard > doubted)
+    }
+
+    /// Waits until a connection that answered at `heard` may be used no more.
+    pub(crate) async fn distrusts(&self, heard: Instant) {
+        let doubted = |doubted: &Option<Instant>| doubted.is_some_and(|doubted| heard <= doubted);
+        // The sender is ours, so this ends only with the answer.
+        let _ = self.doubted.subscribe().wait_for(doubted).await;
     }
 
     /// How to connect now.

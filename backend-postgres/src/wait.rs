@@ -171,7 +171,11 @@ impl Line {
     async fn hear(&self, listener: &mut PgListener) -> End {
         let (mut heard, mut waited) = (Instant::now(), Instant::now());
         loop {
-            let received = timeout(PING, listener.try_recv()).await;
+            let received = tokio::select! {
+                received = timeout(PING, listener.try_recv()) => received,
+                // Nobody may have heard of what came in the last seconds.
+                () = self.server.distrusts(heard) => return End::Lost,
+            };
             let waits = self.wakes.receiver_count() > 0;
             if waits {
                 waited = Instant::now();
@@ -184,15 +188,18 @@ impl Line {
                 Ok(Ok(None) | Err(_)) => return End::Lost,
                 Err(_) if waited.elapsed() >= UNUSED_MAX => return End::NobodyWaits,
                 Err(_) if !waits => {}
-                Err(_) => match timeout(self.server.options.response, listener.execute("SELECT 1")).await {
-                    Ok(Ok(_)) => heard = Instant::now(),
-                    Ok(Err(_)) => return End::Lost,
-                    Err(_) => {
-                        // Whoever looks now must not wait for an answer on one that was forgotten in the same way.
-                        self.server.doubt(heard);
-                        return End::Lost;
+                Err(_) => {
+                    let asked = Instant::now();
+                    match timeout(self.server.options.response, listener.execute("SELECT 1")).await {
+                        Ok(Ok(_)) => heard = Instant::now(),
+                        Ok(Err(_)) => return End::Lost,
+                        Err(_) => {
+                            // Whoever looks now must not wait for an answer on one that was forgotten in the same way.
+                            self.server.doubt(asked);
+                            return End::Lost;
+                        }
                     }
-                },
+                }
             }
         }
     }

@@ -55,7 +55,7 @@ async fn forgotten(kind: Kind, bound: Duration) {
         scene.add(&scene.aside_client(), Note {}, &format!("{round}.second"), Duration::ZERO).await.unwrap();
         scene.all_ran(bound + SPARE).await;
         let late = scene.latencies("second");
-        assert!(late.iter().all(|late| *late < 3 * SPARE), "{late:?}");
+        assert!(late.iter().all(|late| *late < SPARE), "{late:?}");
     }
     assert!(logs::count(Level::WARN, &[&firewall.port()]) > 0, "it is said");
     scene.none_ran_twice();

@@ -127,7 +127,7 @@ async fn one_docket_by_two_names_is_noticed_whenever_something_is_queued() {
     for place in [Place::redis().await, Place::postgres().await] {
         let scene = Scene::open(place, Place::redis().await).await;
         let worker = scene.worker(&scene.from, 1);
-        scene.from.add("k", Work::of("k").that_fails_once(1_500)).await;
+        scene.from.add("k", Work::of("k").that_fails_once(1_500, 3_000)).await;
         scene.from.until("k", State::Running).await;
         let here = scene.from.url.as_str();
         let refused = scene.mover_between(here, &here.replace("127.0.0.1", "localhost"), &[]).run().await;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use conformance_tests::servers::{self, RedisServer};
 use docket::{
-    AddAnswer, AddId, Backoff, CancelAnswer, Context, Docket, Failure, Key, Name, NewTask, Overrides, Payload, Policy,
-    Queue, Registry, RequeueAnswer, RunAt, Settings, State, Task,
+    AddAnswer, AddId, CancelAnswer, Context, Docket, Failure, Key, Name, NewTask, Overrides, Payload, Policy, Queue,
+    Registry, RequeueAnswer, RunAt, Settings, State, Task,
 };
 use docket_core::{KnownName, LeaseOrder, LeaseRequest, Names, RequestId, Suspects, WorkerId, WorkerRecord};
 use tokio::task::JoinHandle;
@@ -49,19 +49,19 @@ pub(crate) struct Work {
     /// What tells it from a follower of the same key.
     label: String,
     millis: u64,
-    /// Fails in its first run.
-    fails_once: bool,
+    /// Its first run fails, and it comes back after so many milliseconds.
+    retry_after: Option<u64>,
     padding: String,
 }
 
 impl Work {
     pub(crate) fn of(label: &str) -> Self {
-        Self { label: label.to_owned(), millis: 8, fails_once: false, padding: String::new() }
+        Self { label: label.to_owned(), millis: 8, retry_after: None, padding: String::new() }
     }
 
-    /// Each of its runs takes so long.
-    pub(crate) fn that_fails_once(self, millis: u64) -> Self {
-        Self { millis, fails_once: true, ..self }
+    /// Each of its two runs takes `millis`, with a pause of `retry_after` milliseconds between them.
+    pub(crate) fn that_fails_once(self, millis: u64, retry_after: u64) -> Self {
+        Self { millis, retry_after: Some(retry_after), ..self }
     }
 }
 
@@ -71,8 +71,7 @@ impl Task for Work {
     type Output = ();
 
     fn policy() -> Policy {
-        let backoff = Backoff { base: Duration::from_millis(400), max: Duration::from_millis(800) };
-        Policy { attempts_max: 2, backoff, ..Policy::default() }
+        Policy { attempts_max: 2, ..Policy::default() }
     }
 
     async fn run(self, ctx: Context) -> Result<(), Failure> {
@@ -82,12 +81,15 @@ impl Task for Work {
             ran.together |= ran.running > 1;
         });
         sleep(Duration::from_millis(self.millis)).await;
-        let fails = self.fails_once && ctx.attempt() == 1;
+        let retry_after = self.retry_after.filter(|_| ctx.attempt() == 1);
         runs.change(&self.label, |ran| {
             ran.running -= 1;
-            if fails { ran.failed += 1 } else { ran.completed += 1 }
+            if retry_after.is_some() { ran.failed += 1 } else { ran.completed += 1 }
         });
-        if fails { Err(Failure::retry("once")) } else { Ok(()) }
+        match retry_after {
+            Some(millis) => Err(Failure::RetryAfter(Duration::from_millis(millis), "once".to_owned())),
+            None => Ok(()),
+        }
     }
 }
 
@@ -243,7 +245,7 @@ impl Scene {
         let later = RunAt::In(Duration::from_millis(fastrand::u64(500..3_000)));
         match n % 5 {
             0 => NewTask { run_at: later, ..self.one("later", n, |_| {}) },
-            1 => self.one("fails", n, |work| work.fails_once = true),
+            1 => self.one("fails", n, |work| work.retry_after = Some(600)),
             2 => self.one("large", n, |work| work.padding = "x".repeat(fastrand::usize(0..20_000))),
             3 => {
                 let overrides = Overrides { attempts_max: Some(7), crashes_max: Some(3) };
