@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use conformance_tests::Factory;
+use docket_conformance::Factory;
 use docket_core::{DocketName, TestStore};
 use docket_memory::MemoryBackend;
 
@@ -16,4 +16,4 @@ impl Factory for Memory {
     }
 }
 
-conformance_tests::suite!(Memory);
+docket_conformance::suite!(Memory);

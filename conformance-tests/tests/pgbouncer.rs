@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use conformance_tests::{Factory, servers};
+use conformance_tests::servers;
+use docket_conformance::Factory;
 use docket_core::{DocketName, TestStore};
 use docket_postgres::{Options, PostgresBackend};
 
@@ -22,4 +23,4 @@ impl Factory for Pooled {
     }
 }
 
-conformance_tests::suite!(Pooled);
+docket_conformance::suite!(Pooled);

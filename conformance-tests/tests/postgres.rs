@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use conformance_tests::{Factory, servers};
+use conformance_tests::servers;
+use docket_conformance::Factory;
 use docket_core::{DocketName, TestStore};
 use docket_postgres::{Options, PostgresBackend};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
@@ -41,4 +42,4 @@ impl Factory for Postgres {
     }
 }
 
-conformance_tests::suite!(Postgres);
+docket_conformance::suite!(Postgres);

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use conformance_tests::{Factory, servers};
+use conformance_tests::servers;
+use docket_conformance::Factory;
 use docket_core::{DocketName, TestStore};
 use docket_redis::{Options, RedisBackend};
 
@@ -46,4 +47,4 @@ async fn scan(connection: &mut redis::aio::MultiplexedConnection, pattern: &str)
     }
 }
 
-conformance_tests::suite!(Redis);
+docket_conformance::suite!(Redis);

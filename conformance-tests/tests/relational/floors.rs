@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use conformance_tests::sequence::{Plan, agree};
-use conformance_tests::{Factory, servers};
+use conformance_tests::servers;
+use docket_conformance::Factory;
+use docket_conformance::sequence::{Plan, agree};
 use docket_core::{DocketName, TestStore};
 use docket_postgres::{Options, PostgresBackend};
 use sqlx::{Connection as _, PgConnection};

@@ -31,9 +31,6 @@ mod suspect;
 mod unknown;
 mod wait;
 
-#[cfg(test)]
-mod promised;
-
 /// A rule, and how to see whether a backend keeps it.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {

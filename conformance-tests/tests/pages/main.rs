@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "it is a test as a whole; the lint knows only its test functions")]
 
+mod promised;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -35,7 +37,7 @@ fn named(text: &str) -> impl Iterator<Item = (&str, &str)> {
 
 fn is_there(target: &str, test: &str) -> bool {
     let Some(folder) = folder(target) else {
-        return conformance_tests::all().iter().any(|case| case.name == test);
+        return docket_conformance::all().iter().any(|case| case.name == test);
     };
     sources(&root().join(folder)).iter().any(|file| {
         let source = fs::read_to_string(file).unwrap();

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use std::panic;
 use std::sync::{Mutex, Once, PoisonError};
 
-use conformance_tests::model::Models;
-use conformance_tests::teeth::Fault;
-use conformance_tests::{all, run};
+use docket_conformance::model::Models;
+use docket_conformance::teeth::Fault;
+use docket_conformance::{all, run};
 
 /// Cases that are run at once: most of those that fail by waiting do nothing else.
 const THREADS: usize = 16;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::all;
+use docket_conformance::all;
 
 /// Where rules are promised.
 const DOCUMENTS: [(&str, &str); 6] = [
