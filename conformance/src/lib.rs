@@ -45,6 +45,11 @@ pub use cases::{Case, all};
 pub use runner::{Factory, run, run_case};
 pub use stage::Stage;
 
+/// Compiles and runs what the README shows.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// Declares one test per case, in a module per subject, on the stores of the [`Factory`] that `$factory` makes, once for
 /// each test. To be called at most once in a module, of a test target of your own.
 #[macro_export]
