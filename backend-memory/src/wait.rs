@@ -30,7 +30,7 @@ pub(crate) async fn lease(shared: &Arc<Shared>, asked: Asked) -> LeaseReply {
     loop {
         // A request for nothing is answered at once.
         let turn = if seat.asked.count == 0 || Instant::now() >= end { Turn::Last } else { Turn::MayWait };
-        let looked_at = Some(std::time::Instant::now());
+        let looked_at = Some(Instant::now().into_std());
         let (Look { reply, answered }, rest) = seat.look(turn);
         absorb(&mut swept, &reply.swept);
         let Some((_, told)) = seat.waiter.as_ref().filter(|_| !answered) else {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use docket_core::worker::Alarm;
-use docket_core::{ErrorKind, Settings, State};
+use docket_core::{Settings, State};
 use futures_util::future::join_all;
 use tracing::Level;
 
@@ -131,56 +131,6 @@ async fn t12_a_worker_that_cannot_seed_works_all_the_same() {
         worker.stopped().await.unwrap();
     })
     .await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn t12_a_watchdog_that_dies_is_named_and_restarted_and_work_goes_on() {
-    let scene = Scene::memory();
-    let sabotage = Sabotage::of(scene.store.clone());
-    // It asks the store as often as ready work may be old.
-    let settings = Settings { oldest_ready_alarm: CHECK, ..settings() };
-    let worker = scene.start_on(sabotage.store(), all_tasks(), settings);
-    sabotage.set(Verb::Counts, Fault::Panics);
-    eventually("it has been restarted", SOON, async || {
-        (worker.logged(Level::ERROR, &["watchdog", "restarting"]) >= 2).then_some(())
-    })
-    .await;
-    scene.burst("during", 5).await;
-    scene.all_ran(SOON).await;
-    assert!(worker.health.is_ready(), "{:?}", worker.health.alarms());
-    sabotage.lift();
-    worker.stopped().await.unwrap();
-}
-
-/// What no restart helps is not hidden: the worker ends, with an error for the process to exit with.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn t12_a_loop_that_dies_again_and_again_ends_the_worker_with_an_error() {
-    let scene = Scene::memory();
-    let sabotage = Sabotage::of(scene.store.clone());
-    sabotage.set(Verb::Lease, Fault::Panics);
-    let worker = scene.start_on(sabotage.store(), all_tasks(), settings());
-    let id = worker.id.to_string();
-    // Ten restarts, the waits between them growing to 5 s.
-    let error = worker.ended(Duration::from_secs(40)).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Internal);
-    assert!(crate::logs::count(Level::ERROR, &["the worker ends", "fetch", &id]) == 1);
-}
-
-/// An outage is not a dead loop: however long it takes, nothing is restarted for it and nothing ends.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn t12_a_store_that_is_away_is_no_reason_to_restart_a_loop() {
-    let scene = Scene::memory();
-    let (sabotage, worker) = sabotaged(&scene);
-    scene.burst("before", 5).await;
-    scene.all_ran(SOON).await;
-    sabotage.set(Verb::Lease, Fault::Fails);
-    worker.until_unready(NOTICED).await;
-    // The watchdog looks once a second, and would have restarted it by now.
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    assert_eq!(worker.logged(Level::ERROR, &["restarting it"]), 0);
-    sabotage.lift();
-    worker.until_ready(SOON).await;
-    worker.stopped().await.unwrap();
 }
 
 /// What it cannot renew it does not take; another worker does.

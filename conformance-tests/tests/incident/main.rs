@@ -12,7 +12,8 @@
 //! * `outcomes` — T9, T11: runs that end badly, and late.
 //! * `processes` — T10, T14, T20: workers as processes, killed and replaced.
 //! * `skew` — T10: the store's clock and the workers' a minute apart.
-//! * `loops` — T12, T13: each loop of a worker made to fail.
+//! * `loops` — T12, T13: each loop of a worker made to fail; what needs no real time of that is in
+//!   `core/tests/worker/supervise.rs`.
 //! * `names` — T15, T18: names nobody serves, work that waits behind healthy work.
 //! * `committed` — T16: a process killed between a business row and its task.
 //! * `forgotten` — T21: packets of idle connections dropped without a word, by the kernel's packet filter.
@@ -42,6 +43,8 @@ mod outcomes;
 mod pace;
 mod processes;
 mod running;
+#[path = "../../../core/tests/worker/sabotage.rs"]
+#[allow(dead_code, reason = "the tests of the worker in core count calls and lose replies as well")]
 mod sabotage;
 mod scene;
 mod seeds;

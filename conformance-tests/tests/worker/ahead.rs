@@ -71,20 +71,3 @@ pub(crate) async fn long_tasks_do_not_hold_up_what_was_leased_ahead(store: Arc<d
     assert_eq!((last.state, last.attempts, last.crashes), (State::Completed, 0, 0));
     assert_eq!(short(), 5_100, "each ran once");
 }
-
-pub(crate) async fn nothing_is_leased_ahead_of_long_tasks(store: Arc<dyn Store>) {
-    let scene = Scene::new(store);
-    for n in 0..60 {
-        scene.client.add(Slow { millis: 100, listens: true }).key(n.to_string()).await.unwrap();
-    }
-    let worker = scene.start(Settings { concurrency: 4, ..fast() });
-    let end = Instant::now() + Duration::from_secs(1);
-    while Instant::now() < end {
-        let counts = scene.store.counts().await.unwrap();
-        let leased: u64 = counts.iter().map(|c| c.running).sum();
-        // Four run; four whose acks are on their way; forty are started in a second, so one may wait.
-        assert!(leased <= 9, "{leased} are leased");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    worker.stopped().await;
-}

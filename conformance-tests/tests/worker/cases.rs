@@ -130,43 +130,10 @@ pub(crate) async fn a_panic_is_a_failed_attempt(store: Arc<dyn Store>) {
     assert_eq!(view.crashes, 0);
 }
 
-/// It once left the task running, and renewed for ever.
-pub(crate) async fn a_panic_whose_payload_panics_is_a_failed_attempt(store: Arc<dyn Store>) {
-    let scene = Scene::new(store);
-    for n in 0..4 {
-        scene.client.add(Fail { how: How::PanicTwice, good_from: 99 }).key(format!("k{n}")).await.unwrap();
-    }
-    // Two slots for four tasks: each is free again.
-    let worker = scene.start(Settings { concurrency: 2, ..fast() });
-    for n in 0..4 {
-        let view = scene.until(&format!("k{n}"), State::Dead).await;
-        assert_eq!((view.error.as_deref(), view.crashes), (Some("panicked: (no message)"), 0));
-    }
-    assert_eq!(scene.log.running.load(Ordering::SeqCst), 0);
-    worker.stopped().await;
-}
-
 pub(crate) async fn used_up_attempts_leave_a_dead_task_with_its_error(store: Arc<dyn Store>) {
     let (view, starts) = fail(store, How::Error, 9, State::Dead).await;
     assert_eq!(starts, ["1", "2", "3"]);
     assert_eq!(view.error.as_deref(), Some("the disk is on fire"));
-}
-
-pub(crate) async fn a_fatal_failure_is_dead_at_once(store: Arc<dyn Store>) {
-    let (view, starts) = fail(store, How::Fatal, 9, State::Dead).await;
-    assert_eq!(starts, ["1"]);
-    assert_eq!(view.error.as_deref(), Some("no such disk"));
-}
-
-pub(crate) async fn a_timeout_is_a_failed_attempt(store: Arc<dyn Store>) {
-    let (view, starts) = fail(store, How::Hang, 2, State::Completed).await;
-    assert_eq!(starts, ["1", "2"]);
-    assert!(view.error.unwrap().contains("longer than its timeout of 2s"));
-}
-
-pub(crate) async fn a_snooze_is_no_attempt(store: Arc<dyn Store>) {
-    let (_, starts) = fail(store, How::Snooze, 6, State::Completed).await;
-    assert_eq!(starts, ["1"; 6]);
 }
 
 pub(crate) async fn args_that_no_build_can_read_are_dead_in_the_end(store: Arc<dyn Store>) {
@@ -260,30 +227,6 @@ pub(crate) async fn a_name_nobody_knows_is_untouched(store: Arc<dyn Store>) {
     assert_eq!((view.state, view.attempts, view.crashes, view.fence), (State::Ready, 0, 0, None));
 }
 
-pub(crate) async fn concurrency_is_never_exceeded(store: Arc<dyn Store>) {
-    let scene = Scene::new(store);
-    for n in 0..20 {
-        scene.client.add(Slow { millis: 20, listens: true }).key(format!("k{n}")).await.unwrap();
-    }
-    let worker = scene.worker(Settings { concurrency: 3, ..fast() });
-    worker.run_until_finished().await.unwrap();
-    assert_eq!(scene.log.starts().len(), 20);
-    assert_eq!(scene.log.running_max.load(Ordering::SeqCst), 3);
-}
-
-/// The system this replaces slept its check interval whenever every slot was taken.
-pub(crate) async fn a_freed_slot_is_refilled_at_once(store: Arc<dyn Store>) {
-    let scene = Scene::new(store);
-    for n in 0..100 {
-        scene.client.add(Slow { millis: 10, listens: true }).key(format!("k{n}")).await.unwrap();
-    }
-    let start = Instant::now();
-    let settings = Settings { check_interval: Duration::from_mins(5), ..fast() };
-    scene.worker(settings).run_until_finished().await.unwrap();
-    assert_eq!(scene.log.starts().len(), 100);
-    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
-}
-
 pub(crate) async fn one_chain_however_many_workers(store: Arc<dyn Store>) {
     let scene = Scene::new(store);
     let start = Instant::now();
@@ -375,30 +318,6 @@ pub(crate) async fn three_failures_in_a_row_of_a_periodic_task_are_an_alarm(stor
     }
     assert!(health.is_ready(), "the worker is well: {:?}", health.alarms());
     running.stopped().await;
-}
-
-pub(crate) async fn a_stop_waits_for_running_tasks(store: Arc<dyn Store>) {
-    let scene = Scene::new(store);
-    scene.client.add(Slow { millis: 800, listens: true }).key("k").await.unwrap();
-    let worker = scene.start(fast());
-    scene.until("k", State::Running).await;
-    worker.stopped().await;
-    assert_eq!(scene.view("k").await.state, State::Completed);
-}
-
-pub(crate) async fn after_the_grace_tasks_are_given_back_uncounted(store: Arc<dyn Store>) {
-    let scene = Scene::new(store);
-    scene.client.add(Slow { millis: 60_000, listens: true }).key("listens").await.unwrap();
-    scene.client.add(Slow { millis: 60_000, listens: false }).key("does not").await.unwrap();
-    let worker = scene.start(Settings { grace: Duration::from_millis(300), ..fast() });
-    scene.until("listens", State::Running).await;
-    scene.until("does not", State::Running).await;
-    let took = worker.stopped().await;
-    assert!(took < Duration::from_secs(3), "{took:?}");
-    for key in ["listens", "does not"] {
-        let view = scene.view(key).await;
-        assert_eq!((view.state, view.attempts, view.crashes), (State::Ready, 0, 0), "{key}");
-    }
 }
 
 pub(crate) async fn a_stop_leaves_no_lease_behind(store: Arc<dyn Store>) {

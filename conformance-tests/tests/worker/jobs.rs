@@ -91,11 +91,8 @@ pub(crate) struct Fail {
 pub(crate) enum How {
     Error,
     Panic,
-    /// With a payload that panics when it is dropped.
-    PanicTwice,
     Fatal,
     Hang,
-    Snooze,
 }
 
 #[async_trait]
@@ -118,20 +115,9 @@ impl Task for Fail {
         match self.how {
             How::Error => Err(Failure::retry("the disk is on fire")),
             How::Panic => panic!("the disk is on fire"),
-            How::PanicTwice => std::panic::panic_any(Hydra),
             How::Fatal => Err(Failure::fatal("no such disk")),
-            How::Snooze => Err(Failure::Snooze(Duration::from_millis(10))),
             How::Hang => std::future::pending().await,
         }
-    }
-}
-
-/// However often it is dropped, another of them comes up.
-struct Hydra;
-
-impl Drop for Hydra {
-    fn drop(&mut self) {
-        std::panic::panic_any(Self);
     }
 }
 

@@ -1,4 +1,5 @@
-//! The worker, on every backend: real tasks, real time, real loops.
+//! The worker, on every backend: real tasks, real time, real loops. What needs no server and no real time is in
+//! `core/tests/worker`.
 
 #![expect(clippy::unwrap_used, reason = "it is a test as a whole; the lint knows only its test functions")]
 
@@ -51,11 +52,7 @@ macro_rules! on_every_backend {
 on_every_backend!(
     cases::a_run_completes_and_its_result_is_kept,
     cases::a_panic_is_a_failed_attempt,
-    cases::a_panic_whose_payload_panics_is_a_failed_attempt,
     cases::used_up_attempts_leave_a_dead_task_with_its_error,
-    cases::a_fatal_failure_is_dead_at_once,
-    cases::a_timeout_is_a_failed_attempt,
-    cases::a_snooze_is_no_attempt,
     cases::args_that_no_build_can_read_are_dead_in_the_end,
     cases::args_that_one_build_cannot_read_are_run_by_another,
     payloads::args_that_no_worker_can_read_are_refused_where_they_are_added,
@@ -65,14 +62,10 @@ on_every_backend!(
     cases::a_run_longer_than_its_lease_runs_once,
     cases::a_handler_that_blocks_its_thread_keeps_its_lease,
     cases::a_name_nobody_knows_is_untouched,
-    cases::concurrency_is_never_exceeded,
-    cases::a_freed_slot_is_refilled_at_once,
     cases::one_chain_however_many_workers,
     cases::a_periodic_task_whose_key_is_taken_is_an_alarm_that_names_both,
     cases::a_deploy_changes_a_periodic_task_and_a_rollback_changes_it_back,
     cases::three_failures_in_a_row_of_a_periodic_task_are_an_alarm,
-    cases::a_stop_waits_for_running_tasks,
-    cases::after_the_grace_tasks_are_given_back_uncounted,
     cases::a_stop_leaves_no_lease_behind,
     cases::another_environment_is_refused,
     cases::until_finished_waits_for_retries_and_not_for_perpetuals,
@@ -85,7 +78,6 @@ on_every_backend!(
     ahead::short_tasks_start_in_the_order_in_which_they_were_added,
     ahead::a_stop_gives_back_what_was_leased_ahead,
     ahead::long_tasks_do_not_hold_up_what_was_leased_ahead,
-    ahead::nothing_is_leased_ahead_of_long_tasks,
     finished::until_finished_leaves_nothing_behind,
     finished::until_finished_waits_for_the_tasks_of_other_workers,
     results::what_cannot_be_kept_does_not_undo_the_work,

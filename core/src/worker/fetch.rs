@@ -1,9 +1,10 @@
 //! A free slot first, then a lease. An answered lease call is the worker's sign of life.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::gate::Way;
 use super::health::Loop;
@@ -264,7 +265,7 @@ fn take(worker: &Inner, reply: LeaseReply, asked_at: Instant) {
     log_swept(worker, &reply.swept);
     log_clock(worker, reply.clock);
     // A call may wait for longer than a lease before it takes one.
-    let proved_at = reply.looked_at.map_or(asked_at, |looked_at| looked_at.max(asked_at));
+    let proved_at = reply.looked_at.map_or(asked_at, |looked_at| Instant::from_std(looked_at).max(asked_at));
     worker.slots.line_up(worker.held.hold(reply.leases, proved_at));
 }
 

@@ -3,9 +3,10 @@
 //! A server that has no connection left for one of them would let each task run, and run again, without an end. So a worker
 //! leases nothing before both have answered; and after one of them failed, not before it answers again.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use super::health::Loop;
 use crate::Error;

@@ -17,6 +17,9 @@ use crate::{Error, ErrorKind, Heartbeat, Result, Token, limits};
 
 /// Beats until the worker's last lease is settled; the caller drops the thread's stop flag.
 pub(super) async fn heartbeat(worker: Arc<Inner>) -> Result<()> {
+    if worker.renews_beside_handlers {
+        return beat_until(&worker, &CancellationToken::new(), &Handle::current()).await;
+    }
     let (ended, end) = tokio::sync::oneshot::channel();
     let done = CancellationToken::new();
     // Stops the thread when the supervised loop is dropped, so that a restart never leaves two.
@@ -102,7 +105,7 @@ async fn beat(worker: &Inner, asked: bool) {
                 worker.health.gate.works(Way::Renewing);
                 for (token, answer) in tokens.iter().zip(answers) {
                     match answer {
-                        Ok(answer) => worker.held.answered(token, answer, asked_at.into_std()),
+                        Ok(answer) => worker.held.answered(token, answer, asked_at),
                         Err(error) => tracing::warn!(key = %token.key, error = ?error, "a lease could not be renewed"),
                     }
                 }

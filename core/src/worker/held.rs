@@ -5,9 +5,10 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::slots::Waiting;
@@ -240,7 +241,7 @@ impl Held {
             }
             // Ended by itself, the first of them may have been renewed or settled meanwhile.
             tokio::select! {
-                () = tokio::time::sleep_until(end.into()) => {}
+                () = tokio::time::sleep_until(end) => {}
                 () = self.sooner.notified() => {}
             }
         }

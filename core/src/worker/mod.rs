@@ -103,6 +103,8 @@ struct Inner {
     /// Fires when the worker ends without waiting any longer for what runs.
     leaving: CancellationToken,
     signals: Signals,
+    /// Whether leases are renewed on the handlers' runtime: only in tests with a paused clock.
+    renews_beside_handlers: bool,
     settled: AtomicU64,
 }
 
@@ -129,6 +131,7 @@ pub struct Builder {
     settings: Settings,
     shared: Shared,
     signals: Signals,
+    renews_beside_handlers: bool,
 }
 
 impl Builder {
@@ -160,6 +163,14 @@ impl Builder {
     /// own.
     pub fn without_signals(mut self) -> Self {
         self.signals = Signals::Caller;
+        self
+    }
+
+    /// Renews leases on the runtime that the handlers run on, instead of a thread of its own: for a test that pauses
+    /// tokio's clock, which would not move the clock of another thread.
+    #[cfg(feature = "testing")]
+    pub fn renew_beside_handlers(mut self) -> Self {
+        self.renews_beside_handlers = true;
         self
     }
 
@@ -202,6 +213,7 @@ impl Builder {
                 stop: Stop::new(),
                 leaving: CancellationToken::new(),
                 signals: self.signals,
+                renews_beside_handlers: self.renews_beside_handlers,
                 settled: AtomicU64::new(0),
                 registry: self.registry,
                 settings: self.settings,
@@ -250,6 +262,7 @@ impl Worker {
             settings: Settings::default(),
             shared: Shared::default(),
             signals: Signals::Worker,
+            renews_beside_handlers: false,
         }
     }
 

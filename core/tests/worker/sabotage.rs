@@ -1,4 +1,6 @@
 //! A store that fails on demand, verb by verb, so that one loop of a worker can be broken and no other.
+//!
+//! The tests of incidents in `conformance-tests` use this file as well.
 
 use std::collections::HashMap;
 use std::future::pending;
@@ -10,7 +12,7 @@ use docket_core::{
     Ack, AckReply, AddAnswer, Arrival, CancelAnswer, CancelId, Capabilities, Control, Cursor, Destination, Error,
     ErrorKind, Fence, Finding, Heartbeat, HeartbeatAnswer, Inspect, Key, LaneCounts, Lease, LeaseReply, LeaseRequest,
     ListFilter, NewTask, Outcome, Page, Parcel, ParcelId, QueueBackend, Relocate, RequestId, RequeueAnswer, Result,
-    ScheduleAnswer, Store, TaskView, Ticket, Token, WorkerView,
+    Retryable, ScheduleAnswer, Store, TaskView, Ticket, Token, WorkerView,
 };
 
 /// What only one loop calls.
@@ -26,6 +28,8 @@ pub(crate) enum Verb {
     Counts,
     /// Seeding.
     Add,
+    /// The beginning of the fetch loop.
+    Join,
 }
 
 /// What the call does.
@@ -37,6 +41,8 @@ pub(crate) enum Fault {
     NeverAnswers,
     /// It takes this much longer.
     Slow(Duration),
+    /// One call takes effect, and its reply is lost.
+    LosesOneReply,
     /// A heartbeat that renews nothing, and says that all is well.
     Lies,
 }
@@ -49,6 +55,7 @@ type RealFences = Arc<Mutex<HashMap<(Key, RequestId), Fence>>>;
 pub(crate) struct Sabotage {
     inner: Arc<dyn Store>,
     faults: Arc<Mutex<HashMap<Verb, Fault>>>,
+    calls: Arc<Mutex<HashMap<Verb, usize>>>,
     /// For a store that draws one fence again and again: the real ones.
     fences: Option<RealFences>,
 }
@@ -58,7 +65,7 @@ const ONE_FENCE: Fence = Fence(7);
 
 impl Sabotage {
     pub(crate) fn of(inner: Arc<dyn Store>) -> Self {
-        Self { inner, faults: Arc::default(), fences: None }
+        Self { inner, faults: Arc::default(), calls: Arc::default(), fences: None }
     }
 
     /// A store that draws the same fence for each lease.
@@ -96,10 +103,16 @@ impl Sabotage {
         self.faults.lock().unwrap().clear();
     }
 
+    /// How often the verb was called, faults included.
+    pub(crate) fn calls(&self, verb: Verb) -> usize {
+        self.calls.lock().unwrap().get(&verb).copied().unwrap_or_default()
+    }
+
     async fn pass(&self, verb: Verb) -> Result<()> {
+        *self.calls.lock().unwrap().entry(verb).or_default() += 1;
         let fault = self.faults.lock().unwrap().get(&verb).copied();
         match fault {
-            None | Some(Fault::Lies) => Ok(()),
+            None | Some(Fault::Lies | Fault::LosesOneReply) => Ok(()),
             Some(Fault::Panics) => panic!("sabotage of {verb:?}"),
             Some(Fault::Fails) => Err(Error::new(ErrorKind::Internal, "go on", format!("sabotage of {verb:?}"))),
             Some(Fault::NeverAnswers) => pending().await,
@@ -108,6 +121,16 @@ impl Sabotage {
                 Ok(())
             }
         }
+    }
+
+    /// What becomes of an answer on its way back.
+    fn deliver<T>(&self, verb: Verb, answer: Result<T>) -> Result<T> {
+        let mut faults = self.faults.lock().unwrap();
+        if faults.get(&verb) != Some(&Fault::LosesOneReply) {
+            return answer;
+        }
+        faults.remove(&verb);
+        Err(Error::new(ErrorKind::Unavailable, "go on", "the reply was lost").retryable(Retryable::Yes))
     }
 }
 
@@ -132,7 +155,8 @@ impl QueueBackend for Sabotage {
 
     async fn lease(&self, request: &LeaseRequest) -> Result<LeaseReply> {
         self.pass(Verb::Lease).await?;
-        self.inner.lease(request).await.map(|reply| self.as_one_fence(reply))
+        let reply = self.inner.lease(request).await.map(|reply| self.as_one_fence(reply));
+        self.deliver(Verb::Lease, reply)
     }
 
     async fn heartbeat(&self, beat: &Heartbeat) -> Result<Vec<Result<HeartbeatAnswer>>> {
@@ -141,7 +165,8 @@ impl QueueBackend for Sabotage {
             return Ok(beat.tokens.iter().map(|_| Ok(HeartbeatAnswer::Held)).collect());
         }
         let tokens = beat.tokens.iter().map(|token| self.real(token)).collect();
-        self.inner.heartbeat(&Heartbeat { tokens, ..beat.clone() }).await
+        let answers = self.inner.heartbeat(&Heartbeat { tokens, ..beat.clone() }).await;
+        self.deliver(Verb::Heartbeat, answers)
     }
 
     async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply> {
@@ -149,7 +174,8 @@ impl QueueBackend for Sabotage {
             self.pass(Verb::Ack).await?;
         }
         let acks: Vec<Ack> = acks.iter().map(|ack| Ack { token: self.real(&ack.token), ..ack.clone() }).collect();
-        self.inner.ack(&acks, next).await
+        let reply = self.inner.ack(&acks, next).await;
+        self.deliver(Verb::Ack, reply)
     }
 }
 
@@ -223,6 +249,7 @@ impl Control for Sabotage {
     }
 
     async fn join(&self, environment: Option<&str>) -> Result<()> {
+        self.pass(Verb::Join).await?;
         self.inner.join(environment).await
     }
 }
