@@ -1,23 +1,25 @@
 -- The tables of one schema. `docket.` stands for the schema that the options name.
 --
--- Every number of microseconds is a bigint and never a float. Keys, names and queues compare byte by byte ("C"), so that
--- an order is the same on every server.
+-- All microseconds are bigint, never float. Keys, names and queues use the "C" collation, so that
+-- their order is the same on every server.
 
--- Work that is to be done: the part of a record that a schedule replaces.
+-- One piece of work: the part of a record that a schedule replaces.
 CREATE TYPE docket.work AS (
   name text, queue text, args bytea, visible_at bigint, every bigint, attempts_max bigint, crashes_max bigint
 );
 
--- What a worker asks for. `names` is null when it takes any, and `any_max` is the crash limit then. `last`: an empty
--- answer is an answer; `force`: also when somebody else's call held what might have been taken; `deputy`: the lanes in which
--- the waiter looks for those that were not named, see sql/announce.sql.
+-- A lease request.
+-- `names`: null for any name; `any_max` is then the crash limit.
+-- `last`: return even if nothing was found.
+-- `force`: return even if rows were skipped because another call had locked them.
+-- `deputy`: the lanes that this waiter polls as the standby; see sql/announce.sql.
 CREATE TYPE docket.ask AS (
   request uuid, worker text, record text, ttl bigint, suspects boolean, earliest boolean, lease bigint, count bigint,
   queues text[], names text[], crashes_maxs bigint[], any_max bigint, last boolean, force boolean, waiter uuid,
   block bigint, deputy text[]
 );
 
--- What a look for tasks brings: the leases by column, in order; then what came with them.
+-- The reply to a lease request: the leases by column, in order, then the rest of the answer.
 CREATE TYPE docket.reply AS (
   keys text[], fences bigint[], names text[], queues text[], args bytea[], attempts bigint[], crashes bigint[],
   deadlines bigint[], leased_ats bigint[], due_ats bigint[], everys bigint[], attempts_maxs bigint[],
@@ -25,12 +27,12 @@ CREATE TYPE docket.reply AS (
   answered boolean, due bigint, channel text
 );
 
--- Sequences and not rows: they never go back and make nobody wait. They may skip numbers, which is allowed. One of each
--- for all dockets of the schema: what grows for all grows for each.
+-- Sequences, not rows: they never go back and block nobody. They may skip numbers, which is
+-- allowed. All dockets of the schema share them.
 CREATE SEQUENCE docket.fence;
 CREATE SEQUENCE docket.seq;
 
--- One row per docket; nothing that happens to a task changes it.
+-- One row per docket. No change to a task updates it.
 CREATE TABLE docket.meta (
   id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   name text COLLATE "C" NOT NULL UNIQUE,
@@ -38,50 +40,51 @@ CREATE TABLE docket.meta (
   environment text,
   -- The clock override of tests.
   clock bigint,
-  -- Where its tasks move to, or moved to last.
+  -- The destination of the current move, or of the latest one.
   moving_to text
 );
 
--- A row has two parts: what stays for a life, and behind it, together, what a lease and its ack change. An update whose new
--- row finds room on the page of the old one logs no more than what lies between the first and the last byte that differ.
+-- First the columns that stay the same for a life, then, together, those that a lease and its ack
+-- change. For an update that stays on its page, Postgres logs only the bytes between the first and
+-- the last difference.
 CREATE TABLE docket.task (
   docket int NOT NULL,
-  -- Whether two or more workers died under it.
+  -- True once two or more workers died while running it.
   suspect boolean NOT NULL DEFAULT false,
   cancelling boolean NOT NULL DEFAULT false,
   seq bigint NOT NULL,
   added_at bigint NOT NULL,
-  -- Its place in the line, to which a release brings it back.
+  -- Its position in the lane; a release restores it.
   due_at bigint NOT NULL,
   every bigint,
   attempts_max bigint,
   crashes_max bigint,
-  -- The fence of the death requeued last; 0: it never had one.
+  -- The fence of the death that was requeued last; 0 if that task had no fence.
   requeued bigint,
   attempts bigint NOT NULL DEFAULT 0,
   crashes bigint NOT NULL DEFAULT 0,
   failures bigint NOT NULL DEFAULT 0,
   crashed_in_a_row bigint NOT NULL DEFAULT 0,
-  -- The call that took it out for a move to another store: while it moves, and once it was let go.
+  -- The id of the call that exported it to another store: set while it moves, kept after the move.
   parcel uuid,
   key text COLLATE "C" NOT NULL,
   queue text COLLATE "C" NOT NULL,
   name text COLLATE "C" NOT NULL,
-  -- The latest calls, and the answer that each got.
+  -- The latest calls on this key and their answers.
   call_ids uuid[] NOT NULL,
   call_answers text[] NOT NULL,
   follower docket.work,
-  -- Bytes: an error may hold what no text can.
+  -- Bytes: an error may contain what a text column rejects.
   error bytea,
   args bytea NOT NULL,
-  -- The latest lease. It outlives the lease, for whoever asks who ran it.
+  -- The latest lease. Kept after the lease ends, so that one can look up who ran the task.
   request uuid,
   worker text,
   fence bigint,
   leased_at bigint,
-  -- The one number that drives everything; once finished, when it finished.
+  -- The one number that drives everything. For a finished task: when it finished.
   visible_at bigint NOT NULL,
-  -- Once finished: when it is trimmed.
+  -- For a finished task: when it is trimmed.
   expires_at bigint,
   settled_fence bigint,
   settled_request uuid,
@@ -91,32 +94,36 @@ CREATE TABLE docket.task (
   result bytea,
   PRIMARY KEY (docket, key)
 ) WITH (
-  -- Room for a row's next version: vacuum apart, the page makes room again for the one after that by itself.
+  -- Leaves room for the next version of a row on the same page. Postgres reclaims the old version
+  -- without a vacuum.
   fillfactor = 50,
-  -- Each task leaves about four dead rows in its life. The default of a fifth of the table is reached too late in a large
-  -- one, and a pause after every few pages makes a vacuum of it slower than the work that it cleans up after.
+  -- A task leaves about four dead rows in its life. With the default of a fifth of the table,
+  -- vacuum would start too late on a large table, and with its default pauses it would be slower
+  -- than the work it cleans up after.
   autovacuum_vacuum_scale_factor = 0.02,
   autovacuum_vacuum_threshold = 1000,
   autovacuum_analyze_scale_factor = 0.05,
   autovacuum_vacuum_cost_delay = 0
 );
 
--- What may be leased, and what is: one lane after another, each in order. A row is in one of these two at most.
+-- Queued and leased tasks: lane by lane, each in order. A row is in at most one of the two.
 CREATE INDEX task_queued ON docket.task (docket, queue, name, suspect, visible_at, seq) WHERE state = 'queued';
 CREATE INDEX task_leased ON docket.task (docket, queue, name, suspect, visible_at, seq) WHERE state = 'leased';
--- What is on its way to another store.
+-- Tasks on their way to another store.
 CREATE INDEX task_moving ON docket.task (docket, visible_at, seq) WHERE state = 'moving';
--- What is trimmed, oldest first. A finished perpetual is in neither: it is kept until it is requeued.
+-- Tasks to trim, oldest first. A finished periodic task is in neither index: it is kept until it is
+-- requeued.
 CREATE INDEX task_finished ON docket.task (docket, expires_at, seq)
   WHERE state IN ('completed', 'cancelled') AND every IS NULL;
 CREATE INDEX task_dead ON docket.task (docket, expires_at, seq) WHERE state = 'dead' AND every IS NULL;
 
--- Every query names a docket. Where there are many small ones, statistics would say that a docket has few tasks, and the
--- planner would read all tasks of a large one. As far as it knows there is one.
+-- Every query names a docket. With many small dockets, the statistics would claim that a docket has
+-- few tasks, and the planner would scan all tasks of a large one. So tell it that there is only one.
 ALTER TABLE docket.task ALTER docket SET (n_distinct = 1), ALTER docket SET STATISTICS 0;
 
--- How many finished tasks are to be trimmed one day: in slots, so that two calls seldom wait for each other. From 16 on
--- they are those of callers' own transactions, which may take their time: each takes one that no other holds.
+-- Counters of the finished and dead tasks that are still to be trimmed. Several slots per docket,
+-- so that two calls rarely wait for each other. Slots from 16 on are for transactions of the
+-- application, which may stay open: each takes a slot that no other transaction has locked.
 CREATE TABLE docket.tally (
   docket int NOT NULL,
   slot bigint NOT NULL,
@@ -125,7 +132,8 @@ CREATE TABLE docket.tally (
   PRIMARY KEY (docket, slot)
 ) WITH (fillfactor = 30, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0);
 
--- From where on a lane is read, see sql/floor.sql; without a row, from its beginning.
+-- The low-water mark of a lane: where a read of the lane starts (see sql/floor.sql). A lane without
+-- a row is read from its beginning.
 CREATE TABLE docket.floor (
   docket int NOT NULL,
   state text COLLATE "C" NOT NULL,
@@ -136,7 +144,7 @@ CREATE TABLE docket.floor (
   PRIMARY KEY (docket, state, queue, name)
 ) WITH (fillfactor = 30, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0);
 
--- Answered lease requests, with what each took.
+-- Answered lease requests, each with the keys it leased.
 CREATE TABLE docket.request (
   docket int NOT NULL,
   request uuid NOT NULL,
@@ -144,7 +152,8 @@ CREATE TABLE docket.request (
   keys text[] NOT NULL,
   PRIMARY KEY (docket, request)
 ) WITH (
-  -- Filled and emptied from one end: dead rows at that end would be read by every call that forgets old ones.
+  -- The table is filled at one end and emptied at the other: every call that deletes old requests
+  -- would read the dead rows there.
   autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0
 );
 CREATE INDEX request_age ON docket.request (docket, answered_at);
@@ -158,8 +167,10 @@ CREATE TABLE docket.worker (
   PRIMARY KEY (docket, id)
 ) WITH (fillfactor = 30, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0);
 
--- Who waits since when and until when, by the server's own time, and for what (null: anything). `woken`: it was told of a task, and has
--- not looked since. Not logged: after a crash of the server nobody waits.
+-- The waiters: since when and until when each waits (by the server's clock) and for what (null:
+-- anything).
+-- `woken`: the waiter was notified and has not polled since.
+-- Unlogged: after a crash of the server nobody waits.
 CREATE UNLOGGED TABLE docket.waiter (
   docket int NOT NULL,
   id uuid NOT NULL,

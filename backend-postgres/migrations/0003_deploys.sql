@@ -1,16 +1,17 @@
--- What workers of two builds need to share a docket.
+-- What two builds need to share one docket: definitions, the time, the layout.
 
--- A function that is dropped below was never made where the schema is new: nobody need be told.
+-- In a new schema the functions that are dropped below do not exist; suppress the notices.
 SET LOCAL client_min_messages = warning;
 
--- Since when no build could read the args of a task.
+-- Since when no build has been able to decode the args.
 ALTER TABLE docket.task ADD COLUMN undecodable_since bigint;
 ALTER TYPE docket.reply ADD ATTRIBUTE undecodable_sinces bigint[];
 -- Fences follow the docket's time: see sql/fence.sql.
 DROP FUNCTION IF EXISTS docket.pass_fence(bigint);
 
--- The definition that a periodic task follows, and those that workers declare, in the order in which they were first seen,
--- each with when its declarations end. A follower with a definition is the same task, to be defined so after its run.
+-- The definition in force, and the definitions that workers declare: in the order in which they
+-- were first seen, each with the time its declaration ends. A follower with a definition is the
+-- same task, to be redefined after its run.
 ALTER TABLE docket.task
   ADD COLUMN definition uuid, ADD COLUMN declared_ids uuid[], ADD COLUMN declared_untils bigint[];
 ALTER TYPE docket.work ADD ATTRIBUTE definition uuid;
@@ -31,6 +32,6 @@ DROP FUNCTION IF EXISTS docket.now_of(bigint), docket.enter(text), docket.view(i
   docket.tell_seen(int, bigint, text[], bigint, bigint),
   docket.take(int, bigint, bigint, docket.ask, bigint, bigint, text[], bigint[]);
 
--- Every docket has its layout from its first call on, and every call that writes compares it.
+-- Every docket has a layout from its first call on; every call that writes compares it.
 UPDATE docket.meta SET layout = 2;
 ALTER TABLE docket.meta ALTER layout SET NOT NULL;

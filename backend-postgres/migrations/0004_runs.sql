@@ -1,10 +1,12 @@
--- A refused row that a newer schedule of its key has overtaken: it is shown, and never waits again.
+-- A refused row that a newer schedule of the same key has superseded: it is listed and never waits
+-- again.
 ALTER TABLE docket.outbox ADD superseded boolean NOT NULL DEFAULT false;
 
--- The rows of one key that were refused, be it for a while: they are looked for when a newer one has arrived.
+-- The rows of a key that were refused at least once. They are looked up when a newer row of that
+-- key has arrived.
 CREATE INDEX outbox_refusals ON docket.outbox (docket, key, id) WHERE refusals > 0;
 
--- The bytes by which a finished record counts (see limits::kept_bytes); null where it does not.
+-- The bytes that a finished record counts for (see limits::kept_bytes); null if it does not count.
 ALTER TABLE docket.task ADD kept bigint GENERATED ALWAYS AS (
   CASE WHEN state IN ('completed', 'cancelled', 'dead') AND every IS NULL
     AND octet_length(args) + coalesce(octet_length(result), 0) + coalesce(octet_length(error), 0) >= {KEPT_BYTES_MIN}

@@ -1,9 +1,13 @@
--- Transition: Leased -> what the outcome says, for each current token; then, if asked, one lease call.
+-- Transition: Leased -> as the outcome says, for each current token; then, if asked, one lease
+-- call.
 -- Tables: meta, task, request, worker, tally, waiter.
--- Arguments: per ack, by column: key, fence, request, outcome, kind of time, its microseconds, the text (result, error or
--- args; may be null), attempts_max, retention; then a lease request, or null.
--- Result: one text per ack: settled, stale, toofar, busy; dead trimmed; the lease reply or null.
--- Twice: a record knows the token settled last and answers settled again; the lease request is idempotent by its own id.
+-- Arguments: per ack, by column: key, fence, request, outcome, kind of time, its microseconds, the
+-- text (result, error or args; may be null), attempts_max, retention; then a lease request, or
+-- null.
+-- Result: one text per ack: settled, stale, toofar, busy; the number of dead tasks trimmed; the
+-- lease reply, or null.
+-- Repeated: the record remembers the token that settled it last and answers settled again; the
+-- lease request is idempotent by its own id.
 CREATE OR REPLACE FUNCTION docket.ack(
   docket_name text, keys text[], fences bigint[], requests uuid[], outcomes text[], kinds text[], times bigint[],
   contents bytea[], attempts_maxs bigint[], retentions bigint[], ask docket.ask,
@@ -38,7 +42,8 @@ BEGIN
     IF locks[i] = 'ours' THEN
       rec := docket.lock(d, keys[i]);
     ELSIF locks[i] = 'busy' THEN
-      -- Whatever becomes of it, a token that is not current will not be again.
+      -- The row is locked by another transaction. A token that is not current now never becomes
+      -- current again, so no lock is needed to answer stale or lost.
       SELECT * INTO rec FROM docket.task t WHERE t.docket = d AND t.key = keys[i];
     END IF;
     IF rec.state = 'leased' AND rec.fence = fences[i] AND rec.request = requests[i] THEN
@@ -81,8 +86,9 @@ BEGIN
 END
 $$;
 
--- Settles a batch of which nothing but completed runs of plain tasks is to be told, if nobody else holds one: answers null,
--- and has changed nothing, if it is not so. Without a lock before it: that would be a record of the log for each.
+-- Fast path: settles a batch in which every ack is `completed` and every task is one-shot, without
+-- a follower and not being cancelled. Returns null, with nothing changed, if a row does not qualify
+-- or is locked. Takes no row lock beforehand: that would log one more record per row.
 CREATE OR REPLACE FUNCTION docket.complete_all(
   d int, moment bigint, keys text[], fences bigint[], requests uuid[], outcomes text[], contents bytea[],
   retentions bigint[]
@@ -101,8 +107,8 @@ BEGIN
       SELECT * FROM unnest(keys, fences, requests, contents, retentions) AS u(key, fence, request, content, retention)
       ORDER BY u.key COLLATE "C"
     ) k
-    -- Key by key, and then by its place and version (see lease_from): a join with the table could be planned the other way
-    -- round, and would read all of it.
+    -- A lateral lookup per key, then an update by place and version (see lease_from). For a plain
+    -- join, the planner might read the whole table.
     CROSS JOIN LATERAL (
       SELECT s.ctid AS place, s.xmin AS version, s.xmin = s.xmax OR s.xmax = 0 AS is_free, s.* FROM docket.task s
       WHERE s.docket = d AND s.key = k.key OFFSET 0
@@ -121,7 +127,7 @@ BEGIN
   IF found < cardinality(keys) THEN
     RETURN NULL;
   END IF;
-  -- Somebody came in between: all of it is taken back.
+  -- A concurrent transaction changed one of the rows: roll the whole batch back.
   IF settled < cardinality(keys) THEN
     RAISE lock_not_available;
   END IF;

@@ -1,11 +1,13 @@
 -- Transition: absent or finished -> Queued.
 -- Tables: meta, task, tally, waiter.
--- Arguments: per task, by column: key, add id, name, queue, args, kind of time (now, in, at), its microseconds, every,
--- attempts_max, crashes_max (the last three may be null); for how long it is declared and the id of its definition (null, or
--- no columns at all, where nothing is declared).
--- Result: one text per task: added, exists:STATE, exists:cancelling, toofar, busy; or what the same id was answered by a schedule; of
--- a declaration also what declare.sql says.
--- Twice: a record knows the add id and gives the first answer again; nothing changes. A declaration is noted again.
+-- Arguments: per task, by column: key, add id, name, queue, args, kind of time (now, in, at), its
+-- microseconds, every, attempts_max, crashes_max (these three may be null); how long the
+-- declaration lasts and the id of its definition (null, or no columns at all, if nothing is
+-- declared).
+-- Result: one text per task: added, exists:STATE, exists:cancelling, toofar, busy; the answer of a
+-- schedule that used the same id; for a declaration also the answers of declare.sql.
+-- Repeated: the record remembers the add id and gives the first answer again; nothing changes. A
+-- declaration is noted again.
 CREATE OR REPLACE FUNCTION docket.add(
   docket_name text, keys text[], ids uuid[], names text[], queues text[], payloads bytea[], kinds text[], times bigint[],
   everys bigint[], attempts_maxs bigint[], crashes_maxs bigint[], ttls bigint[], definitions uuid[]
@@ -21,7 +23,7 @@ DECLARE
   declared record;
   answer text;
   found text;
-  -- Only the first busy one is waited for.
+  -- Wait only for the first busy key.
   patience_ms int := {LOCK_WAIT_MAX_MS};
   answers text[] := array_fill(''::text, ARRAY[cardinality(keys)]);
   lanes text[] := '{}';
@@ -31,7 +33,8 @@ DECLARE
 BEGIN
   SELECT e.id, docket.now_of(e.clock, e.ahead), e.ahead INTO d, moment, ahead FROM docket.enter(docket_name) e;
   times := docket.translated(kinds, times, ahead);
-  -- In the order given, while the keys are locked in theirs: two batches cannot wait for each other.
+  -- Numbers are drawn in the order given, while the rows are locked in the order of their keys, so
+  -- that two batches cannot deadlock.
   seqs := ARRAY(SELECT nextval('docket.seq') FROM generate_series(1, cardinality(keys)));
   IF cardinality(definitions) = 0 THEN
     visibles := docket.create_all(
@@ -77,7 +80,7 @@ BEGIN
         answers[item.n] := answer;
         CONTINUE;
       END IF;
-      -- Only a requeue brings a cancelled perpetual back; a seed does not.
+      -- Only a requeue revives a cancelled periodic task; a declaration does not.
       IF rec.state IN ('queued', 'leased', 'moving') OR (rec.every IS NOT NULL AND item.every IS NOT NULL) THEN
         IF item.definition IS NOT NULL THEN
           SELECT * INTO declared FROM docket.declare(rec, given, moment + item.ttl, moment);

@@ -1,14 +1,19 @@
--- Transition: none. Tells those who wait that something of a lane becomes visible, as a hint.
+-- Transition: none. Notifies waiters that tasks of a lane become visible. A hint: losing it only
+-- costs time.
 -- Tables: waiter.
--- Arguments: lanes (QUEUE|NAME) and, for each, when. A notification is QUEUE|NAME|MICROSECONDS until then, and, if it is
--- for some, |WAITER,WAITER,...: they look at once; and |DEPUTY, who looks a while later, in case they are lost. If it finds
--- nothing that is due it says QUEUE|NAME|MICROSECONDS|seen until what comes next (nothing: no number), which is the deadline
--- of what they took. Without a deputy, or if it is lost as well, the others look for themselves.
--- Twice: they look once more.
+-- Arguments: lanes (QUEUE|NAME) and, for each, when.
+-- Payload: QUEUE|NAME|MICROSECONDS until the tasks are visible.
+-- - With |WAITER,WAITER,... only these waiters poll, at once. With |STANDBY, one more waiter polls
+--   a while later, in case they are gone.
+-- - If the standby finds nothing due it sends QUEUE|NAME|MICROSECONDS|seen: the time until the next
+--   task, which is the deadline of the leases just taken (no number: nothing is left). Without a
+--   standby, or if it is gone too, the other waiters poll by themselves.
+-- Repeated: the waiters poll once more.
 --
--- Nobody waiting, nobody is told: a notification makes all commits of the database stand in line. Somebody who notes that
--- it waits and commits while a call is about to commit would be missed by it and miss it, so the one lock is held shared
--- here and alone there. Order matters: both take it as their last, so that neither waits for anything while it holds it.
+-- Skip NOTIFY when there are no waiters: it serialises all commits of the database. To avoid a lost
+-- wake-up, registering a waiter takes `wait_lock` exclusively and announcing takes it shared, each
+-- as the last lock of its transaction, so that neither waits for another lock while it holds this
+-- one.
 CREATE OR REPLACE FUNCTION docket.channel(d int) RETURNS text LANGUAGE sql STABLE AS $$
   SELECT 'docket_' || 'docket.waiter'::regclass::oid || '_' || d
 $$;
@@ -17,8 +22,9 @@ CREATE OR REPLACE FUNCTION docket.wait_lock(d int) RETURNS bigint LANGUAGE sql S
   SELECT hashtextextended(docket.channel(d), 0)
 $$;
 
--- In a transaction of the caller's own the lock would be held for as long as that takes, and nobody could note that it
--- waits: there everybody is told, at the commit, whoever waits.
+-- In a transaction of the application, the lock would be held until its commit, and no waiter could
+-- register meanwhile. There, notify everybody at the commit without asking whether there are
+-- waiters.
 CREATE OR REPLACE FUNCTION docket.announce(d int, moment bigint, lanes text[], visibles bigint[])
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -33,7 +39,7 @@ BEGIN
     PERFORM docket.tell(d, l.lane, greatest(min(l.visible_at) - moment, 0), '')
       FROM unnest(lanes, visibles) AS l(lane, visible_at) GROUP BY l.lane;
   ELSIF EXISTS (SELECT FROM docket.waiter w WHERE w.docket = d AND w.until > docket.server_now()) THEN
-    -- Everybody is told of a later time: who would be the only one to know it may be busy then.
+    -- Broadcast future times: a single recipient might be busy when the time comes.
     PERFORM docket.tell(d, l.lane, min(l.visible_at) - moment, '')
       FROM unnest(lanes, visibles) AS l(lane, visible_at) WHERE l.visible_at > moment GROUP BY l.lane;
     PERFORM docket.tell(d, l.lane, 0, docket.wake(d, split_part(l.lane, '|', 1), split_part(l.lane, '|', 2), count(*)))
@@ -46,7 +52,7 @@ CREATE OR REPLACE FUNCTION docket.tell(d int, lane text, micros bigint, whom tex
   SELECT pg_notify(docket.channel(d), concat_ws('|', lane, micros, nullif(whom, '')))
 $$;
 
--- The deputy's answer to the others.
+-- The standby's answer to the other waiters.
 CREATE OR REPLACE FUNCTION docket.tell_seen(
   d int, clock bigint, ahead bigint, lanes text[], lowest bigint, deadline bigint
 )
@@ -58,7 +64,7 @@ BEGIN
   FOREACH lane IN ARRAY coalesce(lanes, '{}') LOOP
     head := docket.head(d, ARRAY[split_part(lane, '|', 1)], ARRAY[split_part(lane, '|', 2)], true, lowest, deadline);
     IF head IS NULL OR head > docket.now_of(clock, ahead) THEN
-      -- A clock that was set stands still: nobody waits for a time by it.
+      -- A clock override stands still: nobody waits for a time of it.
       PERFORM pg_notify(
         docket.channel(d),
         lane || '|' || coalesce(CASE WHEN clock IS NULL THEN head - docket.now_of(clock, ahead) END::text, '') || '|seen'

@@ -1,7 +1,7 @@
--- Transition: none. Looks for what cannot be true.
+-- Transition: none. Looks for contradictions.
 -- Tables: meta, task, tally, floor.
--- Result: a line per defect. Records and their indexes are one in Postgres; what is left to differ is what we count and
--- what we derive.
+-- Result: a line per defect. Postgres keeps its indexes consistent with the records; what is left
+-- to check are our counters and derived columns.
 CREATE OR REPLACE FUNCTION docket.audit(docket_name text) RETURNS SETOF text LANGUAGE plpgsql STABLE {ENTRY} AS $$
 DECLARE
   d int;

@@ -1,6 +1,7 @@
 -- Transition: absent -> Queued (create); finished -> Queued, Queued -> Queued, moved (replace).
 -- Tables: task.
--- Arguments: the work, the seq of the life, and the call with its answer. create answers whether it was the first.
+-- Arguments: the work, the seq of the life, the id of the call and its answer. create answers
+-- whether it inserted the row.
 CREATE OR REPLACE FUNCTION docket.create(
   d int, task_key text, given docket.work, new_seq bigint, moment bigint, id uuid, answer text
 ) RETURNS boolean LANGUAGE plpgsql AS $$
@@ -16,9 +17,9 @@ BEGIN
 END
 $$;
 
--- Creates all of a batch, or nothing if one of its keys is there or is there twice, or one of its times is too far: then it answers null, and they are to
--- be taken one by one. Else it answers when each becomes visible. An insert that may meet a conflict logs a second record
--- for each row.
+-- Creates all tasks of a batch and returns their visible_at. Returns null, with nothing created, if
+-- a key exists, occurs twice, or has a time that is too far away: the caller then takes the keys
+-- one by one. Not ON CONFLICT: an insert that allows for a conflict logs a second record per row.
 CREATE OR REPLACE FUNCTION docket.create_all(
   d int, keys text[], ids uuid[], names text[], queues text[], payloads bytea[], kinds text[], times bigint[],
   everys bigint[], attempts_maxs bigint[], crashes_maxs bigint[], seqs bigint[], moment bigint
@@ -32,7 +33,7 @@ BEGIN
   IF docket.is_too_far((SELECT max(v) FROM unnest(visibles) v), moment) THEN
     RETURN NULL;
   END IF;
-  -- Each is looked for: the insert would wait for whoever holds one that is there, for as long as it is held.
+  -- Look for each key first: an insert of an existing key would wait for whoever has locked it.
   IF EXISTS (
     SELECT FROM unnest(keys) AS k(key)
     CROSS JOIN LATERAL (SELECT FROM docket.task t WHERE t.docket = d AND t.key = k.key OFFSET 0) found
@@ -45,7 +46,8 @@ BEGIN
   )
   SELECT d, i.key, 'queued', i.queue, i.name, i.visible_at, i.visible_at, i.seq, moment, i.every, i.attempts_max,
     i.crashes_max, ARRAY[i.id], ARRAY['added'], i.args
-  -- Lists that stand in FROM would each be written down whole before the first row is made; these are read along.
+  -- unnest in the select list: in FROM, each list would be materialised before the first row is
+  -- made.
   FROM (
     SELECT unnest(keys) AS key, unnest(ids) AS id, unnest(names) AS name, unnest(queues) AS queue, unnest(payloads) AS args,
       unnest(visibles) AS visible_at, unnest(everys) AS every, unnest(attempts_maxs) AS attempts_max,
@@ -72,8 +74,8 @@ BEGIN
 END
 $$;
 
--- Locks a record, if somebody else's transaction lets it go in time: `ours`, `absent` or `busy`. Who holds it may be a
--- transaction of the caller's own that is left open; it costs those who come across it this much, and no more.
+-- Locks a record, waiting at most `patience_ms`: answers `ours`, `absent` or `busy`. The holder may
+-- be a transaction that the application left open.
 CREATE OR REPLACE FUNCTION docket.try_lock(d int, task_key text, patience_ms int) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   before text := current_setting('lock_timeout');
@@ -87,7 +89,8 @@ BEGIN
   ELSIF patience_ms <= 0 THEN
     RETURN 'busy';
   END IF;
-  -- In line with others who wait, so that a key that many want goes from one to the next.
+  -- A real lock request queues behind the other waiters, so that a contended key goes from one to
+  -- the next.
   BEGIN
     PERFORM set_config('lock_timeout', patience_ms::text, true);
     PERFORM FROM docket.task t WHERE t.docket = d AND t.key = task_key FOR UPDATE;
@@ -100,10 +103,10 @@ BEGIN
 END
 $$;
 
--- Locks some records in the order of their keys: two batches cannot wait for each other. Row by row, as everything here
--- that has a list of keys: a join of the list with the table could be planned the other way round. Answers for each key as
--- try_lock: an absent one that comes later must not be touched, since it would be locked out of order. Only the first
--- busy one is waited for.
+-- Locks records in the order of their keys, so that two batches cannot deadlock. A loop, not a
+-- join: the planner may reorder a join. Answers for each key as try_lock does. The caller must not
+-- touch an absent key that appears later: it would be locked out of order. Waits only for the first
+-- busy key.
 CREATE OR REPLACE FUNCTION docket.lock_all(d int, keys text[]) RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
   item record;
@@ -122,7 +125,8 @@ BEGIN
 END
 $$;
 
--- Reads a record for its next step, without what is large, and locks it, if it is not locked before.
+-- Reads a record for its next step, without the large columns, and locks it unless this transaction
+-- already did.
 CREATE OR REPLACE FUNCTION docket.lock(d int, task_key text) RETURNS docket.task LANGUAGE plpgsql AS $$
 DECLARE
   rec docket.task;

@@ -1,6 +1,8 @@
--- Transition: none. What a record remembers of calls, and how it shows itself to them.
--- answered, answered_before: the answer that a call got before, if the record still knows it. remember: notes one more, and forgets the
--- oldest. shown: the state as people see it; a lease that ran out is ready again. existing: what an add or a requeue found.
+-- Transition: none. The calls that a record remembers, and the state it shows.
+-- answered, answered_before: the answer to an earlier call, if the record still remembers it.
+-- remember: adds a call and drops the oldest.
+-- shown: the state as Inspect shows it; an expired lease counts as ready.
+-- existing: what an add or a requeue found.
 CREATE OR REPLACE FUNCTION docket.answered(ids uuid[], answers text[], id uuid) RETURNS text LANGUAGE sql IMMUTABLE AS $$
   SELECT answers[array_position(ids, id)]
 $$;
@@ -43,7 +45,7 @@ CREATE OR REPLACE FUNCTION docket.existing(rec docket.task, moment bigint) RETUR
   END
 $$;
 
--- How the task of a record came to be what it is: the answer to the latest call that placed, moved or followed one.
+-- How this task got its key: the latest answer that placed, moved or followed a task.
 CREATE OR REPLACE FUNCTION docket.origin(answers text[]) RETURNS text LANGUAGE sql IMMUTABLE AS $$
   SELECT coalesce((
     SELECT a.answer FROM unnest(answers) WITH ORDINALITY AS a(answer, n)

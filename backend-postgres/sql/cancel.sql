@@ -1,8 +1,11 @@
--- Transition: Queued -> Cancelled; Leased in time -> cancelling, no follower; Leased and late -> Cancelled.
+-- Transition: Queued -> Cancelled; Leased -> cancelling, without its follower; Leased and expired
+-- -> Cancelled.
 -- Tables: meta, task, tally.
 -- Arguments: key, cancel id.
--- Result: cancelled, cancelling, finished:STATE, notfound, busy; moving, elsewhere (its task was moved).
--- Twice: a record knows the cancel id and gives the first answer again; a later life is never hit.
+-- Result: cancelled, cancelling, finished:STATE, notfound, busy; moving, elsewhere (its task was
+-- moved).
+-- Repeated: the record remembers the cancel id and gives the first answer again; a later life is
+-- never cancelled.
 CREATE OR REPLACE FUNCTION docket.cancel(docket_name text, task_key text, id uuid)
 RETURNS text LANGUAGE plpgsql {ENTRY} AS $$
 DECLARE

@@ -1,8 +1,9 @@
--- Transition: any -> absent, a chunk of the docket at a time. Its number, clock, layout and environment stay.
+-- Transition: any -> absent, one chunk per call. The docket's number, clock, layout and environment
+-- stay.
 -- Tables: meta, task, tally, request, worker, waiter.
--- Arguments: how many tasks a chunk has.
--- Result: how many tasks went; none: that was the end.
--- Twice: goes on where it was.
+-- Arguments: the number of tasks in a chunk.
+-- Result: how many tasks were deleted; 0: all are gone.
+-- Repeated: continues where the last call stopped.
 CREATE OR REPLACE FUNCTION docket.clear(docket_name text, chunk bigint) RETURNS bigint LANGUAGE plpgsql {ENTRY} AS $$
 DECLARE
   d int;
@@ -25,7 +26,7 @@ BEGIN
     DELETE FROM docket.worker w WHERE w.docket = d;
     DELETE FROM docket.waiter w WHERE w.docket = d;
     IF FOUND THEN
-      -- They note themselves again.
+      -- They register again.
       PERFORM pg_notify(docket.channel(d), '*');
     END IF;
     PERFORM FROM docket.tally t WHERE t.docket = d ORDER BY t.slot FOR UPDATE;

@@ -1,9 +1,10 @@
 -- Transition: none. The server's clock as the docket sees it.
 -- Tables: meta, task, waiter.
--- set_clock, for tests: sets it, and wakes every waiter. Arguments: microseconds. Result: set, notempty (the first setting
--- needs a docket without tasks). settle_clock: takes the offset of the docket's time to 0, as it is told; the time goes on.
--- Result: what the offset was; null if a task is leased.
--- Twice: the same; 0.
+-- set_clock (for tests): sets the override and wakes every waiter. Argument: microseconds. Result:
+-- set, or notempty (the first override needs a docket without tasks).
+-- settle_clock: reports the offset of the docket's time as 0 from now on; the time itself goes on.
+-- Result: the offset before; null if a task is leased.
+-- Repeated: the same; 0.
 CREATE OR REPLACE FUNCTION docket.set_clock(docket_name text, moment bigint) RETURNS text LANGUAGE plpgsql {ENTRY} AS $$
 DECLARE
   d int;

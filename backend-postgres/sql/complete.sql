@@ -1,9 +1,10 @@
--- Transition: Leased -> what a completed run's outcome says, for one current token, as part of a transaction of the
--- caller's: completed, or the next occurrence of a perpetual.
+-- Transition: Leased -> as the outcome of a completed run says, for one current token, in a
+-- transaction of the application: completed, or the next occurrence of a periodic task.
 -- Tables: meta, task, tally.
--- Arguments: the token (key, fence, request), then as of settle.
--- Result: settled; before: this token was settled by an earlier call; stale; toofar; busy.
--- Twice: before. Unlike an ack it does not answer settled again, since the caller would commit its effects again.
+-- Arguments: the token (key, fence, request), then as for settle.
+-- Result: settled; before (an earlier call settled this token); stale; toofar; busy.
+-- Repeated: before. Unlike an ack it does not answer settled again: the caller would commit its
+-- effects twice.
 CREATE OR REPLACE FUNCTION docket.complete(
   docket_name text, task_key text, task_fence bigint, task_request uuid, outcome text, kind text, micros bigint,
   content bytea, attempts_max bigint, retention bigint

@@ -1,6 +1,7 @@
 -- Transition: none. Counts tasks by lane.
 -- Tables: meta, task.
--- Result: per lane: scheduled, ready, running, moving, completed, dead, cancelled, microseconds since the oldest became ready.
+-- Result: per lane: scheduled, ready, running, moving, completed, dead, cancelled, microseconds
+-- since its oldest ready task became ready.
 CREATE OR REPLACE FUNCTION docket.counts(docket_name text)
 RETURNS TABLE (
   queue text, name text, scheduled bigint, ready bigint, running bigint, moving bigint, completed bigint, dead bigint,

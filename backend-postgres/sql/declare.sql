@@ -1,11 +1,13 @@
--- Transition: Queued -> Queued by another definition; Leased -> Leased, with the definition to follow; else none. What add
--- does for a declaration of a periodic task whose key is taken. Changes the record in memory; add writes it.
--- Arguments: the work as it is declared, with the id of its definition, and when the declaration ends.
--- Result: declared:FAILURES, superseded:FAILURES, redefined, taken, exists:STATE, exists:cancelling.
--- Twice: a declaration is noted again.
+-- Transition: Queued -> Queued with another definition; Leased -> Leased, to be redefined
+-- afterwards; else none. Called by add for a declaration of a periodic task whose key exists.
+-- Changes the record in memory; add writes it.
+-- Arguments: the declared work with the id of its definition, and when the declaration ends.
+-- Result: declared:FAILURES, superseded:FAILURES, redefined, taken, exists:STATE,
+-- exists:cancelling.
+-- Repeated: the declaration is noted again.
 
--- Notes a declaration in a record whose task is there, and puts its definition in force if it is its turn. Changes the
--- record in memory.
+-- Notes a declaration in a record of a live task, and applies its definition if that is the one in
+-- force.
 CREATE OR REPLACE FUNCTION docket.declare(
   INOUT rec docket.task, given docket.work, ends bigint, moment bigint, OUT answer text
 ) LANGUAGE plpgsql AS $$
@@ -36,7 +38,8 @@ BEGIN
   rec.declared_ids := coalesce(rec.declared_ids, '{}');
   rec.declared_untils := coalesce(rec.declared_untils, '{}');
   IF NOT moment < ANY (rec.declared_untils) AND rec.definition = ANY (rec.declared_ids) THEN
-    -- After an outage nobody has declared anything for a while: those who live have yet to say so.
+    -- Nobody has declared anything for a while, as after an outage: prolong the definition in force
+    -- until the live workers declare again.
     rec.declared_untils[array_position(rec.declared_ids, rec.definition)] := ends;
   END IF;
   place := array_position(rec.declared_ids, id);
@@ -58,7 +61,7 @@ BEGIN
 END
 $$;
 
--- Of the definitions that are declared now, the one that was first seen last.
+-- Of the definitions declared now, the newest: the one that was first seen last.
 CREATE OR REPLACE FUNCTION docket.in_force(rec docket.task, moment bigint) RETURNS uuid LANGUAGE plpgsql AS $$
 BEGIN
   RETURN (
@@ -68,7 +71,7 @@ BEGIN
 END
 $$;
 
--- The definition in force takes over: at once, or at the end of the run.
+-- Applies the definition in force: at once, or after the run.
 CREATE OR REPLACE FUNCTION docket.put_in_force(INOUT rec docket.task, given docket.work, moment bigint, OUT answer text)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -81,7 +84,7 @@ BEGIN
     AND rec.attempts_max IS NOT DISTINCT FROM given.attempts_max AND rec.crashes_max IS NOT DISTINCT FROM given.crashes_max
   ) THEN
     rec.definition := given.definition;
-    -- Another one that was to take over at the end of the run is not in force any more.
+    -- Another definition was to be applied after the run. It is no longer in force.
     IF pending IS NOT NULL THEN
       rec.follower := NULL;
     END IF;
@@ -89,7 +92,7 @@ BEGIN
     rec := docket.redefine(rec, given, moment);
     answer := 'redefined';
   ELSIF pending IS NULL AND (rec.follower).name IS NOT NULL THEN
-    -- What somebody has scheduled behind the run goes first.
+    -- A task that was scheduled behind the run goes first.
     answer := 'superseded:' || rec.failures;
   ELSIF pending IS DISTINCT FROM given.definition THEN
     given.visible_at := greatest(moment, rec.leased_at + given.every);

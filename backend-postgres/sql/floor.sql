@@ -1,23 +1,28 @@
--- Transition: none. From where on a lane is read: below its floor nothing of it is left.
+-- Transition: none. The low-water mark of a lane: no row of the lane is below it, so reads start
+-- there.
 -- Tables: floor, task.
 -- Arguments: queued or leased, and the lane.
 --
--- What dies in an index can be taken out of it only when no open transaction might still see it. Somebody's report that
--- runs for an hour keeps everything that died in that hour, at the head of each lane, where every lease begins to read.
--- So a call that has read much for little raises the floors of its lanes. Suspects are few, and have none.
+-- Dead index entries can be removed only when no open transaction may still see them. A report that
+-- runs for an hour keeps all entries that died in that hour, at the head of each lane, where every
+-- lease starts to read. A call that has read many entries for few rows raises the marks of its
+-- lanes. Suspects are few and have no mark.
 --
--- raise_floors: takes the lock of announce alone, as its last but one, so that nobody is between writing a row and
--- committing it who has not yet compared it with the floor.
--- lower_queued, lower_leased: that comparison, by whoever put a row into a lane, under the shared lock.
--- A caller's own transaction cannot hold that lock for as long as it takes. It shares one of its own from its beginning on
--- (see enter), and while it does no floor rises: what it adds comes later than every floor. Order matters: that one first.
--- trim_floor, raise_trim_floor: the same for what is finished or answered, and waits to be trimmed.
--- Twice: the same floor.
+-- raise_floors: takes `wait_lock` exclusively, as its last lock but one, so that no writer is
+-- between inserting a row and comparing it with the mark.
+-- lower_queued, lower_leased: that comparison, by the writer of a row, under the shared lock.
+-- A transaction of the application cannot hold `wait_lock` until its commit. It shares floor_lock
+-- from its first call on (see enter), and no mark rises while it does. Order matters: floor_lock
+-- before `wait_lock`.
+-- trim_floor, raise_trim_floor: the same for finished tasks and answered requests that are to be
+-- trimmed.
+-- Repeated: the same mark.
 CREATE OR REPLACE FUNCTION docket.floor_lock(d int) RETURNS bigint LANGUAGE sql STABLE AS $$
   SELECT hashtextextended('floor of ' || docket.channel(d), 0)
 $$;
 
--- `lowest` is what the call itself has put a task to, and not yet compared (null: nothing).
+-- `lowest`: the earliest time that this call has given a task and not yet compared with the mark
+-- (null: none).
 CREATE OR REPLACE FUNCTION docket.floor_of(
   d int, lane_state text, lane_queue text, lane_name text, lowest bigint, OUT visible_at bigint, OUT seq bigint
 ) LANGUAGE plpgsql STABLE AS $$
@@ -31,7 +36,7 @@ BEGIN
 END
 $$;
 
--- Entries that this transaction has read so far from the indexes that lanes are read by, the dead ones among them.
+-- Entries that this transaction has read from the indexes of the lanes, dead ones included.
 CREATE OR REPLACE FUNCTION docket.entries_read() RETURNS bigint LANGUAGE sql VOLATILE AS $$
   SELECT pg_stat_get_xact_tuples_returned('docket.task_queued'::regclass)
     + pg_stat_get_xact_tuples_returned('docket.task_leased'::regclass)
@@ -45,12 +50,13 @@ DECLARE
   head record;
   before bigint;
 BEGIN
-  -- Each query below must see what was committed until now.
+  -- Each query below must see everything committed until now.
   IF current_setting('transaction_isolation') <> 'read committed'
     OR NOT pg_try_advisory_xact_lock(docket.floor_lock(d)) THEN
     RETURN;
   END IF;
-  -- Waiting for those who share it holds up all who come after: only once that costs less than reading on.
+  -- Waiting for the lock holds up everyone who comes later: do so only when reading on would cost
+  -- more.
   IF patient THEN
     PERFORM pg_advisory_xact_lock(docket.wait_lock(d));
   ELSIF NOT pg_try_advisory_xact_lock(docket.wait_lock(d)) THEN
@@ -84,7 +90,7 @@ BEGIN
 END
 $$;
 
--- Where little was read there is little to gain: the row itself would die as often.
+-- Skip the write if few entries were read: the row of the mark would leave as many dead versions.
 CREATE OR REPLACE FUNCTION docket.set_floor(
   d int, lane_state text, lane_queue text, lane_name text, new_at bigint, new_seq bigint, read_before bigint
 ) RETURNS void LANGUAGE plpgsql AS $$
@@ -122,8 +128,8 @@ BEGIN
 END
 $$;
 
--- What is to be trimmed has a floor of a simpler kind: who misses it is only late. It is forgotten after a while, so that
--- what came below it is found. `seq` holds since when there is this one.
+-- The mark for trimming is simpler: a row below it is only trimmed late. The mark is dropped after
+-- a while, so that such rows are found. `seq` holds the time since when the mark exists.
 CREATE OR REPLACE FUNCTION docket.trim_floor(d int, trimmed text, moment bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
 DECLARE
   found_at bigint;
@@ -134,7 +140,7 @@ BEGIN
 END
 $$;
 
--- By one call at a time, and no other waits for it.
+-- One call at a time; another call skips it.
 CREATE OR REPLACE FUNCTION docket.raise_trim_floor(d int, trimmed text, moment bigint, head bigint)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

@@ -2,7 +2,7 @@
 -- Tables: meta, task, worker, floor.
 -- Arguments: worker id, its record, ttl, lease; per token, by column: key, fence, request.
 -- Result: one text per token: held, lost, cancelled, busy.
--- Twice: the deadline moves again, as it would with the next heartbeat.
+-- Repeated: the deadline moves again, as with the next heartbeat.
 CREATE OR REPLACE FUNCTION docket.heartbeat(
   docket_name text, worker_id text, worker_record text, ttl bigint, lease bigint, keys text[], fences bigint[],
   requests uuid[]
@@ -25,7 +25,8 @@ BEGIN
     IF locks[i] = 'ours' THEN
       rec := docket.lock(d, keys[i]);
     ELSIF locks[i] = 'busy' THEN
-      -- Whatever becomes of it, a token that is not current will not be again.
+      -- The row is locked by another transaction. A token that is not current now never becomes
+      -- current again, so no lock is needed to answer stale or lost.
       SELECT * INTO rec FROM docket.task t WHERE t.docket = d AND t.key = keys[i];
     END IF;
     IF rec.state = 'leased' AND rec.fence = fences[i] AND rec.request = requests[i] THEN

@@ -1,8 +1,9 @@
--- Transition: none. Notes the environment, where given, of a docket that has none.
+-- Transition: none. Sets the environment of a docket that has none.
 -- Tables: meta.
 -- Arguments: environment (may be null).
--- Result: the environment as it is now; the caller compares. The layout is compared by enter, as in every call.
--- Twice: the same.
+-- Result: the environment now; the caller compares it. The layout is compared by enter, as in every
+-- call.
+-- Repeated: the same.
 CREATE OR REPLACE FUNCTION docket.join(docket_name text, our_environment text, OUT found_environment text)
 LANGUAGE plpgsql {ENTRY} AS $$
 DECLARE

@@ -1,15 +1,17 @@
--- Transition: none. The lanes that a request looks into, with the rank of their queue.
+-- Transition: none. The lanes that a request reads, with the rank of their queue.
 -- Tables: task.
 -- Arguments: queues in order of precedence, or null for all; names, or null for any.
--- Result: few lanes as they were asked for, be they empty. Of many, only those in which something is due, found by
--- skipping from one to the next in the index, so that a look costs what is due and not what is served; and when the first
--- of what is not due yet becomes visible, suspects apart (null: nothing).
+-- Result: a few lanes are returned as asked, even if empty. Of many, only the lanes with a due
+-- task, found by skipping from lane to lane in the index, so that the cost depends on the due lanes
+-- and not on all lanes of the worker. Then the time of the first task that is not due yet, suspects
+-- separately (null: none).
 CREATE OR REPLACE FUNCTION docket.lanes(
   d int, asked_queues text[], asked_names text[], moment bigint,
   OUT queues text[], OUT names text[], OUT ranks int[], OUT later bigint, OUT later_suspect bigint
 ) LANGUAGE plpgsql STABLE AS $$
 DECLARE
-  -- Looked up once per lane: a search through a thousand of an array for each would cost more than the index.
+  -- jsonb, for a lookup per lane: searching an array of a thousand for each lane would cost more
+  -- than the index.
   ranked jsonb;
   named jsonb;
 BEGIN

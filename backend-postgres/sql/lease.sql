@@ -1,7 +1,7 @@
--- Transition: Queued and due -> Leased; Leased and late -> one crash, then Queued, Cancelled, Dead or the next
--- occurrence.
+-- Transition: Queued and due -> Leased; Leased and expired -> one crash, then Queued, Cancelled,
+-- Dead or the next occurrence.
 -- Tables: meta, task, request, worker, tally, waiter.
--- Arguments: one lease request. Result, and what happens twice: see take.sql.
+-- Arguments: one lease request. Result and repetition: see take.sql.
 CREATE OR REPLACE FUNCTION docket.lease(docket_name text, ask docket.ask)
 RETURNS docket.reply LANGUAGE plpgsql {ENTRY} AS $$
 DECLARE
@@ -16,7 +16,8 @@ BEGIN
     entered.id, entered.clock, entered.ahead, entered.moment, ask, -trimmed.finished, -trimmed.dead, '{}', '{}'
   );
   reply.dead_trimmed := trimmed.dead;
-  -- Safe to lose: it took nothing, and only notes that somebody waits. It holds a lock until its commit.
+  -- Safe to lose: the call leased nothing and only registered a waiter. An asynchronous commit
+  -- releases its lock sooner.
   IF NOT reply.answered AND reply.crashed = 0 THEN
     PERFORM set_config('synchronous_commit', 'off', true);
   END IF;

@@ -1,14 +1,17 @@
--- Transition: Queued and due -> Leased. Takes what is due in some lanes together: earliest first, then in order of adding.
+-- Transition: Queued and due -> Leased. Leases due tasks of several lanes together: earliest first,
+-- then in the order of adding.
 -- Tables: task.
--- Arguments: the request, the lanes, how many, whether a suspect may be among them, the earliest time that this call has
--- put a task to (null: none); the reply so far, and the bytes in it.
--- Result: the reply with these leases behind it, in order, and the bytes; whether a suspect is among them, whether more
--- would have been too many bytes, and whether another call held one that might have been chosen.
--- Twice: it takes the next ones; the request is remembered by take.
--- One statement finds a page of the line, passes by what others hold, and leases the rest. What others hold is most often
--- leased by them just now, so the pages grow: many small ones would be read for one task. A row is named by its place
--- and version, and so as this statement sees it: one that another call has leased in between is passed by, too. The place is
--- not enough: servers differ in whether they compare it again with a version that came in between.
+-- Arguments: the request, the lanes, how many, whether a suspect may be leased, the earliest time
+-- that this call has given a task (null: none); the reply so far, and its bytes.
+-- Result: the reply with the new leases appended, in order, and its bytes; whether a suspect is
+-- among them, whether the byte limit stopped it, and whether it skipped a row that another call had
+-- locked.
+-- Repeated: leases the next tasks; take remembers the request.
+-- One statement reads a page of the lanes, skips locked rows and leases the others. Locked rows
+-- were mostly leased by concurrent calls a moment ago, so each page is larger than the one before.
+-- Rows are addressed by `(ctid, xmin)`, so a row that another call leased meanwhile no longer
+-- matches. `ctid` alone is not sufficient: whether it is re-checked after a concurrent update
+-- varies between server versions.
 CREATE OR REPLACE FUNCTION docket.lease_from(
   d int, moment bigint, ask docket.ask, lane_queues text[], lane_names text[], count bigint, suspect_may_come boolean,
   lowest bigint, INOUT reply docket.reply, INOUT bytes bigint, OUT has_suspect boolean, OUT is_full boolean,
@@ -55,7 +58,7 @@ BEGIN
       ) c
       WINDOW w AS (ORDER BY c.visible_at, c.seq)
     ), locked AS MATERIALIZED (
-      -- Fences in the order of the line.
+      -- Draw fences in the order of the lanes.
       SELECT l.place, nextval('docket.fence') AS fence FROM line l
       CROSS JOIN LATERAL (SELECT FROM docket.task t WHERE t.ctid = l.place AND t.xmin = l.version FOR UPDATE SKIP LOCKED) held
       WHERE l.fits LIMIT want
@@ -104,7 +107,7 @@ BEGIN
       reply.crashes_maxs := reply.crashes_maxs || page.crashes_maxs;
       reply.undecodable_sinces := reply.undecodable_sinces || page.undecodable_sinces;
     END IF;
-    -- All that is due was seen and is ours.
+    -- All due rows were read and are ours.
     EXIT WHEN page.seen < size AND page.taken = page.seen;
     after_at := page.visible_ats[page.fitting];
     after_seq := page.seqs[page.fitting];

@@ -1,8 +1,8 @@
--- The steps of a life, as docs/transitions.md names them: promote, finish, back, next, crash. They change a record in
--- memory only; `store` writes it.
+-- The steps of a life, as docs/transitions.md names them: promote, finish, back, next, crash. They
+-- change a record in memory only; `store` writes it.
 --
--- Whoever reads a record for them empties its args, result and error first: an empty one means unchanged, so that what is
--- large is neither read nor written again.
+-- Callers empty its args, result and error first. Empty means unchanged, so that large columns are
+-- neither read nor written again.
 
 CREATE OR REPLACE FUNCTION docket.take_over(rec docket.task, given docket.work) RETURNS docket.task LANGUAGE plpgsql AS $$
 BEGIN
@@ -26,7 +26,8 @@ BEGIN
 END
 $$;
 
--- The same periodic task by another definition: its counts at zero, and not later than its interval after its latest start.
+-- The same periodic task with another definition: its counters are reset, and its next run starts
+-- at most one interval after its latest start.
 CREATE OR REPLACE FUNCTION docket.redefine(rec docket.task, given docket.work, moment bigint)
 RETURNS docket.task LANGUAGE plpgsql AS $$
 DECLARE
@@ -42,8 +43,8 @@ BEGIN
 END
 $$;
 
--- However a lease ends, what was scheduled meanwhile takes the key's place, or what the task is now defined as. A task that
--- was cancelled stays so.
+-- However a lease ends, its follower or its pending definition takes over. A cancelled periodic
+-- task ignores a pending definition.
 CREATE OR REPLACE FUNCTION docket.promote(rec docket.task, moment bigint) RETURNS docket.task LANGUAGE plpgsql AS $$
 BEGIN
   IF (rec.follower).definition IS NOT NULL THEN
@@ -82,7 +83,7 @@ BEGIN
 END
 $$;
 
--- The next occurrence of a perpetual; `failure` is what went wrong in this one, if anything.
+-- The next occurrence of a periodic task; `failure` is the error of this one, if any.
 CREATE OR REPLACE FUNCTION docket.next(rec docket.task, visible bigint, failure bytea, moment bigint)
 RETURNS docket.task LANGUAGE plpgsql AS $$
 BEGIN
@@ -95,7 +96,7 @@ BEGIN
 END
 $$;
 
--- A lease that ran out: one crash, and what follows from it. `limited` says that it was the last one allowed.
+-- An expired lease: one crash and its consequences. `limited`: the crash limit was reached.
 CREATE OR REPLACE FUNCTION docket.crash(INOUT rec docket.task, crashes_max bigint, moment bigint, OUT limited boolean)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -106,7 +107,7 @@ BEGIN
   IF rec.cancelling THEN
     rec := docket.finish(rec, 'cancelled', {RETENTION}, moment);
   ELSIF rec.crashes < coalesce(rec.crashes_max, crashes_max) THEN
-    -- due_at stays: its place in the line. So does visible_at: a lost lease comes first.
+    -- due_at stays: the position in the lane. visible_at stays too: a lost lease comes first.
     rec.state := 'queued';
     rec := docket.promote(rec, moment);
   ELSIF rec.every IS NOT NULL THEN
@@ -123,8 +124,8 @@ BEGIN
 END
 $$;
 
--- Writes a record. `settles` says that its result is what the run returned, be it nothing; a new life, which a new seq
--- shows, has none.
+-- Writes a record. `settles`: store its result, even an empty one. A new life (a new seq) has no
+-- result.
 CREATE OR REPLACE FUNCTION docket.store(rec docket.task, settles boolean) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   UPDATE docket.task t SET

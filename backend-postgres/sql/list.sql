@@ -1,8 +1,9 @@
--- Transition: none. Reads records as Inspect shows them: some by key, or a page in the order of keys.
+-- Transition: none. Reads records as Inspect shows them: by key, or a page in the order of keys.
 -- Tables: meta, task.
--- view: one line per key that is there. page: after which key, records to look at, tasks to bring, bytes to bring, state,
--- name, queue (each may be null: all). Its first line carries the docket's time, how far that is ahead of the server's clock, and the last key looked at (null: the
--- end) and is no task.
+-- view: one row per key that exists.
+-- page: the key to start after, the number of records to examine, the tasks and bytes to return,
+-- and state, name, queue (null: all). Its OUT columns are no task: they carry the docket's time,
+-- its lead over the server's clock, and the last key examined (null: the end).
 CREATE OR REPLACE FUNCTION docket.view(d int, moment bigint, ahead bigint, asked text[])
 RETURNS TABLE (
   key text, name text, queue text, state text, args bytea, attempts bigint, crashes bigint, fence bigint,

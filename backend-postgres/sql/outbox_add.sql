@@ -1,11 +1,12 @@
--- Transition: none yet. Notes tasks in the caller's transaction, for a docket that lives elsewhere.
+-- Transition: none yet. Writes tasks in a transaction of the application, for a docket in another
+-- store.
 -- Tables: outbox.
--- Arguments: the docket, the verb (add, schedule); then per task, by column, as add.sql.
--- Result: nothing; those who wait for the outbox are woken by the commit.
--- Twice: two rows with one add id, of which the docket's store takes one.
+-- Arguments: the docket, the verb (add, schedule); then per task, by column, as in add.sql.
+-- Result: nothing; the commit wakes the relay.
+-- Repeated: two rows with one add id; the docket's store accepts one.
 --
--- Two transactions that bring the same key wait for each other, so that its rows are numbered in the order of their commits.
--- The lock is taken before the number is drawn, and in the order of the keys.
+-- Two transactions that write the same key wait for each other, so that its rows are numbered in
+-- the order of the commits. The lock is taken before the number is drawn, in the order of the keys.
 CREATE OR REPLACE FUNCTION docket.outbox_channel(docket_name text) RETURNS text LANGUAGE sql STABLE AS $$
   SELECT 'docket_outbox_' || 'docket.outbox'::regclass::oid || '_' || md5(docket_name)
 $$;

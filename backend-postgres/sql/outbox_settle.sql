@@ -1,9 +1,10 @@
--- Transition: none. What became of the rows that were brought to the docket's store.
+-- Transition: none. Records how the docket's store answered the relayed rows.
 -- Tables: outbox.
--- Arguments: the rows that it has; then, by column, those it answered with an error: the row, the error, and whether it is
--- one for good: such a row is kept, and no longer waits. A schedule that has arrived supersedes what was refused of its key
--- before it, even if that was let wait again meanwhile: the last one counts.
--- Twice: nothing more.
+-- Arguments: the rows that it accepted; then, by column, the rows that it refused: the row, the
+-- error, and whether the refusal is final. A row refused for good is kept and no longer waits. A
+-- schedule that has arrived supersedes earlier refused rows of its key, even those that were set to
+-- wait again meanwhile: the last one counts.
+-- Repeated: no further change.
 CREATE OR REPLACE FUNCTION docket.outbox_settle(done bigint[], failed bigint[], errors text[], for_good boolean[])
 RETURNS void LANGUAGE plpgsql {ENTRY} AS $$
 DECLARE

@@ -1,9 +1,10 @@
--- Transition: none. What waits in the outbox, for the one worker that may bring it to the docket's store.
+-- Transition: none. Reads the outbox, for the one worker that relays it.
 -- Tables: outbox.
--- outbox_look: how old the oldest row is, null if none waits; and where the outbox says that there are more.
--- outbox_take: of the oldest rows, so many and at most so many bytes of args, one of each key; none while another
--- transaction has them. Time is told as what is left of it.
--- Twice: in another transaction, after this one has ended: the same rows.
+-- outbox_look: the age of the oldest row (null: none waits), and the channel that announces new
+-- rows.
+-- outbox_take: the oldest rows up to a count and a number of bytes of args, one per key; none while
+-- another transaction relays. Delays are returned as the time that is left.
+-- Repeated, in a later transaction: the same rows.
 CREATE OR REPLACE FUNCTION docket.outbox_look(docket_name text, OUT oldest bigint, OUT channel text)
 LANGUAGE plpgsql {ENTRY} AS $$
 BEGIN

@@ -1,9 +1,11 @@
--- Transition: none. The outbox as an operator sees it, and what one may do to it.
+-- Transition: none. The outbox for operators.
 -- Tables: outbox.
--- outbox_counts: how many rows wait, how old the oldest is, how many were refused for good, and the latest of those.
--- outbox_retry: refused rows wait again, but for those that a newer schedule of their key has overtaken: these go.
--- outbox_clear: so many rows are taken away. Both answer how many.
--- Twice: what is left.
+-- outbox_counts: how many rows wait, the age of the oldest, how many were refused for good, and the
+-- latest of those.
+-- outbox_retry: refused rows wait again; those superseded by a newer schedule of their key are
+-- deleted.
+-- outbox_clear: deletes up to a number of rows. Both answer how many.
+-- Repeated: handles the rows that are left.
 CREATE OR REPLACE FUNCTION docket.outbox_counts(
   docket_name text, OUT waiting bigint, OUT oldest bigint, OUT refused bigint, OUT refused_key text, OUT refused_error text
 ) LANGUAGE plpgsql {ENTRY} AS $$

@@ -1,10 +1,12 @@
--- Transition: absent or finished -> Queued, by a parcel of another store; Queued -> Queued, Leased -> Leased with a
--- follower, by a later schedule of what had arrived before. Behind a closed door: absent -> Cancelled, any -> unchanged.
+-- Transition: absent or finished -> Queued, by a parcel from another store; Queued -> Queued,
+-- Leased -> Leased with a follower, by a later schedule of a task that had arrived before. Closed:
+-- absent -> Cancelled, any -> unchanged.
 -- Tables: meta, task, tally, waiter, the sequences.
--- Arguments: per parcel, by column, its fields (every, attempts_max, crashes_max, fence and error may be null; scheduled:
--- placed by a schedule); whether the door is closed.
--- Result: one text per parcel: arrived, arrived:moved, arrived:follows, superseded, turnedaway, moving, toofar, busy.
--- Twice: a record knows the parcel and gives the first answer again; nothing changes.
+-- Arguments: per parcel, by column, its fields (every, attempts_max, crashes_max, fence and error
+-- may be null; scheduled: placed by a schedule); whether this docket is closed to parcels.
+-- Result: one text per parcel: arrived, arrived:moved, arrived:follows, superseded, turnedaway,
+-- moving, toofar, busy.
+-- Repeated: the record remembers the parcel and gives the first answer again; nothing changes.
 CREATE OR REPLACE FUNCTION docket.take_in(
   docket_name text, keys text[], ids uuid[], names text[], queues text[], payloads bytea[], visible_ats bigint[],
   due_ats bigint[], added_ats bigint[], everys bigint[], attempts_maxs bigint[], crashes_maxs bigint[],
@@ -103,7 +105,7 @@ BEGIN
 END
 $$;
 
--- What a parcel that has not come before is to a record.
+-- The answer to a parcel that a record does not remember.
 CREATE OR REPLACE FUNCTION docket.judge(rec docket.task, scheduled boolean, closed boolean)
 RETURNS text LANGUAGE sql IMMUTABLE AS $$
   SELECT CASE

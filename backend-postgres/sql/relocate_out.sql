@@ -1,10 +1,12 @@
 -- Transition: Queued -> Moving; then Moving -> Cancelled, or Queued again.
 -- Tables: meta, task, tally, waiter.
--- Arguments: take_out: where to, the id of the call, how many tasks and bytes of args at most. let_go, put_back: keys, and
--- for each the call that took it out.
--- Result: take_out: a parcel per row, in the order of the line; or one row that names the place to which tasks move
--- already. let_go, put_back: done, or busy: somebody else's transaction holds one of them; the others are done.
--- Twice: what was taken out comes first, as it came before, and then more. What is not moving under its ticket stays.
+-- Arguments: take_out: the destination, the id of the call, the most tasks and bytes of args.
+-- let_go, put_back: keys, and for each the id of the call that took it out.
+-- Result: take_out: a parcel per row, in the order of the lanes; or one row that names another
+-- destination to which tasks are already moving. let_go, put_back: done, or busy if another
+-- transaction holds one of the rows (the others are done).
+-- Repeated: take_out returns the tasks that are already out, as before, and then more. let_go and
+-- put_back skip tasks that are not moving under their ticket.
 CREATE OR REPLACE FUNCTION docket.take_out(
   docket_name text, destination text, id uuid, limit_max bigint, bytes_max bigint
 ) RETURNS TABLE (
@@ -23,7 +25,7 @@ DECLARE
   bytes bigint := 0;
 BEGIN
   SELECT e.id, docket.now_of(e.clock, e.ahead), e.ahead INTO d, moment, ahead FROM docket.enter(docket_name) e;
-  -- Two movers, perhaps to two places.
+  -- Two movers, possibly with two destinations.
   PERFORM pg_advisory_xact_lock(hashtextextended('moves of ' || docket.channel(d), 0));
   taken := ARRAY(
     SELECT t.key FROM docket.task t WHERE t.docket = d AND t.state = 'moving'
@@ -51,11 +53,11 @@ BEGIN
 END
 $$;
 
--- The first tasks of all lines together.
+-- The first tasks of all lanes together.
 CREATE OR REPLACE FUNCTION docket.first_queued(d int, room bigint) RETURNS text[] LANGUAGE plpgsql AS $$
 BEGIN
   RETURN ARRAY(
-    -- Whatever is to come counts as due: all of it moves.
+    -- Count every future task as due: all of them move.
     SELECT h.key FROM docket.lanes(d, NULL, NULL, 9223372036854775807) a
     CROSS JOIN LATERAL unnest(a.queues, a.names) AS l(queue, name)
     CROSS JOIN (VALUES (false), (true)) AS s(suspect)
@@ -69,7 +71,7 @@ BEGIN
 END
 $$;
 
--- The lost-lease row, as for a worker of any name with the usual crash limit.
+-- The expired leases, as for a worker of any name with the default crash limit.
 CREATE OR REPLACE FUNCTION docket.sweep_all(d int, moment bigint) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   ask docket.ask;

@@ -1,8 +1,11 @@
--- Transition: Dead, or a finished perpetual, of the same fence -> Queued, due now, with the docket's next fence.
+-- Transition: Dead, or a finished periodic task, of the same fence -> Queued, due now, with the
+-- docket's next fence.
 -- Tables: meta, task, tally, waiter.
--- Arguments: key, fence (0: it never had one).
--- Result: requeued, exists:STATE, exists:cancelling, notfound, busy, elsewhere (its task was moved).
--- Twice: a record knows the fence requeued last and answers requeued again; a later life is never hit.
+-- Arguments: key, fence (0: it had none).
+-- Result: requeued, exists:STATE, exists:cancelling, notfound, busy, elsewhere (its task was
+-- moved).
+-- Repeated: the record remembers the fence that was requeued last and answers requeued again; a
+-- later life is never requeued.
 CREATE OR REPLACE FUNCTION docket.requeue(docket_name text, task_key text, death bigint)
 RETURNS text LANGUAGE plpgsql {ENTRY} AS $$
 DECLARE
@@ -37,7 +40,7 @@ BEGIN
   rec.seq := nextval('docket.seq');
   rec.added_at := moment;
   rec.requeued := death;
-  -- So that a death without another lease has a fence of its own.
+  -- A new fence, so that a death without another lease still has a fence of its own.
   PERFORM docket.reach_fence(moment);
   rec.fence := nextval('docket.fence');
   rec.attempts := 0;

@@ -1,8 +1,10 @@
--- Transition: absent or finished -> Queued; Queued -> Queued, moved; Leased -> Leased with a follower.
+-- Transition: absent or finished -> Queued; Queued -> Queued, moved; Leased -> Leased with a
+-- follower.
 -- Tables: meta, task, tally, waiter.
--- Arguments: as of add.
--- Result: one text per task: placed, moved, follows, toofar, busy, moving; or what the same id was answered by an add.
--- Twice: a record knows the add id and gives the first answer again; nothing changes.
+-- Arguments: as for add.
+-- Result: one text per task: placed, moved, follows, toofar, busy, moving; or the answer of an add
+-- that used the same id.
+-- Repeated: the record remembers the add id and gives the first answer again; nothing changes.
 CREATE OR REPLACE FUNCTION docket.schedule(
   docket_name text, keys text[], ids uuid[], names text[], queues text[], payloads bytea[], kinds text[], times bigint[],
   everys bigint[], attempts_maxs bigint[], crashes_maxs bigint[]
@@ -17,7 +19,7 @@ DECLARE
   given docket.work;
   answer text;
   found text;
-  -- Only the first busy one is waited for.
+  -- Wait only for the first busy key.
   patience_ms int := {LOCK_WAIT_MAX_MS};
   answers text[] := array_fill(''::text, ARRAY[cardinality(keys)]);
   lanes text[] := '{}';

@@ -1,6 +1,7 @@
--- Transition: Leased -> what the outcome says, for one current token. Changes the record in memory; ack writes it.
--- Arguments: outcome, kind of time, its microseconds, the text (result, error or args; may be null), attempts_max,
--- retention.
+-- Transition: Leased -> as the outcome says, for one current token. Changes the record in memory;
+-- ack writes it.
+-- Arguments: outcome, kind of time, its microseconds, the text (result, error or args; may be
+-- null), attempts_max, retention.
 CREATE OR REPLACE FUNCTION docket.settle(
   rec docket.task, moment bigint, outcome text, kind text, micros bigint, content bytea, attempts_max bigint,
   retention bigint
@@ -12,7 +13,7 @@ BEGIN
   rec.settled_fence := rec.fence;
   rec.settled_request := rec.request;
   IF outcome NOT IN ('undecodable', 'release') THEN
-    -- Somebody could read its args, or gave up.
+    -- A build could decode its args, or gave up.
     rec.undecodable_since := NULL;
   END IF;
   CASE outcome
@@ -55,7 +56,7 @@ BEGIN
 END
 $$;
 
--- Done: completed, or, a perpetual, on to its next occurrence.
+-- Done: completed, or the next occurrence of a periodic task.
 CREATE OR REPLACE FUNCTION docket.done(rec docket.task, retention bigint, moment bigint)
 RETURNS docket.task LANGUAGE plpgsql AS $$
 BEGIN
@@ -67,7 +68,7 @@ BEGIN
 END
 $$;
 
--- Failed for good: dead, or, a perpetual, on to its next occurrence.
+-- Failed for good: dead, or the next occurrence of a periodic task.
 CREATE OR REPLACE FUNCTION docket.fail(rec docket.task, failure bytea, moment bigint)
 RETURNS docket.task LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,10 +1,10 @@
--- Transition: Leased and late -> one crash, then Queued, Cancelled, Dead or the next occurrence.
+-- Transition: Leased and expired -> one crash, then Queued, Cancelled, Dead or the next occurrence.
 -- Tables: task.
--- Arguments: the request, and the lanes it looks into.
--- Result: how many crashed, those that reached their limit (key, name, attempts, whether it
--- repeats), what came back into which lane and when, how many are
--- finished or dead by it, and whether another call held one: it is renewing it, settling it, or sweeping it.
--- Twice: a crash is counted once, since the lease is over with it.
+-- Arguments: the request, and the lanes it reads.
+-- Result: how many crashed; those that reached their limit (key, name, attempts, whether it
+-- repeats); the lane and time of each task that is queued again; how many are finished or dead now;
+-- and whether a row was skipped because another call is renewing, settling or sweeping it.
+-- Repeated: a crash is counted once, since the lease ends with it.
 CREATE OR REPLACE FUNCTION docket.sweep(
   d int, moment bigint, ask docket.ask, lane_queues text[], lane_names text[],
   OUT crashed bigint, OUT limited text[], OUT lanes text[], OUT visibles bigint[], OUT finished bigint, OUT dead bigint,
@@ -39,7 +39,7 @@ BEGIN
   FOREACH late_key IN ARRAY late LOOP
     SELECT * INTO rec FROM docket.task t WHERE t.docket = d AND t.key = late_key FOR UPDATE SKIP LOCKED;
     CONTINUE WHEN NOT FOUND OR rec.state <> 'leased' OR rec.visible_at > moment;
-    -- What it is afterwards may be its follower.
+    -- The record may be its follower afterwards.
     before := rec;
     rec.args := NULL;
     rec.result := NULL;

@@ -1,10 +1,11 @@
--- Transition: as of lease. One look for tasks, for lease and ack.
+-- Transition: as for lease. One poll for tasks, for lease and ack.
 -- Tables: task, request, worker, tally, floor, waiter.
--- Arguments: the request; what the call has done before: to the tally, and into which lanes what came back and when.
--- Result: see docket.reply. Not answered: this was a look inside a wait that took nothing, and its waiter is noted; or
--- another call held what might have been taken, and the caller asks again in a moment.
--- Twice: the request is remembered with the keys it took: those of its leases that nobody has retaken come again with a
--- fresh deadline, and nothing new is taken.
+-- Arguments: the request; counter deltas, and (lane, visible_at) of tasks that this call returned
+-- to their lanes.
+-- Result: see docket.reply. Not answered: this poll within a wait leased nothing and registered its
+-- waiter; or it skipped locked rows, and the caller asks again shortly.
+-- Repeated: the request is remembered with its keys. Its leases that nobody has retaken are
+-- returned with a new deadline, and nothing new is leased.
 CREATE OR REPLACE FUNCTION docket.take(
   d int, clock bigint, ahead bigint, moment bigint, ask docket.ask, finished bigint, dead bigint, lanes text[],
   visibles bigint[]
@@ -31,7 +32,7 @@ BEGIN
   reply.crashed := 0;
   reply.limited := '{}';
   reply.dead_trimmed := 0;
-  -- The same request twice at once: the second waits, and then is a repetition.
+  -- Two copies of a request at once: the second waits and then counts as a repetition.
   PERFORM pg_advisory_xact_lock(hashtextextended(ask.request::text, d));
   SELECT * INTO lanes_asked FROM docket.lanes(d, ask.queues, ask.names, moment);
   read_before := docket.entries_read();
@@ -40,7 +41,7 @@ BEGIN
   IF is_known THEN
     locks := docket.lock_all(d, before);
     FOR i IN 1 .. cardinality(before) LOOP
-      -- One that is busy is left out: its lease passes by itself.
+      -- Leave a busy one out: its lease expires by itself.
       CONTINUE WHEN locks[i] <> 'ours';
       rec := docket.lock(d, before[i]);
       CONTINUE WHEN rec.state IS DISTINCT FROM 'leased' OR rec.request <> ask.request;
@@ -50,7 +51,7 @@ BEGIN
     END LOOP;
     reply := docket.bring(d, taken, reply);
     IF cardinality(taken) > 0 THEN
-      -- The first of their lanes may have been one of these leases, at its earlier deadline.
+      -- One of these leases, with its earlier deadline, may have been the first of its lane.
       read_before := read_before - docket.entries_read();
       SELECT * INTO lanes_asked FROM docket.lanes(d, ask.queues, ask.names, moment);
       read_before := read_before + docket.entries_read();
@@ -64,10 +65,10 @@ BEGIN
     visibles := visibles || swept.visibles;
     finished := finished + swept.finished;
     dead := dead + swept.dead;
-    -- What came back is compared with the floors at the end of this call.
+    -- Requeued tasks are compared with the low-water marks at the end of this call.
     lowest := least(lowest, (SELECT min(v) FROM unnest(swept.visibles) v));
     IF swept.crashed > 0 THEN
-      -- A follower may have come up in another lane.
+      -- A follower may have appeared in another lane.
       read_before := read_before - docket.entries_read();
       SELECT * INTO lanes_asked FROM docket.lanes(d, ask.queues, ask.names, moment);
       read_before := read_before + docket.entries_read();
@@ -115,29 +116,31 @@ BEGIN
     );
   END IF;
   IF NOT reply.answered THEN
-    -- Who only looks now and then is nobody to be woken.
+    -- A worker that only polls now and then is not a waiter.
     IF ask.waiter IS NOT NULL THEN
       reply.channel := docket.channel(d);
       PERFORM docket.wait_until(d, ask);
-      -- What came between the look and the note told nobody, and is committed by now.
+      -- A task that was committed between the poll and the registration notified nobody; it is
+      -- visible by now.
       head := docket.head_anew(d, ask, lanes_asked.queues, lanes_asked.names, moment, suspect, lowest);
       reply.next_visible := CASE WHEN head IS NOT NULL THEN greatest(head - docket.now_of(clock, ahead), 0) END;
-      -- Without suspects it has not seen all of them.
+      -- A request without suspects has not seen all tasks.
       IF ask.suspects AND NOT skipped THEN
         PERFORM docket.tell_seen(d, clock, ahead, ask.deputy, lowest, moment + ask.lease);
       END IF;
     END IF;
-    -- A clock that was set stands still; what others hold is looked at again all the same.
+    -- A clock override stands still; still retry rows that other calls had locked.
     reply.due := CASE WHEN clock IS NULL OR skipped OR reply.next_visible = 0 THEN reply.next_visible END;
   ELSIF ask.waiter IS NOT NULL THEN
-    -- It was woken for what its look may have come too early to see.
+    -- This waiter was woken, and its poll may have come too early to see the task.
     IF docket.leave(d, ask.waiter) AND docket.head_anew(
       d, ask, lanes_asked.queues, lanes_asked.names, moment, suspect, lowest
     ) <= docket.now_of(clock, ahead) THEN
       PERFORM docket.pass_on(d);
     END IF;
   END IF;
-  -- Order matters: who holds the lock of announce alone may share it, not the other way round.
+  -- Order matters: whoever holds `wait_lock` exclusively may also take it shared, not the other way
+  -- round.
   IF cardinality(taken) > 0 THEN
     PERFORM docket.lower_leased(d, moment + ask.lease);
   END IF;
@@ -152,8 +155,9 @@ BEGIN
 END
 $$;
 
--- Large requests go one after the other: each reads over all that the others have locked and not yet committed, and locks in
--- vain what they have leased a moment ago. It is for speed alone, so whoever waits too long for its turn goes on.
+-- The lease mutex: large requests go one after the other. Otherwise each reads over all rows that
+-- the others have locked and not yet committed, and tries to lock rows they leased a moment ago.
+-- Only for speed, so a request that has waited too long goes on.
 CREATE OR REPLACE FUNCTION docket.take_turn(d int) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   before text := current_setting('lock_timeout');
@@ -166,8 +170,8 @@ EXCEPTION WHEN lock_not_available THEN
 END
 $$;
 
--- When the next task that a request could lease becomes visible. lowest, deadline: the earliest that this call has put a
--- task to, queued and leased.
+-- When the next task for this request becomes visible. `lowest`, `deadline`: the earliest times
+-- that this call has given a queued and a leased task.
 CREATE OR REPLACE FUNCTION docket.head(
   d int, lane_queues text[], lane_names text[], suspects boolean, lowest bigint, deadline bigint
 ) RETURNS bigint LANGUAGE plpgsql AS $$
@@ -197,7 +201,8 @@ BEGIN
 END
 $$;
 
--- The same at the end of a call that has looked into these lanes: of many, another may have become due meanwhile.
+-- The same at the end of a call that has read these lanes: one more of many lanes may have become
+-- due meanwhile.
 CREATE OR REPLACE FUNCTION docket.head_anew(
   d int, ask docket.ask, lane_queues text[], lane_names text[], moment bigint, has_suspect boolean, lowest bigint
 ) RETURNS bigint LANGUAGE plpgsql AS $$
@@ -216,7 +221,7 @@ BEGIN
 END
 $$;
 
--- The leases of these keys, by column, in their order.
+-- The leases of these keys, by column, in the same order.
 CREATE OR REPLACE FUNCTION docket.bring(d int, taken text[], reply docket.reply) RETURNS docket.reply LANGUAGE plpgsql AS $$
 BEGIN
   SELECT array_agg(t.key), array_agg(t.fence), array_agg(t.name), array_agg(t.queue), array_agg(t.args),
@@ -234,7 +239,7 @@ BEGIN
 END
 $$;
 
--- Remembers an answered request, those that took nothing as well, and forgets some that are old enough.
+-- Remembers an answered request, even one that leased nothing, and deletes some expired ones.
 CREATE OR REPLACE FUNCTION docket.remember_request(d int, moment bigint, id uuid, taken text[])
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,10 +1,11 @@
--- Transition: none. How many finished and dead tasks there are that will be trimmed.
+-- Transition: none. Counters of the finished and dead tasks that are still to be trimmed.
 -- Tables: tally.
--- A slot is locked until the commit, and a caller's own transaction may take its time: it takes one that nobody holds, or
--- makes one.
--- finished_by, dead_by: what one record adds to each. tally: notes a difference. tally_bytes: the same for the bytes that
--- they keep.
--- Twice: it would be counted twice; so it is called only by what changes records, in the same transaction.
+-- A slot stays locked until the commit, and a transaction of the application may stay open: it
+-- takes a slot that nobody has locked, or creates one.
+-- finished_by, dead_by: what one record adds to each. tally: adds a difference. tally_bytes: the
+-- same for the bytes they keep.
+-- Repeated: it would be counted twice; so only a call that changes records calls it, in the same
+-- transaction.
 CREATE OR REPLACE FUNCTION docket.finished_by(rec docket.task) RETURNS int LANGUAGE sql IMMUTABLE AS $$
   SELECT (rec.state IN ('completed', 'cancelled') AND rec.every IS NULL)::int
 $$;
@@ -39,8 +40,8 @@ BEGIN
 END
 $$;
 
--- The bytes are noted with each record that keeps some, by the table itself: most tasks keep too few to count, and no
--- call has to ask.
+-- A trigger counts the bytes of each record that keeps any. Most tasks keep too few to count, and
+-- no call has to ask.
 CREATE OR REPLACE FUNCTION docket.tally_bytes() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   d int;

@@ -1,15 +1,18 @@
 -- Transition: none. The docket and its time.
 -- Tables: meta.
--- spoken: the docket's name, if the caller speaks the layout that these functions are of; else nothing is run.
--- enter: the docket's number, made when it is first heard of; the override of the server's clock, for tests; how far the
--- docket's time is ahead of that clock, and the latest time that was noted. now_of: its time. It does not go back: where the
--- clock was set back, the step goes into what it is ahead, so that leases and delays run on. Times in tables are the
--- docket's; those that come in and go out are the server's clock's. ahead_of: the same for who only reads. resolve: the moment
--- that a caller means by now, in or at; never earlier than now. The caller refuses one that is too far: more than the
--- furthest future away.
--- Twice: the same docket; a time that has gone on.
+-- spoken: the docket's name, if the caller uses the layout of these functions; else an error, and
+-- nothing is run.
+-- enter: the docket's number (created on first use), the clock override of tests, how far the
+-- docket's time is ahead of the server's clock, and the latest time noted.
+-- now_of: the docket's time. It never goes back: if the clock was set back, the step is added to
+-- `ahead`, so that leases and delays run on. Tables hold the docket's time; arguments and results
+-- use the server's clock.
+-- ahead_of: the same for calls that only read.
+-- resolve: the time meant by now, in or at; never before now. The caller refuses a time that is too
+-- far away.
+-- Repeated: the same docket; a later time.
 CREATE OR REPLACE FUNCTION docket.server_now() RETURNS bigint LANGUAGE sql VOLATILE AS $$
-  -- A numeric since Postgres 14: no float comes near it.
+  -- extract() returns numeric since Postgres 14, so no float is involved.
   SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
 $$;
 
@@ -21,7 +24,7 @@ CREATE OR REPLACE FUNCTION docket.ahead_of(m docket.meta) RETURNS bigint LANGUAG
   SELECT greatest(m.ahead, m.seen - docket.now_of(m.clock, 0))
 $$;
 
--- Notes a step back of the server's clock, unless another call does it just now.
+-- Notes that the server's clock was set back, unless another call is doing so.
 CREATE OR REPLACE FUNCTION docket.note_step(d int, ahead_now bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   UPDATE docket.meta m SET
@@ -29,7 +32,8 @@ BEGIN
   WHERE m.ctid = (
     SELECT x.ctid FROM docket.meta x WHERE x.id = d AND x.ahead < ahead_now FOR UPDATE SKIP LOCKED
   );
-  -- Those who wait are noted until a moment of the clock before the step. All look again, and note themselves anew.
+  -- The waiters are registered until a time of the clock before the step. All poll again and
+  -- register again.
   IF FOUND THEN
     DELETE FROM docket.waiter w WHERE w.ctid = ANY (ARRAY(
       SELECT noted.ctid FROM docket.waiter noted WHERE noted.docket = d FOR UPDATE SKIP LOCKED
@@ -39,8 +43,8 @@ BEGIN
 END
 $$;
 
--- Notes the time, now and then: what every call wrote, every call would wait for. A step back that is shorter than the time
--- since then is not noticed.
+-- Notes the time now and then: if every call wrote this row, all calls would wait for each other. A
+-- step back that is shorter than the time since then goes unnoticed.
 CREATE OR REPLACE FUNCTION docket.note_time(d int, clock bigint, seen bigint, moment bigint)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -51,10 +55,10 @@ BEGIN
 END
 $$;
 
--- Moments of the server's clock in the docket's time; a delay is a delay.
+-- Times of the server's clock in the docket's time; delays stay as they are.
 CREATE OR REPLACE FUNCTION docket.translated(kind text, micros bigint, ahead bigint)
 RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
-  -- One that is too far stays so, without overflow.
+  -- A time that is too far stays too far, without overflow.
   SELECT CASE kind WHEN 'at' THEN least(micros, 4611686018427387904) + ahead ELSE micros END
 $$;
 
@@ -79,7 +83,7 @@ CREATE OR REPLACE FUNCTION docket.resolve(kind text, micros bigint, base bigint,
 RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
   SELECT least(
     greatest(CASE kind WHEN 'in' THEN base + micros WHEN 'at' THEN micros ELSE moment END, moment),
-    -- Still too far, and no overflow.
+    -- Still too far, without overflow.
     moment + {DELAY_MAX} + 1
   )
 $$;
@@ -88,12 +92,13 @@ CREATE OR REPLACE FUNCTION docket.is_too_far(visible bigint, moment bigint) RETU
   SELECT visible > moment + {DELAY_MAX}
 $$;
 
--- Whether this call is part of a transaction that its caller began: see src/transaction.rs.
+-- Whether this call runs in a transaction that the application began: see src/transaction.rs.
 CREATE OR REPLACE FUNCTION docket.in_callers_transaction() RETURNS boolean LANGUAGE sql STABLE AS $$
   SELECT current_setting('docket_queue.in_transaction', true) IS NOT DISTINCT FROM 'on'
 $$;
 
--- A process of an older build goes on while a newer one migrates: what it asks for must not be read as something else.
+-- A process of an older build may still run while a newer one migrates: its arguments must not be
+-- misread.
 CREATE OR REPLACE FUNCTION docket.spoken(docket_name text, layout bigint) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
   IF layout <> {LAYOUT} THEN
@@ -123,7 +128,7 @@ BEGIN
   END IF;
   IF docket.now_of(clock, ahead) < seen THEN
     ahead := seen - docket.now_of(clock, 0);
-    -- The caller's own transaction may take its time, and would hold the row that long.
+    -- A transaction of the application may stay open and would lock the row that long.
     IF NOT docket.in_callers_transaction() THEN
       PERFORM docket.note_step(id, ahead);
     END IF;

@@ -1,8 +1,9 @@
 -- Transition: finished, retention over -> absent.
 -- Tables: task, tally, floor.
--- Arguments: how many tasks the call has settled: so many more may go; what it will add to the tally.
--- Result: how many finished and dead ones went; the caller notes it.
--- Twice: goes on where it was. What another call holds is left to it.
+-- Arguments: `settled`: the number of tasks this call settled, by which it may trim more; the
+-- counter deltas that the call will add later.
+-- Result: how many finished and dead tasks were deleted; the caller counts them.
+-- Repeated: continues where it stopped. Rows locked by another call are left to that call.
 CREATE OR REPLACE FUNCTION docket.trim(
   d int, moment bigint, settled bigint, more_finished bigint, more_dead bigint, OUT finished bigint, OUT dead bigint
 ) LANGUAGE plpgsql AS $$
@@ -75,7 +76,7 @@ BEGIN
 END
 $$;
 
--- How many of the oldest must go, by what each of them keeps, until so many bytes are gone; all, if these are too few.
+-- How many of the oldest records must go to free so many bytes; all, if these are too few.
 CREATE OR REPLACE FUNCTION docket.too_heavy(oldest bigint[], excess bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
   FOR i IN 1 .. cardinality(oldest) LOOP

@@ -1,8 +1,10 @@
--- Transition: none. Who waits for tasks, and who of them is woken.
+-- Transition: none. The waiters, and which of them are woken.
 -- Tables: meta, waiter.
--- wait_until: notes who waits for how long, and forgets who waits no more; see announce for the lock. leave: answers whether
--- it was woken since it was noted. pass_on: another is to look. forget: leaves, and passes on what it was woken for.
--- Twice: the same.
+-- wait_until: registers a waiter and deletes expired ones; see announce for the lock.
+-- leave: removes a waiter; answers whether it was woken since it registered.
+-- pass_on: wakes another waiter.
+-- forget: leaves, and passes its wake-up on.
+-- Repeated: the same.
 CREATE OR REPLACE FUNCTION docket.wait_until(d int, ask docket.ask) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   DELETE FROM docket.waiter w WHERE w.ctid = ANY (ARRAY(
@@ -26,7 +28,7 @@ BEGIN
 END
 $$;
 
--- Those that were woken and have not looked yet will find it.
+-- Waiters that were woken and have not polled yet will find the task.
 CREATE OR REPLACE FUNCTION docket.pass_on(d int) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   IF EXISTS (
@@ -48,9 +50,8 @@ BEGIN
 END
 $$;
 
--- As many waiters of a lane as tasks came, those first that were noted first, unless another call wakes them; and the next
--- one, as the deputy. Empty: all must be told, since those that are left may be looking already, without seeing what this
--- call brings.
+-- Returns the oldest waiters of the lane, one per new task, plus one standby. Empty means
+-- broadcast: the remaining waiters may already be polling, without seeing the new tasks.
 CREATE OR REPLACE FUNCTION docket.wake(d int, lane_queue text, lane_name text, tasks bigint)
 RETURNS text LANGUAGE plpgsql AS $$
 DECLARE

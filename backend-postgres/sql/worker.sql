@@ -1,8 +1,11 @@
--- Transition: none. Writes a worker's record; zero ttl takes it away, and those that have expired go with it.
+-- Transition: none. Writes a worker's record; a ttl of zero deletes it. Expired records are deleted
+-- along with it.
 -- Tables: worker.
--- Arguments: worker id, its record, how long that stays, whether this is a lease call: its sign of life.
--- Twice: the record stays a little longer.
--- Order matters: after the locks on tasks, in every function, so that two calls of one worker cannot wait for each other.
+-- Arguments: worker id, its record, how long that stays, whether this is a lease call (its sign of
+-- life).
+-- Repeated: the record stays a little longer.
+-- Order matters: in every function after the locks on tasks, so that two calls of one worker cannot
+-- deadlock.
 CREATE OR REPLACE FUNCTION docket.write_worker(
   d int, moment bigint, worker_id text, worker_record text, ttl bigint, leasing boolean
 ) RETURNS void LANGUAGE plpgsql AS $$
@@ -23,7 +26,7 @@ BEGIN
       until = excluded.until,
       leased_at = CASE
         WHEN leasing THEN moment
-        -- One that had expired is another now.
+        -- An expired record counts as another worker.
         WHEN w.until > moment THEN w.leased_at
       END;
 END

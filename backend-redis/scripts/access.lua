@@ -1,7 +1,9 @@
--- Transition: none. Asks which commands of the scripts this user may not run; a server before Redis 7 cannot tell.
+-- Transition: none. Asks which commands of the scripts this user may not run. Before Redis 7 a
+-- server cannot tell.
 -- Keys: meta. Args: none.
--- Result: the commands, each once.
--- Order matters: nothing else comes before, so that the answer does not depend on what may be run.
+-- Result: the denied commands, each once.
+-- Order matters: no other part precedes this script, so that its answer does not depend on those
+-- commands.
 local META = KEYS[1]
 local denied = {}
 if not redis.acl_check_cmd then return denied end

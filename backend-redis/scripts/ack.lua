@@ -1,7 +1,8 @@
--- Transition: Leased -> what the outcome says, for each current token.
+-- Transition: Leased -> as the outcome says, for each current token.
 -- Keys: meta. Args: see settle.lua.
--- Result: one word per ack (settled, stale, toofar, corrupt), apart by spaces; dead trimmed.
--- Twice: a record knows the token settled last and answers settled again.
+-- Result: one word per ack (settled, stale, toofar, corrupt), separated by spaces; the number of
+-- dead tasks trimmed.
+-- Repeated: the record remembers the token that settled it last and answers settled again.
 begin()
 local answers, dead_trimmed = settle_all()
 finish_writes()

@@ -1,8 +1,10 @@
 -- Transition: absent or finished -> Queued.
--- Keys: meta. Args: per task, ITEM_ARGS: see read_item in life.lua. The usual add is made by add_fresh.lua already.
--- Result: one word per task, apart by spaces: added, exists:STATE, exists:cancelling, toofar, corrupt; of a declaration also
--- declared:FAILURES, superseded:FAILURES, redefined, taken.
--- Twice: a record knows the add id and gives the first answer again; nothing changes. A declaration is noted again.
+-- Keys: meta. Args: per task, ITEM_ARGS: see read_item in life.lua. add_fresh.lua has already
+-- handled the usual add.
+-- Result: one word per task, separated by spaces: added, exists:STATE, exists:cancelling, toofar,
+-- corrupt; for a declaration also declared:FAILURES, superseded:FAILURES, redefined, taken.
+-- Repeated: the record remembers the add id and gives the first answer again; nothing changes. A
+-- declaration is noted again.
 local answers = {}
 local items = read_items()
 for i = 1, #items do
@@ -14,7 +16,7 @@ for i = 1, #items do
   elseif not answer and is_too_far(item.visible) then
     answer = 'toofar'
   elseif not answer then
-    -- Only a requeue brings a cancelled perpetual back; a seed does not.
+    -- Only a requeue revives a cancelled periodic task; a declaration does not.
     local seed = rec and rec[MORE].every and item.every
     local taken = rec and (not is_finished(rec) or seed)
     if taken and item.definition then

@@ -1,5 +1,6 @@
--- The usual add: tasks that are new, for now, and have nothing special. Their records are written as they came; what
--- takes records apart is made only for another one, which is left, before anything is written, to what comes after.
+-- Fast path of add: new tasks that are due now and carry no options. Their records are written as
+-- they were sent. Any other batch is left to add.lua before anything is written; only then is the
+-- code that reads records defined.
 
 local function are_new(keys)
   for from = 1, #keys, CHUNK do
@@ -11,7 +12,7 @@ local function are_new(keys)
   return true
 end
 
--- The keys of the arguments, or nothing if one of them comes twice or has something special.
+-- The keys of the arguments; nil if one occurs twice or carries options.
 local function plain_keys()
   local keys, seen = {}, {}
   for i = 1, #ARGV, ITEM_ARGS do
@@ -22,7 +23,7 @@ local function plain_keys()
   return keys
 end
 
--- Writes the records, each with the number before it that sorts those of one time.
+-- Writes the records. Each is prefixed with the number that orders tasks of the same time.
 local function write_fresh(keys)
   local records, entries_of, score = {}, {}, whole(now)
   local form, moment = string.char(FRESH_NOW), pack('>I7', now)

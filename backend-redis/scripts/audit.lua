@@ -1,11 +1,13 @@
 -- Transition: none. Compares a chunk of records, or a chunk of one index, with the other side.
--- Keys: meta. Args: `records` and where to go on (0: the start); or `index`, an index, a rank and how many.
--- Result: defects, a line each; for records, then key, STATE|QUEUE|NAME and bytes of each finished one, key and hash of each
--- payload that lies apart, and where to go on (0: the end); for an index, how many entries were looked at.
+-- Keys: meta. Args: `records` and a cursor (0: the start); or `index`, an index, a rank and a
+-- count.
+-- Result: defects, one line each. For records also: key, STATE|QUEUE|NAME and bytes of each
+-- finished record, key and hash of each payload kept apart, and the next cursor (0: the end). For
+-- an index: the number of entries examined.
 local defects = {}
 local function defect(...) defects[#defects + 1] = table.concat({ ... }) end
 
--- A key as people know it.
+-- A key as it is displayed.
 local function shown(key)
   if string.byte(key, 1) ~= 0 then return key end
   local function hex(byte) return string.format('%02x', string.byte(byte)) end
@@ -42,7 +44,7 @@ local function check_entry(index, member, key, rec)
   end
 end
 
--- Notes which payloads lie apart, and whether they are there.
+-- Collects the payloads kept apart, and reports those that are missing.
 local function check_payloads(rec, apart)
   for hash, is_apart in pairs(rec[APART] or {}) do
     if is_apart then apart[#apart + 1], apart[#apart + 2] = hash, rec[KEY] end

@@ -1,7 +1,10 @@
--- Transition: Queued -> Cancelled; Leased in time -> cancelling, no follower; Leased and late -> Cancelled.
+-- Transition: Queued -> Cancelled; Leased -> cancelling, without its follower; Leased and expired
+-- -> Cancelled.
 -- Keys: meta. Args: key, cancel id.
--- Result: cancelled, cancelling, finished:STATE, notfound, corrupt; moving, elsewhere (its task was moved).
--- Twice: a record knows the cancel id and gives the first answer again; a later life is never hit.
+-- Result: cancelled, cancelling, finished:STATE, notfound, corrupt; moving, elsewhere (its task was
+-- moved).
+-- Repeated: the record remembers the cancel id and gives the first answer again; a later life is
+-- never cancelled.
 
 local function drop_follower(rec)
   if rec[MORE].follower then rec[MORE].follower = nil end

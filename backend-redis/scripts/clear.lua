@@ -1,8 +1,8 @@
 -- Transition: any -> absent. Fence, seq, time, layout and environment stay.
 -- Keys: meta. Args: none.
--- Result: how many tasks went.
--- Twice: finds nothing. Only deletes, so it also works when the server is out of memory; the server frees what is large
--- beside its work.
+-- Result: the number of tasks deleted.
+-- Repeated: finds nothing. It only deletes, so it works when the server is out of memory. UNLINK
+-- frees large values in the background.
 begin()
 local gone = call('HLEN', P .. 'tasks')
 for _, index in ipairs(all_indexes()) do call('UNLINK', P .. index) end

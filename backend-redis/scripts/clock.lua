@@ -1,7 +1,7 @@
--- Transition: none. Sets the server's clock as the docket sees it, for tests; every waiter wakes.
+-- Transition: none. Sets the clock override of tests and wakes every waiter.
 -- Keys: meta. Args: microseconds.
--- Result: set, notempty (the first setting needs a docket without tasks).
--- Twice: the same.
+-- Result: set, notempty (the first override needs a docket without tasks).
+-- Repeated: the same.
 local moment = number()
 if frozen then
   note_time()
@@ -15,7 +15,7 @@ end
 call('HSET', META, 'clock', whole(moment))
 for _, waiter in ipairs(call('ZRANGE', P .. 'waiting', 0, -1)) do
   call('RPUSH', P .. 'p:' .. waiter, '1')
-  -- Safe to lose: the read ends by itself.
+  -- Safe to lose: the read times out by itself.
   call('PEXPIRE', P .. 'p:' .. waiter, 5000)
 end
 return 'set'

@@ -1,7 +1,7 @@
 -- Transition: none. Counts tasks by lane.
 -- Keys: meta. Args: none.
--- Result: per index: kind, QUEUE|NAME, visible, later, microseconds since the oldest visible or nil; then per line of
--- finished ones: state, QUEUE|NAME, count.
+-- Result: per index: kind, QUEUE|NAME, visible, later, microseconds since its oldest visible task
+-- became visible or nil; then per state and lane of finished tasks: state, QUEUE|NAME, count.
 local open, over = {}, {}
 for _, index in ipairs(all_indexes()) do
   local kind, lane = string.match(index, '^(%a+):(.+)$')

@@ -1,7 +1,8 @@
--- Declarations of periodic tasks by workers: of the definitions that are declared, the one first seen last is in force.
+-- Declarations of periodic tasks by workers. Of the definitions declared now, the one first seen
+-- last is in force.
 --
--- A record has the definition that it follows, and `declared`: the ids of those that are known in the order in which they
--- were first seen, each with when its declarations end.
+-- A record has the definition it follows, and `declared`: the ids of all known definitions, in the
+-- order in which they were first seen, each with the time its declaration ends.
 
 local function known_definitions(more)
   local known, text, alive = {}, more.declared or '', false
@@ -13,7 +14,8 @@ local function known_definitions(more)
   return known, alive
 end
 
--- Makes room for one more, if one of them is not declared any more.
+-- Makes room for one more definition by dropping one that is no longer declared. Answers whether
+-- there is room.
 local function make_room(known)
   if #known < DEFINITIONS_MAX then return true end
   for i, one in ipairs(known) do
@@ -25,13 +27,14 @@ local function make_room(known)
   return false
 end
 
--- Notes a declaration; answers whether it is of the definition in force.
+-- Notes a declaration; answers whether its definition is the one in force.
 local function note(rec, item)
   local more = more_of(rec)
   local known, alive = known_definitions(more)
   local own, texts, in_force = nil, {}, nil
   for _, one in ipairs(known) do
-    -- After an outage nobody has declared anything for a while: those who live have yet to say so.
+    -- Nobody has declared anything for a while, as after an outage: prolong the definition in force
+    -- until the live workers declare again.
     if not alive and one.id == more.definition then one.ends = item.declared_until end
     if one.id == item.definition then own = one end
   end
@@ -54,13 +57,13 @@ local function is_defined_as(rec, item)
     and more.crashes_max == item.crashes_max and args_of(rec) == item.args
 end
 
--- The definition in force takes over: at once, or at the end of the run. Answers whether that is new.
+-- Applies the definition in force: at once, or after the run. Answers what happened.
 local function put_in_force(rec, item)
   local more = rec[MORE]
   local follower = more.follower
   if more.definition == item.definition or is_defined_as(rec, item) then
     more.definition = item.definition
-    -- Another one that was to take over at the end of the run is not in force any more.
+    -- Another definition was to be applied after the run. It is no longer in force.
     if follower and follower.definition then more.follower = nil end
     return 'declared:'
   elseif rec[STATE] ~= LEASED then
@@ -69,7 +72,7 @@ local function put_in_force(rec, item)
   elseif follower and follower.definition == item.definition then
     return 'declared:'
   elseif follower and not follower.definition then
-    -- What somebody has scheduled behind the run goes first.
+    -- A task that was scheduled behind the run goes first.
     return 'superseded:'
   end
   more.follower = {
@@ -79,7 +82,7 @@ local function put_in_force(rec, item)
   return 'redefined'
 end
 
--- An add that declares, and finds its key taken.
+-- An add that declares a periodic task whose key exists.
 local function declare(rec, item)
   if lane_of(rec).name ~= (lanes[item.lane] or name_lane(item.lane)).name or not rec[MORE].every then return 'taken' end
   if is_finished(rec) or rec[STATE] == MOVING or rec[CANCELLING] then return existing(rec) end

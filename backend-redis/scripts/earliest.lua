@@ -1,13 +1,13 @@
 -- The earliest entries of several indexes together.
 
-local PAGE_MAX = 100 -- entries read of one index at once
+local PAGE_MAX = 100 -- entries read from one index at once
 
 local function earlier(a, b)
   if a.score ~= b.score then return a.score < b.score end
   return a.member < b.member
 end
 
--- Sinks the head at `i` to its place in a heap, the earliest on top.
+-- Sinks the head at `i` to its position in a heap with the earliest on top.
 local function sink(heads, i)
   local head, count = heads[i], #heads
   while 2 * i <= count do
@@ -20,7 +20,7 @@ local function sink(heads, i)
   heads[i] = head
 end
 
--- Goes on to the next entry of an index; answers whether there is one.
+-- Moves on to the next entry of an index; answers whether there is one.
 local function step(head)
   if head.i > #head.page then
     if head.ended then return false end
@@ -34,8 +34,8 @@ local function step(head)
   return true
 end
 
--- The first `limit` entries of `indexes`, earliest first, then in order of adding: those that are visible, or, where
--- `till` says so, later ones as well; with `one_suspect`, at most one of the suspects. Answers their members, and the
+-- The first `limit` entries of `indexes`, earliest first, then in the order of adding: visible ones
+-- only, or up to the time `till`. `one_suspect`: at most one suspect. Answers the members, and the
 -- index of each.
 local function earliest(indexes, limit, till, one_suspect)
   local members, at = {}, {}
@@ -49,11 +49,11 @@ local function earliest(indexes, limit, till, one_suspect)
     return members, at
   end
   local heads = {}
-  -- A few of each of many, many of a few.
+  -- Read a few of each of many indexes, or many of a few.
   local size = math.max(1, math.min(limit, PAGE_MAX, math.ceil(2 * limit / math.max(#indexes, 1))))
   for _, from in ipairs(indexes) do
     local head = { index = from.index, page = {}, i = 1, offset = 0, size = size, till = till }
-    -- Its first is all that is asked of it.
+    -- Only its first entry is needed.
     if one_suspect and from.kind == 'sus' then head.one, head.size = true, 1 end
     if step(head) then heads[#heads + 1] = head end
   end

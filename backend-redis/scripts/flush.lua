@@ -1,26 +1,26 @@
--- Writing what a script holds, each record with the one index it then belongs to: however a record was changed, records
--- and indexes agree.
+-- Writes the held records, each with the one index it belongs to, so that records and indexes
+-- always agree.
 
-local bounds = {} -- of the sets `queued` and `leased`, as far as they were read: what they have of each index
-local touched = {} -- indexes that were written, and the earliest time that was added, or `false`
-local announced = {} -- wake list -> the earliest moment at which something of its lane becomes visible
+local bounds = {} -- the part of `queued` and `leased` read so far: set -> index -> its bound
+local touched = {} -- indexes that were written -> the earliest time added, or `false`
+local announced = {} -- wake list -> the earliest time at which a task of its lane becomes visible
 
--- What a flush has to write, by kind and place.
+-- The writes of a flush, by kind and place.
 local function new_writes()
   return {
     records = {}, gone = {}, removed = {}, added = {}, first = {}, counts = {}, bytes = {}, apart = {}, not_apart = {},
   }
 end
 
--- What the next flush has to write.
+-- The writes of the next flush.
 local pending
 local function writing()
   pending = pending or new_writes()
   return pending
 end
 
--- Puts a payload that is too large for a record into its hash, or takes one away that is no longer; answers what the
--- record has of it, and whether it lies apart.
+-- Moves a payload that is too large for a record into its hash, or removes one that is no longer
+-- there. Answers the value that the record keeps, and whether the payload is kept apart.
 local function set_apart(writes, rec, hash, value, was_apart)
   if type(value) == 'string' and #value > INLINE_MAX then
     local pairs_of = list_in(writes.apart, hash)
@@ -85,8 +85,8 @@ local function move(writes, rec)
   rec[AT_BYTES] = bytes
 end
 
--- Brings `queued` and `leased` up to date with the indexes that were written. What was taken off an index leaves a time
--- that is too early, until a look comes across it.
+-- Updates the bounds of the written indexes in `queued` and `leased`. After a removal the bound
+-- stays too early until a poll corrects it.
 local function settle_lanes()
   for index, first in pairs(touched) do
     local set = listed_in(index)
@@ -113,21 +113,21 @@ local function count_finished(counts)
   end
 end
 
--- What is trimmed one day: how many records and bytes a shelf may hold, and how many bytes its records keep. One table, since
--- a function of Lua may use no more than 60 names from outside.
+-- The shelves of tasks to be trimmed: the most records and bytes each may hold, and its bytes now.
+-- One table, since a Lua function may use at most 60 outer names.
 local shelves = {
   finished = { most = FINISHED_MAX, most_bytes = FINISHED_BYTES_MAX, bytes = tonumber(meta[7] or '0') },
   dead = { most = DEAD_MAX, most_bytes = DEAD_BYTES_MAX, bytes = tonumber(meta[8] or '0') },
 }
 
--- Notes by how many bytes a shelf has grown; beyond its bound it is trimmed by the next call.
+-- Adds to the bytes of a shelf; beyond its limit the next call trims it.
 function shelves.grow(name, by)
   local shelf = shelves[name]
   shelf.bytes = call('HINCRBY', META, name .. '_bytes', whole(by))
   if shelf.bytes > shelf.most_bytes then trim_at = math.min(trim_at, now) end
 end
 
--- Brings `meta.trim` up to date with the shelves that were written.
+-- Updates `meta.trim` after the shelves were written.
 local trim_known = trim_at
 local function settle_trim(added)
   for _, shelf in ipairs({ 'finished', 'dead' }) do
@@ -137,8 +137,8 @@ local function settle_trim(added)
   trim_known = trim_at
 end
 
--- Entries of an index, the last one first: the server searches a short index from its front, and what is added is most
--- often the latest of it.
+-- The entries of an index in reverse: the server searches a short index from its front, and a new
+-- entry is usually the latest.
 local function last_first(entries)
   local turned, last = {}, #entries
   for i = 1, last, 2 do turned[i], turned[i + 1] = entries[last - i], entries[last - i + 1] end
@@ -163,7 +163,7 @@ local function write(writes)
   settle_trim(writes.added)
 end
 
--- Writes what was changed. Order matters: before an index is read again.
+-- Writes the changes. Order matters: before an index is read again.
 local function flush()
   if #kept > 0 or pending then
     local writes = writing()
@@ -189,7 +189,7 @@ local function flush()
   settle_lanes()
 end
 
--- Takes an index entry that cannot be used out of the way, once, and keeps it in sight.
+-- Removes an unusable index entry and lists its key in `corrupt`.
 local function park(index, member, key)
   call('ZREM', P .. index, member)
   call('SADD', P .. 'corrupt', key)

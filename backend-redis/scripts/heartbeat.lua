@@ -1,7 +1,7 @@
 -- Transition: Leased -> Leased, visible_at = now + lease, for each current token.
 -- Keys: meta. Args: worker id, its record, ttl, lease; per token: key, fence, request.
--- Result: one word per token, apart by spaces: held, lost, cancelled, corrupt.
--- Twice: the deadline moves again, as it would with the next heartbeat.
+-- Result: one word per token, separated by spaces: held, lost, cancelled, corrupt.
+-- Repeated: the deadline moves again, as with the next heartbeat.
 begin()
 local worker, record, ttl, lease = arg(), arg(), number(), number()
 write_worker(worker, record, ttl, false)

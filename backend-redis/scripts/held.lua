@@ -1,4 +1,5 @@
--- The records that a script holds: it reads them once, changes them in memory, and writes them with `flush`.
+-- The records that a script holds: it reads each once, changes it in memory, and writes it with
+-- `flush`.
 
 local held = {} -- key -> record, ABSENT or UNREADABLE
 local kept = {} -- the records to write
@@ -10,7 +11,8 @@ local function args_bytes_of(rec)
   return args and bytes_of(args) or rec[ARGS_BYTES]
 end
 
--- The bytes by which a record in `index` counts: those of a finished one that is trimmed one day, unless they are few.
+-- The bytes that a record in `index` counts for. Only finished records that are to be trimmed
+-- count, and small ones count as 0.
 local function kept_of(rec, index)
   if index ~= 'finished' and index ~= 'dead' then return 0 end
   local bytes = args_bytes_of(rec) + bytes_of(rec[MORE].result) + bytes_of(rec[MORE].error)
@@ -23,7 +25,7 @@ local function hold_record(key, raw)
   local count
   rec[AT], rec[AT_SCORE], rec[AT_MEMBER], count = place_of(rec)
   rec[AT_COUNT], rec[AT_BYTES] = count or false, kept_of(rec, rec[AT])
-  -- Which payloads lie apart.
+  -- The payloads kept apart.
   local more = rec[MORE]
   if more ~= NONE then
     local follower_apart = more.follower and type(more.follower.args) == 'number'
@@ -38,7 +40,7 @@ local function hold(key, raw)
   if not raw then
     held[key] = ABSENT
   elseif not pcall(hold_record, key, raw) then
-    -- One that cannot be read must not fail the call that meets it.
+    -- An unreadable record must not fail the call that finds it.
     held[key] = UNREADABLE
   end
 end
@@ -52,7 +54,7 @@ local function hold_all(keys, raws)
   end
 end
 
--- What is kept under `keys`, a text or `false` each.
+-- The raw records of `keys`, a text or `false` each.
 local function read_raw(keys)
   if #keys <= CHUNK then return #keys > 0 and call('HMGET', P .. 'tasks', unpack(keys)) or {} end
   local all = {}
@@ -70,7 +72,7 @@ local function fetch(keys)
     if held[keys[i]] == nil then missing[#missing + 1] = keys[i] end
   end
   local raws = read_raw(missing)
-  -- Most often all of them can be read.
+  -- Fast path: usually all are readable.
   if not pcall(hold_all, missing, raws) then
     for i, key in ipairs(missing) do
       if held[key] == nil then hold(key, raws[i]) end
@@ -78,7 +80,7 @@ local function fetch(keys)
   end
 end
 
--- The record of `key`; nil if there is none; nil and true if it cannot be read.
+-- The record of `key`; nil if there is none; nil and true if it is unreadable.
 local function load(key)
   local rec = held[key]
   if rec == nil then
@@ -89,7 +91,7 @@ local function load(key)
   return nil, rec == UNREADABLE
 end
 
--- A payload, wherever it lies: `false` if it is gone.
+-- A payload, kept apart or not; `false` if it is gone.
 local function text_of(rec, hash, value)
   if type(value) == 'number' then return call('HGET', P .. hash, rec[KEY]) end
   return value
@@ -102,7 +104,7 @@ local function keep(rec)
   kept[#kept + 1] = rec
 end
 
--- Marks a record as one to take away.
+-- Marks a record for deletion.
 local function forget(rec)
   rec[GONE] = true
   keep(rec)

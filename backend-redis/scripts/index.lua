@@ -1,7 +1,7 @@
--- Where a record is found: each in exactly one index.
+-- The index of a record: each record is in exactly one.
 
--- What is called after a lane, made once per script: by state its indexes, those of suspects, and what finished records
--- are counted as; and its wake lists.
+-- The names derived from a lane, built once per script: its index per state, those for suspects,
+-- the fields that count its finished records, and its wake lists.
 local lanes = {}
 local function name_lane(text)
   local label = label_of(text)
@@ -19,7 +19,7 @@ end
 
 local function lane_of(rec) return lanes[rec[LANE]] or name_lane(rec[LANE]) end
 
--- A lane as records have it.
+-- A lane as records store it.
 local function lane_text(queue, name) return (queue == 'default' and '' or queue) .. '|' .. name end
 
 local function is_suspect(rec)
@@ -32,12 +32,14 @@ local function list_of(rec)
   return is_suspect(rec) and lane.wakes_of_suspects or lane.wakes
 end
 
--- Entries of one time stand in order of adding: a member is the sequence number, in bytes that sort, and the key.
+-- Entries of the same time are in the order of adding: a member is the sequence number, in bytes
+-- that sort, and the key.
 local function key_of(member) return string.sub(member, SEQ_BYTES + 1) end
 
 local function is_shelf(index) return index == 'finished' or index == 'dead' or index == 'kept' end
 
--- The index a record belongs to, its score and its member there; and under what it is counted, if it is finished.
+-- The index of a record, its score and member there, and the field that counts it if it is
+-- finished.
 local function place_of(rec)
   local state, text = rec[STATE], rec[LANE]
   local lane = lanes[text] or name_lane(text)
@@ -48,7 +50,7 @@ local function place_of(rec)
   return state == DEAD and 'dead' or 'finished', rec[EXPIRES], rec[KEY], count
 end
 
--- The set that lists an index while it is not empty.
+-- The set that lists an index while the index is not empty.
 local function listed_in(index) return string.match(index, '^s?run:') and 'leased' or 'queued' end
 
 -- All indexes that are not empty.

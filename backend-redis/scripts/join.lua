@@ -1,7 +1,7 @@
--- Transition: none. Notes the environment, where given, of a docket that has none; and the layout, as every call.
+-- Transition: none. Sets the environment of a docket that has none, and, as every call, its layout.
 -- Keys: meta. Args: environment (may be empty).
--- Result: the environment as it is now, empty if there is none; the caller compares.
--- Twice: the same.
+-- Result: the environment now, empty if there is none; the caller compares it.
+-- Repeated: the same.
 begin()
 local ours, theirs = arg(), call('HGET', META, 'environment')
 if not theirs and ours ~= '' then

@@ -1,6 +1,6 @@
 -- Transition: none. Names the indexes that are not empty.
--- Keys: meta. Args: none. Result: the server's clock; the docket's offset, and how often that clock was set back;
--- KIND:QUEUE|NAME, and the three shelves where they hold something.
+-- Keys: meta. Args: none. Result: the server's clock; the docket's offset, and how often the clock
+-- was set back; KIND:QUEUE|NAME of each, and those of the three shelves that are not empty.
 local found = all_indexes()
 for _, shelf in ipairs({ 'finished', 'dead', 'kept' }) do
   if call('EXISTS', P .. shelf) == 1 then found[#found + 1] = shelf end

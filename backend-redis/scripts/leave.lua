@@ -1,10 +1,12 @@
--- Transition: none. Takes out a waiter whose caller is gone, and gives back the wake-up that its last read took.
--- Keys: meta. Args: waiter, wake list (may be empty), whether its last read was lost with its connection (0, 1).
+-- Transition: none. Removes a waiter whose caller is gone, and returns the wake-up that its last
+-- read took.
+-- Keys: meta. Args: waiter, wake list (may be empty), whether its last read was lost with its
+-- connection (0, 1).
 -- Result: nothing.
--- Twice: a list that has a wake-up gets no other.
+-- Repeated: a list that has a wake-up gets no second one.
 --
--- A read whose connection is gone without a word is still under way here. Left alone it would take the next wake-up for
--- nobody.
+-- The server may still be executing a read whose connection vanished. Left alone, that read would
+-- swallow the next wake-up.
 begin()
 local waiter, list, lost = arg(), optional(), arg() == '1'
 leave(waiter)

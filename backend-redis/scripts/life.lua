@@ -1,7 +1,8 @@
--- The steps of a life, as docs/transitions.md names them: live, promote, finish, back, next. They change a record in
--- memory only; the caller keeps it.
+-- The steps of a life, as docs/transitions.md names them: live, promote, finish, back, next. They
+-- change a record in memory only; the caller keeps it.
 
--- `In` from `from`, `At` a moment of the server's clock, or now; never earlier than now. The caller refuses what is too far.
+-- The time meant by now, in (counted from `from`) or at (by the server's clock); never before now.
+-- The caller refuses a time that is too far away.
 local function resolve(kind, micros, from)
   if kind == RUN_NOW then return now end
   local moment = now
@@ -12,10 +13,12 @@ end
 
 local function is_too_far(moment) return moment > now + DELAY_MAX end
 
--- One new task, from ITEM_ARGS arguments: its key; what is special of it, if anything is: numbers (kind of time, its
--- microseconds, every, attempts_max, crashes_max, for how long it is declared; 0 where there is none), the id of its
--- definition if it is declared, and args of more than INLINE_MAX bytes; and
--- the rest of its record from the size of its args on, as it is where nothing is special (see record.lua).
+-- One new task, from ITEM_ARGS arguments:
+-- - its key;
+-- - its options, or an empty text: numbers (kind of time, its microseconds, every, attempts_max,
+--   crashes_max, how long its declaration lasts; 0 for none), the id of its definition if it is
+--   declared, and args of more than INLINE_MAX bytes;
+-- - its record from the size of its args on, as a record without options has it (see record.lua).
 local function read_item()
   local key, special, body = arg(), arg(), arg()
   local args_bytes, _, lane, from = unpacked('>I2BI2c0', body)
@@ -43,7 +46,7 @@ local function next_seq()
   return pack('>I6', seq)
 end
 
--- All that the arguments have; their records are read, and the script begins.
+-- Reads all tasks of the arguments and their records, and begins the script.
 local function read_items()
   local items, keys, count = {}, {}, #ARGV / ITEM_ARGS
   for i = 1, count do
@@ -72,7 +75,7 @@ local function begin_life(rec)
   if rec[MORE] ~= NONE then rec[MORE].result, rec[MORE].parcel = nil, nil end
 end
 
--- A record of a key that has none.
+-- A record for a key that has none.
 local function new_record(key)
   local rec = {
     key, false, false, false, false, false, false, false, false, false, false, false, NONE, '', LIVED, QUEUED, 0, '', 0, 0, 0,
@@ -82,18 +85,20 @@ local function new_record(key)
   return rec
 end
 
--- A first or second life of a key. What a record remembers of calls, leases and errors outlives its lives.
+-- Starts a life of a key. The remembered calls, leases and errors outlive it.
 local function live(rec, item)
   take_over(rec, item)
   begin_life(rec)
 end
 
--- The interval of `work` after the latest start, never earlier than now; nil if it has not started yet.
+-- One interval of `work` after the latest start, never before now; nil if the task has not started
+-- yet.
 local function after_last_start(rec, work)
   return rec[LEASED_AT] > 0 and math.max(now, rec[LEASED_AT] + work.every) or nil
 end
 
--- The same periodic task by another definition: its counts at zero, and not later than its interval says.
+-- The same periodic task with another definition: its counters are reset, and its next run starts
+-- at most one interval after its latest start.
 local function redefine(rec, work)
   local more, moment = more_of(rec), after_last_start(rec, work)
   set_args(rec, work.args)
@@ -109,7 +114,7 @@ local function promote(rec)
   if not follower then return end
   follower.args = text_of(rec, 'followers', follower.args) or ''
   if follower.definition then
-    -- A task that was cancelled stays so.
+    -- A cancelled periodic task ignores a pending definition.
     rec[MORE].follower = nil
     if rec[STATE] == QUEUED then redefine(rec, follower) end
     return
@@ -131,7 +136,7 @@ end
 
 local function back(rec, delay) back_at(rec, now + delay) end
 
--- The next occurrence of a perpetual; `failure` is what went wrong in this one, if anything.
+-- The next occurrence of a periodic task; `failure` is the error of this one, if any.
 local function next_at(rec, moment, failure)
   local more = more_of(rec)
   more.attempts, more.crashes, more.undecodable = nil, nil, nil

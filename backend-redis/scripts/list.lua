@@ -1,14 +1,15 @@
 -- Transition: none. Reads a page of one index.
--- Keys: meta. Args: index, score and member to go on after (both empty: from the start), records to look at, tasks to
--- bring, bytes to bring, whether the first may have more (0, 1), state, name, queue (each may be empty: all).
--- Result: views; records looked at; bytes brought; whether one more would have been too many bytes (0, 1); score and
--- member of the last one looked at (empty: the end).
+-- Keys: meta. Args: index, score and member to start after (both empty: the start), records to
+-- examine, tasks and bytes to return, whether the first task may exceed the bytes (0, 1), state,
+-- name, queue (each may be empty: all).
+-- Result: views; records examined; bytes returned; whether the byte limit stopped it (0, 1); score
+-- and member of the last one examined (empty: the end).
 local index, after_score, after = arg(), optional_number(), arg()
 local look, limit, bytes, first = number(), number(), number(), arg() == '1'
 local state, name, queue = optional(), optional(), optional()
 local shelf = is_shelf(index)
 
--- In the order of the server's bytes; `<` would go by its locale.
+-- Compares bytes; `<` would use the server's locale.
 local function is_before(a, b)
   for i = 1, math.min(#a, #b) do
     local x, y = string.byte(a, i), string.byte(b, i)
@@ -17,7 +18,8 @@ local function is_before(a, b)
   return #a < #b
 end
 
--- The rank of the first entry after the cursor, found by halving: the entry itself may be gone.
+-- The rank of the first entry after the cursor, by binary search: the entry of the cursor may be
+-- gone.
 local low, high = 0, call('ZCARD', P .. index)
 while after_score and low < high do
   local middle = math.floor((low + high) / 2)

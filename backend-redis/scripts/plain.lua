@@ -1,8 +1,8 @@
--- The two transitions that most tasks make and no other, from what is kept to what is kept: a record to which nothing
--- has happened is leased, and one that has been leased once is completed without a result. What has more to it is none
--- of these; it is held, and changed by the steps of life.lua.
+-- Fast path of the two most common transitions, from raw record to raw record: a task that is as it
+-- was added is leased, and a task leased for the first time is completed without a result. Any
+-- other record is held and changed by the steps of life.lua.
 
--- Changes one record, and moves it from one index to another.
+-- Changes one record and moves it from one index to another.
 local function write_plain(key, raw, from, member, to, score, to_member)
   local writes = writing()
   local records, members = writes.records, writes.removed[from] or list_in(writes.removed, from)
@@ -14,7 +14,8 @@ local function write_plain(key, raw, from, member, to, score, to_member)
   if not first or score < first then writes.first[to] = score end
 end
 
--- What a record as it was added says, and where its args begin; nothing if it is no such record.
+-- The fields of a record that is as it was added, and where its args begin; nothing for any other
+-- record.
 local function plain_fresh(raw)
   local form = string.byte(raw, 1)
   local _, seq, visible, added, args_bytes, calls, lane, from
@@ -29,8 +30,8 @@ local function plain_fresh(raw)
   end
 end
 
--- Leases the task of `raw`, if it is a plain one that belongs where it was found, and there is room for it. Answers
--- what is kept of it then, its lane, and how many bytes its args have.
+-- Leases the task of `raw` if the record is as it was added, belongs to this index, and fits into
+-- `room`. Answers the new raw record, its lane, and the bytes of its args.
 local function lease_plain(raw, key, index, member, req, fence, room)
   local text, seq, visible, added, args_bytes, calls, from = plain_fresh(raw)
   local lane = text and (lanes[text] or name_lane(text))
@@ -41,7 +42,8 @@ local function lease_plain(raw, key, index, member, req, fence, room)
   return leased, lane, args_bytes
 end
 
--- Completes the task of `raw`, if it is a plain one whose lease this is. Answers whether it did.
+-- Completes the task of `raw` if the fast path allows it and the token is current. Answers whether
+-- it did.
 local function complete_plain(raw, key, token_fence, token_request, retention)
   if string.byte(raw, 1) ~= LIVED then return false end
   local _, state, flags, seq, _, due, added, leased_at, _, fence, args_bytes, calls, request, text, worker, from =

@@ -1,31 +1,35 @@
--- A record: what is known of one task, as a list and as the text that is kept.
+-- A record: the state of one task, as a Lua list and as the packed text that is stored.
 --
--- The list has a place for each field. Scripts name them, as in `rec[VISIBLE]`; numbers.rs has the list of names, and
--- the number of the place is written in their stead. Where there is none of something, they have 0, an empty text or
--- `false`. What few records have is in a table of its own, by name, as `rec[MORE].error`; a count of 0 is none.
+-- The list has a position per field. Scripts name the position, as in `rec[VISIBLE]`; numbers.rs
+-- lists the names and replaces each with its number. An absent field is 0, an empty text or
+-- `false`. Rare fields are in a table of their own, by name, as `rec[MORE].error`; there, an absent
+-- count means 0.
 --
--- Forms, told apart by the first byte; all numbers are unsigned, the highest byte first, 0 where there is none:
+-- Forms, told apart by the first byte; all numbers are unsigned, big-endian, 0 for none:
 --
---   FRESH    a task as it was added, for now, or for later, then with when it was added: nothing has happened to it yet
---   LIVED    every other; with MORE of it where there is more than most have
+--   FRESH    a task as it was added, due now, or due later and then with the time of its addition
+--   LIVED    every other task; with MORE for the rare fields
 --
--- A lane is `QUEUE|NAME`, its queue empty where it is `default`. Args and calls come last, and stay one text, REST,
--- that most transitions carry along unread. A payload of more than INLINE_MAX bytes is kept in a hash of its own, and
--- the record has its size: what is renewed and settled does not carry it along. `rec[MORE].args` is such a size, or the
--- text until it is written; so may a result be, and the args of a follower.
+-- A lane is `QUEUE|NAME`, with an empty queue for `default`. Args and calls come last and stay one
+-- text, REST, that most transitions copy unread. A payload of more than INLINE_MAX bytes is kept
+-- apart in a hash, and the record holds its size, so that heartbeats and acks do not copy it.
+-- `rec[MORE].args` is such a size, or the text until it is written; so are a result and the args of
+-- a follower.
 
 -- form; seq, visible, if later: added; bytes of args, number of calls; lane; args, calls
 local FRESH_NOW_AS, FRESH_LATER_AS = '>Bc6I7I2BI2c0', '>Bc6I7I7I2BI2c0'
--- form, state, flags; seq; visible, due, added, leased, expires; fence; bytes of args, number of calls; request, lane,
--- worker; args, calls
+-- form, state, flags; seq; visible, due, added, leased, expires; fence; bytes of args, number of
+-- calls; request, lane, worker; args, calls
 local LIVED_AS = '>BBBc6I7I7I7I7I7I7I2BBc0I2c0Bc0'
--- every; settled_fence, requeued + 1; attempts, crashes, failures, crashed, attempts_max, crashes_max, size of args,
--- size of result; undecodable; definition, declared; settled_request, parcel; result, error, follower
+-- every; settled_fence, requeued + 1; attempts, crashes, failures, crashed, attempts_max,
+-- crashes_max, size of args, size of result; undecodable; definition, declared; settled_request,
+-- parcel; result, error, follower
 local MORE_AS = '>I7I7I7I4I4I4I4I4I4I4I4I7Bc0Bc0Bc0Bc0I2c0I2c0I2c0'
--- A text of no given length takes the rest.
+-- A trailing text without a length takes the rest.
 local FRESH_NOW_OF, FRESH_LATER_OF, LIVED_OF = FRESH_NOW_AS .. 'c0', FRESH_LATER_AS .. 'c0', LIVED_AS .. 'c0'
 local STATES = { 'queued', 'leased', 'completed', 'dead', 'cancelled', 'moving' }
--- What calls were answered; a record remembers each as its id and the place of its answer in this list.
+-- The answers to calls. A record remembers a call as its id and the position of its answer in this
+-- list.
 local ANSWERS = {
   'added', 'placed', 'moved', 'follows', 'cancelled', 'cancelling', 'exists:ready', 'exists:scheduled',
   'exists:running', 'exists:cancelling', 'exists:completed', 'exists:dead', 'exists:cancelled', 'finished:completed',
@@ -37,13 +41,14 @@ for i, answer in ipairs(ANSWERS) do ANSWER_BYTES[answer] = string.char(i) end
 
 local function some(n) return n ~= 0 and n or nil end
 
--- What comes after the fixed part of `raw`, as long as that says: no less, and no more unless there is MORE.
+-- The bytes of `raw` after its fixed part. Fails if there are fewer than expected, or more without
+-- `more`.
 local function rest_of(raw, from, bytes, more)
   if #raw < from + bytes - 1 or (#raw > from + bytes - 1 and not more) then error('cut off') end
   return cut_of(raw, from, from + bytes - 1)
 end
 
--- Of most records there is no more. To be read as any other; `more_of` is what is written to.
+-- Shared by all records without rare fields. Read it like any other; write through `more_of`.
 local NONE = setmetatable({}, { __newindex = function() error('written to a table that all records share') end })
 
 local function more_of(rec)
@@ -55,7 +60,7 @@ local function more_of(rec)
   return more
 end
 
--- All places are made at once: a list that grows costs more than one that is made.
+-- Create all positions at once: growing a list costs more.
 local function read_fresh(raw, form)
   local _, seq, visible, added, args_bytes, calls, lane, from
   if form == FRESH_NOW then
@@ -115,7 +120,7 @@ local function is_sound(rec)
   return STATES[state] ~= nil and rec[EXPIRES] ~= 0
 end
 
--- The record of `raw`; an error where it cannot be read.
+-- The record of `raw`; an error if it is unreadable.
 local function decode(raw)
   local form = string.byte(raw, 1)
   if form == FRESH_NOW or form == FRESH_LATER then return read_fresh(raw, form) end
@@ -152,7 +157,7 @@ local function encode_fresh(rec)
     rec[REST])
 end
 
--- Its payloads of more than INLINE_MAX bytes have been set apart.
+-- Its payloads of more than INLINE_MAX bytes are already kept apart.
 local function encode(rec)
   local more, fence, request, lane, worker = rec[MORE], rec[FENCE], rec[REQUEST], rec[LANE], rec[WORKER]
   local has_more = more ~= NONE and next(more) ~= nil
@@ -164,7 +169,7 @@ local function encode(rec)
   return has_more and raw .. encode_more(more) or raw
 end
 
--- Gives a record a new fence; it remembers the token that was settled last.
+-- Gives a record a new fence; it remembers the token that settled it last.
 local function set_fence(rec, fence)
   if rec[SETTLED] then
     local more = more_of(rec)
@@ -173,10 +178,10 @@ local function set_fence(rec, fence)
   rec[FENCE] = fence
 end
 
--- Whether its task lives in another store now.
+-- Whether its task has moved to another store.
 local function is_away(rec) return rec[STATE] == CANCELLED and rec[MORE].parcel ~= nil end
 
--- The state as people see it: a lease that ran out is ready again.
+-- The state as Inspect shows it: an expired lease counts as ready.
 local function shown_state(rec)
   if rec[STATE] == QUEUED then return rec[VISIBLE] <= now and 'ready' or 'scheduled' end
   if rec[STATE] == LEASED then return rec[VISIBLE] <= now and 'ready' or 'running' end
@@ -188,10 +193,10 @@ local function existing(rec)
   return 'exists:' .. shown_state(rec)
 end
 
--- What it remembers of calls: the id of each, then the byte of its answer.
+-- The calls it remembers: the id of each, then the byte of its answer.
 local function calls_of(rec) return cut_of(rec[REST], rec[ARGS_BYTES] + 1) end
 
--- The args: `false` where they lie apart, and are gone.
+-- The args; `false` if they are kept apart and are gone.
 local function args_of(rec)
   local args = rec[MORE].args
   if not args then return cut_of(rec[REST], 1, rec[ARGS_BYTES]) end
@@ -208,7 +213,7 @@ local function set_args(rec, args)
   end
 end
 
--- The answer that the call `id` got before, if the record still knows it.
+-- The answer to an earlier call `id`, if the record still remembers it.
 local function answered(rec, id)
   local calls = calls_of(rec)
   for i = 1, #calls, CALL_BYTES do
@@ -217,7 +222,7 @@ local function answered(rec, id)
   return nil
 end
 
--- How its task came to be what it is: the answer to the latest call that placed, moved or followed one.
+-- How this task got its key: the latest answer that placed, moved or followed a task.
 local PLACED_BY = {
   added = true, placed = true, moved = true, follows = true, arrived = true, ['arrived:moved'] = true,
   ['arrived:follows'] = true,

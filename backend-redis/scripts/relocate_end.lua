@@ -1,7 +1,7 @@
--- Transition: Moving -> Cancelled (let go), or Queued again, in its place (put back).
--- Keys: meta. Args: go or back; then per task: key, and the call that took it out.
--- Result: how many that were.
--- Twice: what is not moving under its ticket is left alone.
+-- Transition: Moving -> Cancelled (let go), or Queued again, in its old position (put back).
+-- Keys: meta. Args: go or back; then per task: key, and the id of the call that took it out.
+-- Result: how many tasks.
+-- Repeated: skips tasks that are not moving under their ticket.
 begin()
 local goes, keys, ids = arg() == 'go', {}, {}
 while at < #ARGV do keys[#keys + 1], ids[#ids + 1] = arg(), arg() end

@@ -1,12 +1,13 @@
--- Transition: absent or finished -> Queued, by a parcel of another store; Queued -> Queued, Leased -> Leased with a
--- follower, by a later schedule of what had arrived before. Behind a closed door: absent -> Cancelled, any ->
--- unchanged.
--- Keys: meta. Args: door (open, closed); per parcel: key, id, lane, args, visible_at, due_at, added_at, every,
--- attempts_max, crashes_max, attempts, crashes, failures, crashed in a row, fence, whether there is an error (0, 1),
--- the error, whether a schedule placed it (0, 1). Every, the limits and the fence may be empty.
--- Result: one word per parcel, apart by spaces: arrived, arrived:moved, arrived:follows, superseded, turnedaway,
--- moving, toofar, corrupt.
--- Twice: a record knows the parcel and gives the first answer again; nothing changes.
+-- Transition: absent or finished -> Queued, by a parcel from another store; Queued -> Queued,
+-- Leased -> Leased with a follower, by a later schedule of a task that had arrived before. Closed:
+-- absent -> Cancelled, any -> unchanged.
+-- Keys: meta. Args: open or closed; per parcel: key, id, lane, args, visible_at, due_at, added_at,
+-- every, attempts_max, crashes_max, attempts, crashes, failures, crashed in a row, fence, whether
+-- there is an error (0, 1), the error, whether a schedule placed it (0, 1). Every, the limits and
+-- the fence may be empty.
+-- Result: one word per parcel, separated by spaces: arrived, arrived:moved, arrived:follows,
+-- superseded, turnedaway, moving, toofar, corrupt.
+-- Repeated: the record remembers the parcel and gives the first answer again; nothing changes.
 local closed = arg() == 'closed'
 
 local function read_parcel()
@@ -32,7 +33,7 @@ local function read_parcels()
   return parcels
 end
 
--- What a parcel that has not come before is to a record.
+-- The answer to a parcel that a record does not remember.
 local function judge(rec, parcel)
   if closed then return 'turnedaway' end
   if not rec or is_finished(rec) then return 'arrived' end
@@ -41,7 +42,7 @@ local function judge(rec, parcel)
   return rec[STATE] == QUEUED and 'arrived:moved' or 'arrived:follows'
 end
 
--- All that was counted elsewhere.
+-- Copies the counts and times of the other store.
 local function carry(rec, parcel)
   rec[DUE], rec[ADDED] = parcel.due, parcel.added
   local more = more_of(rec)
@@ -83,7 +84,7 @@ for i, parcel in ipairs(parcels) do
   end
   answers[i] = answer
 end
--- The runs to come have larger fences than those before the move.
+-- Later runs get larger fences than the runs before the move.
 if fence > tonumber(meta[6] or '0') then call('HSET', META, 'fence', whole(fence)) end
 finish_writes()
 return table.concat(answers, ' ')

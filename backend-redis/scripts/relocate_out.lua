@@ -1,7 +1,9 @@
--- Transition: Queued -> Moving; before that, a late lease -> one crash, as for a worker of any name.
--- Keys: meta. Args: where to, the id of the call, how many tasks at most.
--- Result: the place to which tasks move already, or nothing; parcels, in the order of the line.
--- Twice: what was taken out comes first, as it came before, and then more.
+-- Transition: Queued -> Moving; before that, an expired lease -> one crash, as for a worker of any
+-- name.
+-- Keys: meta. Args: the destination, the id of the call, the most tasks.
+-- Result: another destination to which tasks are already moving, or nothing; parcels, in the order
+-- of the lanes.
+-- Repeated: returns the tasks that are already out, as before, and then more.
 begin()
 local destination, id, limit = arg(), arg(), number()
 

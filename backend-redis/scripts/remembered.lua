@@ -1,12 +1,14 @@
--- Answered lease requests, remembered for REQUEST_MEMORY at least and twice that at most: in two hashes that take
--- turns, so that what is old goes as a whole. `meta.turn` counts the turns.
+-- Answered lease requests, remembered for at least REQUEST_MEMORY and at most twice that. Two
+-- hashes alternate, so that old requests are deleted as a whole. `meta.turn` counts the
+-- alternations.
 --
--- A request has the keys that it took, and under its name and `#` how many of their leases are not settled.
+-- A request is stored with its keys and, under its id and `#`, the number of its leases that are
+-- not settled.
 
 local turn = tonumber(meta[5] or '0')
 local function requests_of(which) return P .. 'requests:' .. which % 2 end
 
--- Goes on to the other hash when it is time; what lies there is old.
+-- Switches to the other hash when it is time, and deletes the old requests there.
 local function take_turns()
   local due = math.floor(now / REQUEST_MEMORY)
   if due == turn then return end
@@ -16,7 +18,7 @@ local function take_turns()
   turn = due
 end
 
--- The keys that an answered request took, packed.
+-- The keys of an answered request, packed.
 local function remembered(request)
   return call('HGET', requests_of(turn), request) or call('HGET', requests_of(turn - 1), request)
 end
@@ -29,8 +31,8 @@ local function remember_request(request, keys)
   end
 end
 
--- Counts leases of a request that have ended. With the last of them its keys go, so that what is remembered of a busy
--- worker is little more than the request's id. Answers whether this is the hash that it is remembered in.
+-- Counts leases of a request that have ended. With the last one its keys are dropped, so that
+-- little more than the id of a request is remembered. Answers whether this hash holds the request.
 local function let_go_in(hash, request, count)
   local left = call('HINCRBY', hash, request .. '#', -count)
   if left <= 0 then call('HDEL', hash, request .. '#') end

@@ -1,11 +1,12 @@
--- What a lease request asks for, and where to look for it.
+-- A lease request, and the indexes to read for it.
 
 local function read_request()
   local req = { request = arg(), worker = arg(), record = arg(), ttl = number() }
   req.suspects, req.order = arg() == 'one', arg()
   req.lease, req.count = number(), number()
-  -- `last`: an empty answer is an answer. A look inside a wait is none, and its `waiter` then waits for `block`. Where
-  -- there is a `block` for a last look too, it is the first of the next call as well.
+  -- `last`: return even if nothing was found. Otherwise this is a poll within a wait, and its
+  -- `waiter` then waits for `block`. With a `block`, a last poll also serves as the first poll of
+  -- the next call.
   req.last, req.waiter, req.block = arg() == '1', arg(), number()
   req.queues, req.rank = {}, {}
   for i = 1, number() do
@@ -27,18 +28,19 @@ local function read_request()
   return req
 end
 
--- How many of a set are read at once, and how many lanes a request may list without looking whether that is few.
+-- How many members of a set are read at once, and up to how many lanes a request lists them without
+-- comparing sizes.
 local LISTED_MAX, FEW_LANES = 100, 8
 local KINDS = { queued = { 'due', 'sus' }, leased = { 'run', 'srun' } }
 
--- An index as { kind, index, rank, lane, bound }, if this request may look into it.
+-- An index as { kind, index, rank, lane, bound }, if this request may read it.
 local function asked(req, index, bound)
   local kind, queue, name = string.match(index, '^(%a+):([^|]+)|(.+)$')
   if kind == 'mov' or not req.rank[queue] or not (req.any or req.names[name]) then return nil end
   return { kind = kind, index = index, rank = req.rank[queue], lane = queue .. '|' .. name, bound = bound }
 end
 
--- What a set has of the lanes that a request lists, where those are few.
+-- The bounds of the lanes that a request lists, if those are few.
 local function read_listed(req, set)
   local members, known = {}, {}
   for _, queue in ipairs(req.queues) do
@@ -54,7 +56,7 @@ local function read_listed(req, set)
   return known
 end
 
--- What a set has of the indexes that a request may look into, if it can be read at once.
+-- The bounds of all indexes that a request may read; `false` if there are too many to read at once.
 local function read_bounds(req, set)
   local lanes = req.names and #req.queues * #req.listed
   if lanes and (lanes <= FEW_LANES or lanes * #KINDS[set] < call('ZCARD', P .. set)) then
@@ -71,8 +73,8 @@ local function by_bound(a, b)
   return a.index < b.index
 end
 
--- Gives `visit` the indexes of a set that this request may look into, by their bounds, until it answers `true`. Between
--- two of them that set may not be written.
+-- Calls `visit` with each index of a set that this request may read, by bound, until it answers
+-- `true`. The set must not be written meanwhile.
 local function walk(req, set, visit)
   if bounds[set] == nil then bounds[set] = read_bounds(req, set) end
   local known, entries = bounds[set], {}
@@ -95,7 +97,7 @@ local function walk(req, set, visit)
   until #page < 2 * LISTED_MAX
 end
 
--- The indexes of a set that may have something visible.
+-- The indexes of a set that may have a visible task.
 local function visible_in(req, set)
   local found = {}
   walk(req, set, function(entry)
@@ -105,7 +107,7 @@ local function visible_in(req, set)
   return found
 end
 
--- Notes the times of the first entries of indexes, where those are later than was known.
+-- Raises the bounds of indexes to the times of their first entries.
 local function raise_bounds(set, heads)
   for index, head in pairs(heads) do
     call('ZADD', P .. set, 'XX', whole(head), index)

@@ -1,7 +1,9 @@
--- Transition: absent or finished -> Queued; Queued -> Queued, moved; Leased -> Leased with a follower.
--- Keys: meta. Args: as add.lua.
--- Result: one word per task, apart by spaces: placed, moved, follows, moving (to another store: try again), corrupt.
--- Twice: a record knows the add id and gives the first answer again; nothing changes.
+-- Transition: absent or finished -> Queued; Queued -> Queued, moved; Leased -> Leased with a
+-- follower.
+-- Keys: meta. Args: as for add.lua.
+-- Result: one word per task, separated by spaces: placed, moved, follows, toofar, moving (to
+-- another store: try again), corrupt.
+-- Repeated: the record remembers the add id and gives the first answer again; nothing changes.
 local answers = {}
 for i, item in ipairs(read_items()) do
   local rec, corrupt = load(item.key)

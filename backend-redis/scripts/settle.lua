@@ -1,7 +1,8 @@
--- Settling, as `ack` does it.
+-- Settling, for `ack`.
 --
--- Args: the number of acks; per ack: its head (numbers: outcome, kind of time and its microseconds, fence,
--- attempts_max, retention, whether there is a text; request, key), the text (result, error or args) if there is one.
+-- Args: the number of acks; per ack: its head (numbers: outcome, kind of time and its microseconds,
+-- fence, attempts_max, retention, whether there is a text; request, key), and the text (result,
+-- error or args) if there is one.
 
 local function settle_completed(rec, text, retention, unkept)
   local more = rec[MORE]
@@ -17,14 +18,14 @@ local function settle_completed(rec, text, retention, unkept)
   end
 end
 
--- A run that did not begin: its args cannot be read by the build that leased it.
+-- The run did not begin: the build that leased the task could not decode its args.
 local function settle_undecodable(rec, ack)
   local more = more_of(rec)
   more.error, more.undecodable = ack[ACK_TEXT], more.undecodable or now
   back(rec, ack[ACK_MICROS])
 end
 
--- A run that ended with an error; `may_retry`: another one may follow.
+-- A run that ended with an error; `may_retry`: another attempt may follow.
 local function settle_failed(rec, ack, may_retry)
   local more, text = more_of(rec), ack[ACK_TEXT]
   more.error, more.attempts = text, (more.attempts or 0) + 1
@@ -39,7 +40,7 @@ local function settle_one(rec, ack)
   if rec[CANCELLING] and outcome ~= ACK_COMPLETED and outcome ~= ACK_UNKEPT then outcome = ACK_CANCELLED end
   rec[SETTLED] = true
   if rec[MORE].settled_fence then rec[MORE].settled_fence, rec[MORE].settled_request = nil, nil end
-  -- Somebody could read its args, or gave up.
+  -- A build could decode its args, or gave up.
   if rec[MORE].undecodable and outcome ~= ACK_UNDECODABLE and outcome ~= ACK_RELEASE then rec[MORE].undecodable = nil end
   if outcome == ACK_COMPLETED then
     settle_completed(rec, text, retention)
@@ -67,15 +68,15 @@ local function was_settled(rec, fence, request)
   return rec[MORE].settled_fence == fence and rec[MORE].settled_request == request
 end
 
--- One ack, a list: its text, where there is one, then what its head has.
+-- One ack as a list: its text, if there is one, then the fields of its head.
 local function read_ack()
   local ack = { nil, unpacked('>BBI8I8I4I8Bc16I2c0', arg()) }
   if ack[ACK_WITH_TEXT] == 1 then ack[ACK_TEXT] = arg() end
   return ack
 end
 
--- Settles one; `raw` is what is kept of its task, or nil where an ack before this one may have changed that. Answers a
--- word, and whether a lease ended with it.
+-- Settles one ack. `raw` is the raw record, or nil if an earlier ack of this call may have changed
+-- it. Answers a word, and whether a lease ended.
 local function settle(ack, key, raw)
   local fence, request = ack[ACK_FENCE], ack[ACK_REQUEST]
   if raw and ack[ACK_OUTCOME] == ACK_COMPLETED and not ack[ACK_TEXT] then
@@ -94,7 +95,8 @@ local function settle(ack, key, raw)
   return corrupt and 'corrupt' or 'stale', false
 end
 
--- Settles all that the arguments have. Answers a word for each, apart by spaces, and how many dead were trimmed.
+-- Settles all acks of the arguments. Answers a word for each, separated by spaces, and the number
+-- of dead tasks trimmed.
 local function settle_all()
   local acks, keys = {}, {}
   for i = 1, number() do

@@ -1,7 +1,8 @@
--- Transition: none. Takes the offset of the docket's time to 0, as it is told: from here on it counts. The time goes on.
+-- Transition: none. Reports the offset of the docket's time as 0 from now on; the time itself goes
+-- on.
 -- Keys: meta. Args: none.
--- Result: what the offset was; nothing if a task is leased.
--- Twice: 0.
+-- Result: the offset before; nothing if a task is leased.
+-- Repeated: 0.
 begin()
 for _, index in ipairs(all_indexes()) do
   local kind = string.match(index, '^%a+')

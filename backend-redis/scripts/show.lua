@@ -1,4 +1,4 @@
--- A record as Inspect shows it, its times by the server's clock.
+-- A record as Inspect shows it, with times of the server's clock.
 local function view(rec)
   local lane, more = lane_of(rec), rec[MORE]
   local follower = more.follower

@@ -1,19 +1,19 @@
--- Leasing, as `lease` and `ack` do it: sweep late leases, take what is due, say what comes next.
+-- Leasing, for `lease` and `ack`: sweep expired leases, lease due tasks, report the next due time.
 
--- The error of a task that ended at its crash limit.
+-- The error of a task that reached its crash limit.
 local CRASH_LIMIT = 'its lease ran out too often'
 
--- A lease that ran out: one crash, and what follows from it.
+-- An expired lease: one crash and its consequences.
 local function crash(rec, crashes_max, reply)
   local deadline, more = rec[VISIBLE], more_of(rec)
-  -- What it is afterwards may be its follower.
+  -- The record may be its follower afterwards.
   local limited = { rec[KEY], lane_of(rec).name, more.attempts or 0, more.every and 1 or 0 }
   reply.crashed = reply.crashed + 1
   more.crashes = (more.crashes or 0) + 1
   if rec[CANCELLING] then
     finish(rec, CANCELLED, RETENTION)
   elseif more.crashes < (more.crashes_max or crashes_max) then
-    rec[STATE], rec[VISIBLE] = QUEUED, deadline -- due stays: its place in the line
+    rec[STATE], rec[VISIBLE] = QUEUED, deadline -- due stays: the position in the lane
     promote(rec)
   else
     reply.limited[#reply.limited + 1] = limited
@@ -28,7 +28,7 @@ local function crash(rec, crashes_max, reply)
   end
 end
 
--- Whether an index entry is the one that its record belongs to.
+-- Whether an index entry is the one its record belongs to.
 local function is_at(rec, index, member) return rec[AT] == index and rec[AT_MEMBER] == member end
 
 local function set_aside(index, member, key, reply)
@@ -36,7 +36,7 @@ local function set_aside(index, member, key, reply)
   reply.parked[#reply.parked + 1] = key
 end
 
--- Counts the crashes of late leases, at most 100, oldest deadline first.
+-- Counts the crashes of expired leases, at most 100, oldest deadline first.
 local function sweep(req, indexes, reply)
   local late, at = earliest(of_kinds(indexes, 'run', 'srun'), TRIM_ITEMS_MAX)
   if #late == 0 then return end
@@ -73,7 +73,7 @@ local function take_one(rec, req, reply, fence)
   return true
 end
 
--- The same for one that is not held; see plain.lua.
+-- The same on the fast path; see plain.lua.
 local function take_plain(raw, key, index, member, req, reply, fence)
   local room = BATCH_BYTES_MAX - reply.bytes
   local readable, leased, lane, args_bytes = pcall(lease_plain, raw, key, index, member, req, fence, room)
@@ -83,7 +83,7 @@ local function take_plain(raw, key, index, member, req, reply, fence)
   return true
 end
 
--- The same for one that must be held; one that cannot be used is set aside.
+-- The same for a record that must be held; an unusable one is parked.
 local function take_held(raw, key, index, member, req, reply, fence)
   if held[key] == nil then hold(key, raw) end
   local rec = load(key)
@@ -96,14 +96,14 @@ local function take_held(raw, key, index, member, req, reply, fence)
   end
 end
 
--- Leases what is due in one group of indexes, at most one suspect among it.
+-- Leases the due tasks of one group of indexes, with at most one suspect.
 local function take_from(indexes, req, reply)
   local may_suspect = req.suspects and not reply.suspect
   local due = of_kinds(indexes, 'due', may_suspect and 'sus' or nil)
   local found, at = earliest(due, req.count - #reply.leased, nil, true)
   if #found == 0 then return end
   local keys = keys_of(found)
-  -- A fence for each, also for those that do not fit: gaps are harmless.
+  -- Draw a fence for each, even for tasks that will not fit: gaps are harmless.
   local fence = draw_fences(#found)
   local raws = read_raw(keys)
   for i = 1, #keys do
@@ -116,7 +116,7 @@ local function take_from(indexes, req, reply)
   end
 end
 
--- The leases that this request took before and nobody has retaken, with a fresh deadline.
+-- The earlier leases of this request that nobody has retaken, with a new deadline.
 local function take_again(req, packed, reply)
   local keys = cmsgpack.unpack(packed)
   fetch(keys)
@@ -126,7 +126,7 @@ local function take_again(req, packed, reply)
   end
 end
 
--- What was leased, as key and record, one after the other. Order matters: after the records were written.
+-- The leases, key and record in turn. Order matters: after the records were written.
 local function leases_of(reply)
   local leases, kept_of = {}, reply.kept
   for i, key in ipairs(reply.leased) do
@@ -136,13 +136,13 @@ local function leases_of(reply)
   return leases
 end
 
--- Whether what lies in an index counts for this request: suspects do not where it may take none.
+-- Whether an index counts for this request: those of suspects do not if it may not lease one.
 local function counts_for(entry, req, reply)
   return (entry.kind ~= 'sus' and entry.kind ~= 'srun') or (req.suspects and not reply.suspect)
 end
 
--- When the next one becomes visible, how long the oldest has been, and whom to wake for what this call leaves. No index
--- is read whose first entry cannot be the next.
+-- Finds when the next task becomes visible and how long the oldest has been, and which waiters to
+-- wake for tasks that this call leaves. Skips indexes whose first entry cannot be the next task.
 local function look_ahead(req, reply)
   local full = reply.full or #reply.leased >= req.count
   local head_at
@@ -163,7 +163,7 @@ local function look_ahead(req, reply)
   if head_at <= now then reply.oldest_ready = now - head_at end
 end
 
--- Takes tasks queue by queue, or from all at once.
+-- Leases tasks queue by queue, or from all queues together.
 local function take_new(req, reply)
   local indexes = visible_in(req, 'queued')
   if req.order == 'earliest' then return take_from(indexes, req, reply) end
@@ -180,15 +180,15 @@ local function take_new(req, reply)
   end
 end
 
--- Whether the waiter goes on to wait: it found nothing. After a last look, only if nothing becomes visible before the
--- next call can be there: else another had better look then.
+-- Whether the waiter stays registered: its poll found nothing. After the final poll, only if
+-- nothing becomes due before this client can call again.
 local function waits_on(req, repeated, reply)
   if repeated or #reply.leased > 0 or req.block == 0 then return false end
   return not req.last or not reply.next_visible or reply.next_visible > LEFT_ALONE_MAX
 end
 
--- Notes who waits, and answers the moment at which it must look again by itself, if there is one. What becomes visible
--- after that moment it learns of then, so that nothing is noted of it.
+-- Registers the waiter, and answers when it must poll by itself, if ever. Later due times are not
+-- armed: the waiter learns of them at that poll.
 local function start_waiting(req, reply)
   note_waiter(req)
   local due
@@ -197,7 +197,7 @@ local function start_waiting(req, reply)
     local moment = head and arm(req, entry, head)
     if moment then due = math.min(due or moment, moment) end
   end
-  -- All of these: a lease call must find who looks at the deadlines of its lane.
+  -- All of these: a lease call must find a waiter for each deadline of its lane.
   walk(req, 'leased', visit)
   walk(req, 'queued', function(entry)
     if due and entry.bound >= due then return true end
@@ -206,9 +206,9 @@ local function start_waiting(req, reply)
   return due
 end
 
--- One lease call. `trimming` is false inside an ack, which has trimmed already.
+-- One lease call. `trimming` is false within an ack, which has already trimmed.
 local function take(req, trimming)
-  -- `leased`: the keys; `kept`: of each its record, or what is kept of it.
+  -- `leased`: the keys; `kept`: the record of each, or its raw record.
   local reply = {
     leased = {}, kept = {}, apart = {}, lists = {}, limited = {}, parked = {}, crashed = 0, bytes = 0, dead = 0,
   }

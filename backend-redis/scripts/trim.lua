@@ -1,6 +1,7 @@
 -- Trimming finished records.
 
--- What a record is counted as, and by how many bytes, if it is a finished one of the plain kind: nothing of it lies apart.
+-- Fast path: the field that counts a finished record, and its bytes, if no payload of it is kept
+-- apart and it has no rare fields.
 local function count_of_plain(raw)
   if string.byte(raw, 1) ~= LIVED then return nil end
   local _, state, flags, _, _, _, _, _, _, _, args_bytes, calls, _, lane, _, from = unpacked(LIVED_AS, raw)
@@ -9,7 +10,7 @@ local function count_of_plain(raw)
   return (lanes[lane] or name_lane(lane)).counts[state], args_bytes < KEPT_BYTES_MIN and 0 or args_bytes
 end
 
--- One that has more than that, or cannot be read. Answers whether it was a finished one.
+-- Any other record. Answers whether it was finished.
 local function trim_other(shelf, key)
   local rec = load(key)
   local finished = rec and is_finished(rec)
@@ -17,7 +18,7 @@ local function trim_other(shelf, key)
   return finished
 end
 
--- Takes away the records of `keys`, which come first on a shelf. Answers how many there were.
+-- Deletes the records of `keys`, the first of a shelf. Answers how many there were.
 local function clear(shelf, keys)
   if #keys == 0 then return 0 end
   call('ZREMRANGEBYRANK', P .. shelf, 0, #keys - 1)
@@ -39,7 +40,7 @@ local function clear(shelf, keys)
   return #plain + others
 end
 
--- How many of the oldest must go until the others keep no more bytes than they may; at most `left` are looked at.
+-- How many of the oldest must go to bring a shelf below its byte limit; examines at most `left`.
 local function too_heavy(shelf, left)
   local excess, count = shelves[shelf].bytes - shelves[shelf].most_bytes, 0
   while excess > 0 and count < left do
@@ -55,12 +56,12 @@ local function too_heavy(shelf, left)
   return count
 end
 
--- Takes finished records away: those over their time, and the oldest beyond the bound; a bounded number a call, and one
--- more for each task the call has settled. Answers how many were dead.
+-- Deletes finished records: expired ones, and the oldest beyond the limit. Deletes a bounded number
+-- per call, plus one per task that the call has settled. Answers how many were dead.
 local function trim(settled)
   if now < trim_at then return 0 end
   local left, next_trim, cleared = TRIM_ITEMS_MAX + settled, FAR, 0
-  -- Order matters: how many were dead is the answer.
+  -- Order matters: the answer is the number of dead tasks.
   for _, shelf in ipairs({ 'finished', 'dead' }) do
     local keys = call('ZRANGEBYSCORE', P .. shelf, '-inf', whole(now), 'LIMIT', 0, left)
     local beyond = call('ZCARD', P .. shelf) - shelves[shelf].most

@@ -1,34 +1,36 @@
--- Who waits for what. A waiter blocks on the wake lists of its lanes, and looks again by itself at the moment it is
--- armed for. For the next due time of a lane up to RANKS waiters of different workers are armed: the first looks when it
--- comes, each other one STANDBY later than the one before, in case those are dead. A waiter that dies, or was there
--- before the server was restarted, so delays a due task by no more than that.
+-- Waiters. A waiter blocks on the wake lists of its lanes, and polls by itself at the time for
+-- which it is armed. For the next due time of a lane, up to RANKS waiters of different workers are
+-- armed: the first polls on time, each other one STANDBY later than the one before, in case those
+-- have died. So a dead waiter, or one from before a restart of the server, delays a due task by no
+-- more than that.
 --
--- A lease that runs out is another matter: its own worker may be the one armed for it, and dead. So all waiters of a
--- lane arm themselves for its next deadline, and a lease call wakes one waiter of another worker if none will look.
+-- An expiring lease is different: its own worker may be the one armed for it, and dead. So all
+-- waiters of a lane arm themselves for its next deadline, and a lease call wakes a waiter of
+-- another worker if none is armed.
 
-local passed_on = {} -- wake lists that get wake-ups whatever is announced, and how many
+local passed_on = {} -- wake list -> the number of wake-ups it gets regardless of announcements
 
 local function pass_on(list, count) passed_on[list] = math.max(passed_on[list] or 0, count) end
 
--- The indexes of a wake list's lane: of what is queued, and of what is leased.
+-- The two indexes of a wake list's lane: queued and leased.
 local function indexes_of_list(list)
   local suspects, lane = string.match(list, '^w(s?):(.*)$')
   if suspects == 's' then return P .. 'sus:' .. lane, P .. 'srun:' .. lane end
   return P .. 'due:' .. lane, P .. 'run:' .. lane
 end
 
--- Whether anything of a wake list's lane is there at all, due or not, leased or not.
+-- Whether the lane of a wake list has any task, due or not, leased or not.
 local function has_work(list) return call('EXISTS', indexes_of_list(list)) > 0 end
 
 -- The score of the first entry of an index, or nothing.
 local function head_of(index) return tonumber(call('ZRANGE', index, 0, 0, 'WITHSCORES')[2]) end
 
--- A deadline is armed for under a name of its own, and so is each rank but the first.
+-- A deadline has a field of its own, and so has each rank but the first.
 local function deadline_of(list) return 'deadline ' .. list end
 local function rank_of(list, rank) return rank == 0 and list or list .. '#' .. rank end
 local function list_of_field(field) return (string.gsub(string.gsub(field, '^deadline ', ''), '#%d$', '')) end
 
--- The wake list that an index's waiters block on.
+-- The wake list of an index.
 local function list_of_entry(entry)
   local suspect = entry.kind == 'sus' or entry.kind == 'srun'
   return (suspect and 'ws:' or 'w:') .. entry.lane
@@ -40,9 +42,9 @@ local function server_now()
   return real_time
 end
 
--- Whether a waiter, not of worker `but`, is armed under `field` for `moment` or earlier. One whose moment has passed
--- does not count, since it has looked if it is alive; nor one whose wait has ended. A wait is real time even where the
--- docket's clock is set.
+-- Whether a waiter, not of worker `but`, is armed under `field` for `moment` or earlier. A waiter
+-- whose time has passed does not count (if alive, it has polled), nor one whose wait has ended.
+-- Waits use real time even under a clock override.
 local function looks(field, moment, but)
   local text = call('HGET', P .. 'armed', field)
   if not text then return false end
@@ -68,8 +70,8 @@ local function finish_writes()
   for list, moment in pairs(announced) do
     if moment <= now then
       if has_work(list) then pass_on(list, 1) end
-    -- Of one that is not the first of its lane, whoever waits for the first learns in time. More than one waiter is
-    -- told, since one may die before it looks.
+    -- If it is not the first of its lane, the waiter for the first learns of it in time. Wake more
+    -- than one waiter: one may die before it polls.
     elseif head_of((indexes_of_list(list))) == moment then
       pass_on(list, RANKS)
     end
@@ -78,20 +80,20 @@ local function finish_writes()
   announced, passed_on = {}, {}
 end
 
--- A lease of this lane was taken: somebody other than its own worker must look when it runs out.
+-- A task of this lane was leased: a waiter of another worker must poll at the deadline.
 local function watch_deadline(list, deadline, worker)
   if not anybody_waits() then return end
   local field = deadline_of(list)
   if looks(field, deadline, worker) or any_rank_looks(list, deadline, worker) then return end
-  -- Whoever is woken by this arms itself; the worker itself must not stand in the way.
+  -- The woken waiter arms itself; the entry of the leasing worker must not prevent that.
   call('HDEL', P .. 'armed', field)
   pass_on(list, 1)
 end
 
--- One more is to look into the lane of an index.
+-- Wakes one more waiter for the lane of an index.
 local function pass_on_entry(entry) pass_on(list_of_entry(entry), 1) end
 
--- Takes back what waiters armed themselves for, those whose entries `is_theirs` says; answers the fields.
+-- Removes the armed entries for which `is_theirs` holds; answers their fields.
 local function disarm(is_theirs)
   local fields, all = {}, call('HGETALL', P .. 'armed')
   for i = 1, #all, 2 do
@@ -102,7 +104,8 @@ local function disarm(is_theirs)
   return fields
 end
 
--- Takes a waiter out. What it was armed for it hands over, unless another looks in time.
+-- Removes a waiter. Wakes another one for each time it was armed for, unless some waiter polls in
+-- time.
 local function leave(waiter)
   call('DEL', P .. 'p:' .. waiter)
   if call('ZREM', P .. 'waiting', waiter) == 0 then return end
@@ -116,8 +119,8 @@ local function leave(waiter)
   end
 end
 
--- Arms a waiter for what comes first in an index: for a deadline beside all others, for a due time in the first rank
--- that is free. Answers when it must look, if there is a rank for it.
+-- Arms a waiter for the first entry of an index: for a deadline in addition to all others, for a
+-- due time in the first free rank. Answers when it must poll; nil if no rank is free.
 local function arm(req, entry, head)
   local list, armed_as = list_of_entry(entry), ' ' .. req.waiter .. ' ' .. req.worker
   if entry.kind == 'run' or entry.kind == 'srun' then
@@ -134,17 +137,19 @@ local function arm(req, entry, head)
   end
 end
 
--- Notes who waits, before it is armed.
+-- Registers a waiter, before it is armed.
 local function note_waiter(req)
-  -- Not those that are about to look for the last time: they still have to hand over.
+  -- Keep recently expired ones: they are about to poll for the last time and may still have to hand
+  -- over.
   local long_ago = whole(server_now() - 5000000)
   local gone = call('ZRANGEBYSCORE', P .. 'waiting', '-inf', long_ago, 'LIMIT', 0, TRIM_ITEMS_MAX)
   if #gone > 0 then chunked('ZREM', P .. 'waiting', gone) end
   call('ZADD', P .. 'waiting', whole(server_now() + req.block), req.waiter)
   call('DEL', P .. 'p:' .. req.waiter)
-  -- Those of its worker, not of this waiter alone: what it was before the server was restarted, nobody else takes out.
+  -- All entries of its worker, not only of this waiter: nobody else removes those from before a
+  -- restart of the server.
   disarm(function(_, worker) return worker == req.worker end)
-  -- It has just looked: an older wake-up has nothing to tell it.
+  -- It has just polled: older wake-ups tell it nothing new.
   for from = 1, #req.lists, CHUNK do
     local lists = {}
     for i = from, math.min(from + CHUNK - 1, #req.lists) do lists[#lists + 1] = P .. req.lists[i] end

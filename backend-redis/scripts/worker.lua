@@ -1,4 +1,5 @@
--- The records of workers: of each, when it expires, when it last leased (0: never), and what it says of itself.
+-- The records of workers: when each expires, when it last leased (0: never), and its own
+-- description.
 
 local WORKER_AS = '>I7I7'
 
@@ -17,8 +18,8 @@ local function last_leased(id)
   return expires > now and leased or 0
 end
 
--- Writes a worker's record; `leasing` says that this is a lease call: its sign of life. Zero ttl takes it away. One
--- that is new clears up after those that are gone.
+-- Writes a worker's record. `leasing`: this is a lease call, its sign of life. A ttl of zero
+-- deletes the record. A new worker deletes expired records.
 local function write_worker(id, record, ttl, leasing)
   if ttl <= 0 then
     call('HDEL', P .. 'workers', id)

@@ -1,6 +1,6 @@
 -- Transition: none. Reads the workers that have not expired.
 -- Keys: meta. Args: none.
--- Result: per worker: its record, microseconds since it leased or nil.
+-- Result: per worker: its record, microseconds since its last lease call or nil.
 local all, found = call('HGETALL', P .. 'workers'), {}
 for i = 2, #all, 2 do
   local expires, leased, from = unpacked(WORKER_AS, all[i])

@@ -98,7 +98,7 @@ script!(
 );
 script!(
     /// Ends the blocking read of one waiter.
-    NUDGE, "nudge.lua"
+    END_READ, "end_read.lua"
 );
 script!(
     /// Reads one record.

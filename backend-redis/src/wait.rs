@@ -196,15 +196,15 @@ impl Reader {
         let answer = {
             let mut read = std::pin::pin!(blocking_read(&mut connection, &lists, block, server.options.response));
             let mut due = std::pin::pin!(sleep(order.due.unwrap_or(Duration::MAX)));
-            let mut nudged = false;
+            let mut ended = false;
             loop {
                 tokio::select! {
                     answer = &mut read => break answer,
-                    () = &mut due, if !nudged => {}
-                    () = order.ended.closed(), if !nudged => {}
+                    () = &mut due, if !ended => {}
+                    () = order.ended.closed(), if !ended => {}
                 }
-                nudged = true;
-                self.nudge().await;
+                ended = true;
+                self.end_read().await;
             }
         };
         match answer {
@@ -216,7 +216,7 @@ impl Reader {
             // The server closed it while it was idle, or in the middle: what it took, if anything, a look will find.
             Err(error) if reused && error.is_connection_dropped() => {
                 // Where only this end of it is gone, the read goes on at the server, and would take what is for the next.
-                self.nudge().await;
+                self.end_read().await;
                 Ok(())
             }
             Err(error) => {
@@ -227,11 +227,11 @@ impl Reader {
     }
 
     /// Ends the read under way.
-    async fn nudge(&self) {
-        let mut call = Call::new(&scripts::NUDGE, self.parts.keys.meta(), 0);
+    async fn end_read(&self) {
+        let mut call = Call::new(&scripts::END_READ, self.parts.keys.meta(), 0);
         call.text(&self.id);
         if let Err(error) = self.parts.commands.script(&call, "end a wait").await {
-            // Safe to lose: the read ends by itself.
+            // Safe to lose: the read times out by itself.
             tracing::debug!(error = ?error, "could not end a wait");
         }
     }

@@ -71,7 +71,7 @@ pub struct Parcel {
     pub args: Payload,
     /// When it may next be leased, by the clock of its store. It may have passed.
     pub visible_at: Timestamp,
-    /// Its place in the line, to which a release brings it back.
+    /// Its position in the lane; a release restores it.
     pub due_at: Timestamp,
     /// When this life was added.
     pub added_at: Timestamp,

@@ -12,7 +12,7 @@ pub const ELSEWHERE: &str = "its task was moved to another store; ask there";
 
 /// How the error of a record begins whose task was moved to another store.
 pub const MOVED_TO: &str = "moved to ";
-/// The error of a task that ended at its crash limit.
+/// The error of a task that reached its crash limit.
 pub const CRASH_LIMIT: &str = "its lease ran out too often";
 /// Why the clock is not settled.
 pub const LEASED: &str =

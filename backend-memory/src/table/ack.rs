@@ -36,7 +36,7 @@ impl Record {
             outcome => outcome,
         };
         if !matches!(outcome, Outcome::Undecodable { .. } | Outcome::Release) {
-            // Somebody could read its args, or gave up.
+            // A build could decode its args, or gave up.
             self.undecodable_since = None;
         }
         match outcome {
@@ -91,7 +91,7 @@ impl Record {
         }
     }
 
-    /// Failed for good: dead, or, a perpetual, on to its next occurrence.
+    /// Failed for good: dead, or the next occurrence of a periodic task.
     fn fail(&mut self, error: String, moment: &mut Moment<'_>) {
         if let Some(every) = self.work.every {
             self.crashed_in_a_row = 0;

@@ -24,7 +24,8 @@ impl Definitions {
     /// Takes in a declaration; answers whether it is of the definition in force.
     fn declare(&mut self, id: DefinitionId, until: Timestamp, now: Timestamp) -> bool {
         if self.known.iter().all(|(_, end)| *end <= now) {
-            // After an outage nobody has declared anything for a while: those who live have yet to say so.
+            // Nobody has declared anything for a while, as after an outage: prolong the definition
+            // in force until the live workers declare again.
             self.known.iter_mut().filter(|(known, _)| Some(*known) == self.applied).for_each(|(_, end)| *end = until);
         }
         if let Some((_, end)) = self.known.iter_mut().find(|(known, _)| *known == id) {
@@ -71,7 +72,7 @@ impl Record {
         }
         if definitions.applied == Some(id) || self.work.is_defined_as(&work) {
             definitions.applied = Some(id);
-            // Another one that was to take over at the end of the run is not in force any more.
+            // Another definition was to be applied after the run. It is no longer in force.
             self.follower.take_if(|follower| follower.definition.is_some());
             return Declared::InForce { failures };
         }
@@ -80,7 +81,7 @@ impl Record {
             return Declared::Redefined;
         }
         match self.follower.as_ref().map(|follower| follower.definition) {
-            // What somebody has scheduled behind the run goes first.
+            // A task that was scheduled behind the run goes first.
             Some(None) => Declared::Superseded { failures },
             Some(Some(pending)) if pending == id => Declared::InForce { failures },
             _ => {

@@ -67,7 +67,7 @@ impl Table {
         } else {
             self.sweep(asked, &lanes, now, &mut swept);
             if swept.crashed > 0 {
-                // A follower may have come up in another lane.
+                // A follower may have appeared in another lane.
                 lanes = self.lanes_of(asked);
             }
             self.take_new(asked, &mut lanes, &mut taking, now);
@@ -92,7 +92,7 @@ impl Table {
         Look { reply, answered }
     }
 
-    /// The leases that this request took before and nobody has retaken, with a fresh deadline.
+    /// The earlier leases of this request that nobody has retaken, with a new deadline.
     fn take_again(&mut self, slots: &[Slot], asked: &Asked, taking: &mut Taking, now: Timestamp) {
         for slot in slots {
             let holder = self.records.at(*slot).and_then(Record::holder);

@@ -120,7 +120,7 @@ impl Record {
         self.promote(moment);
     }
 
-    /// The next occurrence of a perpetual; `failure` is what went wrong in this one, if anything.
+    /// The next occurrence of a periodic task; `failure` is the error of this one, if any.
     pub(crate) fn next(&mut self, at: Timestamp, failure: Option<String>, moment: &mut Moment<'_>) {
         self.attempts = 0;
         self.crashes = 0;

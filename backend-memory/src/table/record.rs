@@ -79,9 +79,9 @@ pub(crate) struct Record {
     /// Where its index is: only the index sets it.
     pub(crate) lane: LaneNo,
     pub(crate) work: Work,
-    /// The one number that drives everything; once finished, when it finished.
+    /// The one number that drives everything. For a finished task: when it finished.
     pub(crate) visible_at: Timestamp,
-    /// Its place in the line, to which a release brings it back.
+    /// Its position in the lane; a release restores it.
     pub(crate) due_at: Timestamp,
     pub(crate) seq: Seq,
     pub(crate) added_at: Timestamp,
@@ -94,7 +94,7 @@ pub(crate) struct Record {
     pub(crate) undecodable_since: Option<Timestamp>,
     pub(crate) cancelling: bool,
     pub(crate) follower: Option<Box<Follower>>,
-    /// Once finished: when it is trimmed.
+    /// For a finished task: when it is trimmed.
     pub(crate) expires_at: Timestamp,
     pub(crate) result: Option<Payload>,
     /// The call that took it out: while it moves, and once it was let go.
@@ -136,12 +136,12 @@ impl Record {
         self.held.as_ref().map(|held| held.fence).max(self.requeued.map(|(_, drawn)| drawn))
     }
 
-    /// Whether its task lives in another store now.
+    /// Whether its task has moved to another store.
     pub(crate) fn is_away(&self) -> bool {
         self.phase == Phase::Cancelled && self.parcel.is_some()
     }
 
-    /// The state as people see it: a lease that ran out is ready again.
+    /// The state as Inspect shows it: an expired lease counts as ready.
     pub(crate) fn state(&self, now: Timestamp) -> State {
         match self.phase {
             Phase::Queued | Phase::Leased if self.visible_at <= now => State::Ready,

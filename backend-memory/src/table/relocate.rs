@@ -49,7 +49,7 @@ impl Table {
         Ok(parcels)
     }
 
-    /// The first tasks of all lines together.
+    /// The first tasks of all lanes together.
     fn first(&self, wanted: Phase, limit: usize) -> Vec<(Place, Slot)> {
         let lines = self.indexes.lanes.iter().flat_map(|(_, lane)| Kind::ALL.map(|kind| lane.lines(kind)));
         let lines = lines.flat_map(Lines::all).filter(|(phase, _)| *phase == wanted);
