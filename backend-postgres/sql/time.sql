@@ -102,7 +102,7 @@ $$;
 CREATE OR REPLACE FUNCTION docket.spoken(docket_name text, layout bigint) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
   IF layout <> {LAYOUT} THEN
-    RAISE EXCEPTION 'the layout of the schema is {LAYOUT} and this build speaks %; use a build of its time', layout
+    RAISE EXCEPTION 'the layout of the schema is {LAYOUT} and this build speaks %; use a matching build', layout
       USING ERRCODE = '{OTHER_LAYOUT}';
   END IF;
   RETURN docket_name;
@@ -123,7 +123,7 @@ BEGIN
       FROM docket.meta m WHERE m.name = docket_name;
   END IF;
   IF found_layout <> {LAYOUT} THEN
-    RAISE EXCEPTION 'its layout is % and this build reads {LAYOUT}; use a build of its time', found_layout
+    RAISE EXCEPTION 'its layout is % and this build reads {LAYOUT}; use a matching build', found_layout
       USING ERRCODE = '{OTHER_LAYOUT}';
   END IF;
   IF docket.now_of(clock, ahead) < seen THEN

@@ -155,7 +155,7 @@ impl Connection {
 }
 
 fn one_of(mut rows: Vec<PgRow>, operation: &'static str) -> Result<PgRow> {
-    rows.pop().ok_or_else(|| Error::new(ErrorKind::Internal, operation, "the function answered nothing"))
+    rows.pop().ok_or_else(|| Error::new(ErrorKind::Internal, operation, "the function returned no row"))
 }
 
 /// How one try went wrong.

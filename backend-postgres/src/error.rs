@@ -87,7 +87,7 @@ pub(crate) fn meaning_of(error: &sqlx::Error) -> Meaning {
         // An answer that cannot be read leaves the connection in the middle of it.
         sqlx::Error::Protocol(_) => meaning(Unavailable, Yes, Next::Reconnect, "the answer could not be read"),
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::RowNotFound => {
-            meaning(Internal, No, Next::Tell, "the answer has another shape")
+            meaning(Internal, No, Next::Tell, "the answer has an unexpected form")
         }
         _ => meaning(Internal, No, Next::Reconnect, "the driver refused the statement"),
     }
@@ -98,13 +98,13 @@ pub(crate) fn meaning_of(error: &sqlx::Error) -> Meaning {
 fn untrusted(said: &str) -> &'static str {
     if said.contains("CaUsedAsEndEntity") {
         "its certificate is an authority's, used by the server itself (self-signed): let the authority sign one for the \
-         server that is none (CA:FALSE) and names its host, and give the authority's as sslrootcert"
+         server that is not one itself (CA:FALSE) and names its host, and set sslrootcert to the authority's"
     } else if said.contains("not valid for name") || said.contains("NotValidForName") {
-        "its certificate is of another name; use the host that it names (subjectAltName), or have one made for this host"
+        "its certificate names another host; use a host that it names (subjectAltName), or issue one for this host"
     } else if ["expired", "Expired", "not valid yet", "NotValidYet"].iter().any(|words| said.contains(words)) {
         "its certificate is not valid now; renew it, or check the clocks"
     } else if said.contains("UnknownIssuer") {
-        "its certificate is of an authority that is not trusted; give the certificate of that authority as sslrootcert"
+        "its certificate was signed by an untrusted authority; set sslrootcert to the certificate of that authority"
     } else {
         "its certificate is refused; have the authority in sslrootcert, or one of the system's, sign one for this host"
     }
@@ -134,7 +134,7 @@ fn meaning_of_code(code: &str) -> Meaning {
         // disk_full
         "53100" => meaning(Refused, Yes, "the server's disk is full; make room"),
         // out_of_memory
-        "53200" => meaning(Refused, Yes, "the server is out of memory; take work off it"),
+        "53200" => meaning(Refused, Yes, "the server is out of memory; reduce its load"),
         // too_many_connections
         "53300" => broken(meaning(Unavailable, Yes, "the server has no free connection (max_connections)")),
         // idle_in_transaction_session_timeout
@@ -146,11 +146,11 @@ fn meaning_of_code(code: &str) -> Meaning {
             broken(meaning(Unavailable, Yes, "the server is stopping or starting"))
         }
         // serialization_failure, deadlock_detected
-        "40001" | "40P01" => repeat("the transaction was given up for another one"),
+        "40001" | "40P01" => repeat("the transaction was aborted in favour of another one"),
         // lock_not_available
-        "55P03" => repeat("somebody else holds a lock on the task"),
+        "55P03" => repeat("another transaction holds a lock on the task"),
         // query_canceled
-        "57014" => meaning(Unavailable, Yes, "the statement took too long and was given up (statement_timeout)"),
+        "57014" => meaning(Unavailable, Yes, "the statement took too long and was cancelled (statement_timeout)"),
         // data_corrupted, index_corrupted
         "XX001" | "XX002" => meaning(Corrupt, No, "the server has found its own files damaged; see its log"),
         // feature_not_supported: of a prepared statement after the schema changed under it.
@@ -160,20 +160,20 @@ fn meaning_of_code(code: &str) -> Meaning {
         // duplicate_prepared_statement, invalid_sql_statement_name
         "42P05" | "26000" => broken(meaning(Config, No, BEHIND_A_POOLER)),
         // transaction_timeout
-        "25P04" => broken(meaning(Unavailable, Yes, "the transaction took too long and was given up")),
+        "25P04" => broken(meaning(Unavailable, Yes, "the transaction took too long and was aborted")),
         // program_limit_exceeded: among others, transaction numbers have run out, and a VACUUM brings them back.
         "54000" => meaning(Refused, Yes, "the server has reached a limit of its own; see its log"),
         // internal_error: said of tables that are just being changed, and by poolers while their server is away.
-        "XX000" => broken(meaning(Internal, Yes, "the server or a pooler before it failed; see its log")),
+        "XX000" => broken(meaning(Internal, Yes, "the server or a pooler in front of it failed; see its log")),
         _ => match code.get(..2).unwrap_or_default() {
             "08" => broken(meaning(Unavailable, Yes, "the connection to the server failed")),
             "28" => broken(meaning(Refused, No, "the server refuses this user; check pg_hba.conf")),
             "53" => meaning(Refused, Yes, "the server lacks room for this"),
-            "57" => broken(meaning(Unavailable, Yes, "an operator or the server broke the statement off")),
+            "57" => broken(meaning(Unavailable, Yes, "an operator or the server aborted the statement")),
             // Also where it is not known whether the transaction went through: a statement of ours is safe to repeat.
             "40" => repeat("the transaction was rolled back"),
             "58" => meaning(Refused, Yes, "the server's system failed; see its log"),
-            "22" => meaning(ErrorKind::Invalid, No, "a value is none that the database can hold"),
+            "22" => meaning(ErrorKind::Invalid, No, "the database cannot store one of the values"),
             _ => meaning(Internal, No, "the server refused the statement"),
         },
     }
@@ -186,10 +186,10 @@ mod tests {
     #[test]
     fn a_certificate_is_not_waited_for_and_the_advice_is_one_that_helps() {
         for (words, advice) in [
-            ("UnknownIssuer", "give the certificate of that authority as sslrootcert"),
+            ("UnknownIssuer", "set sslrootcert to the certificate of that authority"),
             // Its own certificate was named as that of the authority.
             ("Other(OtherError(CaUsedAsEndEntity))", "let the authority sign one"),
-            ("certificate not valid for name \"a\"; certificate is only valid for b", "use the host that it names"),
+            ("certificate not valid for name \"a\"; certificate is only valid for b", "use a host that it names"),
             ("certificate expired: verification time 2 (UNIX)", "renew it"),
         ] {
             let error =

@@ -55,7 +55,7 @@ pub(crate) async fn examine(connection: &Connection) -> Result<Vec<Finding>> {
     let statement = Statement::new(&text, &connection.server.options.schema);
     let row = connection.look(&statement, PgArguments::default(), operation).await?;
     let found: Vec<String> = row.try_get(0).map_err(|error| {
-        Error::new(ErrorKind::Internal, operation, "the answer has another shape").with_source(error)
+        Error::new(ErrorKind::Internal, operation, "the answer has an unexpected form").with_source(error)
     })?;
     let mut findings = judge(&Facts::read(found));
     findings.push(wake_ups(&connection.server.options));
@@ -79,7 +79,7 @@ pub(crate) async fn schema(connection: &Connection, statement: &Statement, argum
     };
     let numbers = row.try_get(0).and_then(|version: i64| Ok((version, row.try_get::<Option<i64>, _>(1)?)));
     let (version, layout) = numbers.map_err(|error| {
-        Error::new(ErrorKind::Internal, operation, "the answer has another shape").with_source(error)
+        Error::new(ErrorKind::Internal, operation, "the answer has an unexpected form").with_source(error)
     })?;
     Ok(judge_schema(version, layout))
 }
@@ -87,16 +87,16 @@ pub(crate) async fn schema(connection: &Connection, statement: &Statement, argum
 const SCHEMA: &str = "schema";
 
 fn judge_schema(version: i64, layout: Option<i64>) -> Finding {
-    let found = |of: &str, found: i64, ours: i64| format!("{of} {found}, and this build speaks {ours}");
+    let found = |of: &str, found: i64, ours: i64| format!("{of} {found}, and this build needs {ours}");
     match layout {
         _ if version < needed() => {
             finding(Severity::Warning, SCHEMA, found("version", version, needed()), "docket migrate up")
         }
         Some(layout) if layout != LAYOUT => {
-            finding(Severity::Danger, SCHEMA, found("layout", layout, LAYOUT), "use a build of its time")
+            finding(Severity::Danger, SCHEMA, found("layout", layout, LAYOUT), "use a matching build")
         }
         _ if version > needed() => {
-            let advice = "a process of this build goes on, and none starts; use a build of its time";
+            let advice = "running processes of this build go on, and new ones do not start; use a matching build";
             finding(Severity::Warning, SCHEMA, found("version", version, needed()), advice)
         }
         _ => finding(Severity::Ok, SCHEMA, format!("version {version}, layout {LAYOUT}"), ""),
@@ -107,7 +107,7 @@ fn judge_schema(version: i64, layout: Option<i64>) -> Finding {
 fn wake_ups(options: &Options) -> Finding {
     let found = match options.pooler {
         Pooler::None => "by notification".to_owned(),
-        Pooler::Transaction => format!("a look every {} (pooler)", display_duration(options.poll)),
+        Pooler::Transaction => format!("a poll every {} (pooler)", display_duration(options.poll)),
     };
     finding(Severity::Ok, "wake-ups", found, "")
 }
@@ -141,9 +141,9 @@ fn judge(facts: &Facts) -> Vec<Finding> {
         version(facts),
         role(facts),
         encoding(facts),
-        switch(facts, "fsync", "a crash of the machine can destroy the database; set it on"),
-        switch(facts, "full_page_writes", "a crash of the machine can destroy the database; set it on"),
-        switch(facts, "autovacuum", "dead rows are never cleaned up, and leasing gets slower for ever; set it on"),
+        switch(facts, "fsync", "a crash of the machine can destroy the database; turn it on"),
+        switch(facts, "full_page_writes", "a crash of the machine can destroy the database; turn it on"),
+        switch(facts, "autovacuum", "dead rows are never cleaned up, and leasing gets slower and slower; turn it on"),
         commit(facts),
     ]
 }
@@ -166,7 +166,7 @@ fn role(facts: &Facts) -> Finding {
         return finding(Severity::Danger, ROLE, "read-only copy", "point the URL at the primary");
     }
     if facts.is_read_only {
-        let advice = "take default_transaction_read_only off, or use another user";
+        let advice = "turn default_transaction_read_only off, or use another user";
         return finding(Severity::Danger, ROLE, "read-only", advice);
     }
     finding(Severity::Ok, ROLE, "primary", "")
@@ -176,7 +176,7 @@ fn encoding(facts: &Facts) -> Finding {
     match facts.get("server_encoding") {
         "UTF8" => finding(Severity::Ok, "encoding", "UTF8", ""),
         other => {
-            let advice = "keys in other letters are refused or changed; use a database made with ENCODING 'UTF8'";
+            let advice = "keys in other scripts are refused or changed; use a database made with ENCODING 'UTF8'";
             finding(Severity::Danger, "encoding", other, advice)
         }
     }
@@ -194,7 +194,7 @@ fn commit(facts: &Facts) -> Finding {
     let subject = "synchronous_commit";
     match facts.get(subject) {
         "off" => {
-            let advice = "a crash of the server loses the last moment of what was added; set it on";
+            let advice = "a crash of the server loses the most recent additions; turn it on";
             finding(Severity::Warning, subject, "off", advice)
         }
         "" => finding(Severity::Warning, subject, "unknown", "make sure that it is on"),
@@ -228,8 +228,8 @@ mod tests {
         for (version, found, severity, said) in [
             (ours, Some(LAYOUT), Severity::Ok, layout.clone()),
             (ours, None, Severity::Ok, layout),
-            (ours - 1, Some(LAYOUT), Severity::Warning, format!("version {}, and this build speaks {ours}", ours - 1)),
-            (ours + 1, Some(LAYOUT), Severity::Warning, format!("version {}, and this build speaks {ours}", ours + 1)),
+            (ours - 1, Some(LAYOUT), Severity::Warning, format!("version {}, and this build needs {ours}", ours - 1)),
+            (ours + 1, Some(LAYOUT), Severity::Warning, format!("version {}, and this build needs {ours}", ours + 1)),
             (ours, Some(99), Severity::Danger, format!("layout 99, and this build speaks {LAYOUT}")),
         ] {
             let finding = judge_schema(version, found);

@@ -92,7 +92,7 @@ fn write_cursor(key: &str) -> Cursor {
 
 fn read_cursor(cursor: &Cursor) -> Result<&str> {
     let key = cursor.0.strip_prefix(CURSOR).filter(|key| Key::new(key).is_ok());
-    key.ok_or_else(|| Error::invalid("list tasks", "the cursor is none that a page of this backend gave"))
+    key.ok_or_else(|| Error::invalid("list tasks", "invalid cursor: not from a page of this store"))
 }
 
 fn read_counts(columns: &Columns<'_>) -> Result<LaneCounts> {
@@ -124,7 +124,7 @@ fn read_view(columns: &Columns<'_>) -> Result<TaskView> {
         name: columns.parsed(columns.read("name")?)?,
         queue: columns.parsed(columns.read("queue")?)?,
         state: words::state(state)
-            .ok_or_else(|| Error::new(ErrorKind::Internal, "look at a task", format!("{state:?} is no state")))?,
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "look at a task", format!("unknown state {state:?}")))?,
         args: Payload::new(columns.read::<Vec<u8>>("args")?),
         attempts: count("attempts")?,
         crashes: count("crashes")?,

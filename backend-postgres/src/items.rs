@@ -72,7 +72,7 @@ impl<'a, T> Batch<'a, T> {
             answers.push(match answer {
                 Ok(Some(word)) => words::meaning(&word, operation, read),
                 Ok(None) => {
-                    let message = "the function answered fewer items than it was sent";
+                    let message = "the function returned fewer items than it was sent";
                     return Err(Error::new(ErrorKind::Internal, operation, message));
                 }
                 Err(error) => Err(error),

@@ -34,7 +34,7 @@ impl PostgresBackend {
         request::push(&mut arguments, waiter)?;
         Ok(Box::pin(async move {
             if let Err(error) = commands.row(&statement, arguments, "forget a waiter").await {
-                tracing::debug!(?error, "a waiter that has left is still on the list");
+                tracing::debug!(?error, "could not remove a waiter that has left");
             }
         }))
     }

@@ -104,7 +104,7 @@ impl Schema {
     pub fn script(from: i64, options: &Options) -> Result<String> {
         options.check()?;
         if !(0..=needed()).contains(&from) {
-            let message = format!("there is no way from version {from}; this build knows 0 to {}", needed());
+            let message = format!("cannot migrate from version {from}; this build knows 0 to {}", needed());
             return Err(Error::invalid("print the migrations", message));
         }
         Ok(whole_script(from, &options.schema))
@@ -139,7 +139,7 @@ async fn bring_up_to_date(server: &Server, migrate: Migrate) -> Result<Versions>
     let address = &server.address;
     if found > needed {
         return refuse(format!(
-            "{address}: the schema {schema} is of version {found} and this build reads {needed}; use a build of its time"
+            "{address}: the schema {schema} has version {found} and this build reads {needed}; use a matching build"
         ));
     }
     if found < needed && migrate == Migrate::Never {

@@ -87,7 +87,7 @@ impl Options {
         let why = if !starts || self.schema.len() > SCHEMA_BYTES_MAX || !self.schema.chars().all(plain) {
             format!("schema is {:?}; it must be lower-case letters, digits and _, 1 to {SCHEMA_BYTES_MAX}", self.schema)
         } else if self.schema.starts_with("pg_") {
-            format!("schema is {:?}; Postgres keeps pg_… for itself", self.schema)
+            format!("schema is {:?}; Postgres reserves pg_… for itself", self.schema)
         } else if !(1..=CONNECTIONS_MAX).contains(&self.connections_max) {
             format!("connections_max is {}; it must be 1 to {CONNECTIONS_MAX}", self.connections_max)
         } else if !(1..=limits::BATCH_BYTES_MAX).contains(&self.payload_bytes_max) {

@@ -116,7 +116,7 @@ fn write_parcels(arguments: &mut PgArguments, parcels: &[&Parcel]) -> Result<()>
 /// The columns of `docket.take_out`.
 fn read_parcel(columns: &Columns<'_>) -> Result<Parcel> {
     if let Some(place) = columns.read::<Option<String>>("elsewhere")? {
-        let message = format!("its tasks move to {place} already; finish that move, or abandon it");
+        let message = format!("its tasks are already moving to {place}; finish that move, or abandon it");
         return Err(Error::new(ErrorKind::Conflict, "take tasks out", message));
     }
     let count = |column: &str| columns.count::<u32>(columns.read(column)?);

@@ -43,7 +43,7 @@ where
     T: Encode<'a, Postgres> + Type<Postgres>,
 {
     arguments.add(value).map_err(|error| {
-        Error::new(ErrorKind::Internal, "prepare a statement", "an argument cannot be written").with_source(error)
+        Error::new(ErrorKind::Internal, "prepare a statement", "an argument cannot be encoded").with_source(error)
     })
 }
 
@@ -165,7 +165,7 @@ impl<'r> Columns<'r> {
     }
 
     fn misshapen(&self, column: &str, error: sqlx::Error) -> Error {
-        let message = format!("the column {column} of the answer has another shape");
+        let message = format!("the column {column} of the answer has an unexpected form");
         Error::new(ErrorKind::Internal, self.operation, message).with_source(error)
     }
 }

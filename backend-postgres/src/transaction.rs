@@ -94,7 +94,7 @@ impl PostgresBackend {
     pub(crate) fn behind<'a>(store: &'a dyn Store, operation: &'static str) -> Result<&'a Self> {
         let scheme = store.capabilities().scheme;
         (store as &dyn Any).downcast_ref().ok_or_else(|| {
-            let why = format!("the docket is on {scheme}, which has no part in a transaction on Postgres");
+            let why = format!("the docket is on {scheme}, which cannot take part in a Postgres transaction");
             Error::new(ErrorKind::Unsupported, operation, why)
         })
     }

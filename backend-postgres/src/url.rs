@@ -63,7 +63,7 @@ impl Address {
         let pooler = match url.take(PGBOUNCER).as_deref() {
             None | Some("false") => Pooler::None,
             Some("true") => Pooler::Transaction,
-            Some(_) => return Err(url.refuse(&format!("{PGBOUNCER} is neither true nor false"))),
+            Some(_) => return Err(url.refuse(&format!("invalid {PGBOUNCER}: expected true or false"))),
         };
         check_values(&url)?;
         // The driver logs the lines of a password file that it cannot read.
@@ -94,7 +94,7 @@ fn check_values(url: &StoreUrl) -> Result<()> {
     let wrong = |name: &str, is_good: fn(&str) -> bool| url.parameter(name).is_some_and(|value| !is_good(&value));
     for name in ["sslmode", "ssl-mode"] {
         if wrong(name, |value| PgSslMode::from_str(value).is_ok()) {
-            let why = format!("{name} is none of disable, allow, prefer, require, verify-ca and verify-full");
+            let why = format!("invalid {name}: expected disable, allow, prefer, require, verify-ca or verify-full");
             return Err(url.refuse(&why));
         }
     }
@@ -104,7 +104,7 @@ fn check_values(url: &StoreUrl) -> Result<()> {
         ("statement-cache-capacity", |value| value.parse::<usize>().is_ok(), "a number"),
     ] {
         if wrong(name, is_good) {
-            return Err(url.refuse(&format!("{name} is not {what}")));
+            return Err(url.refuse(&format!("invalid {name}: expected {what}")));
         }
     }
     Ok(())
@@ -147,17 +147,17 @@ mod tests {
     #[test]
     fn a_bad_url_is_refused_with_advice_and_without_its_login() {
         for (text, why) in [
-            ("redis://joe:secret@localhost", "does not have this scheme"),
+            ("redis://joe:secret@localhost", "does not support this scheme"),
             ("postgres://joe:secret@localhost:notaport/app", "invalid port"),
-            ("postgres://joe:secret@localhost/app?sslmode=secret", "sslmode is none of disable"),
-            ("postgres://joe:secret@localhost/app?sslpassword=secret", "the parameter \"sslpassword\""),
+            ("postgres://joe:secret@localhost/app?sslmode=secret", "invalid sslmode: expected disable"),
+            ("postgres://joe:secret@localhost/app?sslpassword=secret", "an unknown parameter \"sslpassword\""),
             ("postgres://localhost/app?connect_timeout=3", "known are sslmode, "),
             ("postgres://joe:secret@localhost/app#insecure", "fragment"),
-            ("postgres://joe:12/secret@localhost/app", "an @ stands behind the host"),
-            ("postgres://joe:12?secret@localhost/app", "an @ stands behind the host"),
+            ("postgres://joe:12/secret@localhost/app", "an @ after the host"),
+            ("postgres://joe:12?secret@localhost/app", "an @ after the host"),
             ("postgres://joe%3Asecret%40localhost/app", "its host or path has a character"),
-            ("postgres://localhost/app?port=secret", "port is not a number"),
-            ("postgres://localhost/app?hostaddr=secret", "hostaddr is not an IP address"),
+            ("postgres://localhost/app?port=secret", "invalid port: expected a number"),
+            ("postgres://localhost/app?hostaddr=secret", "invalid hostaddr: expected an IP address"),
             ("postgres://joe:secret%FF@localhost/app", "not UTF-8"),
             ("joe:secret@localhost", "no scheme"),
             ("postgres//joe:secret@localhost", "no scheme"),
@@ -186,7 +186,7 @@ mod tests {
         }
         let error = Address::parse("postgres://joe:secret@localhost/app?pgbouncer=yes").unwrap_err();
         assert!(
-            error.to_string().contains("neither true nor false") && !error.to_string().contains("secret"),
+            error.to_string().contains("expected true or false") && !error.to_string().contains("secret"),
             "{error}"
         );
     }

@@ -149,5 +149,5 @@ async fn noted(backend: &RedisBackend, field: &str) -> Result<u64> {
 
 fn read<T: FromRedisValue>(value: redis::Value) -> Result<T> {
     redis::from_redis_value(value)
-        .map_err(|error| Error::new(ErrorKind::Corrupt, OPERATION, "a key holds something else").with_source(error))
+        .map_err(|error| Error::new(ErrorKind::Corrupt, OPERATION, "a key has another type").with_source(error))
 }

@@ -38,13 +38,13 @@ pub(crate) fn unanswered(operation: impl Into<Cow<'static, str>>, address: &str)
 fn untrusted(said: &str) -> &'static str {
     if said.contains("CaUsedAsEndEntity") {
         "its certificate is an authority's, used by the server itself (self-signed): let the authority sign one for the \
-         server that is none (CA:FALSE) and names its host, and set SSL_CERT_FILE to the authority's"
+         server that is not one itself (CA:FALSE) and names its host, and set SSL_CERT_FILE to the authority's"
     } else if said.contains("not valid for name") || said.contains("NotValidForName") {
-        "its certificate is of another name; use the host that it names (subjectAltName), or have one made for this host"
+        "its certificate names another host; use a host that it names (subjectAltName), or issue one for this host"
     } else if ["expired", "Expired", "not valid yet", "NotValidYet"].iter().any(|words| said.contains(words)) {
         "its certificate is not valid now; renew it, or check the clocks"
     } else if said.contains("UnknownIssuer") {
-        "its certificate is of an authority that is not trusted; set SSL_CERT_FILE to the certificate of that authority"
+        "its certificate was signed by an untrusted authority; set SSL_CERT_FILE to the certificate of that authority"
     } else {
         "its certificate is refused; have the authority in SSL_CERT_FILE, or one of the system's, sign one for this host"
     }
@@ -72,7 +72,7 @@ fn other_layout(detail: &str) -> Option<&str> {
 
 /// What is said about a docket of another layout.
 pub(crate) fn layouts(found: &str) -> String {
-    format!("its layout is {found} and this build reads {LAYOUT}; use a build of its time")
+    format!("its layout is {found} and this build reads {LAYOUT}; use a matching build")
 }
 
 pub(crate) fn meaning_of(error: &RedisError) -> Meaning {
@@ -98,7 +98,7 @@ pub(crate) fn meaning_of(error: &RedisError) -> Meaning {
             return broken(meaning(Config, No, "the connection cannot be made with these settings"));
         }
         redis::ErrorKind::Client => return meaning(Internal, No, "the client refused the command"),
-        redis::ErrorKind::UnexpectedReturnType => return meaning(Internal, No, "the answer has another shape"),
+        redis::ErrorKind::UnexpectedReturnType => return meaning(Internal, No, "the answer has an unexpected form"),
         redis::ErrorKind::Server(ServerErrorKind::ExecAbort) => return meaning(Internal, No, "a script was aborted"),
         _ => {}
     }
@@ -116,7 +116,7 @@ pub(crate) fn meaning_of(error: &RedisError) -> Meaning {
         "BUSY" => meaning(Unavailable, Yes, "the server is busy with a script"),
         // A call that has sent the whole text cannot meet this; one through something in between might.
         "NOSCRIPT" => meaning(Unavailable, Yes, "the server has forgotten a script"),
-        "UNBLOCKED" => meaning(Unavailable, Yes, "the wait was broken off by the server"),
+        "UNBLOCKED" => meaning(Unavailable, Yes, "the server aborted the wait"),
         // The primary has moved: a new connection may find it.
         "READONLY" => broken(meaning(Refused, Yes, "the server is a read-only copy; point the URL at the primary")),
         "OOM" => meaning(
@@ -124,10 +124,10 @@ pub(crate) fn meaning_of(error: &RedisError) -> Meaning {
             Yes,
             "the server is out of memory and takes no new tasks; raise maxmemory, or let workers work off what it has",
         ),
-        "MISCONF" => meaning(Refused, Yes, "the server cannot persist and refuses writes; look at its disk and log"),
-        "NOREPLICAS" => meaning(Refused, Yes, "the server wants more copies than it has (min-replicas-to-write)"),
+        "MISCONF" => meaning(Refused, Yes, "the server cannot persist and refuses writes; check its disk and log"),
+        "NOREPLICAS" => meaning(Refused, Yes, "the server has fewer replicas than it requires (min-replicas-to-write)"),
         "MOVED" | "ASK" | "CROSSSLOT" => meaning(Unsupported, No, "a cluster is not supported; use a single primary"),
-        "WRONGTYPE" => meaning(Corrupt, No, "a key of the docket holds something else; is the database shared?"),
+        "WRONGTYPE" => meaning(Corrupt, No, "a key of the docket has another type; is the database shared?"),
         "ERR" if other_layout(detail).is_some() => meaning(Conflict, No, "the docket is of another build"),
         "ERR" if detail.contains("max number of clients") => {
             broken(meaning(Unavailable, Yes, "the server has no free connection (maxclients)"))
@@ -137,9 +137,7 @@ pub(crate) fn meaning_of(error: &RedisError) -> Meaning {
             broken(meaning(Refused, No, "wrong password or user; check both in the URL"))
         }
         // By an operator. Scripts are safe to repeat.
-        "ERR" if detail.contains("Script killed by user") => {
-            meaning(Unavailable, Yes, "somebody ended a script that was running")
-        }
+        "ERR" if detail.contains("Script killed by user") => meaning(Unavailable, Yes, "a running script was killed"),
         "ERR" if detail.contains("unknown command") || detail.contains("Unknown Redis command") => {
             meaning(Unsupported, No, "the server lacks a command; Redis 6.2 or later is needed, with scripts allowed")
         }
@@ -204,7 +202,7 @@ mod tests {
             ("UnknownIssuer", "set SSL_CERT_FILE to the certificate of that authority"),
             // Its own certificate was named as that of the authority, as the advice once said.
             ("Other(OtherError(CaUsedAsEndEntity))", "let the authority sign one"),
-            ("certificate not valid for name \"a\"; certificate is only valid for b", "use the host that it names"),
+            ("certificate not valid for name \"a\"; certificate is only valid for b", "use a host that it names"),
             ("certificate expired: verification time 2 (UNIX)", "renew it"),
         ] {
             let untrusted = format!("invalid peer certificate: {untrusted}");

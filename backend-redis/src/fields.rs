@@ -47,9 +47,9 @@ impl Fields {
     }
 
     fn next(&mut self) -> Result<Value> {
-        self.values.next().ok_or_else(|| {
-            Error::new(ErrorKind::Internal, self.operation, "the answer of the script is shorter than it must be")
-        })
+        self.values
+            .next()
+            .ok_or_else(|| Error::new(ErrorKind::Internal, self.operation, "the script returned too few values"))
     }
 
     pub(crate) fn list(&mut self) -> Result<Self> {
@@ -172,7 +172,7 @@ fn unexpected(operation: &'static str, wanted: &str, found: &Value) -> Error {
         Value::Array(_) => "a list",
         _ => "something else",
     };
-    Error::new(ErrorKind::Internal, operation, format!("the script answered {found} where {wanted} belongs"))
+    Error::new(ErrorKind::Internal, operation, format!("the script returned {found} instead of {wanted}"))
 }
 
 #[cfg(test)]

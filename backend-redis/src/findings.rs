@@ -43,7 +43,7 @@ pub(crate) fn judge_layout(found: Option<&str>) -> Finding {
     match found {
         Some(other) if other != LAYOUT.to_string() => {
             let said = format!("{other}, and this build reads {LAYOUT}");
-            finding(Severity::Danger, LAYOUT_OF_DOCKET, said, "use a build of its time")
+            finding(Severity::Danger, LAYOUT_OF_DOCKET, said, "use a matching build")
         }
         _ => finding(Severity::Ok, LAYOUT_OF_DOCKET, LAYOUT.to_string(), ""),
     }
@@ -86,7 +86,7 @@ fn persistence(facts: &Facts) -> Finding {
         ("1", "no", _) => finding(
             Severity::Warning,
             subject,
-            "append-only file, written when the system likes",
+            "append-only file, written when the system decides to",
             "a crash of the machine loses the last half minute; set appendfsync everysec",
         ),
         ("1", ..) => finding(Severity::Ok, subject, "append-only file, every second", ""),
@@ -111,7 +111,7 @@ fn writing(facts: &Facts) -> Finding {
         .into_iter()
         .find(|name| facts.get(name) == "err");
     match failed {
-        Some(name) => finding(Severity::Warning, "disk", format!("{name} is err"), "look at the server's disk and log"),
+        Some(name) => finding(Severity::Warning, "disk", format!("{name} is err"), "check the server's disk and log"),
         None => finding(Severity::Ok, "disk", "the latest writes went well", ""),
     }
 }
@@ -126,7 +126,7 @@ fn role(facts: &Facts) -> Finding {
 
 pub(crate) fn permissions(denied: Option<&[String]>) -> Finding {
     let subject = "permissions";
-    let advice = "a script that is refused a command stops half-way; allow it";
+    let advice = "a script that is denied a command stops half-way; allow it";
     match denied {
         Some([]) => finding(Severity::Ok, subject, "all that is needed", ""),
         Some(commands) => finding(Severity::Danger, subject, format!("no {}", commands.join(", ")), advice),
@@ -136,7 +136,7 @@ pub(crate) fn permissions(denied: Option<&[String]>) -> Finding {
 
 fn cluster(facts: &Facts) -> Finding {
     if facts.get("cluster_enabled") == "1" {
-        let advice = "a docket lives on one node, and a node that hands it over is not followed; use a single primary";
+        let advice = "a docket lives on one node, and redirections are not followed; use a single primary";
         return finding(Severity::Warning, "cluster", "on", advice);
     }
     let found = if facts.0.is_empty() { "unknown" } else { "off" };
@@ -173,7 +173,7 @@ mod tests {
             (&[("maxmemory_policy", "allkeys-lru")], POLICY, Danger, "allkeys-lru"),
             (&[("maxmemory_policy", "volatile-ttl")], POLICY, Danger, "volatile-ttl"),
             (&[("maxmemory_policy", "")], POLICY, Warning, "unknown"),
-            (&[("appendfsync", "no")], "persistence", Warning, "append-only file, written when the system likes"),
+            (&[("appendfsync", "no")], "persistence", Warning, "append-only file, written when the system decides to"),
             (&[("aof_enabled", "0"), ("save", "3600 1")], "persistence", Warning, "snapshots only"),
             (&[("aof_enabled", "0"), ("save", "")], "persistence", Warning, "none"),
             (&[("aof_enabled", "0")], "persistence", Warning, "snapshots only"),

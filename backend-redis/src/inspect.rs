@@ -150,7 +150,7 @@ impl Place {
     fn read(cursor: Option<&Cursor>) -> Result<Self> {
         let Some(Cursor(text)) = cursor else { return Ok(Self::default()) };
         let (index, score, member) = serde_json::from_str(text)
-            .map_err(|_| Error::invalid("list tasks", "the cursor is none that a page of this backend gave"))?;
+            .map_err(|_| Error::invalid("list tasks", "invalid cursor: not from a page of this store"))?;
         Ok(Self { index, score, member })
     }
 

@@ -61,7 +61,7 @@ pub(crate) fn lane(queue: &Queue, name: &Name) -> String {
 
 /// The queue and the name of a lane.
 pub(crate) fn unpack_lane(lane: &str) -> Result<(Queue, Name)> {
-    let unreadable = || Error::new(ErrorKind::Corrupt, "read a lane", "it is no queue and name");
+    let unreadable = || Error::new(ErrorKind::Corrupt, "read a lane", "expected a queue and a name");
     let (queue, name) = lane.split_once('|').ok_or_else(unreadable)?;
     let queue = if queue.is_empty() { Queue::default() } else { Queue::new(queue)? };
     Ok((queue, Name::new(name)?))

@@ -66,7 +66,7 @@ impl RedisBackend {
     /// Says what somebody must look at.
     pub(crate) fn report(&self, looked: &Looked) {
         for key in &looked.parked {
-            tracing::error!(docket = %self.docket, %key, "record cannot be read; set aside, and kept as it is");
+            tracing::error!(docket = %self.docket, %key, "record cannot be read; parked, and kept as it is");
         }
     }
 }

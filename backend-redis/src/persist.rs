@@ -40,7 +40,7 @@ impl RedisBackend {
         let mut open = self.witness.open.lock().await;
         let Some(mut connection) = open.take() else {
             *open = Some(server.open().await?);
-            let why = "nobody watched the server so far; ask again after sending again";
+            let why = "the server was not watched before; send again, then ask again";
             return Err(Error::new(ErrorKind::Unavailable, OPERATION, format!("{}: {why}", server.address)));
         };
         match timeout(WRITTEN_MAX + server.options.response, self.written(&mut connection)).await {

@@ -19,7 +19,7 @@ impl Relocate for RedisBackend {
         call.text(to.as_str()).id(id.as_uuid()).number(limit.min(limits::BATCH_ITEMS_MAX));
         let mut found = self.run(&call, operation).await?;
         if let Some(place) = found.optional_text()? {
-            let message = format!("its tasks move to {place} already; finish that move, or abandon it");
+            let message = format!("its tasks are already moving to {place}; finish that move, or abandon it");
             return Err(Error::new(ErrorKind::Conflict, operation, message));
         }
         found.each(|parcel| read_parcel(&mut parcel.list()?))

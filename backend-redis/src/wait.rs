@@ -149,7 +149,7 @@ impl Waiter {
 
     /// Waits for a wake-up in one of `lists`, until `due`, or for `block`; whichever it was, look again.
     pub(crate) async fn wait(&self, lists: Vec<String>, block: Duration, due: Option<Duration>) -> Result<()> {
-        let gone = |_| Error::new(ErrorKind::Unavailable, "wait for tasks", "the runtime that waited has ended");
+        let gone = |_| Error::new(ErrorKind::Unavailable, "wait for tasks", "the runtime of the wait has ended");
         let (ended, end) = oneshot::channel();
         self.orders.send(Order { lists, block, due, ended }).await.map_err(|error| gone(error.to_string()))?;
         end.await.map_err(|error| gone(error.to_string()))?
@@ -243,7 +243,7 @@ impl Reader {
         call.text(&self.id).text(took.unwrap_or("")).number(u8::from(self.lost));
         if let Err(error) = self.parts.commands.script(&call, "stop waiting").await {
             // Safe to lose: other waiters look by themselves within their check interval.
-            tracing::debug!(error = ?error, "could not give a wake-up back");
+            tracing::debug!(error = ?error, "could not return a wake-up");
         }
     }
 }

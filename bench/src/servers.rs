@@ -112,7 +112,7 @@ pub(crate) fn scheme(url: &str) -> Outcome<Kind> {
         Some("memory") => Kind::Memory,
         Some("redis") => Kind::Redis,
         Some("postgres" | "postgresql") => Kind::Postgres,
-        _ => return Err(format!("{url} is no store that is measured").into()),
+        _ => return Err(format!("unknown store {url}: redis, postgres or memory").into()),
     };
     Ok(kind)
 }

@@ -123,7 +123,7 @@ impl Client {
     /// # Cancel safety
     ///
     /// A dropped add may or may not have taken effect. With a key of the caller's it can be repeated safely.
-    #[expect(clippy::needless_pass_by_value, reason = "a task that is added is handed over")]
+    #[expect(clippy::needless_pass_by_value, reason = "every added task is sent")]
     pub fn add<T: Task>(&self, task: T) -> Add<'_> {
         Add::new(self, Verb::Add, &task)
     }
@@ -136,7 +136,7 @@ impl Client {
     /// # Cancel safety
     ///
     /// As [`Client::add`].
-    #[expect(clippy::needless_pass_by_value, reason = "a task that is scheduled is handed over")]
+    #[expect(clippy::needless_pass_by_value, reason = "every scheduled task is sent")]
     pub fn schedule<T: Task>(&self, task: T) -> Add<'_> {
         Add::new(self, Verb::Schedule, &task)
     }

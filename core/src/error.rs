@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 
-use crate::shown::escaped;
+use crate::shown::{escaped, quoted};
 
 /// The result of every fallible call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -69,6 +69,11 @@ impl Error {
         Self::new(ErrorKind::Invalid, operation, message)
     }
 
+    /// A text that breaks the rule of its kind: `invalid task name "a b": letters, …`.
+    pub fn invalid_value(what: &str, text: &str, rule: impl fmt::Display) -> Self {
+        Self::invalid("", format!("invalid {what} {}: {rule}", quoted(text)))
+    }
+
     /// A setting that cannot work.
     pub fn config(operation: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Config, operation, message)
@@ -129,6 +134,9 @@ pub enum Retryable {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.operation.is_empty() {
+            return f.write_str(&self.message);
+        }
         write!(f, "could not {}: {}", self.operation, self.message)
     }
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::shown::quoted;
 use crate::{Error, Result, limits};
 
 /// Declares a checked, cheaply cloned text identity.
@@ -23,10 +22,7 @@ macro_rules! text_id {
                 let text = text.as_ref();
                 let allowed: fn(char) -> bool = $allowed;
                 if text.is_empty() || text.len() > $bytes_max || !text.chars().all(allowed) {
-                    return Err(Error::invalid(
-                        concat!("read a ", $what),
-                        format!(concat!("{} is no ", $what, ": ", $rule, ", 1 to {} bytes"), quoted(text), $bytes_max),
-                    ));
+                    return Err(Error::invalid_value($what, text, format!(concat!($rule, ", 1 to {} bytes"), $bytes_max)));
                 }
                 Ok(Self(text.into()))
             }

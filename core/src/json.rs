@@ -88,7 +88,7 @@ fn reason(words: &str) -> String {
     // The last one: the value may say `expected` too.
     match (kind, words.rsplit_once(", expected ")) {
         (Some((_, kind)), Some((_, expected))) => format!("{kind}, expected {expected}"),
-        _ => "the value there is not one that its type takes".to_owned(),
+        _ => "its type does not accept the value there".to_owned(),
     }
 }
 
@@ -160,7 +160,7 @@ mod tests {
             assert!(!said.contains("the secret") && !said.contains("`secret`"), "{said}");
         }
         let said = decode::<Strict>(br#"{"a":"the secret"}"#).unwrap_err();
-        assert_eq!(said, "at a: the value there is not one that its type takes");
+        assert_eq!(said, "at a: its type does not accept the value there");
     }
 
     #[derive(Serialize)]
@@ -195,7 +195,7 @@ mod tests {
         in_map.inner.by.insert(9, f64::NEG_INFINITY);
         for (value, place) in [(in_list, "all[2]"), (flat, "share"), (in_map, "by.9")] {
             let told = encode(&value).err().unwrap();
-            assert_eq!(told, format!("{place} is NaN or infinite, which JSON does not have"));
+            assert_eq!(told, format!("{place} is NaN or infinite, which JSON cannot express"));
         }
         assert!(encode(&f64::NAN).err().unwrap().starts_with("it is NaN"));
     }
@@ -213,7 +213,7 @@ mod tests {
         let most = encode(&nested(127)).unwrap().json;
         assert!(decode::<serde_json::Value>(&most).is_ok());
         let told = encode(&nested(128)).err().unwrap();
-        assert!(told.ends_with("is nested deeper than 127 levels, which no worker reads"), "{told}");
+        assert!(told.ends_with("is nested deeper than 127 levels, more than a worker reads"), "{told}");
 
         let chain = |depth: usize, last: fn(Box<Chain>) -> Chain| {
             last(Box::new((0..depth).fold(Chain::End, |inner, _| Chain::Link(Box::new(inner)))))

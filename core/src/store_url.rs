@@ -55,21 +55,21 @@ impl StoreUrl {
         let text = text.trim();
         let (scheme, rest) = split(text).map_err(&refuse)?;
         let Some(scheme) = form.schemes.iter().find(|known| known.eq_ignore_ascii_case(scheme)) else {
-            return Err(refuse("this backend does not have this scheme"));
+            return Err(refuse("this backend does not support this scheme"));
         };
         if rest.contains(char::is_control) {
-            return Err(refuse("a line break or another control character is in it"));
+            return Err(refuse("it contains a line break or another control character"));
         }
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         if rest[end..].contains('@') {
             return Err(refuse(
-                "an @ stands behind the host; percent-encode / ? # and @ in user, password and parameters as %2F %3F %23 %40",
+                "it has an @ after the host; percent-encode / ? # and @ in user, password and parameters as %2F %3F %23 %40",
             ));
         }
         // The parser names the part that is wrong, never its value.
         let url = Url::parse(text).map_err(|error| refuse(&error.to_string()))?;
         if url.fragment().is_some() {
-            return Err(refuse("a fragment (#…) is not understood"));
+            return Err(refuse("a fragment (#…) is not supported"));
         }
         if !is_host(url.host_str().unwrap_or_default()) || !is_path(url.path()) {
             return Err(refuse(
@@ -260,7 +260,7 @@ fn split(text: &str) -> Result<(&str, &str), &'static str> {
         return Err("it is empty");
     }
     let parts = text.split_once("://").filter(|(scheme, _)| is_scheme(scheme));
-    parts.ok_or("it has no scheme: it does not begin with a word and ://")
+    parts.ok_or("it has no scheme: it must start with a word and ://")
 }
 
 fn is_scheme(text: &str) -> bool {
@@ -321,10 +321,10 @@ fn check_parameters(url: &Url, form: &UrlForm) -> Result<(), String> {
             // A name that is none may be a piece of a password.
             let named =
                 if is_plain(&name) && name.len() <= SCHEME_BYTES_MAX { format!(" {name:?}") } else { String::new() };
-            return Err(format!("it has the parameter{named}, which is not known here; {}", list(form.parameters)));
+            return Err(format!("it has an unknown parameter{named}; {}", list(form.parameters)));
         }
         if seen.contains(&name) {
-            return Err(format!("the parameter {name:?} is there twice"));
+            return Err(format!("it has the parameter {name:?} twice"));
         }
         seen.push(name);
     }
@@ -398,20 +398,17 @@ mod tests {
             (" ", "read the store URL: it is empty"),
             ("localhost:6379", "read the store URL: it has no scheme"),
             ("joe:secret@host", "read the store URL ***@host: it has no scheme"),
-            ("amqp://joe:secret@host", "amqp://***@host: this backend does not have this scheme"),
+            ("amqp://joe:secret@host", "amqp://***@host: this backend does not support this scheme"),
             ("redis://joe:secret@host:port", "redis://***@host:port: invalid port number"),
             ("redis://joe:secret@/1", "redis://***@/1: empty host"),
             ("redis://joe:12/secret@host", "redis://***@host: an @ stands behind the host"),
             ("redis://host?pass=a@secret", "redis://***: an @ stands behind the host"),
             ("redis://joe%3Asecret%40host", "redis://***: its host or path has a character"),
             ("redis://joe:12/secret%40host", "redis://***: its host or path has a character"),
-            (
-                "redis://host/1?dbb=secret",
-                "it has the parameter \"dbb\", which is not known here; known are db, pass, options[…]",
-            ),
-            ("redis://host:12?secret%20=1", "it has the parameter, which is not known here"),
-            ("redis://host?db=1&db=2", "the parameter \"db\" is there twice"),
-            ("redis://host#secret", "a fragment (#…) is not understood"),
+            ("redis://host/1?dbb=secret", "it has an unknown parameter \"dbb\"; known are db, pass, options[…]"),
+            ("redis://host:12?secret%20=1", "it has an unknown parameter"),
+            ("redis://host?db=1&db=2", "the parameter \"db\" twice"),
+            ("redis://host#secret", "a fragment (#…) is not supported"),
             ("redis://joe:sec\nret@host", "a line break"),
         ] {
             let error = StoreUrl::parse(text, &FORM).unwrap_err();

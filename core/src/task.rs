@@ -165,7 +165,7 @@ impl NewTask {
         } else if self.overrides.crashes_max == Some(0) {
             "its crash limit is 0, so it could never run; use 1 to give up after the first crash"
         } else if self.declared_for == Some(Duration::ZERO) {
-            "it is declared for no time at all"
+            "its declaration lasts no time at all"
         } else if self.declared_for.is_some() && self.every.is_none() {
             "it is declared without an interval; only a periodic task is declared"
         } else {

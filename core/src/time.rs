@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::shown::quoted;
 use crate::{Error, Finding, Result, Severity, limits};
 
 /// A moment of the store's clock, in whole microseconds since the Unix epoch. Never a float.
@@ -160,11 +159,8 @@ pub fn parse_duration(text: &str) -> Result<Duration> {
     let span: jiff::SignedDuration = jiff::fmt::friendly::SpanParser::new()
         .parse_duration(text.trim())
         // Its own words repeat the text, which may be anything.
-        .map_err(|_| {
-            Error::invalid("read a duration", format!("{} is no duration like 2s, 250ms or 5m", quoted(text)))
-        })?;
-    Duration::try_from(span)
-        .map_err(|_| Error::invalid("read a duration", format!("{} is negative; a duration is not", quoted(text))))
+        .map_err(|_| Error::invalid_value("duration", text, "expected a form like 2s, 250ms or 5m"))?;
+    Duration::try_from(span).map_err(|_| Error::invalid_value("duration", text, "it is negative"))
 }
 
 /// Writes a duration the way [`parse_duration`] reads it: whole milliseconds, or whole microseconds of less than one, since

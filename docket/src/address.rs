@@ -22,7 +22,7 @@ pub(crate) fn backend_of(url: &str) -> Result<Backend> {
         return Err(refuse(url, "it is empty"));
     }
     let Some((scheme, _)) = url.split_once("://") else {
-        return Err(refuse(url, "it has no scheme: it does not begin with a word and ://"));
+        return Err(refuse(url, "it has no scheme: it must start with a word and ://"));
     };
     match scheme.to_ascii_lowercase().as_str() {
         "memory" => Ok(Backend::Memory),
@@ -47,7 +47,7 @@ pub(crate) fn check_memory(url: &str) -> Result<()> {
         docket_core::UrlForm { schemes: &["memory"], parameters: &[], shown: &[], advice: WHAT_TO_DO };
     let url = docket_core::StoreUrl::parse(url, &FORM)?;
     if url.host().is_some() || url.has_login() || !matches!(url.path(), "" | "/") {
-        return Err(url.refuse("memory:// stands alone: it has no host, no login and no path"));
+        return Err(url.refuse("memory:// takes no host, no login and no path"));
     }
     Ok(())
 }
@@ -108,10 +108,10 @@ mod tests {
     fn memory_takes_nothing_beside_its_scheme() {
         assert!(check_memory("memory://").is_ok() && check_memory("memory:///").is_ok());
         for (url, why) in [
-            ("memory://?db=1", "the parameter \"db\", which is not known here; it takes no parameters"),
-            ("memory://plyr", "stands alone"),
-            ("memory:///1", "stands alone"),
-            ("memory://joe:secret@host", "stands alone"),
+            ("memory://?db=1", "an unknown parameter \"db\"; it takes no parameters"),
+            ("memory://plyr", "takes no host"),
+            ("memory:///1", "takes no host"),
+            ("memory://joe:secret@host", "takes no host"),
         ] {
             let said = check_memory(url).unwrap_err().to_string();
             assert!(said.contains(why) && !said.contains("secret"), "{url}: {said}");

@@ -113,15 +113,14 @@ impl Connect {
         let connect = match text("DOCKET_MIGRATE").as_deref() {
             None | Some("first") => connect,
             Some("never") => connect.without_migrating(),
-            Some(other) => {
-                connect.refuse("read DOCKET_MIGRATE", format!("{} is neither first nor never", quoted(other)))
-            }
+            Some(other) => connect
+                .refuse("read DOCKET_MIGRATE", format!("invalid value {}: expected first or never", quoted(other))),
         };
         match text("DOCKET_ACCEPT_EVICTION").as_deref() {
             None | Some("false") => connect,
             Some("true") => connect.accept_eviction(),
             Some(other) => {
-                let why = format!("{} is neither true nor false", quoted(other));
+                let why = format!("invalid value {}: expected true or false", quoted(other));
                 connect.refuse("read DOCKET_ACCEPT_EVICTION", why)
             }
         }

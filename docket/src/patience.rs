@@ -48,7 +48,7 @@ fn say(patience: Duration, latest: Option<&Error>) {
 }
 
 fn unanswered(patience: Duration) -> Error {
-    let message = format!("no answer within {}; check that the server is there", display_duration(patience));
+    let message = format!("no answer within {}; check that the server is reachable", display_duration(patience));
     Error::new(ErrorKind::Unavailable, "connect to the store", message)
 }
 

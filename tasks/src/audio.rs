@@ -37,7 +37,7 @@ impl AudioFile {
     pub fn key(&self) -> Result<String> {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         if self.file_id.is_empty() || !self.file_id.chars().all(plain) {
-            return Err(Error::invalid("address audio", format!("{:?} is no file id", self.file_id)));
+            return Err(Error::invalid("address audio", format!("invalid file id {:?}", self.file_id)));
         }
         Ok(format!("audio/{}.{}", self.file_id, self.extension()?))
     }

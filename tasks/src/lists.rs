@@ -62,7 +62,7 @@ pub(crate) async fn sync_list(
         lists.record_list(&list.id, &written).await?;
         return Ok(listed);
     }
-    let why = format!("others wrote it {ROUNDS_MAX} times meanwhile");
+    let why = format!("others wrote it {ROUNDS_MAX} times in the meantime");
     Err(Error::new(ErrorKind::Unavailable, "write a list", why).into())
 }
 

@@ -156,7 +156,7 @@ impl ProcessExport {
     fn archive_key(&self) -> Result<String, Failure> {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         if self.export_id.is_empty() || !self.export_id.chars().all(plain) {
-            return Err(Failure::Fatal(format!("{:?} is no export id: letters, digits, - and _", self.export_id)));
+            return Err(Failure::Fatal(format!("invalid export id {:?}: letters, digits, - and _", self.export_id)));
         }
         Ok(format!("exports/{}.zip", self.export_id))
     }

@@ -72,7 +72,7 @@ impl Task for SyncAtproto {
         sync.liked().await;
         let pds = services.pds()?;
         let woken = wake_did(ctx.client(), &*pds.social, &self.did).await.map_err(failure);
-        sync.note("waking what waited", woken, |report, woken| report.woken += woken);
+        sync.note("waking waiting tasks", woken, |report, woken| report.woken += woken);
         sync.failed.map_or(Ok(sync.report), Err)
     }
 }

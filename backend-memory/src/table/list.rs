@@ -139,7 +139,8 @@ impl Position {
     }
 
     fn read(cursor: &Cursor) -> Result<Self> {
-        Self::parse(&cursor.0).ok_or_else(|| Error::invalid("list tasks", "this is no cursor of a page before"))
+        Self::parse(&cursor.0)
+            .ok_or_else(|| Error::invalid("list tasks", "invalid cursor: not from a page of this store"))
     }
 
     fn parse(text: &str) -> Option<Self> {

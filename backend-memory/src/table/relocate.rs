@@ -29,7 +29,7 @@ impl Table {
         let limit = limit.min(limits::BATCH_ITEMS_MAX);
         let mut moving = self.first(Phase::Moving, limit.max(1));
         if let Some(elsewhere) = self.moving_to.as_ref().filter(|other| *other != to && !moving.is_empty()) {
-            let message = format!("its tasks move to {elsewhere} already; finish that move, or abandon it");
+            let message = format!("its tasks are already moving to {elsewhere}; finish that move, or abandon it");
             return Err(Error::new(ErrorKind::Conflict, "take tasks out", message));
         }
         self.moving_to = Some(to.clone());

@@ -113,7 +113,7 @@ impl Outbox {
         };
         match ready.await {
             Err(error) if error.kind() == ErrorKind::Unavailable => {
-                tracing::error!(?error, "the outbox cannot be reached; what is in it waits until it can");
+                tracing::error!(?error, "the outbox cannot be reached; its rows wait until it can");
             }
             ready => ready?,
         }

@@ -82,6 +82,6 @@ impl Batch {
 }
 
 fn refused(key: &str, error: String) -> Became {
-    tracing::error!(key, error, "the queue refuses a task of the outbox for good; its row is kept there");
+    tracing::error!(key, error, "the queue refuses a task of the outbox for good; its row stays there");
     Became::Refused(error)
 }

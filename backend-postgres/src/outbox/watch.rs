@@ -110,7 +110,7 @@ fn judge(counts: Result<OutboxCounts, Error>) -> Finding {
     };
     if let Some(RefusedRow { key, error }) = counts.latest_refused {
         let found = format!("{} rows refused for good, the latest of key {key}: {error}", counts.refused);
-        return finding(Severity::Warning, found, "mend the cause, then let them wait again, or delete the rows");
+        return finding(Severity::Warning, found, "fix the cause, then let them wait again, or delete the rows");
     }
     let oldest = counts.oldest.unwrap_or_default();
     let found = format!(

@@ -125,7 +125,7 @@ fn cache() -> Outcome<PathBuf> {
 /// Measures ourselves and the peers in turns, prints, keeps.
 pub(crate) async fn run(only: &[String], scale: Scale, save: Option<&Path>) -> Outcome {
     if let Some(unknown) = only.iter().find(|name| PEERS.iter().all(|peer| peer.name != name.as_str())) {
-        return Err(format!("{unknown} is no peer that is driven here").into());
+        return Err(format!("unknown peer {unknown}").into());
     }
     let peers: Vec<&Peer> =
         PEERS.iter().filter(|peer| only.is_empty() || only.iter().any(|name| name == peer.name)).collect();

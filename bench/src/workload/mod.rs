@@ -40,7 +40,7 @@ pub(crate) const ALL: [(&str, &str); 10] = [
 /// Measures, prints, keeps; fails when anything was lost or ran twice.
 pub(crate) async fn run(only: &[String], stores: &[Kind], scale: Scale, save: Option<&Path>) -> Outcome {
     if let Some(unknown) = only.iter().find(|name| ALL.iter().all(|(known, _)| known != name)) {
-        return Err(format!("{unknown} is no workload: they are w1 to w10").into());
+        return Err(format!("unknown workload {unknown}: expected w1 to w10").into());
     }
     let kinds = if stores.is_empty() { Kind::ALL.to_vec() } else { stores.to_vec() };
     let report = Report { surroundings: surroundings::look(scale).await?, ..Report::default() };

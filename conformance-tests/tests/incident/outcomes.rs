@@ -119,7 +119,7 @@ async fn t11_a_worker_cut_off_from_renewing_settles_nothing_late() {
         let fence = view.fence.unwrap().0.to_string();
         assert_eq!(view.result.unwrap().as_bytes(), fence.as_bytes(), "the result is the later run's");
         crate::scene::eventually("the late outcome is said", SOON, async || {
-            (scene.log.runs("cut done").len() == 2 && logs::count(Level::WARN, &["came too late", "key=cut "]) > 0)
+            (scene.log.runs("cut done").len() == 2 && logs::count(Level::WARN, &["arrived too late", "key=cut "]) > 0)
                 .then_some(())
         })
         .await;

@@ -101,7 +101,7 @@ async fn t8_an_emptied_server_is_filled_again_and_said() {
         scene.all_ran(SOON).await;
         // Only the workers know of the perpetual: one of them sees that it is gone.
         scene.runs_again("tick", SOON).await;
-        let said = workers.iter().map(|worker| worker.logged(Level::ERROR, &["has lost a perpetual", "tick"]));
+        let said = workers.iter().map(|worker| worker.logged(Level::ERROR, &["lost a periodic task", "tick"]));
         assert!(said.sum::<usize>() > 0);
         let defects = scene.aside.audit().await.unwrap();
         assert!(defects.is_empty(), "{defects:#?}");

@@ -7,8 +7,8 @@ use serde::ser::{self, Serialize, Serializer};
 
 /// Levels that a reader of JSON goes down, at most: what that of `serde_json` does.
 const DEPTH_MAX: u32 = 127;
-const NOT_FINITE: &str = "is NaN or infinite, which JSON does not have";
-const TOO_DEEP: &str = "is nested deeper than 127 levels, which no worker reads";
+const NOT_FINITE: &str = "is NaN or infinite, which JSON cannot express";
+const TOO_DEEP: &str = "is nested deeper than 127 levels, more than a worker reads";
 
 /// What is seen on the way.
 #[derive(Default)]

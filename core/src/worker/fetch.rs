@@ -183,7 +183,7 @@ async fn until_open(worker: &Inner) -> bool {
             () = tokio::time::sleep(PROVE_AGAIN) => {}
             () = worker.stop.stopping() => {}
         }
-        let error = Error::new(ErrorKind::Unavailable, "lease tasks", "what is leased could not be renewed or settled");
+        let error = Error::new(ErrorKind::Unavailable, "lease tasks", "leases could not be renewed or settled");
         worker.health.failed(Loop::Fetch, &error);
     }
     true
@@ -240,13 +240,13 @@ async fn lease(worker: &Inner, request: &LeaseRequest) -> Result<LeaseReply> {
 async fn give_back(worker: &Inner, request: &LeaseRequest) {
     let now = LeaseRequest { wait: Duration::ZERO, ..request.clone() };
     let Ok(Ok(reply)) = tokio::time::timeout(Duration::from_secs(1), worker.fetching.lease(&now)).await else {
-        tracing::warn!(worker = %worker.id, "could not ask for leases taken while stopping; they pass by themselves");
+        tracing::warn!(worker = %worker.id, "could not ask for leases taken while stopping; they expire by themselves");
         return;
     };
     log_swept(worker, &reply.swept);
     if !put_back(worker, &reply.leases).await {
         let tasks = reply.leases.len();
-        tracing::warn!(worker = %worker.id, tasks, "could not give back leases while stopping; they pass by themselves");
+        tracing::warn!(worker = %worker.id, tasks, "could not give back leases while stopping; they expire by themselves");
     }
 }
 

@@ -139,7 +139,7 @@ impl Held {
             self.sooner.notify_one();
         }
         for key in twice {
-            tracing::error!(%key, "the store brought a lease that this worker holds already; it starts no second run");
+            tracing::error!(%key, "the store returned a lease that this worker already holds; no second run is started");
         }
         waiting.into_iter()
     }

@@ -122,9 +122,9 @@ async fn answered(worker: &Inner, seed: &mut Seed, answer: AddAnswer) -> Result<
     let mut failures = 0;
     match answer {
         AddAnswer::Added if seed.stood => {
-            tracing::error!(worker = %worker.id, %key, "the store has lost a perpetual; beginning it again");
+            tracing::error!(worker = %worker.id, %key, "the store lost a periodic task; adding it again");
         }
-        AddAnswer::Added => tracing::info!(worker = %worker.id, %key, "periodic task begun"),
+        AddAnswer::Added => tracing::info!(worker = %worker.id, %key, "periodic task added"),
         AddAnswer::Declared(Declared::InForce { failures: found } | Declared::Superseded { failures: found }) => {
             failures = found;
         }

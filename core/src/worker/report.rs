@@ -58,10 +58,10 @@ impl Run {
             }
             Outcome::Retry { .. } | Outcome::Dead { .. } => {}
             Outcome::Undecodable { after, error } if lease.undecodable_since.is_none() => {
-                line!(warn, after = %display_duration(*after), error, "this build cannot read the task's args; another may, so it comes back");
+                line!(warn, after = %display_duration(*after), error, "this build cannot decode the task's args; another may, so the task is queued again");
             }
             Outcome::Undecodable { after, .. } => {
-                line!(debug, after = %display_duration(*after), "the task's args still cannot be read");
+                line!(debug, after = %display_duration(*after), "the task's args still cannot be decoded");
             }
             Outcome::Snooze { after } => line!(debug, after = %display_duration(*after), "task snoozed"),
             Outcome::Release if reason == Some(Reason::Lost) => {
@@ -87,7 +87,7 @@ impl Run {
     pub(super) fn refused(&self, ack: &Ack, error: &str) {
         tracing::warn!(
             { KEY } = %ack.token.key, { TASK } = %self.task, { ATTEMPT } = self.attempt, error,
-            "task completed, but what it returned is not kept"
+            "task completed, but its return value is not kept"
         );
     }
 }

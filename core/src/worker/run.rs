@@ -146,7 +146,7 @@ fn outcome(
         (None, Some(Failure::RetryAfter(after, error))) => retry(after, &error),
         // A store refuses it, and the run must not be lost: so it is an attempt, and the record says why.
         (None, Some(Failure::Snooze(after))) if after > limits::DELAY_MAX => {
-            let error = format!("it asked to be put off by {}: {}", display_duration(after), words::TOO_FAR);
+            let error = format!("it asked to be postponed by {}: {}", display_duration(after), words::TOO_FAR);
             retry(policy.backoff.wait(lease.attempts + 1), &error)
         }
         (None, Some(Failure::Snooze(after))) => Outcome::Snooze { after },

@@ -146,7 +146,7 @@ async fn watched<T>(worker: &Inner, call: impl Future<Output = Result<T>>) -> Re
     if let Ok(answer) = timeout(patience, &mut call).await {
         return answer;
     }
-    let message = format!("no answer for {}; nothing is leased before it comes", display_duration(patience));
+    let message = format!("no answer for {}; leasing pauses until it comes", display_duration(patience));
     worker.health.gate.failed(Way::Settling, &Error::new(ErrorKind::Unavailable, "settle tasks", message));
     call.await
 }
@@ -201,7 +201,7 @@ fn answered(
             }
         }
         Ok(AckAnswer::Stale) => {
-            tracing::warn!(key = %ack.token.key, %fence, "outcome came too late: settled before, or the lease was lost");
+            tracing::warn!(key = %ack.token.key, %fence, "outcome arrived too late: already settled, or the lease was lost");
         }
         Err(error) if error.kind() == ErrorKind::TooLarge && carries_payload(&ack.outcome) => {
             if let Some(run) = &run {
@@ -211,7 +211,7 @@ fn answered(
         }
         Err(error) if error.is_retryable() && since.is_none_or(|since| since.elapsed() < limits::REPEAT_MAX) => {
             if since.is_none() {
-                tracing::warn!(key = %ack.token.key, %fence, error = ?error, "outcome put off by the store; trying again");
+                tracing::warn!(key = %ack.token.key, %fence, error = ?error, "outcome postponed by the store; trying again");
             }
             put_off.insert(ack.token.clone(), since.unwrap_or_else(Instant::now));
             return Some(Settlement { ack, run });

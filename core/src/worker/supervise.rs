@@ -164,7 +164,7 @@ async fn wind_down(worker: &Inner, fetching: &mut Child, settling: &mut Child) {
     }
     if !settling.0.is_finished() && timeout(SETTLE_GRACE, settling.end()).await.is_err() {
         for token in worker.held.tokens() {
-            tracing::error!(worker = %worker.id, key = %token.key, "left unsettled; it runs again when its lease passes");
+            tracing::error!(worker = %worker.id, key = %token.key, "left unsettled; it runs again when its lease expires");
         }
     }
     worker.sign_off().await;
@@ -181,7 +181,7 @@ async fn supervise(worker: Arc<Inner>, which: Loop, mut body: impl FnMut() -> Bo
             ended = &mut child => ended,
             () = worker.restarts.0[which as usize].notified() => {
                 child.abort();
-                Ok(Err(internal("keep a loop going", "the watchdog found it standing still")))
+                Ok(Err(internal("keep a loop going", "the watchdog found that it makes no progress")))
             }
         };
         drop(abort);

@@ -37,7 +37,7 @@ pub(super) async fn watch(worker: Arc<Inner>) -> Result<()> {
         }
         report(&worker, &mut raised);
         for (which, silent) in worker.health.take_stalled() {
-            tracing::error!(worker = %worker.id, name = worker.health.name(which), ?silent, "loop stands still; restarting it");
+            tracing::error!(worker = %worker.id, name = worker.health.name(which), ?silent, "loop makes no progress; restarting it");
             worker.restarts.request(which);
         }
     }

@@ -38,7 +38,7 @@ async fn hand_over(local: &Local, store: &dyn Store, view: &TaskView, task: NewT
         Some(Err(error)) => tracing::error!(%key, %name, ?error, "the store refuses a task that died in the fallback"),
         // Another task of the key, which says more than this one.
         Some(Ok(_)) | None => {
-            tracing::warn!(%key, %name, "the store has another task of the key of one that died here");
+            tracing::warn!(%key, %name, "the store has another task with the key of a task that died here");
         }
     }
     local.forget(key).await;

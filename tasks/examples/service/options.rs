@@ -31,8 +31,7 @@ impl Options {
             let value = args.next().ok_or_else(|| wrong(format!("{flag} needs a value")))?;
             match (&*flag, &*value) {
                 ("--listen", address) => {
-                    options.listen =
-                        address.parse().map_err(|_| wrong(format!("{address:?} is no address to listen on")))?;
+                    options.listen = address.parse().map_err(|_| wrong(format!("invalid address {address:?}")))?;
                 }
                 ("--worker", "in-process") => options.worker = Place::InProcess,
                 ("--worker", "none") => options.worker = Place::None,

@@ -81,7 +81,7 @@ async fn the_token_goes_nowhere_else_whatever_the_answer_says() {
     let elsewhere = ToldService::default();
     let get = format!("{}/v1/predictions/p1", elsewhere.serve().await);
     rig.service.answer(Json(json!({ "status": "processing", "urls": { "get": get } })));
-    assert!(matches!(rig.classify().await, Err(Failure::Retry(error)) if error.contains("no place to look")));
+    assert!(matches!(rig.classify().await, Err(Failure::Retry(error)) if error.contains("no address to ask")));
     assert_eq!(elsewhere.asked().len(), 0);
 }
 

@@ -54,7 +54,7 @@ impl Call {
             return Err(self.refused(response).await);
         }
         let body = self.body(response, ANSWER_BYTES_MAX).await?;
-        json::decode(&body).map_err(|e| self.unavailable(format!("its answer is of another shape: {e}")))
+        json::decode(&body).map_err(|e| self.unavailable(format!("its answer has an unexpected form: {e}")))
     }
 
     fn unavailable(self, message: impl Into<String>) -> CallError {

@@ -58,7 +58,8 @@ impl Proof<'_> {
 /// 128 random bits.
 pub(crate) fn unique() -> Result<String> {
     let mut bytes = [0; 16];
-    rand::fill(&mut bytes).map_err(|_| Error::new(ErrorKind::Internal, "draw a random id", "the system gives none"))?;
+    rand::fill(&mut bytes)
+        .map_err(|_| Error::new(ErrorKind::Internal, "draw a random id", "the system provides none"))?;
     Ok(base64url(bytes))
 }
 

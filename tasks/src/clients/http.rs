@@ -82,7 +82,7 @@ impl Http {
             };
             let next = next.to_str().ok().and_then(|next| url.join(next).ok());
             url =
-                next.ok_or_else(|| Error::new(ErrorKind::Refused, operation, "it redirects to what is no address"))?;
+                next.ok_or_else(|| Error::new(ErrorKind::Refused, operation, "it redirects to an invalid address"))?;
         }
         Err(Error::new(ErrorKind::Refused, operation, format!("more than {REDIRECTS_MAX} redirects")))
     }

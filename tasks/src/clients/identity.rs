@@ -70,19 +70,19 @@ impl Identity {
     pub async fn did_of(&self, handle: &str) -> Result<String> {
         let handle = handle.trim_start_matches('@').to_ascii_lowercase();
         if !is_handle(&handle) {
-            return Err(Error::invalid(RESOLVE, format!("{handle:?} is no handle")));
+            return Err(Error::invalid(RESOLVE, format!("{handle:?} is not a handle")));
         }
         let did = match self.by_domain(&handle).await {
             Ok(Some(did)) => did,
             by_domain => match self.by_resolver(&handle).await? {
                 Some(did) => did,
                 // Told only now: a domain that is away need not be asked if the resolver knows.
-                None => return Err(by_domain.err().unwrap_or_else(|| not_found(format!("nobody knows {handle}")))),
+                None => return Err(by_domain.err().unwrap_or_else(|| not_found(format!("{handle} is unknown")))),
             },
         };
         let document = self.document(&did).await?;
         if document.handle() != Some(&handle) {
-            let why = format!("{handle} leads to {did}, which does not go by that name");
+            let why = format!("{handle} leads to {did}, which does not have that name");
             return Err(Error::new(ErrorKind::Conflict, RESOLVE, why));
         }
         Ok(did)
@@ -100,7 +100,7 @@ impl Identity {
         let url = self.document_address(did)?;
         let answer = self.http.get(RESOLVE, &url).await?;
         match answer.status {
-            StatusCode::NOT_FOUND | StatusCode::GONE => Err(not_found(format!("there is no {did}"))),
+            StatusCode::NOT_FOUND | StatusCode::GONE => Err(not_found(format!("{did} does not exist"))),
             _ => DidDocument::read(did, &success(answer)?.body),
         }
     }
@@ -108,7 +108,7 @@ impl Identity {
     fn document_address(&self, did: &str) -> Result<Url> {
         let wrong = |why: &str| Error::invalid(RESOLVE, format!("{did:?} {why}"));
         if !is_did(did) {
-            return Err(wrong("is no DID"));
+            return Err(wrong("is not a DID"));
         }
         let url = if did.starts_with("did:plc:") {
             self.plc.join(&format!("/{did}")).ok()
@@ -116,19 +116,19 @@ impl Identity {
             // ATProto has no paths here, so a further colon is none; an escaped one is a port.
             let host = host.replace("%3A", ":");
             if did.matches(':').count() > 2 {
-                return Err(wrong("is a did:web with a path, which ATProto does not have"));
+                return Err(wrong("is a did:web with a path, which ATProto does not allow"));
             }
             let scheme = if host.starts_with("localhost") { "http" } else { "https" };
             Url::parse(&format!("{scheme}://{host}/.well-known/did.json")).ok()
         } else {
             return Err(wrong("is neither did:plc nor did:web"));
         };
-        url.ok_or_else(|| wrong("leads to no address"))
+        url.ok_or_else(|| wrong("has no address"))
     }
 
     async fn by_domain(&self, handle: &str) -> Result<Option<String>> {
         let url = Url::parse(&format!("https://{handle}/.well-known/atproto-did"));
-        let url = url.map_err(|_| Error::invalid(RESOLVE, format!("{handle:?} is no domain")))?;
+        let url = url.map_err(|_| Error::invalid(RESOLVE, format!("{handle:?} is not a domain")))?;
         let answer = self.http.get(RESOLVE, &url).await?;
         if !answer.status.is_success() {
             return Ok(None);

@@ -115,7 +115,7 @@ impl Tokens {
     fn check(&self, did: &str) -> Result<()> {
         let wrong = |why: &str| Err(Error::new(ErrorKind::Refused, REFRESH, why.to_owned()));
         if self.sub != did {
-            return wrong("the tokens are somebody else's");
+            return wrong("the tokens belong to somebody else");
         }
         if !self.token_type.eq_ignore_ascii_case("DPoP") {
             return wrong("the tokens are not bound to a key");
@@ -131,7 +131,7 @@ async fn token_endpoint(xrpc: &Xrpc, issuer: &str) -> Result<Url, PdsError> {
     let call = Call { operation: DISCOVER, method: Method::GET, url, body: Body::Nothing };
     let metadata: Metadata = xrpc.ask(&call, Caller::Anybody).await?;
     if metadata.issuer != issuer.trim_end_matches('/') {
-        return Err(Error::new(ErrorKind::Refused, DISCOVER, "it says that it is another server").into());
+        return Err(Error::new(ErrorKind::Refused, DISCOVER, "it claims to be another server").into());
     }
     Ok(address(&metadata.token_endpoint)?)
 }

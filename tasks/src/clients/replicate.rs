@@ -98,7 +98,7 @@ impl Replicate {
     fn next(&self, prediction: &Prediction) -> Result<Url, CallError> {
         let next = prediction.urls.get.as_deref().and_then(|url| Url::parse(url).ok());
         next.filter(|url| url.origin() == self.base.origin()).ok_or_else(|| {
-            let why = "the prediction is not done, and its answer names no place to look again";
+            let why = "the prediction is not done, and its answer gives no address to ask again";
             Error::new(ErrorKind::Unavailable, "await a prediction", why).into()
         })
     }
@@ -109,7 +109,7 @@ impl Replicate {
         match output {
             Value::Object(labels) => Ok(labels.clone()),
             Value::String(url) => {
-                let url = Url::parse(url).map_err(|_| wrong("its output is no address"))?;
+                let url = Url::parse(url).map_err(|_| wrong("its output is not an address"))?;
                 // Without the token: it is another host.
                 call("read a prediction").send(self.http.get(url)).await
             }

@@ -17,7 +17,7 @@ pub(crate) fn error(source: &object_store::Error, verb: &str, what: &str) -> Err
         Source::PermissionDenied { .. } | Source::Unauthenticated { .. } => {
             Error::config(operation, "the storage refuses our key: check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
         }
-        Source::InvalidPath { .. } => Error::invalid(operation, "the key is no path"),
+        Source::InvalidPath { .. } => Error::invalid(operation, "the key is not a path"),
         Source::NotSupported { .. } | Source::NotImplemented { .. } | Source::UnknownConfigurationKey { .. } => {
             Error::new(ErrorKind::Unsupported, operation, "the storage cannot do that")
         }

@@ -37,7 +37,7 @@ pub(crate) async fn transfer(from: &Storage, to: &Storage, file: &AudioFile, bel
         upload.write(&chunk).await?;
     }
     let wrong = if read != expected {
-        Some(format!("it has {expected} bytes, {read} came"))
+        Some(format!("it has {expected} bytes, {read} arrived"))
     } else if !is_named(file, hash.finish().as_ref()) {
         Some(format!("its bytes are not those that {key} is named after"))
     } else {

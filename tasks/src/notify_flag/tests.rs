@@ -193,7 +193,7 @@ async fn an_outage_of_chat_is_tried_again_and_a_refusal_is_final() {
     for (answer, is_final, reason) in [
         ((StatusCode::TOO_MANY_REQUESTS, ""), false, "429"),
         ((StatusCode::BAD_GATEWAY, "away"), false, "502"),
-        ((StatusCode::OK, "<html>"), false, "of another shape"),
+        ((StatusCode::OK, "<html>"), false, "unexpected form"),
         ((StatusCode::UNAUTHORIZED, ""), true, "NOTIFY_BOT_PASSWORD"),
         ((StatusCode::BAD_REQUEST, "recipient has disabled incoming messages"), true, "disabled incoming"),
     ] {

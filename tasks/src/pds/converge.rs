@@ -68,7 +68,7 @@ pub(crate) async fn converge(pds: &Pds, record: &Record) -> Result<RecordReport,
             return Ok(report);
         }
     }
-    let why = format!("its row changed {ROUNDS_MAX} times meanwhile");
+    let why = format!("its row changed {ROUNDS_MAX} times in the meantime");
     Err(Error::new(ErrorKind::Unavailable, "write a record", why).into())
 }
 

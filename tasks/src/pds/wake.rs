@@ -27,7 +27,7 @@ pub async fn wake_did(client: &Client, social: &dyn Social, did: &str) -> Result
         };
     }
     let plays = wake_plays(client, did).await?;
-    tracing::info!(did, records = records.len(), plays, "woke what waited for a login");
+    tracing::info!(did, records = records.len(), plays, "woke the tasks that waited for a login");
     Ok(records.len() + plays)
 }
 

@@ -142,7 +142,7 @@ async fn a_track_that_storage_does_not_have_is_named_in_manifest_and_report() {
             (3, "it is gated, and this worker has no private bucket"),
             (4, "its audio is only on the artist's own PDS"),
             (5, "it has no audio"),
-            (6, "could not address audio: \"at://did/x\" is no file id"),
+            (6, "could not address audio: invalid file id \"at://did/x\""),
         ]
     );
     let (name, manifest) = rig.entries().await.pop().unwrap();
@@ -322,7 +322,7 @@ async fn what_can_never_work_is_fatal_and_says_why() {
     for (task, reason) in [
         (of("unknown", ADA), "there is no job unknown"),
         (of("e1", "did:plc:eve"), "job e1 belongs to did:plc:ada"),
-        (of("../e", ADA), "is no export id"),
+        (of("../e", ADA), "invalid export id"),
     ] {
         let error = fatal(task.export(&rig.services, &run(1)).await);
         assert!(error.contains(reason), "{error}");

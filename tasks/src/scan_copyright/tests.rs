@@ -175,7 +175,7 @@ async fn an_answer_without_a_verdict_is_never_clear() {
     for answer in ["{}", "<html>sign in</html>", r#"{"matches": []}"#] {
         let rig = Rig::new().await;
         rig.service.answer(answer);
-        assert!(matches!(rig.judge(&run(1)).await, Err(Failure::Retry(error)) if error.contains("of another shape")));
+        assert!(matches!(rig.judge(&run(1)).await, Err(Failure::Retry(error)) if error.contains("unexpected form")));
         assert_eq!(rig.row().await, None);
     }
 }

@@ -223,7 +223,7 @@ pub(crate) struct Format {
 
 fn states() -> impl TypedValueParser<Value = State> {
     PossibleValuesParser::new(State::ALL.map(State::as_str))
-        .try_map(|text| State::ALL.into_iter().find(|state| state.as_str() == text).ok_or("no such state"))
+        .try_map(|text| State::ALL.into_iter().find(|state| state.as_str() == text).ok_or("unknown state"))
 }
 
 /// As the environment variable, it may have spaces after its commas.
@@ -236,12 +236,13 @@ fn queue(text: &str) -> docket::Result<Queue> {
 fn json(text: &str) -> Result<Payload, String> {
     match serde_json::from_str::<serde_json::Value>(text) {
         Ok(_) => Ok(Payload::new(text.trim().as_bytes().to_vec())),
-        Err(error) => Err(format!("this is no JSON: {error}")),
+        Err(error) => Err(format!("invalid JSON: {error}")),
     }
 }
 
 fn moment(text: &str) -> Result<Timestamp, String> {
-    let moment: jiff::Timestamp = text.parse().map_err(|_| "this is no moment like 2030-01-31T12:00:00Z".to_owned())?;
+    let moment: jiff::Timestamp =
+        text.parse().map_err(|_| "invalid time: expected a form like 2030-01-31T12:00:00Z".to_owned())?;
     Ok(Timestamp::from_micros(moment.as_microsecond()))
 }
 
@@ -265,9 +266,9 @@ mod tests {
         for (line, said) in [
             ("docket add greet {\"a\":}", "no JSON: expected value at line 1 column 6"),
             ("docket add greet 1e999", "no JSON: number out of range"),
-            ("docket add greet {} --in soon", "\"soon\" is no duration like 2s"),
+            ("docket add greet {} --in soon", "invalid duration \"soon\""),
             ("docket add greet {} --in -5s", "a duration is not"),
-            ("docket add greet {} --at tomorrow", "no moment like 2030-01-31T12:00:00Z"),
+            ("docket add greet {} --at tomorrow", "invalid time"),
             ("docket add greet {} --in 5s --at 2030-01-31T12:00:00Z", "cannot be used with"),
             ("docket add a,b", "letters, digits"),
             ("docket ls --state lost", "scheduled, ready, running, moving, completed, dead, cancelled"),

@@ -32,13 +32,13 @@ pub(crate) async fn migrate(place: &Place, step: Migrate) -> Outcome {
             if format.json {
                 output::json(&serde_json::json!({ "found": found, "needed": needed }))?;
             } else {
-                output::line(&format!("version {found}, and {needed} is needed"))?;
+                output::line(&format!("version {found}, but {needed} is needed"))?;
             }
             match found.cmp(&needed) {
                 std::cmp::Ordering::Less => return Err(End::failed("the schema is behind: docket migrate up")),
                 std::cmp::Ordering::Equal => {}
                 std::cmp::Ordering::Greater => {
-                    return Err(End::failed("the schema is newer than this build: use a build of its time"));
+                    return Err(End::failed("the schema is newer than this build: use a matching build"));
                 }
             }
         }

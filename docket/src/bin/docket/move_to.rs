@@ -65,7 +65,7 @@ async fn warn_of_skew(source: &Arc<dyn Store>, destination: &Arc<dyn Store>) -> 
         let skew = ahead.since(behind);
         if skew > SKEW_MAX {
             let skew = display_duration(Duration::from_secs(skew.as_secs()));
-            output::remark(&format!("the clocks of the two stores differ: what moves will run about {skew} {what}"));
+            output::remark(&format!("the clocks of the two stores differ: moved tasks will run about {skew} {what}"));
         }
     }
     Ok(())

@@ -16,11 +16,11 @@ pub(crate) async fn cancel(place: &Place, key: &Key) -> Outcome {
         CancelAnswer::Cancelled => output::line("cancelled")?,
         CancelAnswer::Cancelling => {
             output::line("cancelling")?;
-            output::remark("it is running; its run has been told");
+            output::remark("it is running; its run was asked to stop");
         }
         CancelAnswer::Finished(state) if state.as_str() == "cancelled" => output::line("cancelled")?,
         CancelAnswer::Finished(state) => {
-            return Err(End::failed(format!("{key} is {state} already; nothing was changed")));
+            return Err(End::failed(format!("{key} is already {state}; nothing was changed")));
         }
         CancelAnswer::NotFound => return Err(no_such_task(key)),
         other => return Err(End::failed(format!("the store answered {other:?}"))),
@@ -64,7 +64,7 @@ async fn requeue_one(docket: &Docket, key: &Key) -> Outcome {
 /// Takes everything away, after asking, and prints how many tasks that were.
 pub(crate) async fn clear(place: &Place, yes: bool) -> Outcome {
     if !yes && !io::stdin().is_terminal() {
-        return Err(End::usage("`docket clear` takes every task of the docket away; say --yes if that is meant"));
+        return Err(End::usage("`docket clear` deletes every task of the docket; confirm with --yes"));
     }
     let docket = place.open_shared("clear", Accept::Any).await?;
     let name = docket.store().capabilities().docket;
@@ -77,7 +77,7 @@ pub(crate) async fn clear(place: &Place, yes: bool) -> Outcome {
 }
 
 fn confirmed(docket: &str) -> io::Result<bool> {
-    output::remark(&format!("this takes every task of the docket {docket} away; type its name to go on:"));
+    output::remark(&format!("this deletes every task of the docket {docket}; type its name to continue:"));
     let mut typed = String::new();
     io::stdin().lock().read_line(&mut typed)?;
     Ok(typed.trim() == docket)

@@ -57,7 +57,7 @@ impl PostgresCatalogue {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape that the query asks for")]
+#[expect(clippy::needless_pass_by_value, reason = "the columns match the query")]
 fn job(row: PgRow) -> sqlx::Result<Job> {
     let unread = |e: serde_json::Error| sqlx::Error::Decode(e.into());
     let state: &str = row.try_get("status")?;

@@ -26,7 +26,7 @@ impl PostgresCatalogue {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape that the query asks for")]
+#[expect(clippy::needless_pass_by_value, reason = "the columns match the query")]
 fn track(row: PgRow) -> sqlx::Result<Track> {
     let audio_url: Option<String> = row.try_get("r2_url")?;
     let on_pds = row.try_get::<String, _>("audio_storage")? == "pds";

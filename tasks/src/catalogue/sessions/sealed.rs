@@ -40,7 +40,7 @@ pub struct SessionPayload(Map<String, Value>);
 impl SessionCipher {
     /// Reads a Fernet key: URL-safe base64 of 32 bytes, one half to sign, the other to encrypt.
     pub fn new(key: &Secret) -> Result<Self> {
-        let wrong = || Error::config("read OAUTH_ENCRYPTION_KEY", "it is no Fernet key");
+        let wrong = || Error::config("read OAUTH_ENCRYPTION_KEY", "not a Fernet key");
         let key = URL_SAFE.decode(key.reveal().trim()).map_err(|_| wrong())?;
         let (signing, encryption) = key.split_at_checked(16).ok_or_else(wrong)?;
         let encryption = encryption.try_into().map_err(|_| wrong())?;
@@ -50,7 +50,7 @@ impl SessionCipher {
     /// Decrypts a session. How old it is does not matter: sessions end by columns of their own.
     pub fn open(&self, sealed: &str) -> Result<SessionPayload> {
         let text = self.decrypt(sealed).ok_or_else(|| corrupt("it was not sealed with this key"))?;
-        let payload = serde_json::from_slice(&text).map_err(|_| corrupt("it is no JSON object"))?;
+        let payload = serde_json::from_slice(&text).map_err(|_| corrupt("not a JSON object"))?;
         Ok(SessionPayload(payload))
     }
 

@@ -30,13 +30,13 @@ impl AtUri {
         let rkey = rkey.to_string();
         let wrong = |what: &str| Err(Error::invalid("address a record", what.to_owned()));
         if !is_did(did) {
-            return wrong(&format!("{did:?} is no DID"));
+            return wrong(&format!("{did:?} is not a DID"));
         }
         if !is_nsid(collection) {
-            return wrong(&format!("{collection:?} is no collection"));
+            return wrong(&format!("{collection:?} is not a collection"));
         }
         if !is_rkey(&rkey) {
-            return wrong(&format!("{rkey:?} is no record key"));
+            return wrong(&format!("{rkey:?} is not a record key"));
         }
         Ok(Self { did: did.to_owned(), collection: collection.to_owned(), rkey })
     }

@@ -84,7 +84,7 @@ impl Atproto {
                 LockAnswer::Held(left) => tokio::time::sleep(left.min(WAIT)).await,
             }
         }
-        let why = "somebody else has been at it for too long";
+        let why = "another process has held the lock for too long";
         Err(PdsError::Retry(Some(LOCK), Error::new(ErrorKind::Unavailable, "refresh a session", why)))
     }
 
@@ -97,12 +97,12 @@ impl Atproto {
             if ended.is_err()
                 && let Err(error) = this.sessions.unlock(&session.id, holder).await
             {
-                tracing::warn!(did = session.did, %error, "refresh lock not given back; it ends by itself");
+                tracing::warn!(did = session.did, %error, "refresh lock not released; it expires by itself");
             }
             ended
         });
         // It panicked, or the runtime is going down: either way somebody comes again.
-        let broken = Error::new(ErrorKind::Internal, "refresh a session", "it broke off");
+        let broken = Error::new(ErrorKind::Internal, "refresh a session", "it was interrupted");
         refresh.await.unwrap_or(Err(PdsError::Retry(None, broken)))
     }
 

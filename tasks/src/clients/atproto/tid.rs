@@ -55,7 +55,7 @@ impl FromStr for Tid {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let wrong = || Error::invalid("read a TID", format!("{text:?} is none"));
+        let wrong = || Error::invalid("read a TID", format!("invalid TID {text:?}"));
         // Thirteen characters hold 65 bits: the first one may not reach the sign, nor the one beyond it.
         if text.len() != LENGTH || !matches!(text.as_bytes()[0], b'2'..=b'7' | b'a'..=b'j') {
             return Err(wrong());

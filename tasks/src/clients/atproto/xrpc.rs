@@ -52,7 +52,7 @@ impl<'a> Question<'a> {
         let wrong = |why: String| Error::invalid("address a PDS", why);
         let mut url = Url::parse(base).map_err(|e| wrong(e.to_string()))?;
         if url.cannot_be_a_base() {
-            return Err(wrong("it is no address of a server".to_owned()));
+            return Err(wrong("not the address of a server".to_owned()));
         }
         url.set_path(&format!("/xrpc/{}", self.nsid));
         url.set_query(None);

@@ -32,16 +32,16 @@ impl SigningKey {
     pub fn from_pem(pem: &Secret) -> Result<Self> {
         let wrong = |why: &str| Error::invalid(READ, why);
         let body = pem.reveal().trim().strip_prefix(BEGIN).and_then(|rest| rest.strip_suffix(END));
-        let body: String = body.ok_or_else(|| wrong("it is no PKCS#8 PEM"))?.split_whitespace().collect();
-        let der = STANDARD.decode(body).map_err(|_| wrong("its PEM is no base64"))?;
+        let body: String = body.ok_or_else(|| wrong("not a PKCS#8 PEM"))?.split_whitespace().collect();
+        let der = STANDARD.decode(body).map_err(|_| wrong("its PEM is not base64"))?;
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &der);
-        Ok(Self(Arc::new(pair.map_err(|_| wrong("it is no P-256 key"))?)))
+        Ok(Self(Arc::new(pair.map_err(|_| wrong("not a P-256 key"))?)))
     }
 
     /// The key in a private JWK.
     pub fn from_jwk(jwk: &Secret) -> Result<Self> {
         let wrong = |why: &str| Error::invalid(READ, why);
-        let jwk: Value = serde_json::from_str(jwk.reveal()).map_err(|_| wrong("it is no JWK"))?;
+        let jwk: Value = serde_json::from_str(jwk.reveal()).map_err(|_| wrong("not a JWK"))?;
         if (jwk["kty"].as_str(), jwk["crv"].as_str()) != (Some("EC"), Some("P-256")) {
             return Err(wrong("its JWK is not of kty EC and crv P-256"));
         }
@@ -74,7 +74,7 @@ impl SigningKey {
         let signed = format!("{}.{}", base64url(header.to_string()), base64url(claims.to_string()));
         let signature = self.0.sign(&SystemRandom::new(), signed.as_bytes());
         let signature =
-            signature.map_err(|_| Error::new(ErrorKind::Internal, "sign a token", "the key does not sign"))?;
+            signature.map_err(|_| Error::new(ErrorKind::Internal, "sign a token", "the key cannot sign"))?;
         Ok(format!("{signed}.{}", base64url(signature)))
     }
 }

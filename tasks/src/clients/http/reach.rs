@@ -36,7 +36,7 @@ impl Reach {
             return refuse("only https:// goes out");
         }
         if literal.is_some_and(|ip| !self.allows(ip)) {
-            return refuse("it is no public address");
+            return refuse("the address is not public");
         }
         Ok(())
     }

@@ -27,14 +27,14 @@ pub(super) async fn print(stage: &Stage, tasks: &[TaskView]) -> Outcome {
     let effects = look(stage).await?;
     let rows: Vec<[String; 3]> = effects.iter().map(|effect| row(effect, tasks)).collect();
     output::line("")?;
-    output::table(["TYPE", "KEY", "WHAT IS SO NOW"], &rows)?;
+    output::table(["TYPE", "KEY", "RESULT"], &rows)?;
     let missing: Vec<&str> = effects.iter().filter(|effect| !effect.is_so).map(|effect| effect.name).collect();
     if missing.is_empty() { Ok(()) } else { Err(End::failed(format!("without effect: {}", missing.join(", ")))) }
 }
 
 fn row(effect: &Effect, tasks: &[TaskView]) -> [String; 3] {
     let task = tasks.iter().find(|task| task.name.as_str() == effect.name);
-    let so = if effect.is_so { effect.wanted.to_owned() } else { format!("NOT SO: {}", effect.wanted) };
+    let so = if effect.is_so { effect.wanted.to_owned() } else { format!("MISSING: {}", effect.wanted) };
     [effect.name.to_owned(), task.map(|task| task.key.to_string()).unwrap_or_default(), so]
 }
 

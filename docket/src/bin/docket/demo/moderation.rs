@@ -40,7 +40,7 @@ async fn scan(State(service): State<Arc<Service>>, headers: HeaderMap, Json(ques
         return (StatusCode::UNPROCESSABLE_ENTITY, "this address has no audio").into_response();
     };
     let Some(pitch) = audio::pitch(&wav) else {
-        return (StatusCode::UNPROCESSABLE_ENTITY, "this is no audio").into_response();
+        return (StatusCode::UNPROCESSABLE_ENTITY, "not audio").into_response();
     };
     let is_flagged = pitch.abs_diff(KNOWN_PITCH) <= 1;
     let known = json!({ "artist": "The Tuning Forks", "title": "A above Middle C", "score": 100 });

@@ -101,12 +101,12 @@ fn scrobble(report: ScrobbleReport) -> String {
 fn list(report: ListReport) -> String {
     match report {
         ListReport::Written(record) => format!("written: {}", record.uri),
-        ListReport::Unchanged(_) => "it was as it should be".to_owned(),
+        ListReport::Unchanged(_) => "already up to date".to_owned(),
         ListReport::Empty => "it is empty".to_owned(),
-        ListReport::Deleted => "there is no such album any more".to_owned(),
+        ListReport::Deleted => "the album is gone".to_owned(),
     }
 }
 
 fn sync(report: SyncReport) -> String {
-    format!("records written: {}, as they were: {}", report.written, report.unchanged)
+    format!("records written: {}, unchanged: {}", report.written, report.unchanged)
 }

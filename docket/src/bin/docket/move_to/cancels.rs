@@ -42,7 +42,7 @@ async fn carry_one(to: &Arc<dyn Store>, task: &TaskView) -> Result<()> {
         Some(there) if there.every.is_none() => {
             let key = &task.key;
             output::remark(&format!(
-                "{key} is a cancelled perpetual here and another task at the destination; that one stays"
+                "{key} is a cancelled periodic task here and another task at the destination; that one stays"
             ));
             return Ok(());
         }

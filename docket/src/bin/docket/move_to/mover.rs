@@ -145,7 +145,7 @@ impl Mover {
         let differences = patiently(|| verify::differences(&self.to, &sorted.arrived)).await?;
         if !differences.is_empty() {
             return Err(End::failed(format!(
-                "what arrived is not what was sent, so nothing of this batch was let go: {}",
+                "the destination does not hold what was sent, so this batch stays at the source: {}",
                 differences.join("; ")
             )));
         }
