@@ -1,4 +1,4 @@
-//! What can be set.
+//! The options.
 
 use docket_core::{Error, Result, limits};
 
@@ -7,8 +7,8 @@ use docket_core::{Error, Result, limits};
 pub struct Options {
     /// Unfinished tasks, at most; what is added beyond is refused. Default 1,000,000.
     pub tasks_max: usize,
-    /// Bytes of one task's args, and of its result, at most: 1 to [`limits::BATCH_BYTES_MAX`], so that a batch can hold
-    /// one. Default [`limits::PAYLOAD_BYTES_MAX`].
+    /// The most bytes of one task's args, and of its result: 1 to [`limits::BATCH_BYTES_MAX`], so
+    /// that a batch can hold one. Default [`limits::PAYLOAD_BYTES_MAX`].
     pub payload_bytes_max: usize,
 }
 

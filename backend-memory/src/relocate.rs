@@ -39,7 +39,7 @@ impl MemoryBackend {
         check::batch(operation, parcels.iter().map(|parcel| parcel.args.len()), bytes_max)?;
         Ok(self.shared().write(|table, now| {
             let one = |parcel| {
-                // One that is too large to come in can be turned away.
+                // A parcel that is too large to accept can still be turned away.
                 if door == Door::Open {
                     check::parcel(operation, parcel, bytes_max)?;
                 }

@@ -44,7 +44,7 @@ pub(crate) async fn lease(shared: &Arc<Shared>, asked: Asked) -> LeaseReply {
     }
 }
 
-/// What the looks of one call did on the way is told in its one answer.
+/// Adds the crashes of one poll to the answer of the call.
 fn absorb(all: &mut Swept, look: &Swept) {
     all.crashed += look.crashed;
     all.limited.extend_from_slice(&look.limited);

@@ -46,23 +46,25 @@ pub struct PostgresBackend {
 }
 
 impl PostgresBackend {
-    /// Reads the URL, connects, looks at the server, and makes the schema or brings it up to date.
+    /// Reads the URL, connects, checks the server, and creates the schema or migrates it.
     ///
     /// # Errors
     ///
-    /// `Config` for a URL or an option that cannot be. `Unavailable`, within [`Options::connect`] and
-    /// [`Options::response`], for a server that is not there: a service that must start all the same uses
-    /// [`PostgresBackend::open`]. `Refused` for a wrong password, a read-only copy, or a server that is too old. `Conflict`
-    /// for a schema that is newer than this build. Each names the server, without user and password.
+    /// `Config` for a URL or an option that cannot work. `Unavailable`, within [`Options::connect`]
+    /// and [`Options::response`], if the server cannot be reached: a service that must start all
+    /// the same uses [`PostgresBackend::open`]. `Refused` for a wrong password, a read-only copy,
+    /// or a server that is too old. `Conflict` for a schema that is newer than this build. Each
+    /// names the server, without user and password.
     ///
     /// # Cancel safety
     ///
-    /// The schema is made in one transaction, so it can be dropped at any time.
+    /// The schema is created in one transaction, so the call can be dropped at any time.
     pub async fn connect(url: &str, docket: DocketName, options: Options) -> Result<Self> {
         Self::connect_at(url.into(), docket, options).await
     }
 
-    /// The same with a URL that may stand in a file, which is read again for each connection: see [`UrlSource`].
+    /// The same with a URL that may come from a file. The file is read again for each connection:
+    /// see [`UrlSource`].
     ///
     /// # Errors
     ///
@@ -78,17 +80,18 @@ impl PostgresBackend {
         Ok(backend)
     }
 
-    /// Reads the URL and nothing more: the server is first spoken to by the first call, which also sees to the schema; the
-    /// server is not looked at.
+    /// Only reads the URL. The first call connects and sees to the schema; the server is not
+    /// checked.
     ///
     /// # Errors
     ///
-    /// `Config` for a URL or an option that cannot be.
+    /// `Config` for a URL or an option that cannot work.
     pub fn open(url: &str, docket: DocketName, options: Options) -> Result<Self> {
         Self::open_at(url.into(), docket, options)
     }
 
-    /// The same with a URL that may stand in a file, which is read again for each connection: see [`UrlSource`].
+    /// The same with a URL that may come from a file. The file is read again for each connection:
+    /// see [`UrlSource`].
     ///
     /// # Errors
     ///
@@ -98,12 +101,13 @@ impl PostgresBackend {
         Ok(Self::on(Arc::new(server), docket, address.scheme))
     }
 
-    /// A docket on a pool that the service has already. Its forks share the pool, so a service that empties it starves the
-    /// worker; only listening has a connection of its own. Like [`PostgresBackend::open`], it speaks to nobody yet.
+    /// A docket on a pool that the service already has. Its forks share the pool, so a service that
+    /// exhausts the pool starves the worker; only the listener has a connection of its own. Like
+    /// [`PostgresBackend::open`], this does not connect yet.
     ///
     /// # Errors
     ///
-    /// `Config` for an option that cannot be.
+    /// `Config` for an option that cannot work.
     pub fn on_pool(pool: PgPool, docket: DocketName, options: Options) -> Result<Self> {
         let address = Address::of(&pool.connect_options());
         let server = Server::new(&address, Some(pool), options)?;

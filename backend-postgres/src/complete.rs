@@ -28,31 +28,33 @@ const OPERATION: &str = "complete a task in the handler's transaction";
 ///
 /// # Guarantees
 ///
-/// * The task is completed exactly when the transaction commits, be the worker killed right after it: what the transaction
-///   wrote is then there once, whatever happened to the runs before. After a rollback the run counts as whatever the handler
-///   returns.
-/// * A run that has lost its lease is refused, so that it rolls back: the task's next run commits, and nobody else.
+/// * The task is completed exactly when the transaction commits, even if the worker is killed right
+///   after the commit: the effects are there once, whatever happened to earlier runs. After a
+///   rollback the run counts as whatever the handler returns.
+/// * A run that has lost its lease is refused, so that it rolls back: only the task's next run
+///   commits.
 ///
 /// # Caveats
 ///
 /// * `tx` must be on the database and the role that the docket's schema is for.
 /// * The result kept is the one given here, not the one that the handler returns after it.
-/// * The task's record is locked from here to the commit, and its lease is not renewed meanwhile: let this be the last
-///   statement before the commit, and return after it.
-/// * A commit whose answer is lost may have arrived. The same call in a new transaction is then refused with `Conflict`,
-///   and there is nothing left to do.
+/// * The task's record is locked from here to the commit, so its lease cannot be renewed in
+///   between: let this be the last statement before the commit, and return after it.
+/// * A commit whose answer is lost may have arrived. The same call in a new transaction is then
+///   refused with `Conflict`, and nothing is left to do.
 #[async_trait]
 pub trait CompleteInTransaction {
-    /// Completes the run; a perpetual goes on to its next occurrence.
+    /// Completes the run; a periodic task goes on to its next occurrence.
     ///
     /// # Errors
     ///
-    /// `LeaseLost` if the lease is no longer this run's, `Conflict` if this run was completed before, `Unsupported` if the
-    /// docket is not on Postgres. Each must end in a rollback, as an error that is handed on with `?` does.
+    /// `LeaseLost` if the lease is no longer this run's, `Conflict` if this run was completed
+    /// before, `Unsupported` if the docket is not on Postgres. Each must end in a rollback; an
+    /// error returned with `?` does that.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, the transaction is in an unknown state: roll it back.
+    /// If dropped, the transaction is in an unknown state: roll it back.
     async fn complete_in<T: Serialize + Sync>(&self, tx: &mut PgConnection, result: &T) -> Result<()>;
 }
 

@@ -16,15 +16,15 @@ use crate::migrate;
 use crate::server::Server;
 use crate::statements::Statement;
 
-/// How often a statement is sent again that was rolled back because of another one.
+/// How often a statement is sent again after a conflict with another transaction rolled it back.
 const REPEATS_MAX: u32 = 5;
-/// The pause before the first of these repetitions; it doubles.
+/// The pause before the first repetition; it doubles.
 const REPEAT_PAUSE: Duration = Duration::from_millis(2);
 
-/// The few connections of one handle.
+/// The connections of one handle.
 pub(crate) struct Connection {
     pub(crate) server: Arc<Server>,
-    /// With the moment of the latest answer on each.
+    /// With the time of the latest answer on each.
     idle: Mutex<Vec<(PgConnection, Instant)>>,
     permits: Semaphore,
 }
@@ -41,10 +41,10 @@ impl Connection {
         Self { server, idle: Mutex::default(), permits }
     }
 
-    /// Runs one of our statements, which are safe to repeat, and answers its rows.
+    /// Runs one of our statements, all of which are safe to repeat, and returns its rows.
     ///
-    /// A connection that had died unnoticed, or a transaction that was given up for another one, costs a repetition that
-    /// nobody sees.
+    /// A connection that had died unnoticed, or a transaction that was aborted in favour of another
+    /// one, costs one repetition that the caller does not notice.
     pub(crate) async fn rows(
         &self,
         statement: &Statement,
@@ -58,12 +58,13 @@ impl Connection {
         self.in_time(tries, operation).await
     }
 
-    /// Sees to the schema, the first time that it is asked on this server.
+    /// Sees to the schema, on the first call for this server.
     pub(crate) async fn make_ready(&self) -> Result<()> {
         self.server.ready.get_or_try_init(|| Box::pin(migrate::make_ready(&self.server))).await.copied()
     }
 
-    /// Runs a statement that brings one row and touches nothing of ours: the schema may be missing.
+    /// Runs a statement that returns one row and does not use our tables: the schema may be
+    /// missing.
     pub(crate) async fn look(
         &self,
         statement: &Statement,
@@ -79,7 +80,7 @@ impl Connection {
         timeout(deadline, call).await.unwrap_or_else(|_| Err(unanswered(operation, &self.server.address)))
     }
 
-    /// Runs a statement that brings one row.
+    /// Runs a statement that returns one row.
     pub(crate) async fn row(
         &self,
         statement: &Statement,
@@ -131,7 +132,7 @@ impl Connection {
             }
         };
         if meaning_of(&error).next == Next::Reconnect {
-            // Whatever became of this one became of the idle ones as well.
+            // The idle connections have probably failed for the same reason.
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
         } else {
             held.give_back();
@@ -139,7 +140,7 @@ impl Connection {
         Err(Failure { error, reused })
     }
 
-    /// An idle connection, or a new one; and whether it had served before.
+    /// An idle connection, or a new one; and whether it was used before.
     async fn link(&self) -> Result<(Link, bool), sqlx::Error> {
         while let Some((connection, heard)) = self.pop() {
             if self.server.trusts(heard) {
@@ -158,15 +159,15 @@ fn one_of(mut rows: Vec<PgRow>, operation: &'static str) -> Result<PgRow> {
     rows.pop().ok_or_else(|| Error::new(ErrorKind::Internal, operation, "the function returned no row"))
 }
 
-/// How one try went wrong.
+/// How one attempt failed.
 struct Failure {
     error: sqlx::Error,
-    /// The connection had served before: a new one may well work.
+    /// The connection was used before: a new one may work.
     reused: bool,
 }
 
-/// A connection in use. Unless it is given back it is closed: also when the caller is dropped before its answer came,
-/// since whoever used it next would be given that answer.
+/// A connection in use. It is closed unless it is returned, also when the caller is dropped before
+/// its answer came: the next user would get that answer.
 struct Held<'a> {
     connection: &'a Connection,
     link: Option<Link>,
@@ -177,7 +178,7 @@ impl Held<'_> {
         if let Some(Link::Own(own)) = self.link.take_if(|link| matches!(link, Link::Own(_))) {
             self.connection.idle.lock().unwrap_or_else(PoisonError::into_inner).push((own, Instant::now()));
         }
-        // One of a pool goes back by being dropped.
+        // Dropping a pooled connection returns it.
         drop(self.link.take());
     }
 }

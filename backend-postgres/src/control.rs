@@ -8,7 +8,7 @@ use docket_core::{CancelAnswer, CancelId, Control, Error, ErrorKind, Fence, Key,
 use crate::PostgresBackend;
 use crate::request::{Columns, push};
 
-/// Tasks that one statement of a clear takes away.
+/// The number of tasks that one statement of a clear deletes.
 const CLEAR_CHUNK: i64 = 1_000;
 
 #[async_trait]
@@ -26,7 +26,7 @@ impl Control for PostgresBackend {
         let operation = "requeue a task";
         let mut arguments = self.arguments()?;
         push(&mut arguments, key.as_str())?;
-        // A fence that no sequence could have drawn is nobody's.
+        // No sequence can have drawn a fence this large: it matches no task.
         push(&mut arguments, fence.map_or(0, |fence| i64::try_from(fence.0).unwrap_or(i64::MAX)))?;
         let row = self.commands.row(&self.statements().requeue, arguments, operation).await?;
         words::meaning(&Columns::of(&row, operation).only::<String>()?, operation, words::requeue_answer)

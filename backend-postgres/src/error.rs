@@ -1,4 +1,4 @@
-//! What the server's codes mean to a caller: the one place that decides it.
+//! Error codes of the server and their meaning for a caller: the one place that decides it.
 
 use std::borrow::Cow;
 
@@ -6,24 +6,24 @@ use docket_core::{Error, ErrorKind, Retryable, ShownUrl};
 
 use crate::schema::OTHER_LAYOUT;
 
-/// What a failed statement means.
+/// The meaning of a failed statement.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Meaning {
     pub(crate) kind: ErrorKind,
     pub(crate) retryable: Retryable,
-    /// What to do before the caller hears of it.
+    /// What to do before the caller gets the error.
     pub(crate) next: Next,
     advice: &'static str,
 }
 
-/// What to do before the caller hears of an error.
+/// What to do before the caller gets an error.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Next {
     /// Nothing.
     Tell,
-    /// The connection can no longer be trusted; another one may do.
+    /// The connection can no longer be trusted; try another one.
     Reconnect,
-    /// The statement was rolled back because of another one; it may go through now.
+    /// The statement was rolled back because of another transaction; it may succeed now.
     Repeat,
 }
 
@@ -31,7 +31,7 @@ pub(crate) enum Next {
 pub(crate) fn describe(error: sqlx::Error, operation: impl Into<Cow<'static, str>>, address: &ShownUrl) -> Error {
     let meaning = meaning_of(&error);
     let message = match &error {
-        // Our own words, with the numbers in them.
+        // Our own message, with the numbers in it.
         sqlx::Error::Database(error) if error.code().as_deref() == Some(OTHER_LAYOUT) => {
             return Error::new(meaning.kind, operation, format!("{address}: {}", error.message()));
         }
@@ -39,7 +39,8 @@ pub(crate) fn describe(error: sqlx::Error, operation: impl Into<Cow<'static, str
     };
     let told = Error::new(meaning.kind, operation, message).retryable(meaning.retryable);
     match error {
-        // The driver's words about its settings may repeat a value, and the server's are told once, as the cause.
+        // The driver's message about its settings may contain a value, and the server's message is
+        // already there as the cause.
         sqlx::Error::Configuration(_) => told,
         error => told.with_source(address.cause(error)),
     }
@@ -51,9 +52,9 @@ pub(crate) fn unanswered(operation: impl Into<Cow<'static, str>>, address: &str)
     Error::new(ErrorKind::Unavailable, operation, message)
 }
 
-/// What a pooler says to our parameters, and a server to a statement that another client prepared.
+/// How a pooler refuses our parameters, and a server a statement that another client prepared.
 const POOLER_WORDS: [&str; 2] = ["unsupported startup parameter", "prepared statement"];
-/// What to do about an answer that only a pooler in transaction mode brings about.
+/// The advice for an error that only a pooler in transaction mode causes.
 const BEHIND_A_POOLER: &str = "a pooler in transaction mode (PgBouncer) is in between; say so with pgbouncer=true at the end \
                                of the URL, or give the address of the server itself";
 
@@ -62,16 +63,16 @@ pub(crate) fn meaning_of(error: &sqlx::Error) -> Meaning {
     use Retryable::{No, Yes};
     let meaning = |kind, retryable, next, advice| Meaning { kind, retryable, next, advice };
     match error {
-        // A pooler has one code for whatever it does not do; its words say which.
+        // A pooler uses one code for everything it does not support; its message says which.
         sqlx::Error::Database(error) if POOLER_WORDS.iter().any(|words| error.message().contains(words)) => {
             meaning(Config, No, Next::Reconnect, BEHIND_A_POOLER)
         }
         sqlx::Error::Database(error) => meaning_of_code(&error.code().unwrap_or_default()),
-        // Retrying does not make a certificate good.
+        // Retrying does not make a certificate valid.
         sqlx::Error::Io(error) if error.to_string().contains("certificate") => {
             meaning(Refused, No, Next::Reconnect, untrusted(&error.to_string()))
         }
-        // Refused, reset, ended, name not found: the network or the server is away.
+        // Refused, reset, closed, name not found: the network or the server is down.
         sqlx::Error::Io(_) => {
             meaning(Unavailable, Yes, Next::Reconnect, "the server cannot be reached or has closed the connection")
         }
@@ -84,7 +85,7 @@ pub(crate) fn meaning_of(error: &sqlx::Error) -> Meaning {
         sqlx::Error::Configuration(_) => {
             meaning(Config, No, Next::Reconnect, "the connection cannot be made with these settings")
         }
-        // An answer that cannot be read leaves the connection in the middle of it.
+        // An unreadable answer leaves the connection in the middle of it.
         sqlx::Error::Protocol(_) => meaning(Unavailable, Yes, Next::Reconnect, "the answer could not be read"),
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::RowNotFound => {
             meaning(Internal, No, Next::Tell, "the answer has an unexpected form")
@@ -93,8 +94,8 @@ pub(crate) fn meaning_of(error: &sqlx::Error) -> Meaning {
     }
 }
 
-/// What to do about a certificate, by the words of the one who checks it. A server's own certificate is no authority, so that
-/// to name it as one is of no help.
+/// The advice for a certificate error, by the verifier's message. A server's own certificate is not
+/// an authority, so naming it as one does not help.
 fn untrusted(said: &str) -> &'static str {
     if said.contains("CaUsedAsEndEntity") {
         "its certificate is an authority's, used by the server itself (self-signed): let the authority sign one for the \
@@ -161,16 +162,19 @@ fn meaning_of_code(code: &str) -> Meaning {
         "42P05" | "26000" => broken(meaning(Config, No, BEHIND_A_POOLER)),
         // transaction_timeout
         "25P04" => broken(meaning(Unavailable, Yes, "the transaction took too long and was aborted")),
-        // program_limit_exceeded: among others, transaction numbers have run out, and a VACUUM brings them back.
+        // program_limit_exceeded: for example, transaction numbers have run out, and a VACUUM frees
+        // some.
         "54000" => meaning(Refused, Yes, "the server has reached a limit of its own; see its log"),
-        // internal_error: said of tables that are just being changed, and by poolers while their server is away.
+        // internal_error: reported for tables that are just being changed, and by poolers while
+        // their server is down.
         "XX000" => broken(meaning(Internal, Yes, "the server or a pooler in front of it failed; see its log")),
         _ => match code.get(..2).unwrap_or_default() {
             "08" => broken(meaning(Unavailable, Yes, "the connection to the server failed")),
             "28" => broken(meaning(Refused, No, "the server refuses this user; check pg_hba.conf")),
             "53" => meaning(Refused, Yes, "the server lacks room for this"),
             "57" => broken(meaning(Unavailable, Yes, "an operator or the server aborted the statement")),
-            // Also where it is not known whether the transaction went through: a statement of ours is safe to repeat.
+            // Also if it is unknown whether the transaction committed: our statements are safe to
+            // repeat.
             "40" => repeat("the transaction was rolled back"),
             "58" => meaning(Refused, Yes, "the server's system failed; see its log"),
             "22" => meaning(ErrorKind::Invalid, No, "the database cannot store one of the values"),
@@ -187,7 +191,7 @@ mod tests {
     fn a_certificate_is_not_waited_for_and_the_advice_is_one_that_helps() {
         for (words, advice) in [
             ("UnknownIssuer", "set sslrootcert to the certificate of that authority"),
-            // Its own certificate was named as that of the authority.
+            // The server's own certificate was named as the authority's.
             ("Other(OtherError(CaUsedAsEndEntity))", "let the authority sign one"),
             ("certificate not valid for name \"a\"; certificate is only valid for b", "use a host that it names"),
             ("certificate expired: verification time 2 (UNIX)", "renew it"),

@@ -1,4 +1,4 @@
-//! The look at the server: what about its version, role or settings can lose or delay tasks.
+//! The check of the server: which version, role or settings can lose or delay tasks.
 
 use docket_core::{Error, ErrorKind, Finding, Result, Retryable, Severity, display_duration};
 use sqlx::Row;
@@ -12,7 +12,7 @@ use crate::{Options, Pooler};
 /// The oldest server whose `extract` gives microseconds exactly.
 const VERSION_MIN: i64 = 140_000;
 
-/// Refuses a server that cannot keep tasks; logs what can lose them in a fault.
+/// Refuses a server that cannot keep tasks; logs settings that can lose them in a fault.
 pub(crate) async fn admit(connection: &Connection) -> Result<()> {
     for finding in examine(connection).await? {
         match finding.severity {
@@ -31,12 +31,12 @@ pub(crate) async fn admit(connection: &Connection) -> Result<()> {
 
 fn refusal(finding: &Finding, address: &str) -> Error {
     let message = format!("{address}: {} is {}; {}", finding.subject, finding.found, finding.advice);
-    // A copy may be promoted while the caller goes on trying; the rest needs a person.
+    // A copy may be promoted while the caller retries; everything else needs a person.
     let passes = if finding.subject == ROLE { Retryable::Yes } else { Retryable::No };
     Error::new(ErrorKind::Refused, "use the store", message).retryable(passes)
 }
 
-/// The settings that are asked for; one that the server does not have is empty.
+/// The settings to ask for; a setting that the server does not have is empty.
 const SETTINGS: [&str; 7] = [
     "server_version_num",
     "server_version",
@@ -47,7 +47,7 @@ const SETTINGS: [&str; 7] = [
     "autovacuum",
 ];
 
-/// Asks the server about itself, and judges the answers.
+/// Asks the server for its settings, and judges them.
 pub(crate) async fn examine(connection: &Connection) -> Result<Vec<Finding>> {
     let operation = "look at the server";
     let settings = SETTINGS.map(|name| format!("coalesce(current_setting('{name}', true), '')")).join(", ");
@@ -62,7 +62,8 @@ pub(crate) async fn examine(connection: &Connection) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// Whether this build and the docket have the same schema and layout: with another layout every call that writes is refused.
+/// Whether this build and the docket have the same schema and layout. With another layout, every
+/// call that writes is refused.
 pub(crate) async fn schema(connection: &Connection, statement: &Statement, arguments: PgArguments) -> Result<Finding> {
     let operation = "look at the schema";
     let row = match connection.look(statement, arguments, operation).await {
@@ -103,7 +104,7 @@ fn judge_schema(version: i64, layout: Option<i64>) -> Finding {
     }
 }
 
-/// How a waiting worker hears of work.
+/// How a waiting worker learns of work.
 fn wake_ups(options: &Options) -> Finding {
     let found = match options.pooler {
         Pooler::None => "by notification".to_owned(),
@@ -112,7 +113,7 @@ fn wake_ups(options: &Options) -> Finding {
     finding(Severity::Ok, "wake-ups", found, "")
 }
 
-/// What the server said of itself.
+/// The server's answers.
 #[derive(Clone, Debug, Default)]
 struct Facts {
     is_copy: bool,

@@ -39,7 +39,7 @@ impl Inspect for PostgresBackend {
             page.now = columns.timestamp("now")?;
             page.clock = columns.clock()?;
             page.next = columns.read::<Option<String>>("last")?.map(|key| write_cursor(&key));
-            // A page without tasks is one line without a task.
+            // An empty page has one row without a task.
             if columns.read::<Option<String>>("key")?.is_some() {
                 page.tasks.push(read_view(&columns)?);
             }
@@ -62,7 +62,7 @@ impl Inspect for PostgresBackend {
             let leased_ago = columns.optional_duration("leased_ago")?;
             match serde_json::from_str::<WorkerRecord>(columns.read("record")?) {
                 Ok(record) => workers.push(WorkerView { record, leased_ago }),
-                // One that another build wrote must not hide the others.
+                // A record that another build wrote must not hide the others.
                 Err(error) => tracing::warn!(?error, "record of a worker cannot be read; left out"),
             }
         }
@@ -83,7 +83,7 @@ impl Inspect for PostgresBackend {
     }
 }
 
-/// What a cursor of ours begins with; the rest is the last key looked at.
+/// The prefix of our cursors; the rest is the last key examined.
 const CURSOR: &str = "after|";
 
 fn write_cursor(key: &str) -> Cursor {

@@ -10,7 +10,7 @@ use sqlx::{Encode, Postgres, Type};
 
 use crate::request::push;
 
-/// A batch, and what was found of each item: one that cannot be taken is refused alone.
+/// A batch, with the check of each item: a bad item is refused alone.
 #[derive(Debug)]
 pub(crate) struct Batch<'a, T> {
     items: &'a [T],
@@ -18,7 +18,7 @@ pub(crate) struct Batch<'a, T> {
 }
 
 impl<'a, T> Batch<'a, T> {
-    /// Checks each item, and how many bytes of payload `weigh` says it has; the batch as a whole must keep within its
+    /// Checks each item and its bytes of payload (by `weigh`); the whole batch must keep within the
     /// limits too.
     pub(crate) fn check(
         operation: &'static str,
@@ -58,7 +58,8 @@ impl<'a, T> Batch<'a, T> {
         self.items.iter().zip(&self.refused).filter(|(_, refused)| refused.is_none()).map(|(item, _)| item).collect()
     }
 
-    /// One answer per item, in order: of those sent, what `read` makes of their words.
+    /// One answer per item, in order: for the items that were sent, `read` turns their words into
+    /// answers.
     pub(crate) fn answers<A>(
         self,
         operation: &'static str,
@@ -97,7 +98,7 @@ pub(crate) fn write_tasks(arguments: &mut PgArguments, tasks: &[&NewTask]) -> Re
     push_sparse(arguments, tasks.iter().map(|task| limit(task.overrides.crashes_max)).collect())
 }
 
-/// What writes the columns of one of the two.
+/// The function that writes the columns of one of the two.
 pub(crate) type WriteTasks = fn(&mut PgArguments, &[&NewTask]) -> Result<()>;
 
 /// The columns of add.sql.
@@ -108,8 +109,8 @@ pub(crate) fn write_adds(arguments: &mut PgArguments, tasks: &[&NewTask]) -> Res
     push_sparse(arguments, tasks.iter().map(declared).collect())
 }
 
-/// Adds a column that few items have. Where none has it, it goes as an empty one: what is missing at the end of a column
-/// is null, and a thousand nulls take the server as long to read as a thousand numbers.
+/// Adds a column that few items use. If none does, it is sent empty: missing values at the end of a
+/// column are null, and reading a thousand nulls takes the server as long as a thousand numbers.
 fn push_sparse<'a, T>(arguments: &mut PgArguments, mut column: Vec<Option<T>>) -> Result<()>
 where
     Vec<Option<T>>: Encode<'a, Postgres> + Type<Postgres>,
@@ -120,7 +121,7 @@ where
     push(arguments, column)
 }
 
-/// A time, as the functions read it: its kind, and its microseconds.
+/// A time as the functions read it: its kind and its microseconds.
 fn run_at(run_at: RunAt) -> (&'static str, i64) {
     match run_at {
         RunAt::Now => ("now", 0),
@@ -162,12 +163,12 @@ pub(crate) fn write_ack(arguments: &mut PgArguments, ack: &Ack) -> Result<()> {
     push(arguments, micros(ack.retention))
 }
 
-/// A fence that no sequence could have drawn is nobody's.
+/// No sequence can have drawn a fence this large: it matches no task.
 fn fence(token: &Token) -> i64 {
     i64::try_from(token.fence.0).unwrap_or(i64::MAX)
 }
 
-/// An outcome, as settle.sql reads it.
+/// An outcome as settle.sql reads it.
 struct Settled<'a> {
     word: &'static str,
     at: RunAt,
@@ -186,7 +187,7 @@ impl<'a> Settled<'a> {
             Outcome::Release => ("release", RunAt::Now, None),
             Outcome::Dead { error } => ("dead", RunAt::Now, Some(cut(error))),
             Outcome::Repeat { at, args } => ("repeat", *at, bytes(args)),
-            // `Cancelled`: an outcome of a later version was refused before it came here.
+            // `Cancelled`: an outcome of a later version has been refused before.
             _ => ("cancelled", RunAt::Now, None),
         };
         Self { word, at, content }
@@ -200,13 +201,14 @@ fn cut(error: &str) -> Cow<'_, [u8]> {
     }
 }
 
-/// Refuses a task that no store may take; else the bytes of its args.
+/// The bytes of its args; an error for a task that no store accepts.
 pub(crate) fn weigh_task(task: &NewTask) -> Result<usize> {
     task.check()?;
     Ok(task.args.len())
 }
 
-/// Refuses an outcome that no store may take or this build does not know; else the bytes of payload that it carries.
+/// The bytes of payload that it carries; an error for an outcome that no store accepts or this
+/// build does not know.
 pub(crate) fn weigh_ack(ack: &Ack) -> Result<usize> {
     ack.check()?;
     match &ack.outcome {

@@ -1,21 +1,23 @@
-//! Docket on Postgres (14 or later): each transition of `docs/transitions.md` is one function in the database, and each
-//! call one statement.
+//! Docket on Postgres (14 or later): each transition of `docs/transitions.md` is one function in
+//! the database, and each call one statement.
 //!
-//! All dockets of a database share one schema, `docket` unless [`Options::schema`] says otherwise, which the backend makes
-//! and brings up to date by itself. Time is the server's. A wait is a `LISTEN` on a connection of its own, and a wake-up
-//! only a hint: what is leased is decided by the lease alone.
+//! All dockets of a database share one schema, `docket` unless [`Options::schema`] says otherwise.
+//! The backend creates and migrates it. Time is the server's. A wait is a `LISTEN` on a connection
+//! of its own. A wake-up is only a hint: the lease decides which task is leased.
 //!
 //! # Guarantees
 //!
-//! * What a call does, it does in one transaction, with every key locked in order, so that two batches never wait for each
-//!   other for ever.
-//! * Every call has a deadline, over connecting and the answer together; a connection that missed one is closed.
-//! * A password reaches no log, no error and no `Debug`.
+//! * Each call is one transaction that locks all keys in order, so that two batches cannot
+//!   deadlock.
+//! * Every call has a deadline that covers connecting and the answer; a connection that missed one
+//!   is closed.
+//! * No log, error or `Debug` output contains a password.
 //!
 //! # Assumptions
 //!
-//! The server keeps what it has committed. It does not with `fsync` or `full_page_writes` off, and may lose the last
-//! moment with `synchronous_commit` off: [`docket_core::Inspect::examine`] says which of these applies.
+//! The server keeps committed data. It does not with `fsync` or `full_page_writes` off, and may
+//! lose the latest commits with `synchronous_commit` off: [`docket_core::Inspect::examine`] reports
+//! which of these applies.
 
 mod backend;
 mod complete;

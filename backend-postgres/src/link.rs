@@ -1,4 +1,4 @@
-//! One connection, and how a statement goes over it.
+//! One connection, and how it runs a statement.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, PgConnection, Postgres};
 use crate::Pooler;
 use crate::server::Server;
 
-/// One open connection, ours or of somebody else's pool.
+/// One open connection, ours or from a pool of the service.
 pub(crate) enum Link {
     Own(PgConnection),
     Pooled(PoolConnection<Postgres>),
@@ -31,13 +31,14 @@ impl Link {
         match server.options.pooler {
             Pooler::None => query.fetch_all(connection).await,
             Pooler::Transaction => {
-                // What prepares a statement and what runs it must meet the same server.
+                // The statement and its preparation must reach the same server.
                 let mut transaction = server.begin(connection).await?;
                 let answer = query.fetch_all(&mut *transaction).await;
                 match answer {
                     Ok(rows) => transaction.commit().await.map(|()| rows),
                     Err(error) => {
-                        // At once: until then the pooler keeps the server for us. Safe to lose: it notices when we are gone.
+                        // Now: until then the pooler reserves the server for us. Safe to lose: the
+                        // pooler notices when we are gone.
                         let _ = transaction.rollback().await;
                         Err(error)
                     }

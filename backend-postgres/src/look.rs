@@ -1,4 +1,4 @@
-//! Looking for tasks: one look is one statement, and a wait is listening, or a pause, between two looks.
+//! Polling for tasks: one poll is one statement. A wait listens, or pauses, between two polls.
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
@@ -12,22 +12,23 @@ use uuid::Uuid;
 use crate::PostgresBackend;
 use crate::request::{self, Look, Looked};
 
-/// The longest wait of one lease call; one that asks for more is answered after this.
+/// The longest wait of one lease call; a call that asks for more is answered after this.
 const WAIT_MAX: Duration = Duration::from_hours(1);
-/// How much longer than it waits a waiter is noted, so that its last look comes before its end.
+/// How much longer than its wait a waiter stays registered, so that its last poll comes before its
+/// registration ends.
 const NOTED_LONGER: Duration = Duration::from_secs(5);
-/// The pauses between looks while another call holds what might be taken: from the first, doubling, to the last.
+/// The pauses between polls while another call has locked rows: the first, and doubling, the last.
 const HELD_PAUSE_MIN: Duration = Duration::from_millis(2);
 /// See [`HELD_PAUSE_MIN`].
 const HELD_PAUSE_MAX: Duration = Duration::from_millis(200);
-/// How long such looks go on in a call that does not wait.
+/// How long a call that does not wait polls for locked rows.
 const HELD_MAX: Duration = Duration::from_millis(60);
 
-/// A statement that nobody waits for.
+/// A statement whose answer is ignored.
 type Forget = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl PostgresBackend {
-    /// Takes a waiter off the list.
+    /// Removes a waiter.
     fn forget(&self, waiter: Uuid) -> Result<Forget> {
         let (commands, statement) = (self.commands.clone(), self.statements().forget.clone());
         let mut arguments = self.arguments()?;
@@ -39,7 +40,7 @@ impl PostgresBackend {
         }))
     }
 
-    /// One look for tasks.
+    /// One poll for tasks.
     async fn look(&self, request: &LeaseRequest, look: Look) -> Result<Looked> {
         let mut arguments = self.arguments()?;
         request::write(&mut arguments, Some(request), look)?;
@@ -50,7 +51,7 @@ impl PostgresBackend {
         Ok(looked)
     }
 
-    /// Looks until there is an answer, be it empty.
+    /// Polls until there is an answer, even an empty one.
     pub(crate) async fn look_at_once(
         &self,
         request: &LeaseRequest,
@@ -70,7 +71,7 @@ impl PostgresBackend {
         }
     }
 
-    /// Looks every now and then until there is an answer: behind a pooler nobody is woken.
+    /// Polls at an interval until there is an answer: behind a pooler there are no wake-ups.
     pub(crate) async fn poll(&self, request: &LeaseRequest) -> Result<LeaseReply> {
         let end = Instant::now() + request.wait.min(WAIT_MAX);
         let mut swept = Swept::default();
@@ -89,12 +90,12 @@ impl PostgresBackend {
         }
     }
 
-    /// Looks, waits for a wake-up, and looks again, until there is an answer.
+    /// Polls, waits for a wake-up, and polls again, until there is an answer.
     pub(crate) async fn wait(&self, request: &LeaseRequest) -> Result<LeaseReply> {
         let end = Instant::now() + request.wait.min(WAIT_MAX);
         let (waiter, mut swept, mut pause) = (Uuid::now_v7(), Swept::default(), HELD_PAUSE_MIN);
         let (mut ear, mut deputy) = (self.listener.again(), BTreeSet::new());
-        // Whoever leaves in the middle is on the list: what it was woken for is told to the others.
+        // If the caller leaves now, the waiter is registered: its wake-up must be passed on.
         let leaving = Leaving { forget: Some(self.forget(waiter)?) };
         loop {
             let left = end.saturating_duration_since(Instant::now());
@@ -118,7 +119,8 @@ impl PostgresBackend {
                 return Ok(LeaseReply { swept, ..looked.reply });
             }
             let channel = looked.channel.unwrap_or_default();
-            // Order matters: it listens, and then it looks and is noted. What came before that, the look finds.
+            // Order matters: listen first, then poll and register. The poll finds tasks from before
+            // that.
             if !was_open || ear.as_ref().is_none_or(|(heard, _)| *heard != channel) {
                 let mut new = self.listener.listen(&channel);
                 ear = new.open(end).await.then_some((channel, new));
@@ -130,7 +132,8 @@ impl PostgresBackend {
                 continue;
             }
             pause = HELD_PAUSE_MIN;
-            // From the middle of the call: from its beginning the next look would sometimes come too early, and be one more.
+            // Counted from the middle of the call: counted from its start, the next poll would
+            // sometimes be too early, and need one more.
             let due = looked.due.map_or(end, |due| end.min(looked_at + due));
             let hears = match &mut ear {
                 Some((_, ear)) => ear.wait(request, waiter, due, &mut deputy).await,
@@ -143,13 +146,13 @@ impl PostgresBackend {
     }
 }
 
-/// Takes a waiter off the list when its call is dropped.
+/// Removes a waiter when its call is dropped.
 struct Leaving {
     forget: Option<Forget>,
 }
 
 impl Leaving {
-    /// Its last look has taken it off.
+    /// Its last poll has already removed it.
     fn end(mut self) {
         self.forget = None;
     }
@@ -157,14 +160,14 @@ impl Leaving {
 
 impl Drop for Leaving {
     fn drop(&mut self) {
-        // Safe to lose: the others look all the same, only later.
+        // Safe to lose: the other waiters poll anyway, only later.
         if let (Some(forget), Ok(runtime)) = (self.forget.take(), Handle::try_current()) {
             runtime.spawn(forget);
         }
     }
 }
 
-/// What the looks of one call did on the way is told in its one answer.
+/// Adds the crashes of one poll to the answer of the call.
 fn absorb(all: &mut Swept, look: &Swept) {
     all.crashed += look.crashed;
     all.limited.extend_from_slice(&look.limited);

@@ -1,4 +1,4 @@
-//! The schema: made, brought up to date, or refused.
+//! The schema: created, migrated, or refused.
 
 use std::time::Duration;
 
@@ -12,13 +12,14 @@ use crate::server::Server;
 use crate::statements::in_schema;
 use crate::{Migrate, Options};
 
-/// How long it may take, waiting for another process that does it included. The first call of a handle that was only
-/// opened has less, and leaves the rest to the next.
+/// How long a migration may take, including the wait for another process that runs it. The first
+/// call of a handle that was only opened has less time, and leaves the rest to the next call.
 const MIGRATION_MAX: Duration = Duration::from_mins(1);
 
 const OPERATION: &str = "bring the schema up to date";
 
-/// The schema of a database, for whoever migrates it apart from the services that use it: a step of a deploy, or a person.
+/// The schema of a database, for migrating it separately from the services that use it: in a step
+/// of a deploy, or by hand.
 ///
 /// ```no_run
 /// # async fn f() -> docket_core::Result<()> {
@@ -34,26 +35,26 @@ pub struct Schema {
     server: Server,
 }
 
-/// The version that a schema has, and the one that this build needs.
+/// The version of a schema, and the version that this build needs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Versions {
-    /// 0: there is none.
+    /// 0 if there is no schema.
     pub found: i64,
-    /// What this build needs.
+    /// The version that this build needs.
     pub needed: i64,
 }
 
 impl Schema {
-    /// Reads the URL and nothing more.
+    /// Only reads the URL.
     ///
     /// # Errors
     ///
-    /// `Config` for a URL or an option that cannot be.
+    /// `Config` for a URL or an option that cannot work.
     pub fn open(url: &str, options: Options) -> Result<Self> {
         Self::open_at(url.into(), options)
     }
 
-    /// The same with a URL that may stand in a file.
+    /// The same with a URL that may come from a file.
     ///
     /// # Errors
     ///
@@ -62,11 +63,11 @@ impl Schema {
         Ok(Self { server: Server::at(url, options)?.0 })
     }
 
-    /// Looks which version it has.
+    /// Reads the version of the schema.
     ///
     /// # Errors
     ///
-    /// Those of a server that is away or refuses.
+    /// Those of a server that is down or refuses.
     ///
     /// # Cancel safety
     ///
@@ -82,7 +83,7 @@ impl Schema {
         .await
     }
 
-    /// Brings it up to date, whatever [`Options::migrate`] says, and answers what it was before.
+    /// Migrates the schema, regardless of [`Options::migrate`], and returns its version before.
     ///
     /// # Errors
     ///
@@ -95,12 +96,14 @@ impl Schema {
         bring_up_to_date(&self.server, Migrate::First).await
     }
 
-    /// The statements that lead from version `from` to the one that this build needs, for a person's client. They are one
-    /// transaction, and change nothing in a schema of another version than `from`.
+    /// The statements that migrate from version `from` to the one that this build needs, to run by
+    /// hand. They are one transaction, and change nothing in a schema of another version than
+    /// `from`.
     ///
     /// # Errors
     ///
-    /// `Config` for an option that cannot be, `Invalid` for a version that this build does not know.
+    /// `Config` for an option that cannot work, `Invalid` for a version that this build does not
+    /// know.
     pub fn script(from: i64, options: &Options) -> Result<String> {
         options.check()?;
         if !(0..=needed()).contains(&from) {
@@ -111,7 +114,7 @@ impl Schema {
     }
 }
 
-/// Looks at the schema once, and makes or migrates it if that is ours to do.
+/// Checks the schema once, and creates or migrates it if the options allow it.
 pub(crate) async fn make_ready(server: &Server) -> Result<()> {
     bring_up_to_date(server, server.options.migrate).await.map(drop)
 }
@@ -125,7 +128,7 @@ async fn bring_up_to_date(server: &Server, migrate: Migrate) -> Result<Versions>
         if found < needed && migrate == Migrate::First {
             transaction.execute("SET LOCAL statement_timeout = '1min'").await?;
             transaction.execute(sqlx::raw_sql(AssertSqlSafe(lock(schema)))).await?;
-            // Another process may have done it while we waited.
+            // Another process may have migrated it while we waited.
             found = version(&mut transaction, schema).await?;
             if found < needed {
                 transaction.execute(sqlx::raw_sql(AssertSqlSafe(script(found, schema)))).await?;
@@ -161,9 +164,10 @@ async fn in_time<T>(server: &Server, call: impl Future<Output = Result<T, sqlx::
     }
 }
 
-/// The version of a schema; 0 if there is none. The name of a schema is a plain identifier.
+/// The version of a schema; 0 if there is none. The schema's name is a simple identifier.
 async fn version(connection: &mut PgConnection, schema: &str) -> Result<i64, sqlx::Error> {
-    // From the catalog itself: to_regclass() may answer from a cache that has not heard of what another process just did.
+    // Read the catalog itself: to_regclass() may use a cache that misses a very recent change of
+    // another process.
     let known = format!(
         "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          WHERE n.nspname = '{schema}' AND c.relname = 'migration')"

@@ -1,4 +1,4 @@
-//! What can be set.
+//! The options.
 
 use std::time::Duration;
 
@@ -12,50 +12,54 @@ pub struct Options {
     pub schema: String,
     /// How long connecting may take: name look-up, TCP, TLS and the login together. Default 2 s.
     pub connect: Duration,
-    /// How long an answer may take, the sending of a full batch (8 MiB) included. A call's deadline is `connect` and
-    /// `response` together. Default 2 s; raise it where the network is slow: behind a pooler a call is four round trips.
+    /// How long an answer may take, including the sending of a full batch (8 MiB). A call's
+    /// deadline is `connect` plus `response`. Default 2 s; raise it if the network is slow: behind
+    /// a pooler a call is four round trips.
     pub response: Duration,
-    /// Connections of one handle, at most, beside the one that listens. Default 4.
+    /// The most connections of one handle, besides the listener's. Default 4.
     pub connections_max: usize,
-    /// Bytes of one task's args, and of its result, at most: 1 to [`limits::BATCH_BYTES_MAX`], so that a batch can hold
-    /// one. Default [`limits::PAYLOAD_BYTES_MAX`].
+    /// The most bytes of one task's args, and of its result: 1 to [`limits::BATCH_BYTES_MAX`], so
+    /// that a batch can hold one. Default [`limits::PAYLOAD_BYTES_MAX`].
     pub payload_bytes_max: usize,
-    /// Who brings the schema up to date. Default [`Migrate::First`].
+    /// Who migrates the schema. Default [`Migrate::First`].
     pub migrate: Migrate,
-    /// What stands between this process and the server. Default [`Pooler::None`]; `?pgbouncer=true` at the end of the URL
-    /// says [`Pooler::Transaction`] as well.
+    /// The pooler between this process and the server. Default [`Pooler::None`]; `?pgbouncer=true`
+    /// at the end of the URL also means [`Pooler::Transaction`].
     pub pooler: Pooler,
-    /// How often a waiting lease call looks for tasks behind a pooler, 1 ms to 1 min: what is added meanwhile starts so much
-    /// later at most. What is due later starts in time. Default 1 s.
+    /// How often a waiting lease call polls behind a pooler, 1 ms to 1 min: the upper bound on the
+    /// delay of a task added while a worker waits. Known due times are met exactly. Default 1 s.
     pub poll: Duration,
 }
 
-/// What stands between a process and the server.
+/// The pooler between a process and the server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Pooler {
-    /// Nothing, or a pooler that keeps a server for each client as long as it is connected (session mode).
+    /// No pooler, or one that assigns each client a server for as long as it is connected (session
+    /// mode).
     None,
-    /// `PgBouncer` or another pooler in transaction mode: each call is a transaction, and nothing is left behind for the
-    /// next. Between two messages of a transaction the server waits for a quarter of [`Options::response`] (0.5 s), so that a
-    /// client that stops in the middle holds nobody up for longer. No statement stays prepared, nothing is asked for at the start of a connection, and nobody listens: waiting
-    /// calls look every [`Options::poll`] instead of being woken.
+    /// `PgBouncer` or another pooler in transaction mode: each call is a transaction and leaves
+    /// nothing behind for the next. Within a transaction the server waits at most a quarter of
+    /// [`Options::response`] (0.5 s) for the next message, so that a client that stops half-way
+    /// blocks others no longer than that. No statement stays prepared, no startup parameter is
+    /// sent, and there is no listener: waiting calls poll every [`Options::poll`] instead of being
+    /// woken.
     Transaction,
 }
 
-/// Who brings the schema up to date.
+/// Who migrates the schema.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Migrate {
-    /// The first process that finds it missing or old. Others wait meanwhile.
+    /// The first process that finds it missing or old. The others wait.
     First,
-    /// Somebody else: a schema that is missing or old is refused.
+    /// None of these processes: a schema that is missing or old is refused.
     Never,
 }
 
-/// Bytes of a schema's name: below Postgres' own bound, which would cut it silently.
+/// The most bytes of a schema's name: below Postgres' own limit, which would truncate it silently.
 const SCHEMA_BYTES_MAX: usize = 48;
-/// More connections than this are no longer a small pool of one worker.
+/// More than this is no longer the small pool of one worker.
 const CONNECTIONS_MAX: usize = 64;
-/// Looks that are further apart are no wait.
+/// With a longer interval it would hardly be a wait.
 const POLL_MAX: Duration = Duration::from_mins(1);
 
 impl Default for Options {
@@ -74,13 +78,13 @@ impl Default for Options {
 }
 
 impl Options {
-    /// How long a transaction of ours waits for its client between two messages, before the server ends it: as long as one
-    /// of the four answers that a call behind a pooler waits for.
+    /// How long the server waits for the next message of a transaction of ours before it ends it:
+    /// as long as one of the four answers of a call behind a pooler may take.
     pub(crate) fn silence_max(&self) -> Duration {
         self.response / 4
     }
 
-    /// Refuses what cannot work.
+    /// Refuses options that cannot work.
     pub(crate) fn check(&self) -> Result<()> {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         let starts = self.schema.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');

@@ -1,4 +1,4 @@
-//! Moving tasks to another store, and taking in those of another.
+//! Moving tasks to another store, and accepting those of another.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ impl Relocate for PostgresBackend {
     }
 
     async fn turn_away(&self, parcels: &[Parcel]) -> Result<Vec<Result<Arrival>>> {
-        // One that is too large to come in can be turned away.
+        // A parcel that is too large to accept can still be turned away.
         self.at_the_door("turn parcels away", parcels, usize::MAX, Door::Closed).await
     }
 
@@ -47,7 +47,7 @@ impl Relocate for PostgresBackend {
     }
 }
 
-/// Whether a parcel may still come in.
+/// Whether this store still accepts parcels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Door {
     Open,
@@ -87,7 +87,7 @@ impl PostgresBackend {
     }
 }
 
-/// The columns of `docket.take_in`, but for the door.
+/// The columns of `docket.take_in`, except whether the docket is closed.
 fn write_parcels(arguments: &mut PgArguments, parcels: &[&Parcel]) -> Result<()> {
     fn column<'a, T>(parcels: &[&'a Parcel], field: impl Fn(&'a Parcel) -> T) -> Vec<T> {
         parcels.iter().map(|parcel| field(parcel)).collect()
@@ -107,7 +107,7 @@ fn write_parcels(arguments: &mut PgArguments, parcels: &[&Parcel]) -> Result<()>
     push(arguments, column(parcels, |parcel| i64::from(parcel.crashes)))?;
     push(arguments, column(parcels, |parcel| i64::from(parcel.failures)))?;
     push(arguments, column(parcels, |parcel| i64::from(parcel.crashed_in_a_row)))?;
-    // A fence beyond the bound was drawn by no store.
+    // No store can have drawn a fence beyond the bound.
     push(arguments, column(parcels, |parcel| parcel.fence.and_then(|fence| i64::try_from(fence.0).ok())))?;
     push(arguments, column(parcels, |parcel| parcel.error.as_ref().map(String::as_bytes)))?;
     push(arguments, column(parcels, |parcel| parcel.placed_by == Verb::Schedule))

@@ -11,29 +11,30 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Arguments, Decode, Encode, Postgres, Row, Type};
 use uuid::Uuid;
 
-/// Whether this look is the answer, or may be followed by a wait.
+/// Whether this poll must answer, or a wait may follow.
 #[derive(Clone, Debug)]
 pub(crate) enum Look {
-    /// An empty answer is an answer, unless somebody else's call held what might have been taken. This waiter, if one, waits
-    /// no more.
+    /// Answers even if empty, unless another call held tasks that it might have leased. Removes
+    /// this waiter, if any.
     Last { waiter: Option<Uuid> },
-    /// The same, and an empty answer is an answer.
+    /// The same, and answers in any case.
     Final { waiter: Option<Uuid> },
-    /// If it takes nothing, this waiter is noted for so long, and says so to the others in the lanes that it is deputy of.
+    /// If it finds nothing, registers this waiter for so long, and answers the other waiters for
+    /// the lanes in which it is the standby.
     Waiting { waiter: Uuid, block: Duration, deputy: Vec<String> },
-    /// If it takes nothing, another look will follow.
+    /// If it finds nothing, another poll will follow.
     Polling,
 }
 
-/// What one look brought.
+/// The result of one poll.
 #[derive(Debug)]
 pub(crate) struct Looked {
     pub(crate) reply: LeaseReply,
     /// Whether this is an answer.
     pub(crate) answered: bool,
-    /// How long until the waiter must look again by itself.
+    /// How long until the waiter must poll by itself.
     pub(crate) due: Option<Duration>,
-    /// Where its wake-ups come.
+    /// The channel of its wake-ups.
     pub(crate) channel: Option<String>,
 }
 
@@ -47,7 +48,7 @@ where
     })
 }
 
-/// Refuses what crosses a limit.
+/// Refuses a request beyond its limits.
 pub(crate) fn check(request: &LeaseRequest) -> Result<()> {
     let names = match &request.names {
         Names::Known(names) => names.len(),
@@ -62,7 +63,7 @@ pub(crate) fn check(request: &LeaseRequest) -> Result<()> {
     Ok(())
 }
 
-/// The seventeen fields of `docket.ask`; all empty if nothing is asked.
+/// The seventeen fields of `docket.ask`; all null without a request.
 pub(crate) fn write(arguments: &mut PgArguments, request: Option<&LeaseRequest>, look: Look) -> Result<()> {
     let worker = request.map(|request| &request.worker);
     push(arguments, request.map(|request| *request.request.as_uuid()))?;
@@ -94,20 +95,20 @@ pub(crate) fn write(arguments: &mut PgArguments, request: Option<&LeaseRequest>,
     push(arguments, deputy)
 }
 
-/// A worker's record, as it is kept.
+/// A worker's record as it is stored.
 pub(crate) fn write_worker(record: &WorkerRecord) -> Result<String> {
     serde_json::to_string(record).map_err(|error| {
         Error::new(ErrorKind::Internal, "write the worker's record", "it cannot be put into JSON").with_source(error)
     })
 }
 
-/// A count, as the functions take it.
+/// A count as the functions take it.
 pub(crate) fn whole(count: usize) -> i64 {
-    // Nothing that is counted here comes near the bound.
+    // No count here comes near the limit.
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// Reads columns by name; an answer of another shape is an error that shows no value.
+/// Reads columns by name; an answer of an unexpected form is an error that shows no value.
 #[derive(Debug)]
 pub(crate) struct Columns<'r> {
     row: &'r PgRow,
@@ -136,18 +137,18 @@ impl<'r> Columns<'r> {
         self.read::<Option<i64>>(column)?.map(|micros| Ok(Duration::from_micros(self.count(micros)?))).transpose()
     }
 
-    /// How the docket's time stands to the server's clock.
+    /// The docket's time relative to the server's clock.
     pub(crate) fn clock(&self) -> Result<Clock> {
         let offset = Duration::from_micros(self.count(self.read("clock_offset")?)?);
         Ok(Clock { offset, steps: self.count(self.read("clock_steps")?)? })
     }
 
-    /// A number of the size that the caller keeps it in.
+    /// A number in the type that the caller wants.
     pub(crate) fn count<T: TryFrom<i64>>(&self, number: i64) -> Result<T> {
         T::try_from(number).map_err(|_| self.corrupt(format!("{number} is out of bounds")))
     }
 
-    /// A text that is one of the identities, which check themselves.
+    /// A text as an identity, which checks itself.
     pub(crate) fn parsed<T: TryFrom<String, Error = Error>>(&self, text: String) -> Result<T> {
         T::try_from(text).map_err(|error| self.corrupt(error))
     }
@@ -159,7 +160,7 @@ impl<'r> Columns<'r> {
         Ok(Column { columns: self, values: self.read::<Vec<T>>(column)?.into_iter() })
     }
 
-    /// What the store holds is not what a backend of this build would have written.
+    /// The store holds a value that no backend of this build would have written.
     fn corrupt(&self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
         Error::new(ErrorKind::Corrupt, self.operation, "the store holds a value that cannot be used").with_source(cause)
     }
@@ -196,7 +197,7 @@ pub(crate) fn read(row: &PgRow, request: &LeaseRequest) -> Result<Looked> {
     })
 }
 
-/// A task that reached its crash limit, as sweep.sql has it.
+/// A task that reached its crash limit, as sweep.sql returns it.
 fn read_limited(columns: &Columns<'_>, limited: &[String]) -> Result<Limited> {
     let [key, name, attempts, repeats] = limited else {
         return Err(columns.corrupt("a task that reached its crash limit has four texts"));

@@ -1,7 +1,7 @@
-//! The text of the schema: what leads from one version to another.
+//! The SQL of the schema: the migrations, and the functions.
 //!
-//! The tables change by numbered steps, `migrations/`. The functions, `sql/`, are made anew with each number, so that they
-//! always fit the tables; whoever changes one raises the number.
+//! Numbered steps, `migrations/`, change the tables. The functions, `sql/`, are reinstalled with
+//! each number, so that they always fit the tables; raise the number to change one.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use docket_core::{limits, micros, words};
 
 use crate::statements::in_schema;
 
-/// The steps of the tables, in order. The number of a schema is how many it has been through.
+/// The steps of the tables, in order. A schema's version is the number of steps applied.
 const STEPS: &[&str] = &[
     include_str!("../migrations/0001_tables.sql"),
     include_str!("../migrations/0002_outbox.sql"),
@@ -17,7 +17,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0004_runs.sql"),
 ];
 
-/// The functions, each after those it is made of.
+/// The functions, each after those that it uses.
 const FUNCTIONS: &[&str] = &[
     include_str!("../sql/time.sql"),
     include_str!("../sql/fence.sql"),
@@ -59,52 +59,58 @@ const FUNCTIONS: &[&str] = &[
     include_str!("../sql/outbox_watch.sql"),
 ];
 
-/// The layout of a docket's records that this build writes, and what its calls mean by their arguments. Every call that writes
-/// compares it, with that of the functions and that of the docket, so a build of another one changes nothing. To be raised
-/// with a step that sets it in `meta`, where the functions cannot serve callers of the build before: those go on through
-/// every other step.
+/// The layout of a docket's records, and the meaning of the arguments of its calls. Every call that
+/// writes compares it with the layout of the functions and of the docket, so a build of another
+/// layout changes nothing. Raise it, with a step that sets it in `meta`, when the functions cannot
+/// serve callers of the previous build; such callers keep working through every other step.
 pub(crate) const LAYOUT: i64 = 2;
 
-/// The SQLSTATE of our own with which the functions refuse a caller of another build.
+/// Our own SQLSTATE, with which the functions refuse a caller of another build.
 pub(crate) const OTHER_LAYOUT: &str = "DK001";
 
-/// What every function of a call is run with. Its names mean ours alone. The planner knows nothing of a table that was
-/// empty a moment ago, or whose index was, so it is left no choice: each query here either names a key or asks for the
-/// first of an order, and without scans and sorts only the index that was made for it answers that.
+/// The settings of every function that a call runs. Unqualified names mean our tables only. The
+/// planner knows nothing of a table or an index that was empty a moment ago, so it gets no choice:
+/// each query names a key or asks for the first entries of an order, and without scans and sorts
+/// only the index made for it can answer.
 const ENTRY: &str = "SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off \
                      SET enable_sort = off SET jit = off SET plan_cache_mode = force_generic_plan";
 
-/// Milliseconds that a renewal or an ack waits for a task that somebody else's transaction holds, before it answers for
-/// the others of its batch. Well below a heartbeat's own deadline.
+/// Milliseconds that a heartbeat or an ack waits for a task that another transaction has locked,
+/// before it answers for the rest of its batch. Well below a heartbeat's own deadline.
 const LOCK_WAIT_MS: u32 = 250;
-/// The same for a call that nobody's lease depends on. Over before the server looks for a deadlock (`deadlock_timeout`, a
-/// second by default): `SKIP LOCKED` waits after all for who changes a row that somebody else has just changed, so a sweep
-/// that holds what it acks may wait for an add that waits for it.
+/// The same for a call that no lease depends on. Kept below `deadlock_timeout` (1 s by default).
+/// `SKIP LOCKED` still blocks on a row whose update is in flight, so a sweep and an add can wait
+/// for each other; this timeout breaks the tie before the server does.
 const LOCK_WAIT_MAX_MS: u32 = 500;
 
-/// A lease of so many or more takes its turn with the others of its size.
+/// A lease of at least so many takes the lease mutex.
 const TURN_ITEMS_MIN: u32 = 64;
-/// Milliseconds that it waits for it: several times what the turns of eight workers take together.
+/// Milliseconds that it waits for the mutex: several times the sum of the turns of eight workers.
 const TURN_WAIT_MAX_MS: u32 = 250;
 
-/// Index entries that a look must have read in vain before it raises the floors of its lanes: about half a millisecond.
+/// A call that has read so many index entries for nothing raises the low-water marks of its lanes:
+/// about half a millisecond.
 const FLOOR_ENTRIES_MIN: u32 = 1_000;
-/// The same, before it waits for a moment in which it can: more than a millisecond.
+/// From here on it even waits for the lock to do so: more than a millisecond.
 const FLOOR_ENTRIES_MAX: u32 = 2_500;
 
-/// How long trimming begins where it was, before it looks whether something came below.
+/// How long trimming starts at its mark before it checks for rows below it.
 const TRIM_FLOOR_MAX: Duration = Duration::from_mins(1);
 
-/// The latest time is noted this often at most; a step back of the server's clock that is shorter is not counted.
+/// The latest time is noted at most this often; a shorter step back of the server's clock is not
+/// counted.
 const CLOCK_STEP: Duration = Duration::from_secs(1);
 
-/// How far fences run ahead of time at most: more than can be drawn while they are set. Less than a fail-over takes.
+/// How far fences leap ahead of time: more than can be drawn while they are set, less than a
+/// failover takes.
 const FENCE_LEAP: Duration = Duration::from_millis(100);
 
-/// Lanes that are looked into one by one, be they empty; of more, those are found in which something is due.
+/// Up to so many lanes are read one by one, even if empty; of more, only lanes with a due task are
+/// read.
 const LANES_MAX: u32 = 64;
 
-/// How many waiters one notification names; of more tasks all are told. It holds 8,000 bytes.
+/// How many waiters one notification names; for more tasks it is a broadcast. A notification holds
+/// 8,000 bytes.
 const WAKE_MAX: u32 = 100;
 
 /// The version that this build reads and writes.
@@ -112,18 +118,20 @@ pub(crate) fn needed() -> i64 {
     i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
 }
 
-/// The lock of who changes the schema: held to the end of the transaction, so that of ten processes that start at once one
-/// does it and the others find it done.
+/// The lock for migrations, held to the end of the transaction, so that of ten processes that start
+/// at once one migrates and the others find it done.
 pub(crate) fn lock(schema: &str) -> String {
     format!("SELECT pg_advisory_xact_lock(hashtextextended('docket migrations of {schema}', 0));")
 }
 
-/// The statements that lead from version `found` to ours; to be run in one transaction, under the lock.
+/// The statements that migrate from version `found` to ours; run them in one transaction, under the
+/// lock.
 pub(crate) fn script(found: i64, schema: &str) -> String {
     frame(schema) + &changes(found, schema)
 }
 
-/// The same for a person's client: a transaction of its own, which changes nothing if the schema is not of version `from`.
+/// The same to run by hand: a transaction of its own, which changes nothing if the schema does not
+/// have version `from`.
 pub(crate) fn whole_script(from: i64, schema: &str) -> String {
     let (to, lock, frame, changes) = (needed(), lock(schema), frame(schema), changes(from, schema));
     let check = in_schema(&CHECK.replace("{FROM}", &from.to_string()), schema);
@@ -133,14 +141,14 @@ pub(crate) fn whole_script(from: i64, schema: &str) -> String {
     )
 }
 
-/// What comes before the first step.
+/// The statements before the first step.
 fn frame(schema: &str) -> String {
     let text = "CREATE SCHEMA IF NOT EXISTS {SCHEMA};\nCREATE TABLE IF NOT EXISTS docket.migration \
                 (version bigint PRIMARY KEY, at timestamptz NOT NULL DEFAULT now());\n";
     in_schema(&text.replace("{SCHEMA}", &format!("\"{schema}\"")), schema)
 }
 
-/// Refuses a schema of another version than the one that the steps begin with.
+/// Refuses a schema of another version than the first step expects.
 const CHECK: &str = "DO $$ BEGIN
   IF (SELECT coalesce(max(version), 0) FROM docket.migration) <> {FROM} THEN
     RAISE EXCEPTION 'the schema is not of version {FROM}; print the script anew';
@@ -155,7 +163,7 @@ fn changes(found: i64, schema: &str) -> String {
     in_schema(&fill_in(steps.collect::<String>() + &FUNCTIONS.concat()), schema)
 }
 
-/// Limits come from `docket_core::limits`, so that they cannot differ.
+/// Limits come from `docket_core::limits`, so that the two cannot differ.
 fn fill_in(text: String) -> String {
     let whole = |count: usize| count.to_string();
     [

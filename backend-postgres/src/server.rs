@@ -1,4 +1,4 @@
-//! A server, and how connections to it are opened and used.
+//! A server, and how its connections are opened and used.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,21 +15,21 @@ use crate::statements::{Statement, Statements};
 use crate::url::Address;
 use crate::{Options, Pooler};
 
-/// A server to open connections to, and the schema on it.
+/// A server to connect to, and the schema on it.
 pub(crate) struct Server {
     connect: Mutex<PgConnectOptions>,
-    /// Connections that have not answered since then are used no more.
+    /// Connections that have not answered since then are no longer used.
     doubted: watch::Sender<Option<Instant>>,
-    /// Where the address is read again for each connection, if it may change.
+    /// The source of the address, read again for each connection, if it may change.
     url: Option<UrlSource>,
     /// The URL as errors show it.
     pub(crate) address: ShownUrl,
     pub(crate) options: Options,
     pub(crate) statements: Statements,
     begin: Statement,
-    /// A pool that somebody else made.
+    /// A pool that the service made.
     pool: Option<PgPool>,
-    /// Set once the schema has been looked at.
+    /// Set once the schema has been checked.
     pub(crate) ready: OnceCell<()>,
 }
 
@@ -59,15 +59,15 @@ impl Server {
         })
     }
 
-    /// A server whose address is at `url`, with what that says now.
+    /// A server whose address is at `url`, and its current value.
     pub(crate) fn at(url: UrlSource, options: Options) -> Result<(Self, Address)> {
         let address = Address::parse(&url.read()?)?;
         let server = Self { url: url.may_change().then_some(url), ..Self::new(&address, None, options)? };
         Ok((server, address))
     }
 
-    /// Gives up every connection that has not answered since `asked`: a question of then was not answered in time, and
-    /// whatever silenced that connection may have silenced the others.
+    /// Distrusts every connection that has not answered since `asked`: a question of that time was
+    /// not answered, and whatever silenced that connection may have silenced the others.
     pub(crate) fn doubt(&self, asked: Instant) {
         self.doubted.send_modify(|doubted| *doubted = (*doubted).max(Some(asked)));
     }
@@ -77,18 +77,18 @@ impl Server {
         self.doubted.borrow().is_none_or(|doubted| heard > doubted)
     }
 
-    /// Waits until a connection that answered at `heard` may be used no more.
+    /// Waits until a connection that answered at `heard` may no longer be used.
     pub(crate) async fn distrusts(&self, heard: Instant) {
         let doubted = |doubted: &Option<Instant>| doubted.is_some_and(|doubted| heard <= doubted);
         // The sender is ours, so this ends only with the answer.
         let _ = self.doubted.subscribe().wait_for(doubted).await;
     }
 
-    /// How to connect now.
+    /// The options to connect with now.
     pub(crate) fn connect_options(&self) -> PgConnectOptions {
         let mut connect = self.connect.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(url) = &self.url {
-            // Half written, or gone for a moment: what it said last may still do.
+            // Half written, or missing for a moment: the last value may still work.
             match url.read().and_then(|text| Address::parse(&text)) {
                 Ok(address) => *connect = tune(&address, &self.options),
                 Err(error) => {
@@ -99,7 +99,7 @@ impl Server {
         connect.clone()
     }
 
-    /// A statement that is prepared and kept, unless a pooler may give it to another server.
+    /// A statement that is prepared and kept, unless a pooler may send it to another server.
     pub(crate) fn query<'q>(
         &self,
         sql: AssertSqlSafe<Arc<str>>,
@@ -108,8 +108,8 @@ impl Server {
         sqlx::query_with(sql, arguments).persistent(self.options.pooler == Pooler::None)
     }
 
-    /// Begins a transaction in which a call's deadline holds, whatever the connection was opened with. A client that stops
-    /// in the middle of it loses it: its locks would hold up everybody else.
+    /// Begins a transaction with the deadline of a call, whatever the connection was opened with. A
+    /// client that stops within it loses it: its locks would block everybody else.
     pub(crate) async fn begin<'c>(
         &self,
         connection: &'c mut PgConnection,
@@ -117,7 +117,8 @@ impl Server {
         connection.begin_with(self.begin.sql()).await
     }
 
-    /// Opens a connection of our own. A peer that accepts and never answers is not waited for longer.
+    /// Opens a connection of our own. Does not wait longer for a peer that accepts and never
+    /// answers.
     pub(crate) async fn open(&self) -> Result<PgConnection, sqlx::Error> {
         match timeout(self.options.connect, self.connect_options().connect()).await {
             Ok(opened) => opened,
@@ -125,7 +126,7 @@ impl Server {
         }
     }
 
-    /// One of the pool that we were given, or one of our own.
+    /// A connection of the service's pool, or one of our own.
     pub(crate) async fn open_any(&self) -> Result<Link, sqlx::Error> {
         match &self.pool {
             None => self.open().await.map(Link::Own),
@@ -137,7 +138,7 @@ impl Server {
     }
 }
 
-/// What every connection of ours is opened with.
+/// The options of all our connections.
 fn tune(address: &Address, options: &Options) -> PgConnectOptions {
     let connect = address.connect.clone().disable_statement_logging();
     let connect = match connect.get_application_name() {
@@ -148,15 +149,18 @@ fn tune(address: &Address, options: &Options) -> PgConnectOptions {
     match options.pooler {
         Pooler::None => connect.options([
             ("statement_timeout", response_ms.as_str()),
-            // Not what a database or a role may have set: each statement of a function must see what is there now.
+            // Not the default of a database or a role: each statement of a function must see the
+            // latest data.
             ("default_transaction_isolation", "read committed"),
-            // The server gives up a client that is gone or reads no more: until then it may hold locks for it.
+            // The server drops a client that is gone or no longer reads: until then that client may
+            // hold locks.
             ("tcp_user_timeout", response_ms.as_str()),
             ("tcp_keepalives_idle", "5"),
             ("tcp_keepalives_interval", "1"),
             ("tcp_keepalives_count", "3"),
         ]),
-        // A pooler refuses what it cannot give to every server it has, and statements belong to one server.
+        // A pooler refuses parameters that it cannot set on every server, and prepared statements
+        // belong to one server.
         Pooler::Transaction => connect.extra_float_digits(None).statement_cache_capacity(0),
     }
 }

@@ -6,13 +6,14 @@ use sqlx::AssertSqlSafe;
 
 use crate::schema::LAYOUT;
 
-/// A statement, its schema filled in once. Cheap to clone.
+/// A statement with its schema filled in. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Statement(Arc<str>);
 
 impl Statement {
-    /// `text` with `docket.` as the schema of this name, which was checked to be a plain identifier. `{US}` is the docket, its
-    /// first argument, from a caller of this build: see `sql/time.sql`. A statement that only reads goes without.
+    /// `text` with `docket.` replaced by this schema; its name was checked to be a simple
+    /// identifier. `{US}` is the docket, its first argument, and the layout of this build: see
+    /// `sql/time.sql`. A statement that only reads goes without.
     pub(crate) fn new(text: &str, schema: &str) -> Self {
         let us = format!("docket.spoken($1,{LAYOUT})");
         Self(in_schema(&text.replace("{US}", &us), schema).into())
@@ -23,7 +24,7 @@ impl Statement {
     }
 }
 
-/// Puts the name of the schema where a text says `docket.`, be it in code or in a literal that is cast to a name.
+/// Replaces `docket.` by the schema's name, in code and in literals that are cast to a name.
 pub(crate) fn in_schema(text: &str, schema: &str) -> String {
     let mut parts = text.split("docket.");
     let mut written = parts.next().unwrap_or_default().to_owned();
@@ -68,7 +69,7 @@ pub(crate) struct Statements {
     pub(crate) set_clock: Statement,
 }
 
-/// A lease request as one value; its seventeen parameters begin at the number given.
+/// A lease request as one value; its seventeen parameters start at this number.
 macro_rules! ask {
     ($($n:literal)*) => { concat!("ROW(", ask!(@ $($n)*), ")::docket.ask") };
     (@ $first:literal $($n:literal)*) => { concat!("$", $first $(, ",$", $n)*) };

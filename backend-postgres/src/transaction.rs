@@ -1,5 +1,5 @@
-//! Adding tasks inside a transaction of the caller's own: they commit, or roll back, with the caller's data. On a docket
-//! that lives elsewhere the same call writes into an [`Outbox`].
+//! Adding tasks inside a transaction of the service: they commit, or roll back, with the service's
+//! data. On a docket in another store the same call writes into an [`Outbox`].
 
 use std::any::Any;
 
@@ -17,10 +17,11 @@ use crate::request::Columns;
 use crate::statements::Statement;
 use crate::{Outbox, PostgresBackend};
 
-/// Tells the functions, until the end of the transaction, that it is the caller's and may take its time.
+/// Tells the functions, until the end of the transaction, that it belongs to the service and may
+/// stay open.
 const MARK: &str = "SELECT set_config('docket_queue.in_transaction', 'on', true)";
 
-/// Sends a task in the caller's transaction instead of by itself.
+/// Sends a task in the service's transaction instead of one of its own.
 ///
 /// ```no_run
 /// # async fn f<T: docket_core::Task>(client: docket_core::Client, pool: sqlx::PgPool, scan: T)
@@ -37,31 +38,35 @@ const MARK: &str = "SELECT set_config('docket_queue.in_transaction', 'on', true)
 ///
 /// # Guarantees
 ///
-/// * Workers see the task at the commit, and those that wait are woken by it; after a rollback there is none.
-/// * A transaction holds up no worker, however long it takes: only the run of a key that it touched, and calls about it.
+/// * Workers see the task at the commit, which wakes waiting workers; after a rollback there is no
+///   task.
+/// * A transaction blocks no worker, however long it takes: only the run of a key that it touched,
+///   and calls about that key.
 ///
 /// # Caveats
 ///
 /// * `tx` must be on the database and the role that the docket's schema is for.
 /// * Delays count from this call, not from the commit.
-/// * If the key is taken by an unfinished task, its record is locked until the transaction ends. It is not leased meanwhile;
-///   a worker that runs it can neither renew nor settle it, and tries again until it can. Nobody else gets the task as long
-///   as it is locked, but a transaction that outlasts the lease costs that run: it is given up, and the task runs again.
-/// * Another call about a key of this transaction waits half a second for it, and gets `Unavailable` then, for that key
-///   alone. An add of a key that this one has newly made waits for its end, with all of its batch, up to
-///   [`crate::Options::response`].
-/// * A failed statement leaves the transaction to be rolled back, as any other of the caller's would.
+/// * If an unfinished task has the key, its record is locked until the transaction ends. It cannot
+///   be leased in that time; a worker that runs it can neither renew nor settle it, and retries
+///   until it can. Nobody else gets the task while it is locked, but a transaction that outlasts
+///   the lease costs that run: the worker gives it up, and the task runs again.
+/// * Another call about a key of this transaction waits half a second for it, and then gets
+///   `Unavailable`, for that key alone. An add of a key that this transaction has created waits for
+///   its end, with its whole batch, up to [`crate::Options::response`].
+/// * After a failed statement the transaction must be rolled back, as after any other.
 #[async_trait]
 pub trait InTransaction {
     /// Sends it.
     ///
     /// # Errors
     ///
-    /// `Unsupported` if the client is neither on Postgres nor on an [`Outbox`]; otherwise as the add itself, but nothing is repeated.
+    /// `Unsupported` if the client is neither on Postgres nor on an [`Outbox`]; otherwise as the
+    /// add itself, but nothing is repeated.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, the transaction is in an unknown state: roll it back.
+    /// If dropped, the transaction is in an unknown state: roll it back.
     async fn in_transaction(self, tx: &mut PgConnection) -> Result<Receipt>;
 }
 
@@ -90,7 +95,7 @@ fn only<A>(mut answers: Vec<Result<A>>) -> Result<A> {
 }
 
 impl PostgresBackend {
-    /// The backend behind a store, if it is this one.
+    /// The backend behind a store, if it is a Postgres one.
     pub(crate) fn behind<'a>(store: &'a dyn Store, operation: &'static str) -> Result<&'a Self> {
         let scheme = store.capabilities().scheme;
         (store as &dyn Any).downcast_ref().ok_or_else(|| {
@@ -99,7 +104,8 @@ impl PostgresBackend {
         })
     }
 
-    /// Adds tasks as [`docket_core::QueueBackend::add`] does, in the caller's transaction: see [`InTransaction`].
+    /// Adds tasks as [`docket_core::QueueBackend::add`] does, in the service's transaction: see
+    /// [`InTransaction`].
     pub async fn add_in(&self, tx: &mut PgConnection, tasks: &[NewTask]) -> Result<Vec<Result<AddAnswer>>> {
         self.place_in(
             tx,
@@ -111,7 +117,8 @@ impl PostgresBackend {
         .await
     }
 
-    /// Places or moves tasks as [`docket_core::QueueBackend::schedule`] does, in the caller's transaction.
+    /// Places or moves tasks as [`docket_core::QueueBackend::schedule`] does, in the service's
+    /// transaction.
     pub async fn schedule_in(&self, tx: &mut PgConnection, tasks: &[NewTask]) -> Result<Vec<Result<ScheduleAnswer>>> {
         let operation = "schedule tasks in a transaction";
         self.place_in(tx, (&self.statements().schedule, items::write_tasks), operation, tasks, words::schedule_answer)
@@ -137,7 +144,7 @@ impl PostgresBackend {
         batch.answers(operation, Columns::of(&row, operation).only()?, read)
     }
 
-    /// Runs a statement that brings one row as part of the caller's transaction.
+    /// Runs a statement that returns one row, in the service's transaction.
     pub(crate) async fn row_in(
         &self,
         tx: &mut PgConnection,
@@ -145,8 +152,8 @@ impl PostgresBackend {
         arguments: PgArguments,
         operation: &'static str,
     ) -> Result<PgRow> {
-        // By a connection of ours: neither the schema nor the docket may be new in the caller's transaction, or everybody
-        // else would wait for it.
+        // On a connection of ours: if the service's transaction created the schema or the docket,
+        // everybody else would wait for it.
         self.entered.get_or_try_init(|| self.join(None)).await?;
         let server = &self.commands.server;
         let told = |error| describe(error, operation, &server.address);

@@ -1,4 +1,4 @@
-//! Reading the address. Nothing that leaves this file carries a user or a password.
+//! Reading the address. Nothing returned from this file contains a user or a password.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -11,10 +11,10 @@ use tracing::subscriber::{NoSubscriber, with_default};
 
 use crate::Pooler;
 
-/// Says that the address is a pooler's, in transaction mode.
+/// Marks the address as that of a pooler in transaction mode.
 const PGBOUNCER: &str = "pgbouncer";
 
-/// What the driver reads, and our own.
+/// The driver's parameters, and our own.
 const FORM: UrlForm = UrlForm {
     schemes: &["postgres", "postgresql"],
     parameters: &[
@@ -46,13 +46,13 @@ const FORM: UrlForm = UrlForm {
 
 /// Where the server is and how to log in.
 pub(crate) struct Address {
-    /// What the driver needs, secrets included.
+    /// The driver's options, secrets included.
     pub(crate) connect: PgConnectOptions,
     /// The scheme.
     pub(crate) scheme: &'static str,
-    /// What `pgbouncer` says.
+    /// The value of `pgbouncer`.
     pub(crate) pooler: Pooler,
-    /// How it is shown.
+    /// The address as it is shown.
     pub(crate) shown: ShownUrl,
 }
 
@@ -66,9 +66,9 @@ impl Address {
             Some(_) => return Err(url.refuse(&format!("invalid {PGBOUNCER}: expected true or false"))),
         };
         check_values(&url)?;
-        // The driver logs the lines of a password file that it cannot read.
+        // The driver logs lines of a password file that it cannot read.
         let read = with_default(NoSubscriber::default(), || PgConnectOptions::from_str(url.as_str()));
-        // Its words may repeat a value, which may be a secret.
+        // Its message may contain a value, which may be a secret.
         let connect = read.map_err(|_| url.refuse("user, password or database is not UTF-8"))?;
         Ok(Self {
             connect: connect.disable_statement_logging(),
@@ -78,10 +78,10 @@ impl Address {
         })
     }
 
-    /// An address that somebody else has read.
+    /// An address that the service has already read.
     pub(crate) fn of(connect: &PgConnectOptions) -> Self {
         let host = connect.get_socket().map_or(connect.get_host().to_owned(), |path| path.display().to_string());
-        // Without a name it is that of the user.
+        // Without a name, the database is named like the user.
         let database = connect.get_database().unwrap_or_default();
         let text = format!("postgres://{host}:{}/{database}", connect.get_port());
         let shown = ShownUrl::new(text, [connect.get_username().to_owned()]);
@@ -89,7 +89,7 @@ impl Address {
     }
 }
 
-/// Refuses a value that the driver would refuse with a less helpful word.
+/// Refuses a value that the driver would refuse with a less helpful message.
 fn check_values(url: &StoreUrl) -> Result<()> {
     let wrong = |name: &str, is_good: fn(&str) -> bool| url.parameter(name).is_some_and(|value| !is_good(&value));
     for name in ["sslmode", "ssl-mode"] {

@@ -1,7 +1,7 @@
-//! Waiting for wake-ups: one connection per handle that listens, owned by a task.
+//! Waiting for wake-ups: one listening connection per handle, owned by a task.
 //!
-//! A wake-up is a hint. One that is lost costs a waiter nothing but time, up to the end of its wait; after the connection
-//! was made, or made again, everybody looks.
+//! A wake-up is a hint. A lost one costs only time, up to the end of the wait; after the connection
+//! was opened, or opened again, every waiter polls.
 
 use crate::server::Server;
 use std::collections::{BTreeSet, HashMap};
@@ -17,32 +17,34 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use uuid::Uuid;
 
-/// Wake-ups that a waiter may fall behind; then it looks, which is all that they ask for.
+/// How many wake-ups a waiter may lag behind; then it polls, which is all that they ask for.
 const BACKLOG: usize = 1_024;
-/// The pause before listening is tried again. Until then nobody looks, so it is part of what a task may be late once the
-/// server answers again.
+/// The pause before reconnecting. Until then nobody polls, so this adds to the delay of a task
+/// after the server answers again.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
-/// How often a silent connection that somebody waits on is asked whether it still is one. The driver sets no keepalive, and
-/// a firewall that has forgotten a connection says nothing: a task that comes meanwhile starts so much later, and
-/// [`crate::Options::response`].
+/// How often a silent connection with waiters is pinged. The driver sets no keepalive, and a
+/// firewall that has forgotten a connection says nothing: a task added in that time starts so much
+/// later, plus [`crate::Options::response`].
 const PING: Duration = Duration::from_secs(3);
-/// A silent connection on which nobody has waited for so long is given up.
+/// A silent connection without waiters is closed after this.
 const UNUSED_MAX: Duration = Duration::from_secs(30);
 
-/// How much later the deputy looks, in case who was named is gone, and to tell the others of the new lease's deadline, which
-/// is later than this; without a deputy, all who were not named.
+/// Delay before the standby polls, in case the notified worker has died, and to tell the others the
+/// deadline of the new lease, which is later than this. Without a standby, the delay of all waiters
+/// that were not named.
 const SPARE: Duration = Duration::from_millis(250);
-/// How much later the others look if the deputy says nothing. However much comes meanwhile, they look once.
+/// Delay before the others poll if the standby is silent. However many wake-ups come in that time,
+/// they poll once.
 const DEPUTY_LOST: Duration = Duration::from_secs(1);
 
-/// Something becomes visible.
+/// A wake-up: something becomes visible.
 #[derive(Clone, Debug)]
 enum Wake {
-    /// Perhaps anything: the clock was moved, or wake-ups may have been lost.
+    /// Unspecific: the clock was moved, or wake-ups may have been lost.
     Any,
-    /// In this lane, after so long.
+    /// In this lane, after this delay.
     Lane { lane: Lane, after: Duration, whom: Whom },
-    /// Nothing in this lane, but after so long: somebody looked for all.
+    /// A standby has polled for everyone: the next task of this lane is due after this delay.
     Seen { lane: Lane, after: Option<Duration> },
 }
 
@@ -53,22 +55,22 @@ struct Lane {
     name: Arc<str>,
 }
 
-/// Who is to look for what a wake-up tells of.
+/// The waiters that a wake-up is meant for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Whom {
     All,
-    /// These; and the others for themselves or by a deputy, see [`SPARE`].
+    /// These; the others poll later, themselves or through a standby: see [`SPARE`].
     Some {
         these: Arc<[Uuid]>,
         deputy: Option<Uuid>,
     },
 }
 
-/// What listens for one handle.
+/// The listener of one handle.
 #[derive(Debug)]
 pub(crate) struct Listener {
     server: Arc<Server>,
-    /// By channel: one, unless the schema was made anew.
+    /// By channel: usually one, more only if the schema was recreated.
     open: Mutex<HashMap<String, Open>>,
 }
 
@@ -90,7 +92,7 @@ impl Listener {
         Self { server, open: Mutex::default() }
     }
 
-    /// An ear on the channel that was listened on before, with its name.
+    /// An ear on the channel of the last wait, with its name.
     pub(crate) fn again(&self) -> Option<(String, Ear)> {
         let channel = self.open.lock().unwrap_or_else(PoisonError::into_inner).keys().next().cloned()?;
         let ear = self.listen(&channel);
@@ -100,7 +102,7 @@ impl Listener {
     /// An ear on this channel; the first one opens the connection, on the current runtime.
     pub(crate) fn listen(&self, channel: &str) -> Ear {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        // One that has ended had nobody to tell, or its runtime is gone.
+        // A task that has ended had no waiters, or its runtime is gone.
         open.retain(|_, open| !open.task.is_finished());
         let open = open.entry(channel.to_owned()).or_insert_with(|| {
             let wakes = broadcast::Sender::new(BACKLOG);
@@ -122,7 +124,7 @@ struct Line {
 }
 
 impl Line {
-    /// Listens until nobody waits any more.
+    /// Listens until there are no waiters.
     async fn serve(self) {
         loop {
             let started = Instant::now();
@@ -136,14 +138,15 @@ impl Line {
                         return;
                     }
                 }
-                // Waiters look by themselves meanwhile, and say what is wrong with the server if it is.
+                // Until then waiters poll by themselves, and report what is wrong with the server.
                 Err(error) => {
                     let (address, error) = (&self.server.address, error.to_string());
                     let error = &*address.redacted(&error);
                     tracing::debug!(%address, error, "could not listen for wake-ups");
                 }
             }
-            // One that has served for longer is made again at once; a server that is away is not hammered.
+            // A connection that has served for longer is reopened at once; a server that is down is
+            // not hammered.
             sleep(RECONNECT_PAUSE.saturating_sub(started.elapsed())).await;
             if self.wakes.receiver_count() == 0 {
                 return;
@@ -167,13 +170,13 @@ impl Line {
         timeout(self.server.options.connect, opening).await.unwrap_or_else(|_| Err(unanswered()))
     }
 
-    /// Passes wake-ups on until the connection is lost or nobody waits.
+    /// Forwards wake-ups until the connection is lost or there are no waiters.
     async fn hear(&self, listener: &mut PgListener) -> End {
         let (mut heard, mut waited) = (Instant::now(), Instant::now());
         loop {
             let received = tokio::select! {
                 received = timeout(PING, listener.try_recv()) => received,
-                // Nobody may have heard of what came in the last seconds.
+                // The wake-ups of the last seconds may be lost.
                 () = self.server.distrusts(heard) => return End::Lost,
             };
             let waits = self.wakes.receiver_count() > 0;
@@ -194,7 +197,8 @@ impl Line {
                         Ok(Ok(_)) => heard = Instant::now(),
                         Ok(Err(_)) => return End::Lost,
                         Err(_) => {
-                            // Whoever looks now must not wait for an answer on one that was forgotten in the same way.
+                            // The next poll must not wait for an answer on a connection that was
+                            // silenced in the same way.
                             self.server.doubt(asked);
                             return End::Lost;
                         }
@@ -205,7 +209,7 @@ impl Line {
     }
 
     fn tell(&self, wake: Wake) {
-        // Safe to lose: nobody waits.
+        // Safe to lose: there are no waiters.
         let _ = self.wakes.send(wake);
     }
 }
@@ -217,7 +221,7 @@ enum End {
     NobodyWaits,
 }
 
-/// Reads a notification of `sql/announce.sql`; what is anything else may mean anything.
+/// Reads a notification of `sql/announce.sql`. An unrecognised payload is treated as [`Wake::Any`].
 fn read(payload: &str) -> Wake {
     try_read(payload).unwrap_or(Wake::Any)
 }
@@ -248,18 +252,19 @@ pub(crate) struct Ear {
 }
 
 impl Ear {
-    /// Whether it hears.
+    /// Whether the connection listens.
     pub(crate) fn is_open(&self) -> bool {
         *self.connected.borrow()
     }
 
-    /// Waits until it hears; without a connection, for as long as making one may take. False: it never will.
+    /// Waits until the connection listens; if it must be opened, for as long as that may take.
+    /// False: it never will.
     pub(crate) async fn open(&mut self, end: Instant) -> bool {
-        // Safe to lose: whoever hears nothing looks at the end of its wait.
+        // Safe to lose: a waiter without wake-ups polls at the end of its wait.
         !matches!(timeout_at(end, self.connected.wait_for(|connected| *connected)).await, Ok(Err(_)))
     }
 
-    /// Forgets what was said so far: a look comes now, and sees all of it.
+    /// Drops earlier wake-ups: a poll follows now and sees everything they announced.
     pub(crate) fn forget(&mut self) {
         loop {
             match self.wakes.try_recv() {
@@ -269,7 +274,7 @@ impl Ear {
         }
     }
 
-    /// Waits until `due`, or until anything is said; `None` once nothing will be.
+    /// Waits until `due` or the next wake-up; `None` once there will be none.
     pub(crate) async fn hear_anything(&mut self, due: Instant) -> Option<()> {
         match timeout_at(due, self.wakes.recv()).await {
             Ok(Err(RecvError::Closed)) => None,
@@ -277,8 +282,9 @@ impl Ear {
         }
     }
 
-    /// Waits until `due`, or until something that `request` may lease becomes visible; then it must look, as a deputy in the
-    /// lanes that are in `deputy` then. False: it hears nothing more.
+    /// Waits until `due`, or until a wake-up announces a task that `request` may lease. The caller
+    /// must then poll, as the standby of the lanes in `deputy`. False: there will be no more
+    /// wake-ups.
     pub(crate) async fn wait(
         &mut self,
         request: &LeaseRequest,
@@ -304,7 +310,7 @@ impl Ear {
                             }
                         }
                     }
-                    // A timer is up to two milliseconds late, also one for now.
+                    // A timer is up to two milliseconds late, even for a time that has passed.
                     if due <= now {
                         return true;
                     }
@@ -314,14 +320,15 @@ impl Ear {
                     spares.seen(&lane, now);
                     due = after.map_or(due, |after| due.min(now + after));
                 }
-                // Its task has ended with its runtime, or between two waiters.
+                // The listening task has ended with its runtime, or between two waiters.
                 Ok(Err(RecvError::Closed)) => return false,
             }
         }
     }
 }
 
-/// The lanes in which a deputy looks for a waiter that was not named, and when it would look itself.
+/// The lanes in which a standby polls for a waiter that was not named, and when the waiter would
+/// poll itself.
 #[derive(Default, Debug)]
 struct Spares {
     lanes: Vec<Spare>,
@@ -331,7 +338,7 @@ struct Spares {
 struct Spare {
     lane: Lane,
     due: Instant,
-    /// When something came last.
+    /// When the last wake-up came.
     heard: Instant,
 }
 
@@ -347,7 +354,7 @@ impl Spares {
         }
     }
 
-    /// What came a moment ago the deputy may not have seen.
+    /// The standby may have missed the latest wake-ups.
     fn seen(&mut self, lane: &Lane, now: Instant) {
         self.lanes.retain(|spare| spare.lane != *lane || spare.heard + SPARE / 2 > now);
     }
@@ -400,7 +407,7 @@ mod tests {
         assert_eq!(spares.first(), Some(start + DEPUTY_LOST));
         spares.seen(&lane("scan"), start + SPARE);
         assert_eq!(spares.first(), Some(start + SPARE + DEPUTY_LOST));
-        // Another came just now; it does not put off the first.
+        // Another one came just now; it does not delay the first.
         spares.heard(lane("move"), start + SPARE * 2);
         spares.seen(&lane("move"), start + SPARE * 2);
         assert_eq!(spares.first(), Some(start + SPARE + DEPUTY_LOST));

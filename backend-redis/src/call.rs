@@ -59,7 +59,7 @@ impl Call {
     }
 
     pub(crate) fn number(&mut self, number: impl TryInto<i64>) -> &mut Self {
-        // Nothing that is counted here comes near the bound.
+        // No count here comes near the limit.
         self.cmd.arg(number.try_into().unwrap_or(i64::MAX));
         self
     }

@@ -22,7 +22,7 @@ const SILENT_MAX: Duration = Duration::from_millis(250);
 /// A server to open connections to.
 pub(crate) struct Server {
     client: Mutex<redis::Client>,
-    /// Where the address is read again for each connection, if it may change.
+    /// The source of the address, read again for each connection, if it may change.
     url: Option<UrlSource>,
     /// The URL as errors show it.
     pub(crate) address: ShownUrl,
@@ -37,14 +37,14 @@ impl Server {
         Ok(Self { client: Mutex::new(client), url: None, address: shown, options })
     }
 
-    /// A server whose address is at `url`, with what that says now.
+    /// A server whose address is at `url`, and its current value.
     pub(crate) fn at(url: UrlSource, options: Options) -> Result<(Self, Address)> {
         let address = Address::parse(&url.read()?)?;
         let server = Self { url: url.may_change().then_some(url), ..Self::new(&address, options)? };
         Ok((server, address))
     }
 
-    /// How to connect now.
+    /// The options to connect with now.
     fn client(&self) -> redis::Client {
         let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(url) = &self.url {
@@ -52,7 +52,7 @@ impl Server {
                 let shown = address.shown.clone();
                 redis::Client::open(address.info).map_err(|e| describe(e, "prepare the connection", &shown))
             });
-            // Half written, or gone for a moment: what it said last may still do.
+            // Half written, or missing for a moment: the last value may still work.
             match opened {
                 Ok(opened) => *client = opened,
                 Err(error) => {
@@ -105,7 +105,7 @@ impl fmt::Debug for Slot {
     }
 }
 
-/// How one try went wrong.
+/// How one attempt failed.
 struct Failure {
     error: RedisError,
     /// The connection had served before and was found broken: a new one may well work.

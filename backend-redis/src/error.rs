@@ -1,4 +1,4 @@
-//! What the server's codes mean to a caller: the one place that decides it.
+//! Error codes of the server and their meaning for a caller: the one place that decides it.
 
 use std::borrow::Cow;
 
@@ -33,8 +33,8 @@ pub(crate) fn unanswered(operation: impl Into<Cow<'static, str>>, address: &str)
     Error::new(ErrorKind::Unavailable, operation, message)
 }
 
-/// What to do about a certificate, by the words of the one who checks it. A server's own certificate is no authority, so that
-/// to name it as one is of no help.
+/// The advice for a certificate error, by the verifier's message. A server's own certificate is not
+/// an authority, so naming it as one does not help.
 fn untrusted(said: &str) -> &'static str {
     if said.contains("CaUsedAsEndEntity") {
         "its certificate is an authority's, used by the server itself (self-signed): let the authority sign one for the \
@@ -81,7 +81,7 @@ pub(crate) fn meaning_of(error: &RedisError) -> Meaning {
     let meaning = |kind, retryable, advice| Meaning { kind, retryable, drop_connection: false, advice };
     let broken = |meaning| Meaning { drop_connection: true, ..meaning };
     match error.kind() {
-        // Retrying does not make a certificate good.
+        // Retrying does not make a certificate valid.
         redis::ErrorKind::Io if error.to_string().contains("certificate") => {
             return broken(meaning(Refused, No, untrusted(&error.to_string())));
         }
@@ -89,7 +89,7 @@ pub(crate) fn meaning_of(error: &RedisError) -> Meaning {
         redis::ErrorKind::Io => {
             return broken(meaning(Unavailable, Yes, "the server cannot be reached or did not answer in time"));
         }
-        // An answer that cannot be read leaves the connection in the middle of it.
+        // An unreadable answer leaves the connection in the middle of it.
         redis::ErrorKind::Parse => return broken(meaning(Unavailable, Yes, "the answer could not be read")),
         redis::ErrorKind::AuthenticationFailed => {
             return broken(meaning(Refused, No, "wrong password or user; check both in the URL"));

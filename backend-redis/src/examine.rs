@@ -32,13 +32,13 @@ pub(crate) async fn admit(connection: &Connection, keys: &Keys) -> Result<()> {
 
 fn refusal(finding: &Finding, address: &str) -> Error {
     let message = format!("{address}: {} is {}; {}", finding.subject, finding.found, finding.advice);
-    // A copy may be promoted while the caller goes on trying; the rest needs a person.
+    // A copy may be promoted while the caller retries; everything else needs a person.
     let passes = if finding.subject == ROLE { Retryable::Yes } else { Retryable::No };
     let kind = if finding.subject == LAYOUT_OF_DOCKET { ErrorKind::Conflict } else { ErrorKind::Refused };
     Error::new(kind, "use the store", message).retryable(passes)
 }
 
-/// Asks the server about itself, and judges the answers.
+/// Asks the server for its settings, and judges them.
 pub(crate) async fn examine(connection: &Connection, keys: &Keys) -> Result<Vec<Finding>> {
     let mut facts = match connection.command(&cmd("INFO"), LOOK).await {
         Ok(report) => Facts::read(&text_of(&report).unwrap_or_default()),

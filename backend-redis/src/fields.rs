@@ -103,7 +103,7 @@ impl Fields {
         Uuid::from_slice(&self.bytes()?).map_err(|error| self.corrupt(error))
     }
 
-    /// A text that is one of the identities, which check themselves.
+    /// A text as an identity, which checks itself.
     pub(crate) fn parsed<T: TryFrom<String, Error = Error>>(&mut self) -> Result<T> {
         T::try_from(self.text()?).map_err(|error| self.corrupt(error))
     }
@@ -129,7 +129,7 @@ impl Fields {
         self.optional_number()?.ok_or_else(|| unexpected(operation, "a number", &Value::Nil))
     }
 
-    /// A number of the size that the caller keeps it in.
+    /// A number in the type that the caller wants.
     pub(crate) fn count<T: TryFrom<i64>>(&mut self) -> Result<T> {
         let number = self.number()?;
         T::try_from(number).map_err(|_| self.corrupt(format!("{number} is out of bounds")))
@@ -152,7 +152,7 @@ impl Fields {
         Ok(self.optional_count()?.map(Duration::from_micros))
     }
 
-    /// What the store holds is not what a backend of this build would have written.
+    /// The store holds a value that no backend of this build would have written.
     fn corrupt(&self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
         Error::new(ErrorKind::Corrupt, self.operation, "the store holds a value that cannot be used").with_source(cause)
     }

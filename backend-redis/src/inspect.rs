@@ -96,7 +96,7 @@ impl Inspect for RedisBackend {
             let (json, leased_ago) = (worker.text()?, worker.optional_micros()?);
             match serde_json::from_str::<WorkerRecord>(&json) {
                 Ok(record) => workers.push(WorkerView { record, leased_ago }),
-                // One that another build wrote must not hide the others.
+                // A record that another build wrote must not hide the others.
                 Err(error) => tracing::warn!(?error, "record of a worker cannot be read; left out"),
             }
         }

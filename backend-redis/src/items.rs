@@ -14,7 +14,7 @@ use crate::fields::Fields;
 use crate::keys;
 use crate::numbers::INLINE_MAX;
 
-/// A batch, and what was found of each item: one that cannot be taken is refused alone.
+/// A batch, with the check of each item: a bad item is refused alone.
 #[derive(Debug)]
 pub(crate) struct Batch<'a, T> {
     items: &'a [T],
@@ -23,7 +23,7 @@ pub(crate) struct Batch<'a, T> {
 }
 
 impl<'a, T> Batch<'a, T> {
-    /// Checks each item, and how many bytes of payload `weigh` says it has; the batch as a whole must keep within its
+    /// Checks each item and its bytes of payload (by `weigh`); the whole batch must keep within the
     /// limits too.
     pub(crate) fn check(
         operation: &'static str,
@@ -154,13 +154,14 @@ pub(crate) fn write_token(call: &mut Call, token: &Token) {
     call.key(&token.key).number(token.fence.0).id(token.lease.as_uuid());
 }
 
-/// Refuses a task that no store may take; else the bytes of its args.
+/// The bytes of its args; an error for a task that no store accepts.
 pub(crate) fn weigh_task(task: &NewTask) -> Result<usize> {
     task.check()?;
     Ok(task.args.len())
 }
 
-/// Refuses an outcome that no store may take or this build does not know; else the bytes of payload that it carries.
+/// The bytes of payload that it carries; an error for an outcome that no store accepts or this
+/// build does not know.
 pub(crate) fn weigh_ack(ack: &Ack) -> Result<usize> {
     ack.check()?;
     match &ack.outcome {
@@ -192,7 +193,7 @@ pub(crate) fn write_ack(call: &mut Call, ack: &Ack) {
         Outcome::Repeat { at, args } => (6, *at, args.as_ref().map(|args| args.as_bytes().into())),
         Outcome::Undecodable { after, error } => (8, RunAt::In(*after), Some(cut(error))),
         Outcome::Unkept { error } => (9, RunAt::Now, Some(cut(error))),
-        // `Cancelled`: an outcome of a later version was refused before it came here.
+        // `Cancelled`: an outcome of a later version has been refused before.
         _ => (7, RunAt::Now, None),
     };
     let mut head = Head::default();

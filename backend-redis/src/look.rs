@@ -10,11 +10,11 @@ use crate::request::{self, Look, Looked};
 use crate::scripts;
 use crate::wait::{LINGER, Listed, Waiter};
 
-/// The longest wait of one lease call; one that asks for more is answered after this.
+/// The longest wait of one lease call; a call that asks for more is answered after this.
 const WAIT_MAX: Duration = Duration::from_hours(1);
 
 impl RedisBackend {
-    /// One look for tasks.
+    /// One poll for tasks.
     pub(crate) async fn look(&self, request: &LeaseRequest, look: Look<'_>) -> Result<Looked> {
         let mut call = self.call(&scripts::LEASE, 1_024);
         request::write(&mut call, request, look)?;

@@ -1,4 +1,4 @@
-//! What can be set.
+//! The options.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Moving tasks to another store, and taking in those of another.
+//! Moving tasks to another store, and accepting those of another.
 
 use async_trait::async_trait;
 use docket_core::{
@@ -30,7 +30,7 @@ impl Relocate for RedisBackend {
     }
 
     async fn turn_away(&self, parcels: &[Parcel]) -> Result<Vec<Result<Arrival>>> {
-        // One that is too large to come in can be turned away.
+        // A parcel that is too large to accept can still be turned away.
         self.at_the_door("turn parcels away", parcels, usize::MAX, "closed").await
     }
 
@@ -87,7 +87,7 @@ fn write_parcel(call: &mut Call, parcel: &Parcel) {
     for count in [parcel.attempts, parcel.crashes, parcel.failures, parcel.crashed_in_a_row] {
         call.number(count);
     }
-    // A fence beyond the bound was drawn by no store.
+    // No store can have drawn a fence beyond the bound.
     call.optional(parcel.fence.and_then(|fence| i64::try_from(fence.0).ok()));
     call.number(i32::from(parcel.error.is_some())).text(parcel.error.as_deref().unwrap_or_default());
     call.number(i32::from(parcel.placed_by == Verb::Schedule));

@@ -17,7 +17,7 @@ const LISTS_MAX: usize = 2_000;
 /// How often a request for more lanes than that looks.
 const MANY_LANES_WAIT: Duration = Duration::from_secs(1);
 
-/// Whether this look is the answer, or may be followed by a wait.
+/// Whether this poll must answer, or a wait may follow.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Look<'a> {
     /// Its answer is the answer of the call, and ends the wait of this waiter, if there was one.
@@ -28,7 +28,7 @@ pub(crate) enum Look<'a> {
     Ending { waiter: &'a str, block: Duration, lists: &'a [String] },
 }
 
-/// What one look brought.
+/// The result of one poll.
 #[derive(Debug)]
 pub(crate) struct Looked {
     pub(crate) reply: LeaseReply,
@@ -36,13 +36,13 @@ pub(crate) struct Looked {
     pub(crate) answered: bool,
     /// Whether the waiter is listed and must block.
     pub(crate) waiting: bool,
-    /// How long until the waiter must look again by itself.
+    /// How long until the waiter must poll by itself.
     pub(crate) due: Option<Duration>,
     /// Records found unusable.
     pub(crate) parked: Vec<Key>,
 }
 
-/// Refuses what crosses a limit.
+/// Refuses a request beyond its limits.
 pub(crate) fn check(request: &LeaseRequest) -> Result<()> {
     let names = match &request.names {
         Names::Known(names) => names.len(),

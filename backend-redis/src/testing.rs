@@ -1,4 +1,4 @@
-//! What the conformance suite needs.
+//! Needed by the conformance suite.
 
 use async_trait::async_trait;
 use docket_core::{Error, ErrorKind, Result, TestStore, Timestamp};

@@ -1,4 +1,4 @@
-//! Reading the address. Nothing that leaves this file carries a user or a password.
+//! Reading the address. Nothing returned from this file contains a user or a password.
 
 use std::fmt;
 use std::time::Duration;
@@ -26,11 +26,11 @@ const UNIX: UrlForm = UrlForm {
 
 /// Where the server is and how to log in.
 pub(crate) struct Address {
-    /// What the driver needs, secrets included.
+    /// The driver's options, secrets included.
     pub(crate) info: ConnectionInfo,
     /// The scheme.
     pub(crate) scheme: &'static str,
-    /// How it is shown.
+    /// The address as it is shown.
     pub(crate) shown: ShownUrl,
 }
 

@@ -42,7 +42,7 @@ pub enum Event {
     Refused {
         /// Its key.
         key: String,
-        /// Why.
+        /// The queue's error.
         error: String,
     },
     /// A run has started.

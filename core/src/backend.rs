@@ -275,7 +275,7 @@ pub struct LeaseReply {
     /// When the look that took the leases was sent, by this process's monotonic clock: none of them began earlier. A call
     /// may have waited long before that look. If it is not said, the caller counts from the beginning of its call.
     pub looked_at: Option<Instant>,
-    /// How the docket's time stands to the server's clock.
+    /// The docket's time relative to the server's clock.
     pub clock: Clock,
 }
 
@@ -353,7 +353,7 @@ pub enum Outcome {
     Completed(Option<Payload>),
     /// Done, but what it returned cannot be kept; the reason is kept instead.
     Unkept {
-        /// Why.
+        /// The queue's error.
         error: String,
     },
     /// Failed: an attempt. Dead if it was the last.

@@ -128,7 +128,7 @@ impl StoreUrl {
         Some(value)
     }
 
-    /// How it is shown.
+    /// The address as it is shown.
     pub fn shown(&self) -> &ShownUrl {
         &self.shown
     }

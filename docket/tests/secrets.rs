@@ -188,7 +188,7 @@ async fn the_words_of_a_server_lose_the_login() {
     }
 }
 
-/// The driver logs the lines of a password file that it cannot read.
+/// The driver logs lines of a password file that it cannot read.
 #[test]
 fn a_broken_password_file_tells_nothing() {
     log();

@@ -74,7 +74,7 @@ impl Record {
                 let at = self.repeat_at(at.ahead_by(ahead), now);
                 self.next(at, None, moment);
             }
-            // `Cancelled`: an outcome of a later version was refused before it came here.
+            // `Cancelled`: an outcome of a later version has been refused before.
             _ => {
                 self.crashed_in_a_row = 0;
                 self.finish(Phase::Cancelled, ack.retention, moment);

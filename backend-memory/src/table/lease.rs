@@ -21,7 +21,7 @@ pub(crate) enum Turn {
     MayWait,
 }
 
-/// What one look brought.
+/// The result of one poll.
 #[derive(Debug)]
 pub(crate) struct Look {
     pub(crate) reply: LeaseReply,

@@ -10,7 +10,7 @@ use super::record::{Answered, CallId, Origin, Phase, Place, Record, Work};
 use super::records::Vacancy;
 use super::slots::Slot;
 
-/// Whether a parcel may still come in.
+/// Whether this store still accepts parcels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Door {
     Open,

@@ -1,5 +1,5 @@
-//! Adds in the caller's transaction for a docket that lives elsewhere: the way of a service whose data is in Postgres and
-//! whose queue is Redis.
+//! Adds tasks in the service's transaction for a docket in another store: for a service with its
+//! data in Postgres and its queue in Redis.
 
 mod persisting;
 mod relay;
@@ -22,11 +22,12 @@ pub use watch::{OutboxCounts, RefusedRow};
 
 use table::Table;
 
-/// A docket in any store, with an outbox in the service's Postgres: a store that adds in the caller's transaction.
+/// A docket in any store, with an outbox in the service's Postgres: a store that adds in the
+/// service's transaction.
 ///
-/// [`crate::InTransaction`] on a client of this store writes a row into the table `outbox` of the docket's schema, in the
-/// caller's transaction. Every worker of this store keeps a relay going that brings committed rows to the queue. Every other
-/// call goes straight to the queue.
+/// [`crate::InTransaction`] on a client of this store writes a row into the table `outbox` of the
+/// docket's schema, in the service's transaction. Every worker of this store runs a relay that
+/// brings committed rows to the queue. Every other call goes straight to the queue.
 ///
 /// ```no_run
 /// # async fn f(queue: std::sync::Arc<dyn docket_core::Store>, pool: sqlx::PgPool, scan: impl docket_core::Task)
@@ -46,15 +47,18 @@ use table::Table;
 ///
 /// # Guarantees
 ///
-/// * A row is there at the commit, and not after a rollback. It is deleted only after the queue has answered for it; until
-///   then it is sent again, whatever process, server or connection fails. It carries the add id of the call, so the queue
-///   takes it once.
-/// * Rows of one key reach the queue in the order of their commits, one after the other. Transactions that bring the same
-///   key wait for each other, for that.
-/// * A commit wakes the relays; should that be lost, they look every check interval. One relay of a docket is at work at
-///   a time; another takes over when it ends, at once, or when it stands still, after half a second.
-/// * A row that the queue refuses for good is kept, with the error, and holds up no other: see [`Outbox::row_counts`].
-/// * A relay that stands still, or cannot reach one of the two sides, is an alarm, and its worker is not ready.
+/// * The commit publishes a row; after a rollback there is none. A row is deleted only after the
+///   queue has answered for it; until then it is sent again, whichever process, server or
+///   connection fails. It carries the add id of the call, so the queue accepts it once.
+/// * Rows of one key reach the queue one by one, in the order of their commits. For that,
+///   transactions with the same key wait for each other.
+/// * A commit wakes the relays; if that wake-up is lost, they poll every check interval. One relay
+///   of a docket works at a time. Another takes over at once when it ends, and after half a second
+///   when it makes no progress.
+/// * A row that the queue refuses for good is kept with the error and does not hold up others: see
+///   [`Outbox::row_counts`].
+/// * A relay that makes no progress, or cannot reach one of the two stores, raises an alarm, and
+///   its worker is not ready.
 ///
 /// # Assumptions
 ///
@@ -63,16 +67,20 @@ use table::Table;
 ///
 /// # Caveats
 ///
-/// * Whether the key is taken is known only when the row arrives; the call answers [`docket_core::Answer::InOutbox`].
-/// * A delay counts from the call, by the clock of this Postgres; what is left of it when the row is relayed counts on by
-///   the queue's. A moment (`at`) is one of the queue's clock. Without either a task gets its place in the line on arrival.
-/// * Should Postgres fail between the queue's answer and the deletion, the row is sent again, and the queue knows it by its
-///   add id for as long as it keeps the task's record (the policy's `retention` after it has finished). Beyond that the task
-///   runs once more. A relay that lives through the failure does not send it again.
-/// * What the queue has answered for is its own to keep. Where it can say when that is on its disk (Redis 7.2 or Valkey, with
-///   an append-only file), a row is deleted only then. An older Redis with `appendfsync everysec` that loses its machine
-///   loses up to its last second, and rows that were deleted in it; one that fails over to a copy that is behind always may.
-/// * A transaction holds one advisory lock per key that it brings, and a server has room for about
+/// * Whether the key already exists is known only when the row arrives; the call answers
+///   [`docket_core::Answer::InOutbox`].
+/// * A delay starts at the call, by the clock of this Postgres; after the relay the rest of it runs
+///   by the queue's clock. An absolute time (`at`) is one of the queue's clock. Without either, a
+///   task gets its position in the lane on arrival.
+/// * If Postgres fails between the queue's answer and the deletion, the row is sent again, and the
+///   queue recognises its add id for as long as it keeps the task's record (the policy's
+///   `retention` after its end). Beyond that the task runs once more. A relay that survives the
+///   failure does not send the row again.
+/// * After its answer, the queue is responsible for the task. If it can tell when its answers are
+///   on disk (Redis 7.2 or Valkey, with an append-only file), a row is deleted only then. An older
+///   Redis with `appendfsync everysec` that loses its machine may lose its last second, with rows
+///   deleted in that second; so may a server that fails over to a lagging copy.
+/// * A transaction holds one advisory lock per key that it writes; a server has room for about
 ///   `max_locks_per_transaction × max_connections` in all (6,400 by default).
 #[derive(Debug)]
 pub struct Outbox {
@@ -81,13 +89,14 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Puts an outbox at `url` before `queue`: reads the URL, connects, looks at the server, and makes the schema or brings
-    /// it up to date. A server that cannot be reached is no error, since a worker has work without it: that is logged, the
-    /// first call sees to the schema, and the relay's alarm stays on until then.
+    /// Puts an outbox at `url` before `queue`: reads the URL, connects, checks the server, and
+    /// creates or migrates the schema. A server that cannot be reached is no error, since a worker
+    /// has other work: it is logged, the first call sees to the schema, and the relay raises an
+    /// alarm until then.
     ///
     /// # Errors
     ///
-    /// As [`crate::PostgresBackend::connect`], but for `Unavailable`.
+    /// As [`crate::PostgresBackend::connect`], except `Unavailable`.
     ///
     /// # Cancel safety
     ///
@@ -96,7 +105,8 @@ impl Outbox {
         Self::connect_at(queue, url.into(), options).await
     }
 
-    /// The same with a URL that may stand in a file, which is read again for each connection: see [`UrlSource`].
+    /// The same with a URL that may come from a file. The file is read again for each connection:
+    /// see [`UrlSource`].
     ///
     /// # Errors
     ///
@@ -120,16 +130,17 @@ impl Outbox {
         Ok(outbox)
     }
 
-    /// Puts an outbox at `url` before `queue`, and speaks to nobody yet.
+    /// Puts an outbox at `url` before `queue`, without connecting yet.
     ///
     /// # Errors
     ///
-    /// `Config` for a URL or an option that cannot be.
+    /// `Config` for a URL or an option that cannot work.
     pub fn open(queue: Arc<dyn Store>, url: &str, options: Options) -> Result<Self> {
         Self::open_at(queue, url.into(), options)
     }
 
-    /// The same with a URL that may stand in a file, which is read again for each connection: see [`UrlSource`].
+    /// The same with a URL that may come from a file. The file is read again for each connection:
+    /// see [`UrlSource`].
     ///
     /// # Errors
     ///
@@ -140,18 +151,21 @@ impl Outbox {
         Ok(Self { queue, table: Arc::new(Table::new(Arc::new(server), docket)) })
     }
 
-    /// Writes tasks into the outbox, in the caller's transaction. A task that no queue may take is refused alone.
+    /// Writes tasks into the outbox, in the service's transaction. A task that no queue accepts is
+    /// refused alone.
     ///
     /// # Errors
     ///
-    /// `TooLarge` for a batch beyond its limits. `Unavailable` if the caller's connection is lost, or, before the first
-    /// call, if the outbox cannot be reached. A failed statement leaves the transaction to be rolled back.
+    /// `TooLarge` for a batch beyond its limits. `Unavailable` if the service's connection is lost,
+    /// or, before the first call, if the outbox cannot be reached. After a failed statement the
+    /// transaction must be rolled back.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, the transaction is in an unknown state: roll it back.
+    /// If dropped, the transaction is in an unknown state: roll it back.
     pub async fn put_in(&self, tx: &mut PgConnection, verb: Verb, tasks: &[NewTask]) -> Result<Vec<Result<()>>> {
-        // By a connection of ours: were the schema made in the caller's transaction, everybody else would wait for it.
+        // On a connection of ours: if the service's transaction created the schema, everybody else
+        // would wait for it.
         self.table.commands.make_ready().await?;
         let operation = "add tasks to the outbox";
         let payload_bytes_max = self.table.commands.server.options.payload_bytes_max;

@@ -1,4 +1,4 @@
-//! Rows that the queue has answered for, until they would outlive a crash of its machine.
+//! Rows that the queue has answered for, until its answers are on disk.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -13,20 +13,20 @@ use tokio::time::timeout;
 use super::rows::Became;
 use super::send::Known;
 
-/// How long a batch waits for the queue's disk, so that it can be deleted in the transaction that took it. What takes
-/// longer is deleted later, and new rows do not wait for it.
+/// How long a batch waits for the queue's disk, so that its rows can be deleted in the transaction
+/// that took them. Slower writes are deleted later, and new rows do not wait for them.
 const AT_ONCE: Duration = Duration::from_millis(5);
 
-/// What the queue is writing to its disk, and what it has written.
+/// Rows that the queue is writing to its disk, and rows it has written.
 #[derive(Default)]
 pub(super) struct Persisting {
     asked: Option<Asked>,
     written: HashSet<i64>,
-    /// Rows of which the queue does not know.
+    /// Rows that the queue has lost.
     lost: Vec<i64>,
 }
 
-/// A question to the queue, about the rows that it had answered for before.
+/// A question to the queue about the rows it had answered for.
 struct Asked {
     rows: Vec<i64>,
     answer: Pin<Box<dyn Future<Output = Result<()>> + Send>>,
@@ -39,8 +39,8 @@ impl fmt::Debug for Persisting {
 }
 
 impl Persisting {
-    /// Asks the queue about the rows that it has answered for, one question at a time. Answers whether it has lost some, for
-    /// all that it can say: these are no longer `known`, and are sent again.
+    /// Asks the queue about the rows it has answered for, one question at a time. Answers whether
+    /// it may have lost some: those are no longer `known` and are sent again.
     pub(super) async fn see_to(&mut self, queue: &Arc<dyn Store>, known: &mut Known) -> bool {
         if self.asked.is_none() {
             let done = known.iter().filter(|(id, became)| **became == Became::Done && !self.written.contains(id));
@@ -59,7 +59,7 @@ impl Persisting {
         !lost.is_empty()
     }
 
-    /// Waits until the question that was asked is answered; for ever if none was.
+    /// Waits until the current question is answered; forever if there is none.
     pub(super) async fn ended(&mut self) {
         let Some(asked) = &mut self.asked else { return pending().await };
         let answer = asked.answer.as_mut().await;

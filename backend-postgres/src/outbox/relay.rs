@@ -1,7 +1,8 @@
-//! Brings committed rows to the queue: kept going, and watched, by every worker.
+//! The relay: brings committed rows to the queue. Every worker runs one, under supervision.
 //!
-//! In one transaction a relay takes rows, sends them, and deletes what the queue has answered for. Wherever it dies, the
-//! transaction is undone and the rows are sent again, with the same add ids.
+//! In one transaction a relay takes rows, sends them, and deletes those that the queue has answered
+//! for. If it dies anywhere in between, the transaction is undone and the rows are sent again, with
+//! the same add ids.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,8 @@ use crate::{Options, Pooler};
 
 /// Waits after a failure.
 const WAITS: Backoff = Backoff { base: Duration::from_millis(100), max: Duration::from_secs(2) };
-/// How soon rows are looked for again that another relay has taken: the time until somebody takes over from it.
+/// How soon to look again for rows that another relay has taken: the time until another relay would
+/// take over from it.
 const ELSEWHERE_WAIT: Duration = Duration::from_secs(1);
 
 /// Between the outbox and the queue.
@@ -38,26 +40,27 @@ enum Step {
     Nothing,
     /// Rows were brought to the queue, and more may wait.
     Moved,
-    /// Rows wait, and another relay has taken them.
+    /// Another relay has taken the rows.
     Elsewhere,
-    /// Rows wait that the queue cannot take now; others do not wait for them.
+    /// The queue cannot accept some rows now; others do not wait for them.
     Later,
-    /// The queue has all that waits, and is still writing it to its disk.
+    /// The queue has every row, and is still writing them to its disk.
     Written,
-    /// Now it listens, so that it must look again.
+    /// It has just started to listen, so it must poll again.
     Listens,
 }
 
-/// What a relay has from one step to the next.
+/// The state of a relay between two steps.
 #[derive(Debug)]
 struct State {
     connection: Option<PgConnection>,
     ear: Option<Ear>,
-    /// What became of rows that are not settled: these are not sent again.
+    /// The fate of rows that are not settled: these are not sent again.
     unsettled: Known,
-    /// What the queue is writing to its disk.
+    /// The rows that the queue is writing to its disk.
     persisting: Persisting,
-    /// Rows to take at once: fewer after a failure, so that a batch the queue cannot take in time is not sent for ever.
+    /// How many rows to take: fewer after a failure, so that a batch that is too large for the
+    /// queue's deadline is not repeated forever.
     count: usize,
     failures: u32,
 }
@@ -111,7 +114,7 @@ impl State {
 
     fn failed(&mut self) -> Duration {
         self.count = (self.count / 2).max(1);
-        // The pause is not to be cut short: every commit would bring the next try.
+        // A wake-up must not cut the pause short: every commit would trigger the next attempt.
         self.ear = None;
         self.pause()
     }
@@ -121,7 +124,8 @@ impl State {
         self.count = (self.count * 2).min(limits::BATCH_ITEMS_MAX);
     }
 
-    /// Waits until then, or until the outbox says that there is more, or the queue that it has written all.
+    /// Waits until then, or until the outbox announces more rows, or until the queue has written
+    /// everything.
     async fn wait(&mut self, until: Instant) {
         let ear = &mut self.ear;
         let told = async {
@@ -145,7 +149,7 @@ impl Relay {
         &self.table.commands.server.options
     }
 
-    /// The time between looks of which nobody told.
+    /// The interval of polls without a wake-up.
     fn interval(&self, pulse: &Pulse) -> Duration {
         match self.options().pooler {
             Pooler::None => pulse.check_interval(),
@@ -170,7 +174,7 @@ impl Relay {
         if step == Step::Moved || state.ear.is_some() || self.options().pooler == Pooler::Transaction {
             return Ok(step);
         }
-        // Order matters: what was committed before it listens, the next look finds.
+        // Order matters: the next poll finds rows committed before it listened.
         state.ear = Some(self.listen(&looked).await);
         Ok(Step::Listens)
     }
@@ -183,11 +187,12 @@ impl Relay {
 
     /// Brings one batch to the queue.
     async fn relay(&self, state: &mut State) -> Result<Step> {
-        // Kept only if all goes well: one that was given up in the middle cannot be trusted.
+        // Kept only if everything succeeds: a connection that was abandoned half-way cannot be
+        // trusted.
         let mut connection = if let Some(connection) = state.connection.take() {
             connection
         } else {
-            // Safe to lose: what is sent before the queue can be asked is sent once more.
+            // Safe to lose: rows sent before the first question are sent once more.
             drop(self.queue.persist().await);
             self.table.open().await?
         };

@@ -1,4 +1,4 @@
-//! A row of the outbox, read back into the task that it was.
+//! A row of the outbox, read back into its task.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::request::Columns;
 
 const OPERATION: &str = "read a row of the outbox";
 
-/// What to bring to the queue.
+/// A row to bring to the queue.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Row {
     pub(super) id: i64,
@@ -53,13 +53,13 @@ fn read_task(columns: &Columns<'_>) -> Result<NewTask> {
     })
 }
 
-/// What became of a row.
+/// The fate of a row.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Became {
-    /// The queue has it, or had it before.
+    /// The queue has it.
     Done,
-    /// The queue will never take it.
+    /// The queue will never accept it.
     Refused(String),
-    /// The queue could not take it now.
+    /// The queue could not accept it now.
     Failed(String),
 }

@@ -1,4 +1,4 @@
-//! What the queue says to a batch of rows.
+//! The queue's answers to a batch of rows.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,14 +12,14 @@ use super::rows::{Became, Row};
 const SEND_MAX: Duration = Duration::from_secs(8);
 const OPERATION: &str = "relay the outbox";
 
-/// What became of rows, by their numbers.
+/// The fate of rows, by their ids.
 pub(super) type Known = HashMap<i64, Became>;
 
-/// Sends rows, but for those of which it is `known` what became, and adds what becomes of each.
+/// Sends the rows whose fate is not `known`, and adds the fate of each.
 ///
 /// # Errors
 ///
-/// That of a call that was not answered: its rows are as before.
+/// That of a call without an answer: its rows are as before.
 pub(super) async fn send(queue: &dyn Store, rows: Vec<Row>, known: &mut Known) -> Result<()> {
     let (mut adds, mut schedules) = (Batch::default(), Batch::default());
     for row in rows {
@@ -32,7 +32,7 @@ pub(super) async fn send(queue: &dyn Store, rows: Vec<Row>, known: &mut Known) -
             }
         }
     }
-    // Side by side: the rows that are taken together have keys of their own.
+    // Concurrently: rows that are taken together have different keys.
     let (of_adds, of_schedules) = tokio::join!(
         adds.answered(async |tasks| queue.add(tasks).await),
         schedules.answered(async |tasks| queue.schedule(tasks).await),
@@ -53,7 +53,7 @@ impl Batch {
         self.tasks.push(task);
     }
 
-    /// The answers, in time; nothing is asked for none.
+    /// The answers, in time; an empty batch asks nothing.
     async fn answered<A>(&self, ask: impl AsyncFnOnce(&[NewTask]) -> Result<Vec<Result<A>>>) -> Result<Vec<Result<A>>> {
         if self.tasks.is_empty() {
             return Ok(Vec::new());
@@ -63,12 +63,12 @@ impl Batch {
             .unwrap_or_else(|_| Err(Error::new(ErrorKind::Unavailable, OPERATION, "the queue did not answer in time")))
     }
 
-    /// Notes what became of each.
+    /// Notes the fate of each row.
     fn note<A>(&self, answers: Result<Vec<Result<A>>>, known: &mut Known) -> Result<()> {
         for ((id, task), answer) in self.ids.iter().zip(&self.tasks).zip(answers?) {
             let became = match answer {
                 Ok(_) => Became::Done,
-                // Whether that can help was decided where the store's answer is known.
+                // The store's backend has decided whether a retry can help.
                 Err(error) if error.is_retryable() => {
                     tracing::warn!(key = %task.key, ?error, "the queue cannot take a task of the outbox now; trying again");
                     Became::Failed(error.chain())

@@ -1,4 +1,4 @@
-//! The outbox as a store: what it is in front of, and one ability more.
+//! The outbox as a store: the queue behind it, and one ability more.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,7 +97,7 @@ impl Control for Outbox {
         self.queue.requeue(key, fence).await
     }
 
-    /// The outbox first: what is in the queue by then does not come back.
+    /// The outbox first: its rows would otherwise arrive in the cleared queue.
     async fn clear(&self) -> Result<u64> {
         let rows = Box::pin(self.clear_rows()).await?;
         Ok(rows + self.queue.clear().await?)

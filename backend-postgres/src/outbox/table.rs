@@ -38,7 +38,7 @@ pub(super) struct Table {
 pub(super) struct Looked {
     /// How long the oldest row has waited, if one does.
     pub(super) oldest: Option<Duration>,
-    /// Where wake-ups come.
+    /// The channel of its wake-ups.
     pub(super) channel: String,
 }
 
@@ -59,14 +59,14 @@ impl Table {
         }
     }
 
-    /// The arguments of a statement: the docket first.
+    /// The arguments of a statement, the docket first.
     pub(super) fn arguments(&self) -> Result<PgArguments> {
         let mut arguments = PgArguments::default();
         push(&mut arguments, self.docket.as_str())?;
         Ok(arguments)
     }
 
-    /// Writes rows on a connection of the caller's.
+    /// Writes rows on a connection of the service.
     pub(super) async fn put(
         &self,
         tx: &mut PgConnection,
@@ -95,12 +95,13 @@ impl Table {
         Ok(Looked { oldest: columns.optional_duration("oldest")?, channel: columns.read("channel")? })
     }
 
-    /// Begins the transaction in which rows are relayed.
+    /// Begins the transaction of a relay.
     pub(super) async fn begin<'c>(&self, connection: &'c mut PgConnection) -> Result<PgTransaction<'c>> {
         self.in_time(self.commands.server.begin(connection), "relay the outbox").await
     }
 
-    /// Takes up to `count` rows, for as long as the transaction lasts; none if another transaction has them.
+    /// Takes up to `count` rows for the length of the transaction; none if another transaction has
+    /// them.
     pub(super) async fn take(&self, tx: &mut PgTransaction<'_>, count: usize) -> Result<Vec<Row>> {
         let mut arguments = self.arguments()?;
         push(&mut arguments, whole(count))?;
@@ -110,7 +111,8 @@ impl Table {
         rows.iter().map(Row::read).collect()
     }
 
-    /// Keeps the transaction open until `call` ends: the server would end one of which it hears nothing for so long.
+    /// Keeps the transaction alive until `call` ends: the server would end a transaction that is
+    /// silent for so long.
     pub(super) async fn hold<T>(&self, tx: &mut PgTransaction<'_>, call: impl Future<Output = T>) -> T {
         let pause = self.commands.server.options.silence_max() / 4;
         let mut call = pin!(call);
@@ -118,13 +120,13 @@ impl Table {
             tokio::select! {
                 biased;
                 done = &mut call => return done,
-                // A transaction that is lost is found by its next statement.
+                // The next statement notices a lost transaction.
                 () = sleep(pause) => drop(self.in_time(tx.execute("SELECT 1"), "hold rows of the outbox").await),
             }
         }
     }
 
-    /// Notes what became of rows.
+    /// Records the fate of rows.
     pub(super) async fn settle(&self, mut tx: PgTransaction<'_>, rows: &[(i64, Became)]) -> Result<()> {
         let done = rows.iter().filter(|(_, became)| *became == Became::Done).map(|(id, _)| *id);
         let failed: Vec<(i64, String, bool)> = rows.iter().filter_map(|(id, became)| failure(*id, became)).collect();
@@ -158,13 +160,13 @@ impl Table {
     }
 }
 
-/// The row, what to keep as its error, and whether it is one for good.
+/// The row, the error to keep, and whether it is final.
 fn failure(id: i64, became: &Became) -> Option<(i64, String, bool)> {
     let (error, for_good) = match became {
         Became::Done => return None,
         Became::Refused(error) => (error, true),
         Became::Failed(error) => (error, false),
     };
-    // The one character that no text of the server's may hold.
+    // The one character that the server's texts cannot hold.
     Some((id, limits::cut_error(error).replace('\0', "\u{fffd}"), for_good))
 }

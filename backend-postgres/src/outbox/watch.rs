@@ -1,4 +1,4 @@
-//! The outbox as an operator sees it.
+//! The outbox for operators.
 
 use std::time::Duration;
 
@@ -9,23 +9,23 @@ use super::Outbox;
 use crate::request::{Columns, push};
 use crate::statements::Statement;
 
-/// Rows that one statement of a clear takes away.
+/// The number of rows that one statement of a clear deletes.
 const CLEAR_CHUNK: i64 = 1_000;
-/// A row that has waited for longer is late: a relay takes milliseconds.
+/// A row that has waited longer is late: a relay takes milliseconds.
 const LATE: Duration = Duration::from_mins(1);
-/// What a finding is about.
+/// The subject of its finding.
 const SUBJECT: &str = "outbox";
 
-/// What is in an outbox.
+/// The rows of an outbox.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OutboxCounts {
-    /// Rows that are to be brought to the queue.
+    /// Rows that wait to be relayed.
     pub waiting: u64,
-    /// How long the oldest of these has waited.
+    /// How long the oldest of them has waited.
     pub oldest: Option<Duration>,
     /// Rows that the queue has refused for good.
     pub refused: u64,
-    /// The latest of these.
+    /// The latest of them.
     pub latest_refused: Option<RefusedRow>,
 }
 
@@ -34,7 +34,7 @@ pub struct OutboxCounts {
 pub struct RefusedRow {
     /// The key of its task.
     pub key: String,
-    /// Why.
+    /// The queue's error.
     pub error: String,
 }
 
@@ -58,17 +58,17 @@ impl Outbox {
         })
     }
 
-    /// Lets the rows that were refused for good wait again; answers how many. One that a newer `schedule` of its key has
-    /// overtaken is taken away instead: the last one counts.
+    /// Lets the refused rows wait again; returns how many. A row that a newer `schedule` of its key
+    /// has superseded is deleted instead: the last one counts.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, they may or may not.
+    /// If dropped, they may or may not wait again.
     pub async fn retry_refused(&self) -> Result<u64> {
         self.count(&self.table.retry, self.table.arguments()?, "let refused rows of the outbox wait again").await
     }
 
-    /// Takes all rows of this docket away.
+    /// Deletes all rows of this docket.
     pub(super) async fn clear_rows(&self) -> Result<u64> {
         let mut all = 0;
         loop {

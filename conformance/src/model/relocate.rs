@@ -12,7 +12,7 @@ use super::record::{Answer, Life, Record, Step, Work};
 use super::store::ModelStore;
 use crate::teeth::Fault;
 
-/// Whether a parcel may still come in.
+/// Whether this store still accepts parcels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Door {
     Open,
