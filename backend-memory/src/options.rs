@@ -19,7 +19,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Refuses what could not be kept.
+    /// Refuses options that cannot work.
     pub(crate) fn check(&self) -> Result<()> {
         if (1..=limits::BATCH_BYTES_MAX).contains(&self.payload_bytes_max) {
             return Ok(());

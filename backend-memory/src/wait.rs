@@ -1,8 +1,10 @@
-//! How a lease call waits: until it is told, until the next due time it knows of, or until its wait ends.
+//! How a lease call waits: until it is woken, until the next due time it knows of, or until its
+//! wait ends.
 //!
-//! Looking and sitting down to wait happen under one lock, so no wake-up can fall between them. What becomes visible
-//! wakes one waiter that could lease it, and only if none would look in time by itself. Whoever gets up, by an answer,
-//! by the end of its wait or because its call was dropped, hands over what it would have looked at.
+//! Looking and registering happen under one lock, so no wake-up can fall between them. A task that
+//! becomes visible wakes one waiter that could lease it, and only if none would look in time by
+//! itself. A waiter that leaves, by an answer, by the end of its wait or because its call was
+//! dropped, passes on what it would have looked at.
 
 #[cfg(test)]
 mod tests;
@@ -51,7 +53,7 @@ fn absorb(all: &mut Swept, look: &Swept) {
     all.dead_trimmed += look.dead_trimmed;
 }
 
-/// A lease call's place among those who wait, from its first look that brought nothing.
+/// A lease call's registration as a waiter, from its first look that found nothing.
 struct Seat<'a> {
     shared: &'a Arc<Shared>,
     asked: Arc<Asked>,
@@ -59,12 +61,13 @@ struct Seat<'a> {
 }
 
 impl Seat<'_> {
-    /// Looks, and sits down or gets up; says how long the next due time is away, if time passes by itself.
+    /// Looks, and registers or leaves; returns the time until the next due task, if time passes by
+    /// itself.
     fn look(&mut self, turn: Turn) -> (Look, Option<Duration>) {
         let mut docket = self.shared.lock();
         let now = docket.clock.now();
         let look = docket.table.lease(&self.asked, turn, now);
-        // Order matters: before others are told, so that nobody is told by himself.
+        // Order matters: before notifying, so that a waiter does not wake itself.
         if look.answered {
             if let Some((id, _)) = self.waiter.take() {
                 docket.waiters.remove(id);
@@ -83,10 +86,11 @@ impl Seat<'_> {
 }
 
 impl Drop for Seat<'_> {
-    /// Dropped in the middle of its wait: somebody else must look in its stead.
+    /// Dropped during its wait: another waiter must look instead.
     fn drop(&mut self) {
         if let Some((id, _)) = self.waiter.take() {
-            // A docket broken by a panic has nobody to tell, and a second panic would end the process.
+            // A docket broken by a panic has no waiters left to wake, and a second panic would end
+            // the process.
             let Some(mut docket) = self.shared.lock_if_sound() else { return };
             docket.waiters.remove(id);
             docket.table.hand_over(&self.asked);
@@ -98,7 +102,7 @@ impl Drop for Seat<'_> {
     }
 }
 
-/// Those who wait, the longest first.
+/// The waiters, the longest first.
 #[derive(Default, Debug)]
 pub(crate) struct Waiters {
     waiting: BTreeMap<WaiterId, Waiter>,
@@ -114,7 +118,7 @@ struct Waiter {
     /// When it will look by itself.
     armed: Option<Timestamp>,
     notify: Arc<Notify>,
-    /// It has been told and has not looked yet.
+    /// It was woken and has not looked yet.
     told: bool,
 }
 
@@ -123,7 +127,7 @@ impl Waiters {
         self.waiting.is_empty()
     }
 
-    /// The one to tell that something becomes visible, unless somebody looks in time anyway.
+    /// The waiter to wake for a task that becomes visible, unless one looks in time anyway.
     pub(crate) fn choose(&mut self, wake: &Wake, now: Timestamp) -> Option<Arc<Notify>> {
         let wants = |waiter: &&mut Waiter| waiter.asked.wants(&wake.lane, wake.kind);
         let looks_in_time = |waiter: &mut Waiter| waiter.told || waiter.armed.is_some_and(|armed| armed <= wake.at);

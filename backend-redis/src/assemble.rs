@@ -1,13 +1,13 @@
-//! Puts a script together: its own text, and of the shared parts what it needs.
+//! Assembles a script: its own text, and the shared parts it needs.
 //!
-//! The server runs the whole text of a script at each call, and makes each of its functions anew: a function that a
-//! script does not need costs it as much as one that it needs.
+//! The server runs the whole text of a script at each call, and creates each of its functions anew:
+//! an unused function costs as much as a used one.
 
 use std::collections::BTreeSet;
 
 use crate::numbers::with_numbers;
 
-/// What scripts share, each part using those before it.
+/// The shared parts; each part may use those before it.
 const PARTS: [&str; 18] = [
     include_str!("../scripts/prelude.lua"),
     include_str!("../scripts/wakes.lua"),
@@ -29,11 +29,11 @@ const PARTS: [&str; 18] = [
     include_str!("../scripts/show.lua"),
 ];
 
-/// How many parts come before what takes records apart.
+/// How many parts precede those that read records.
 const BEFORE_RECORDS: usize = 2;
 
-/// The script whose own text is `main`, with the pieces that it names, and those that these name. What `first` does
-/// comes before what takes records apart: where it has an answer, all that is not made.
+/// Links `main` with its transitive dependencies. If `first` returns, record parsing is never
+/// defined.
 pub(crate) fn assemble(first: &str, main: &str) -> String {
     let mut wanted = words(main);
     wanted.extend(words(first));
@@ -50,8 +50,9 @@ pub(crate) fn assemble(first: &str, main: &str) -> String {
             }
         }
         if !kept.is_empty() {
-            // Each part has those after it inside a function: a name from outside of a function is found at once, while
-            // among those of the function itself the server looks one after the other, for each function that is made.
+            // Each part wraps the later ones in a function: Lua finds an outer name at once, but
+            // searches the names of the function itself one by one, for each function that it
+            // creates.
             text = format!("{}return (function()\n{text}end)()\n", kept.into_iter().rev().collect::<String>());
         }
     }
@@ -76,7 +77,7 @@ fn declared(piece: &str) -> impl Iterator<Item = &str> {
     names.unwrap_or_default().split(',').map(str::trim)
 }
 
-/// The names in a text, its comments and what is quoted left out.
+/// The names in a text, without its comments and quoted texts.
 fn words(text: &str) -> BTreeSet<&str> {
     let code = text.lines().map(|line| line.split("--").next().unwrap_or_default());
     let unquoted = code.flat_map(|line| line.split('\'').step_by(2));

@@ -9,11 +9,11 @@ use crate::fields::Fields;
 use crate::{RedisBackend, keys, scripts};
 
 const OPERATION: &str = "audit the docket";
-/// Index entries one call compares.
+/// Index entries compared per call.
 const CHUNK: usize = 100;
-/// Where payloads lie that are too large for a record.
+/// The hashes for payloads that are too large for a record.
 const APART: [&str; 3] = ["args", "results", "followers"];
-/// The keys a docket has once.
+/// Keys that a docket has once.
 const SINGLE: [&str; 18] = [
     "args",
     "armed",
@@ -35,7 +35,7 @@ const SINGLE: [&str; 18] = [
     "workers",
 ];
 
-/// One line per defect. Not atomic: on a docket at work, what moves meanwhile can look like one.
+/// One line per defect. Not atomic: in a docket at work, a concurrent change can look like one.
 pub(crate) async fn audit(backend: &RedisBackend) -> Result<Vec<String>> {
     let mut defects = Vec::new();
     let indexes: BTreeSet<String> = backend.indexes().await?.2.into_iter().collect();
@@ -56,9 +56,10 @@ pub(crate) async fn audit(backend: &RedisBackend) -> Result<Vec<String>> {
     Ok(defects)
 }
 
-/// Compares every record with its index and its payloads, and what lies beside them with the records.
+/// Compares every record with its index and its payloads, and the payloads kept apart with the
+/// records.
 async fn compare_records(backend: &RedisBackend, defects: &mut Vec<String>) -> Result<()> {
-    // By key, since a page may bring a record again.
+    // By key, since a page may return a record twice.
     let (mut finished, mut apart) = (BTreeMap::new(), BTreeSet::new());
     let mut at = 0_u64;
     loop {
@@ -113,9 +114,9 @@ async fn compare_index(backend: &RedisBackend, index: &str, defects: &mut Vec<St
     Ok(())
 }
 
-/// Whether a key is one that the docket knows of.
+/// Whether the docket uses this key.
 fn is_reachable(key: &str, indexes: &BTreeSet<String>, wakes: &BTreeSet<String>) -> bool {
-    // A wake-up for one waiter alone goes by itself.
+    // A private wake-up list expires by itself.
     SINGLE.contains(&key) || indexes.contains(key) || wakes.contains(key) || key.starts_with("p:")
 }
 
@@ -140,7 +141,7 @@ async fn ask<T: FromRedisValue>(backend: &RedisBackend, command: &str, key: &str
     read(backend.commands.command(&question, OPERATION).await?)
 }
 
-/// A number of the docket, 0 where there is none.
+/// A number of the docket, 0 if absent.
 async fn noted(backend: &RedisBackend, field: &str) -> Result<u64> {
     let mut question = cmd("HGET");
     question.arg(backend.keys.key("meta")).arg(field);

@@ -1,4 +1,4 @@
-//! The five verbs: each call is one script, and a wait is a blocking read between two looks.
+//! The five verbs: each call is one script, and a wait is a blocking read between two polls.
 
 use std::sync::Arc;
 
@@ -21,9 +21,9 @@ use crate::{Options, examine, scripts};
 
 /// A docket on a Redis server.
 ///
-/// Connections are opened on first use, on the runtime that uses them first, and made again when they break. A handle
-/// has one for commands, and one for each of its calls that waits; [`QueueBackend::fork`] makes a handle with
-/// connections of its own.
+/// Connections are opened on first use, on the runtime of that use, and reopened when they break. A
+/// handle has one for commands, and one for each of its calls that waits; [`QueueBackend::fork`]
+/// creates a handle with connections of its own.
 ///
 /// ```no_run
 /// # async fn f() -> docket_core::Result<()> {
@@ -45,15 +45,16 @@ pub struct RedisBackend {
 }
 
 impl RedisBackend {
-    /// Reads the URL, connects, and looks at the server: what can lose tasks in normal running is refused, what can
-    /// lose them in a fault is logged.
+    /// Reads the URL, connects, and checks the server: settings that lose tasks in normal operation
+    /// are refused, settings that lose them in a fault are logged.
     ///
     /// # Errors
     ///
-    /// `Config` for a URL that cannot be read, or an option out of bounds. `Unavailable`, within [`Options::connect`]
-    /// and a few times [`Options::response`], for a server that is not there: a service that must start all the same
-    /// uses [`RedisBackend::open`]. `Refused` for a wrong password, a read-only copy, or a server that may evict tasks
-    /// (see [`Options::accept_eviction`]). Each names the server, without user and password.
+    /// `Config` for a URL that cannot be read, or an option out of bounds. `Unavailable`, within
+    /// [`Options::connect`] and a few times [`Options::response`], if the server cannot be reached:
+    /// a service that must start all the same uses [`RedisBackend::open`]. `Refused` for a wrong
+    /// password, a read-only copy, or a server that may evict tasks (see
+    /// [`Options::accept_eviction`]). Each names the server, without user and password.
     ///
     /// # Cancel safety
     ///
@@ -62,7 +63,8 @@ impl RedisBackend {
         Self::connect_at(url.into(), docket, options).await
     }
 
-    /// The same with a URL that may stand in a file, which is read again for each connection: see [`UrlSource`].
+    /// The same with a URL that may come from a file. The file is read again for each connection:
+    /// see [`UrlSource`].
     ///
     /// # Errors
     ///
@@ -77,7 +79,7 @@ impl RedisBackend {
         Ok(backend)
     }
 
-    /// Reads the URL and nothing more: the server is first spoken to by the first call, and is not looked at.
+    /// Only reads the URL. The first call connects; the server is not checked.
     ///
     /// # Errors
     ///
@@ -86,7 +88,8 @@ impl RedisBackend {
         Self::open_at(url.into(), docket, options)
     }
 
-    /// The same with a URL that may stand in a file, which is read again for each connection: see [`UrlSource`].
+    /// The same with a URL that may come from a file. The file is read again for each connection:
+    /// see [`UrlSource`].
     ///
     /// # Errors
     ///
@@ -165,7 +168,7 @@ impl QueueBackend for RedisBackend {
         }
         let lists = request::wake_lists(request);
         let (waiter, listed) = self.waiters.take(&lists);
-        // With an error the waiter is dropped: it leaves the server's list by itself.
+        // On an error the waiter is dropped and leaves the server's list by itself.
         let (reply, listed) = self.wait(request, &waiter, lists, listed).await?;
         self.waiters.bring_back(waiter, listed);
         Ok(reply)

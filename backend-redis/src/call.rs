@@ -1,4 +1,4 @@
-//! What goes over the wire: one call of a script.
+//! One call of a script, as it is sent.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ impl Call {
         &self.cmd
     }
 
-    /// The same call with the whole text of its script, for a server that does not know it; then it does.
+    /// The same call with the whole text of its script, for a server that does not know it yet.
     pub(crate) fn with_text(&self) -> Cmd {
         let mut cmd = redis::cmd("EVAL");
         cmd.arg(self.script.text());

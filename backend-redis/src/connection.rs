@@ -16,7 +16,7 @@ use crate::call::Call;
 use crate::error::{describe, meaning_of, unanswered};
 use crate::url::Address;
 
-/// How long a connection may leave a call unanswered whose caller has gone: one that is silent for longer is given up.
+/// How long a connection may be silent after a caller dropped its call; then it is closed.
 const SILENT_MAX: Duration = Duration::from_millis(250);
 
 /// A server to open connections to.
@@ -65,7 +65,8 @@ impl Server {
 
     /// Opens a connection whose answers may take as long as the caller's own deadline allows.
     ///
-    /// The whole handshake is inside the one deadline: a peer that accepts and never answers is not waited for longer.
+    /// One deadline covers the whole handshake, so that a peer that accepts and never answers costs
+    /// no more.
     pub(crate) async fn open(&self) -> Result<MultiplexedConnection> {
         // The driver's own default is 500 ms for every answer, blocking reads included; deadlines are ours here.
         let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
@@ -83,19 +84,22 @@ impl fmt::Debug for Server {
     }
 }
 
-/// One connection for commands, shared by concurrent calls, opened by the first and made again after a failure.
+/// One connection for commands, shared by concurrent calls, opened by the first and reopened after
+/// a failure.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) server: Arc<Server>,
     open: tokio::sync::Mutex<Slot>,
-    /// Connections up to this generation are used no more; calls still waiting on one keep it open until they end.
+    /// Connections up to this generation are no longer used; calls that still wait on one keep it
+    /// open until they end.
     doubted: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
 struct Slot {
     connection: Option<MultiplexedConnection>,
-    /// Grows with each connection made, so that a failure gives up the connection it happened on and no later one.
+    /// Grows with each connection, so that a failure closes the connection it happened on and no
+    /// later one.
     generation: u64,
 }
 
@@ -108,7 +112,7 @@ impl fmt::Debug for Slot {
 /// How one attempt failed.
 struct Failure {
     error: RedisError,
-    /// The connection had served before and was found broken: a new one may well work.
+    /// The connection was used before and found broken: a new one may work.
     stale: bool,
 }
 
@@ -171,7 +175,8 @@ impl Connection {
         Ok(Err(Failure { error, stale }))
     }
 
-    /// The open connection, or a new one. Whoever waits here for another's connecting is bounded by its own deadline.
+    /// The open connection, or a new one. A caller that waits here for another's connect is bounded
+    /// by its own deadline.
     async fn connection(&self) -> Result<(MultiplexedConnection, u64, bool)> {
         let mut slot = self.open.lock().await;
         if slot.generation > self.doubted.load(Ordering::Acquire)
@@ -187,17 +192,18 @@ impl Connection {
     }
 }
 
-/// Gives a connection up unless its answer came: also when the caller is dropped before its deadline, since a caller
-/// more impatient than ours would otherwise try a connection that died silently again and again.
+/// Distrusts a connection unless its answer came, also when the caller is dropped before its
+/// deadline: a caller with a shorter deadline would otherwise use a silently dead connection again
+/// and again.
 ///
-/// A caller that goes away early says nothing about the connection, which others share, and on which their answers come
-/// in order. So the connection is asked whether it still answers, behind the call that was dropped.
+/// A caller that leaves early says nothing about the connection, which others share, and which
+/// answers in order. So after the dropped call the connection is asked whether it still answers.
 struct Doubt {
     doubted: Arc<AtomicU64>,
     generation: u64,
     connection: MultiplexedConnection,
     sent_at: Instant,
-    /// Whether there was an answer, of whatever kind.
+    /// Whether there was any answer.
     over: bool,
 }
 
@@ -234,7 +240,7 @@ impl Drop for Doubt {
     }
 }
 
-/// Whether a connection answers within so long, and with it all that was sent before.
+/// Whether a connection answers in this time, and thereby everything sent before.
 async fn answers(connection: &mut MultiplexedConnection, within: Duration) -> bool {
     match timeout(within, redis::cmd("PING").query_async::<Value>(connection)).await {
         Ok(Ok(_)) => true,
@@ -243,8 +249,8 @@ async fn answers(connection: &mut MultiplexedConnection, within: Duration) -> bo
     }
 }
 
-/// Sends by hash; a server that does not know the script (restarted, flushed) is given its text with the call itself, so
-/// that it cannot have forgotten it again when the call comes.
+/// Sends by hash. A server that does not know the script (restarted, flushed) gets its text
+/// together with the call, so that it cannot forget the script before the call.
 async fn send(
     connection: &mut MultiplexedConnection,
     cmd: &Cmd,
@@ -259,7 +265,8 @@ async fn send(
     }
 }
 
-/// A reading connection: whatever it takes off a list it delivers, since whoever owns it never drops a read.
+/// A connection for blocking reads. Its owner never drops a read, so everything it takes off a list
+/// is delivered.
 pub(crate) async fn blocking_read(
     connection: &mut MultiplexedConnection,
     lists: &[String],
@@ -270,7 +277,8 @@ pub(crate) async fn blocking_read(
     for list in lists {
         cmd.arg(list);
     }
-    // Zero would wait for ever, and the server counts whole milliseconds: one too few costs a look and a read more.
+    // Zero would wait forever, and the server counts whole milliseconds: rounding down would cost
+    // one more poll and read.
     let millis = block.as_micros().div_ceil(1_000).max(1);
     cmd.arg(format!("{}.{:03}", millis / 1_000, millis % 1_000));
     match timeout(block + margin, cmd.query_async::<Option<(String, String)>>(connection)).await {

@@ -10,7 +10,8 @@ use redis::Value;
 use crate::fields::{Fields, word};
 use crate::{RedisBackend, scripts};
 
-/// The layout of the keys and records that this build writes. Every script compares: see `prelude.lua`.
+/// The layout of the keys and records that this build writes. Every script compares it: see
+/// `prelude.lua`.
 pub(crate) const LAYOUT: i64 = 3;
 
 #[async_trait]

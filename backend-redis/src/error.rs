@@ -7,7 +7,7 @@ use redis::{RedisError, ServerErrorKind};
 
 use crate::control::LAYOUT;
 
-/// What a failed command means.
+/// The meaning of a failed command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Meaning {
     pub(crate) kind: ErrorKind,
@@ -50,7 +50,7 @@ fn untrusted(said: &str) -> &'static str {
     }
 }
 
-/// The server's code; from inside a script, older servers wrap it into a text.
+/// The server's code; older servers wrap it into a text when it comes from inside a script.
 fn code_of(error: &RedisError) -> &str {
     let code = error.code().unwrap_or("");
     if code != "ERR" {
@@ -61,16 +61,16 @@ fn code_of(error: &RedisError) -> &str {
     known.into_iter().find(|code| detail.split([' ', '-', ':']).any(|word| word == *code)).unwrap_or(code)
 }
 
-/// The word with which the scripts refuse a docket of another layout; the number follows.
+/// The word with which scripts refuse a docket of another layout; the number follows.
 const OTHER_LAYOUT: &str = "OTHERLAYOUT ";
 
-/// The layout of a docket that a script refused for it.
+/// The layout of a docket that a script refused.
 fn other_layout(detail: &str) -> Option<&str> {
     let found = detail.split_once(OTHER_LAYOUT)?.1;
     Some(found.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default())
 }
 
-/// What is said about a docket of another layout.
+/// The message about a docket of another layout.
 pub(crate) fn layouts(found: &str) -> String {
     format!("its layout is {found} and this build reads {LAYOUT}; use a matching build")
 }
@@ -85,7 +85,7 @@ pub(crate) fn meaning_of(error: &RedisError) -> Meaning {
         redis::ErrorKind::Io if error.to_string().contains("certificate") => {
             return broken(meaning(Refused, No, untrusted(&error.to_string())));
         }
-        // Refused, reset, timed out, name not found: the network or the server is away.
+        // Refused, reset, timed out, name not found: the network or the server is down.
         redis::ErrorKind::Io => {
             return broken(meaning(Unavailable, Yes, "the server cannot be reached or did not answer in time"));
         }
@@ -110,11 +110,11 @@ pub(crate) fn meaning_of(error: &RedisError) -> Meaning {
             No,
             "the user may not do this; allow it every command that is not dangerous, on the keys docket:{NAME}:*",
         ),
-        // Starting up, failing over, or busy with somebody's script: it passes.
+        // Starting up, failing over, or busy with another client's script: temporary.
         "LOADING" => meaning(Unavailable, Yes, "the server is loading its data"),
         "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" => meaning(Unavailable, Yes, "the server has no primary now"),
         "BUSY" => meaning(Unavailable, Yes, "the server is busy with a script"),
-        // A call that has sent the whole text cannot meet this; one through something in between might.
+        // Cannot happen to a call that sent the whole text, except through a proxy.
         "NOSCRIPT" => meaning(Unavailable, Yes, "the server has forgotten a script"),
         "UNBLOCKED" => meaning(Unavailable, Yes, "the server aborted the wait"),
         // The primary has moved: a new connection may find it.
@@ -200,7 +200,7 @@ mod tests {
         }
         for (untrusted, advice) in [
             ("UnknownIssuer", "set SSL_CERT_FILE to the certificate of that authority"),
-            // Its own certificate was named as that of the authority, as the advice once said.
+            // The server's own certificate was named as the authority's, as the advice once said.
             ("Other(OtherError(CaUsedAsEndEntity))", "let the authority sign one"),
             ("certificate not valid for name \"a\"; certificate is only valid for b", "use a host that it names"),
             ("certificate expired: verification time 2 (UNIX)", "renew it"),

@@ -1,4 +1,4 @@
-//! The look at the server: what about its version, role, settings or persistence can lose or delay tasks.
+//! The check of the server: which version, role, settings or persistence can lose or delay tasks.
 
 use docket_core::{Error, ErrorKind, Finding, Result, Retryable, Severity};
 use redis::{Value, cmd};
@@ -12,7 +12,8 @@ use crate::scripts;
 
 const LOOK: &str = "look at the server";
 
-/// Refuses a docket of another layout, and a server that can lose tasks in normal running; logs what can lose them in a fault.
+/// Refuses a docket of another layout, and a server that can lose tasks in normal operation; logs
+/// settings that can lose them in a fault.
 pub(crate) async fn admit(connection: &Connection, keys: &Keys) -> Result<()> {
     let findings = examine(connection, keys).await?;
     for finding in findings.iter().filter(|finding| finding.severity != Severity::Ok) {
@@ -42,12 +43,12 @@ fn refusal(finding: &Finding, address: &str) -> Error {
 pub(crate) async fn examine(connection: &Connection, keys: &Keys) -> Result<Vec<Finding>> {
     let mut facts = match connection.command(&cmd("INFO"), LOOK).await {
         Ok(report) => Facts::read(&text_of(&report).unwrap_or_default()),
-        // A user may well do without: what the server would have said stays unknown.
+        // A user may lack this permission: the server's facts stay unknown.
         Err(error) if error.kind() == ErrorKind::Refused => Facts::default(),
         Err(error) => return Err(error),
     };
     for name in ["appendfsync", "save"] {
-        // A managed server may keep its settings to itself: then this one stays unknown.
+        // A managed server may hide its settings: this one stays unknown.
         if let Ok(Value::Array(pair)) = connection.command(cmd("CONFIG").arg("GET").arg(name), LOOK).await
             && let Some(value) = pair.get(1).and_then(text_of)
         {
@@ -60,11 +61,11 @@ pub(crate) async fn examine(connection: &Connection, keys: &Keys) -> Result<Vec<
     Ok(findings)
 }
 
-/// Whether the docket is of the layout that this build reads: else every call is refused.
+/// Whether this build reads the docket's layout: otherwise every call is refused.
 async fn layout(connection: &Connection, keys: &Keys) -> Result<Finding> {
     let answer = match connection.command(cmd("HGET").arg(keys.meta()).arg("layout"), LOOK).await {
         Ok(answer) => answer,
-        // Still loading, for one, or not allowed: the scripts will say so.
+        // Still loading, for example, or not allowed: the scripts will report it.
         Err(error) => {
             tracing::debug!(?error, "could not ask for the layout");
             Value::Nil
@@ -73,7 +74,7 @@ async fn layout(connection: &Connection, keys: &Keys) -> Result<Finding> {
     Ok(judge_layout(text_of(&answer).as_deref()))
 }
 
-/// The commands that the scripts run and this user may not; `None` if the server cannot tell now.
+/// The commands of the scripts that this user may not run; `None` if the server cannot tell now.
 async fn denied(connection: &Connection, keys: &Keys) -> Result<Option<Vec<String>>> {
     let call = Call::new(&scripts::ACCESS, keys.meta(), 0);
     match connection.script(&call, LOOK).await {
@@ -85,7 +86,7 @@ async fn denied(connection: &Connection, keys: &Keys) -> Result<Option<Vec<Strin
             Ok(Some(commands))
         }
         Err(error) if error.kind() == ErrorKind::Refused => Err(error),
-        // Still loading, for one: not the time to say no.
+        // Still loading, for example: too early to refuse.
         Err(error) => {
             tracing::debug!(error = ?error, "could not ask what the user may do");
             Ok(None)

@@ -1,4 +1,4 @@
-//! What a script answered, as values, read in order. Nothing here trusts what comes in.
+//! A script's answer as values, read in order. Nothing here trusts the input.
 
 use std::time::Duration;
 use std::vec::IntoIter;
@@ -24,17 +24,17 @@ impl Fields {
         }
     }
 
-    /// The one value that is the whole answer of a script.
+    /// An answer that is one value.
     pub(crate) fn one(value: Value, operation: &'static str) -> Self {
         Self { values: vec![value].into_iter(), operation }
     }
 
-    /// The answer to nothing asked.
+    /// The answer to an empty call.
     pub(crate) fn empty(operation: &'static str) -> Self {
         Self { values: Vec::new().into_iter(), operation }
     }
 
-    /// The words of a text, apart by spaces.
+    /// The words of a text, separated by spaces.
     pub(crate) fn words(value: Value, operation: &'static str) -> Result<Self> {
         let text = word(value, operation)?;
         let words: Vec<_> = text.split_ascii_whitespace().map(|word| Value::SimpleString(word.to_owned())).collect();
@@ -158,7 +158,7 @@ impl Fields {
     }
 }
 
-/// The one text that is the whole answer of a script.
+/// An answer that is one text.
 pub(crate) fn word(value: Value, operation: &'static str) -> Result<String> {
     Fields::one(value, operation).text()
 }

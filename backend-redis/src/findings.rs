@@ -1,4 +1,4 @@
-//! What is to be said of a server, from what it says of itself.
+//! Findings about a server, from its own report.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use docket_core::{Finding, Severity};
 
 use crate::control::LAYOUT;
 
-/// The oldest server whose blocking reads and scripts do what is needed here.
+/// The oldest server with the blocking reads and scripts that we need.
 const VERSION_MIN: (u32, u32) = (6, 2);
 
-/// What the server said of itself, by the names of its own report.
+/// The server's facts, by the names of its own report.
 #[derive(Debug, Default)]
 pub(crate) struct Facts(pub(crate) BTreeMap<String, String>);
 
@@ -19,7 +19,7 @@ impl Facts {
         Self(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
-    /// Its value; empty if the server keeps it to itself.
+    /// Its value; empty if the server hides it.
     fn get(&self, name: &str) -> &str {
         self.0.get(name).map_or("", String::as_str)
     }

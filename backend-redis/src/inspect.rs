@@ -12,7 +12,7 @@ use redis::Value;
 use crate::fields::Fields;
 use crate::{RedisBackend, audit, examine, request, scripts};
 
-/// Records one script call looks at: other callers wait meanwhile.
+/// Records examined by one script call: other callers wait for it.
 const LOOK_CHUNK: usize = 100;
 
 #[async_trait]
@@ -111,7 +111,7 @@ impl Inspect for RedisBackend {
         let mut findings = examine::examine(&self.commands, &self.keys).await?;
         match self.indexes().await {
             Ok((_, clock, _)) => findings.push(clock.finding()),
-            // A docket of another layout: its finding is there, and no script of ours runs on it.
+            // A docket of another layout: the finding says so, and our scripts do not run on it.
             Err(error) if error.kind() == docket_core::ErrorKind::Conflict => {}
             Err(error) => return Err(error),
         }
@@ -120,7 +120,8 @@ impl Inspect for RedisBackend {
 }
 
 impl RedisBackend {
-    /// The server's clock, how the docket's time stands to it, and the indexes that are not empty, in no order.
+    /// The server's clock, the docket's time relative to it, and the indexes that are not empty, in
+    /// no order.
     pub(crate) async fn indexes(&self) -> Result<(docket_core::Timestamp, Clock, Vec<String>)> {
         let mut found = self.run(&self.call(&scripts::LANES, 0), "list the indexes").await?;
         Ok((found.timestamp()?, request::read_clock(&mut found.list()?)?, found.each(Fields::text)?))
@@ -138,7 +139,7 @@ impl RedisBackend {
     }
 }
 
-/// Where a page ended: in which index, and after which entry of it (empty: before the first).
+/// Where a page ended: in which index, and after which entry (empty: before the first).
 #[derive(Clone, Debug, Default)]
 struct Place {
     index: String,
@@ -161,7 +162,7 @@ impl Place {
     }
 }
 
-/// Whether an index can hold what the filter asks for.
+/// Whether an index can hold tasks that match the filter.
 fn may_hold(index: &str, filter: &ListFilter) -> bool {
     use State::{Cancelled, Completed, Dead, Moving, Ready, Running, Scheduled};
     let (kind, lane) = index.split_once(':').unwrap_or((index, ""));
@@ -170,7 +171,7 @@ fn may_hold(index: &str, filter: &ListFilter) -> bool {
         "run" | "srun" => &[Running, Ready],
         "mov" => &[Moving],
         "dead" => &[Dead],
-        // Perpetuals that ended: by a cancel, or completed while one waited.
+        // Periodic tasks that ended: by a cancel, or completed while a cancel waited.
         _ => &[Completed, Cancelled],
     };
     let (queue, name) = lane.split_once('|').unwrap_or_default();

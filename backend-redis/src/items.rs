@@ -68,7 +68,7 @@ impl<'a, T> Batch<'a, T> {
         self.items.iter().zip(&self.refused).filter(|(_, refused)| refused.is_none()).map(|(item, _)| item)
     }
 
-    /// One answer per item, in order; `read` gives those of the items sent.
+    /// One answer per item, in order; `read` provides those of the items sent.
     pub(crate) fn answers<A>(self, mut read: impl FnMut(&T) -> Result<Result<A>>) -> Result<Vec<Result<A>>> {
         let all = self.items.iter().zip(self.refused);
         all.map(|(item, refused)| refused.map_or_else(|| read(item), |error| Ok(Err(error)))).collect()
@@ -99,7 +99,8 @@ pub(crate) fn write_task(call: &mut Call, task: &NewTask) {
 /// The answer `added`, as a record remembers it.
 const ADDED: u8 = 1;
 
-/// What is small of an item, in one argument: an argument for each of it would cost the server several times as much.
+/// The small fields of an item, in one argument: separate arguments would cost the server several
+/// times as much.
 #[derive(Default)]
 struct Head(Vec<u8>);
 
@@ -129,7 +130,7 @@ impl Head {
         self
     }
 
-    /// Its length, then the text; none comes near the bound.
+    /// Its length, then the text; no length comes near the limit.
     fn text(&mut self, text: &[u8]) -> &mut Self {
         self.0.extend(u16::try_from(text.len()).unwrap_or(u16::MAX).to_be_bytes());
         self.0.extend(text);
@@ -144,7 +145,7 @@ impl Head {
         match run_at {
             RunAt::Now => self.code(0).large(0),
             RunAt::In(delay) => self.code(1).micros(delay),
-            // A moment before 1970 has passed as well as 1970 has.
+            // Any time before 1970 is as past as 1970.
             RunAt::At(moment) => self.code(2).large(u64::try_from(moment.as_micros()).unwrap_or(0)),
         }
     }
@@ -212,7 +213,7 @@ fn cut(error: &str) -> Cow<'_, [u8]> {
     }
 }
 
-/// The next word of an answer, as what it means for its item.
+/// The next word of an answer, converted for its item.
 pub(crate) fn read_answer<A>(
     answers: &mut Fields,
     operation: &'static str,

@@ -6,10 +6,10 @@ use std::borrow::Cow;
 use docket_core::{DocketName, Error, ErrorKind, Key, Name, Queue, Result};
 use uuid::Uuid;
 
-/// Begins a key that is a UUID. No other key has it: keys are without control characters.
+/// Marks a key that is a UUID. No other key starts with it: keys have no control characters.
 const UUID_MARK: u8 = 0;
 
-/// Makes the names of one docket's keys.
+/// Builds the names of one docket's keys.
 #[derive(Clone, Debug)]
 pub(crate) struct Keys {
     prefix: String,
@@ -31,18 +31,20 @@ impl Keys {
         format!("{}{rest}", self.prefix)
     }
 
-    /// What comes after the prefix; `None` for a key of somebody else.
+    /// The key without the prefix; `None` for a key outside the docket.
     pub(crate) fn strip<'a>(&self, key: &'a str) -> Option<&'a str> {
         key.strip_prefix(&self.prefix)
     }
 
-    /// Matches the keys that start with `rest`. A docket name has no character that a pattern could mistake.
+    /// Matches the keys that start with `rest`. A docket name has no character that is special in a
+    /// pattern.
     pub(crate) fn pattern(&self, rest: &str) -> String {
         format!("{}{rest}*", self.prefix)
     }
 }
 
-/// A task's key as it is kept: a generated one, and any other UUID in the same spelling, as its 16 bytes.
+/// A task's key as it is stored: a UUID in the usual spelling, such as a generated key, as its 16
+/// bytes.
 pub(crate) fn pack(key: &Key) -> Cow<'_, [u8]> {
     let text = key.as_str();
     match Uuid::try_parse(text) {
@@ -53,7 +55,7 @@ pub(crate) fn pack(key: &Key) -> Cow<'_, [u8]> {
     }
 }
 
-/// A lane as records have it, the queue empty where it is the default.
+/// A lane as records store it, with an empty queue for the default.
 pub(crate) fn lane(queue: &Queue, name: &Name) -> String {
     let queue = if *queue == Queue::default() { "" } else { queue.as_str() };
     format!("{queue}|{name}")
@@ -67,7 +69,7 @@ pub(crate) fn unpack_lane(lane: &str) -> Result<(Queue, Name)> {
     Ok((queue, Name::new(name)?))
 }
 
-/// The key that was kept as `bytes`.
+/// The key that is stored as `bytes`.
 pub(crate) fn unpack(bytes: Vec<u8>) -> Result<Key> {
     let unreadable = || Error::new(ErrorKind::Corrupt, "read a key", "it is neither a UUID nor a text");
     match bytes.strip_prefix(&[UUID_MARK]) {

@@ -1,22 +1,25 @@
-//! Docket on Redis (6.2 or later) and Valkey: each transition of `docs/transitions.md` is one Lua script.
+//! Docket on Redis (6.2 or later) and Valkey: each transition of `docs/transitions.md` is one Lua
+//! script.
 //!
-//! All keys of a docket share one hash tag, `docket:{NAME}:`; `scripts/prelude.lua` lists them. `scripts/record.lua`
-//! says what a record looks like: `docket show` reads one, `redis-cli` shows its bytes. A script changes records in
-//! memory, and `scripts/flush.lua` writes each and moves it to the index it then belongs to. Time is the server's.
-//! A wait is a blocking read on a connection of its own, so nothing polls.
+//! All keys of a docket share one hash tag, `docket:{NAME}:`; `scripts/prelude.lua` lists them.
+//! `scripts/record.lua` describes the packed record: `docket show` decodes it, `redis-cli` shows
+//! its bytes. A script changes records in memory, and `scripts/flush.lua` writes each and moves it
+//! to its index. Time is the server's. A wait is a blocking read on a connection of its own, so
+//! nothing polls at an interval.
 //!
 //! # Guarantees
 //!
-//! * What a script does, it does whole: a server that is read-only or cannot persist refuses its first write.
-//! * A server that is out of memory takes no new tasks, and those it has are worked off.
-//! * Every call has a deadline, over connecting, the handshake and the answer together.
-//! * A password reaches no log, no error and no `Debug`.
+//! * A script is all or nothing: a server that is read-only or cannot persist refuses its first
+//!   write.
+//! * A server that is out of memory takes no new tasks, and its tasks can still be worked off.
+//! * Every call has a deadline that covers connecting, the handshake and the answer.
+//! * No log, error or `Debug` output contains a password.
 //!
 //! # Assumptions
 //!
-//! The server keeps what it has acknowledged. It does not with an evicting `maxmemory-policy` (refused by
-//! [`RedisBackend::connect`]), without persistence, or in a fail-over to a copy that missed writes:
-//! [`docket_core::Inspect::examine`] says which of these applies.
+//! The server keeps the data it has acknowledged. It does not with an evicting `maxmemory-policy`
+//! (refused by [`RedisBackend::connect`]), without persistence, or in a failover to a lagging copy:
+//! [`docket_core::Inspect::examine`] reports which of these applies.
 
 mod assemble;
 mod audit;

@@ -1,4 +1,4 @@
-//! Looks for tasks: one, or as many as a wait takes.
+//! Polls for tasks: one, or as many as a wait takes.
 
 use std::time::Duration;
 
@@ -25,8 +25,8 @@ impl RedisBackend {
         Ok(looked)
     }
 
-    /// Looks, waits for a wake-up, and looks again, until there is an answer; `listed`: the first look was made
-    /// already. Answers whether the last one was the first of the next call.
+    /// Polls, waits for a wake-up, and polls again, until there is an answer; `listed`: the first
+    /// poll was already made. Returns whether the last poll was the first of the next call.
     pub(crate) async fn wait(
         &self,
         request: &LeaseRequest,
@@ -63,7 +63,7 @@ impl RedisBackend {
         }
     }
 
-    /// Says what somebody must look at.
+    /// Logs records that somebody must look at.
     pub(crate) fn report(&self, looked: &Looked) {
         for key in &looked.parked {
             tracing::error!(docket = %self.docket, %key, "record cannot be read; parked, and kept as it is");

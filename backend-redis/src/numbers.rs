@@ -1,5 +1,5 @@
-//! The numbers that scripts have names for: places of lists, codes, limits. Limits come from `docket_core::limits`, so
-//! that they cannot differ.
+//! The numbers that scripts use by name: positions in lists, codes, limits. Limits come from
+//! `docket_core::limits`, so that the two cannot differ.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,9 @@ use docket_core::{limits, micros};
 use crate::control::LAYOUT;
 use crate::wait::LEFT_ALONE_MAX;
 
-/// The places of a record's list; see record.lua.
+/// The positions of a record's list; see record.lua.
 const FIELDS: [&str; 30] = [
-    // What the script that holds it notes of it.
+    // Notes of the script that holds the record.
     "KEY",
     "AT",
     "AT_SCORE",
@@ -25,7 +25,7 @@ const FIELDS: [&str; 30] = [
     "CANCELLING",
     "MORE",
     "REST",
-    // Order matters: from here on as LIVED_AS has them.
+    // Order matters: from here on as in LIVED_AS.
     "FORM",
     "STATE",
     "FLAGS",
@@ -44,18 +44,18 @@ const FIELDS: [&str; 30] = [
     "NEXT",
 ];
 
-/// Bytes of a payload that a record has within itself, at most.
+/// The most bytes of a payload within its record.
 pub(crate) const INLINE_MAX: u16 = 1_024;
 
-/// The numbers that the scripts have names for, and that nobody else needs.
+/// Numbers that only scripts use.
 const NUMBERS: [(&str, i64); 52] = [
     ("CHUNK", 500),
     ("LAYOUT", LAYOUT),
-    // How many waiters are armed for one due time, and how much later each looks than the one before.
+    // How many waiters are armed for one due time, and the delay of each after the one before.
     ("RANKS", 3),
     ("STANDBY", 400_000),
     ("FAR", (1 << 53) - 1),
-    // Microseconds: a step of the server's clock that is counted.
+    // Microseconds: the smallest step of the server's clock that is counted.
     ("STEP_MIN", 1_000_000),
     ("INLINE_MAX", INLINE_MAX as i64),
     ("ITEM_ARGS", 3),
@@ -65,7 +65,7 @@ const NUMBERS: [(&str, i64); 52] = [
     ("DECLARED_BYTES", 23),
     ("ABSENT", 0),
     ("UNREADABLE", 1),
-    // Kinds of time, as an item or an ack has them.
+    // Kinds of time, as in an item or an ack.
     ("RUN_NOW", 0),
     ("RUN_IN", 1),
     ("RUN_AT", 2),
@@ -73,14 +73,14 @@ const NUMBERS: [(&str, i64); 52] = [
     ("FRESH_NOW", 1),
     ("FRESH_LATER", 2),
     ("LIVED", 3),
-    // States, as STATES has them.
+    // States, in the order of STATES.
     ("QUEUED", 1),
     ("LEASED", 2),
     ("COMPLETED", 3),
     ("DEAD", 4),
     ("CANCELLED", 5),
     ("MOVING", 6),
-    // Flags of a lived record; the one that says that there is more is the largest.
+    // Flags of a lived record; WITH_MORE is the largest.
     ("WITH_CANCELLING", 1),
     ("WITH_ERROR", 2),
     ("WITH_RESULT", 4),
@@ -88,7 +88,7 @@ const NUMBERS: [(&str, i64); 52] = [
     ("WITH_RESULT_APART", 16),
     ("WITH_SETTLED", 32),
     ("WITH_MORE", 64),
-    // Outcomes, as an ack has them.
+    // Outcomes, as in an ack.
     ("ACK_COMPLETED", 1),
     ("ACK_RETRY", 2),
     ("ACK_SNOOZE", 3),
@@ -98,7 +98,7 @@ const NUMBERS: [(&str, i64); 52] = [
     ("ACK_CANCELLED", 7),
     ("ACK_UNDECODABLE", 8),
     ("ACK_UNKEPT", 9),
-    // Places of an ack's list.
+    // Positions of an ack's list.
     ("ACK_TEXT", 1),
     ("ACK_OUTCOME", 2),
     ("ACK_KIND", 3),
@@ -111,8 +111,8 @@ const NUMBERS: [(&str, i64); 52] = [
     ("ACK_KEY", 10),
 ];
 
-/// The text with numbers in the place of their names, since a variable costs the server more, and a script may have no
-/// more than 200.
+/// The text with numbers in place of their names: a variable would cost the server more, and a
+/// script may have at most 200.
 pub(crate) fn with_numbers(text: &str) -> String {
     let mut numbers = BTreeMap::from(limits());
     numbers.extend(NUMBERS);

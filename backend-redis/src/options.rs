@@ -9,13 +9,15 @@ use docket_core::{Error, Result, limits};
 pub struct Options {
     /// How long connecting may take: name look-up, TCP, TLS and the handshake together. Default 2 s.
     pub connect: Duration,
-    /// How long an answer may take, the sending of a full batch (8 MiB) included. A call's deadline is `connect` and
-    /// `response` together. Default 2 s; raise it where the network is slow.
+    /// How long an answer may take, including the sending of a full batch (8 MiB). A call's
+    /// deadline is `connect` plus `response`. Default 2 s; raise it if the network is slow.
     pub response: Duration,
-    /// Start even though the server may evict tasks. For managed servers whose settings one cannot change.
+    /// Start even if the server may evict tasks. For managed servers whose settings cannot be
+    /// changed.
     pub accept_eviction: bool,
-    /// Bytes of one task's args, and of its result, at most: 1 to [`limits::BATCH_BYTES_MAX`], so that a batch can hold
-    /// one. Default [`limits::PAYLOAD_BYTES_MAX`]. While the server works on a large one, other callers wait.
+    /// The most bytes of one task's args, and of its result: 1 to [`limits::BATCH_BYTES_MAX`], so
+    /// that a batch can hold one. Default [`limits::PAYLOAD_BYTES_MAX`]. While the server handles a
+    /// large one, other callers wait.
     pub payload_bytes_max: usize,
 }
 
@@ -31,7 +33,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Refuses what could not be kept.
+    /// Refuses options that cannot work.
     pub(crate) fn check(&self) -> Result<()> {
         if (1..=limits::BATCH_BYTES_MAX).contains(&self.payload_bytes_max) {
             return Ok(());

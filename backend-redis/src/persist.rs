@@ -1,4 +1,4 @@
-//! Asking the server whether it has written to its disk what it has answered for.
+//! Asking the server whether its answers so far are on its disk.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,12 +12,13 @@ use tokio::time::timeout;
 use crate::RedisBackend;
 use crate::error::{describe, meaning_of, unanswered};
 
-/// How long the server may take to write to its disk, which with `appendfsync everysec` it does once a second.
+/// How long the server may take to write to its disk; with `appendfsync everysec` it does so once a
+/// second.
 const WRITTEN_MAX: Duration = Duration::from_secs(5);
 const OPERATION: &str = "wait for the server's disk";
 
-/// The connection that asks. It is open all the time: one that is new cannot say anything of what was answered before it,
-/// since the server may have been started again in between, without it.
+/// The connection that asks. It stays open: a new connection cannot vouch for earlier answers,
+/// since the server may have restarted without them.
 #[derive(Default)]
 pub(crate) struct Witness {
     open: Mutex<Option<MultiplexedConnection>>,
@@ -58,9 +59,9 @@ impl RedisBackend {
         }
     }
 
-    /// In how many files of the server itself is what it has answered for.
+    /// In how many files of the server itself its answers are on disk.
     async fn written(&self, connection: &mut MultiplexedConnection) -> std::result::Result<i64, RedisError> {
-        // It waits for the last write of its own connection, and with it for all that came before.
+        // It waits for the last write of its own connection, and thereby for all earlier ones.
         let note = redis::cmd("HSET").arg(self.keys.meta()).arg("persisted").arg(1).to_owned();
         note.query_async::<Value>(connection).await?;
         let millis = u64::try_from(WRITTEN_MAX.as_millis()).unwrap_or(u64::MAX);

@@ -1,24 +1,24 @@
-//! A leased record, read from what is kept: `scripts/record.lua` has the layout, and what a lease needs of it is read
-//! here, so that the server need not take it apart for the answer.
+//! A leased record, decoded on the client: `scripts/record.lua` has the layout. The server need not
+//! decode it for the answer.
 
 use std::time::Duration;
 
 use docket_core::{Error, ErrorKind, Result, Timestamp};
 
-/// The form of a record to which something has happened.
+/// The form of a record that has changed since it was added.
 const LIVED: u64 = 3;
 /// Flags.
 const ARGS_APART: u64 = 8;
 const MORE: u64 = 64;
 const SEQ_BYTES: usize = 6;
-/// The id of a call, and what it was answered.
+/// The id of a call, and its answer.
 const CALL_BYTES: usize = 17;
 
-/// What a lease says of its task.
+/// The fields of a lease.
 #[derive(Debug)]
 pub(crate) struct Leased<'a> {
     pub(crate) lane: &'a str,
-    /// `None` if they lie apart.
+    /// `None` if they are kept apart.
     pub(crate) args: Option<&'a [u8]>,
     pub(crate) visible: Timestamp,
     pub(crate) due: Timestamp,
@@ -88,7 +88,7 @@ impl<'a> Leased<'a> {
     }
 }
 
-/// What is left of a text; nothing is taken of one that is too short.
+/// The rest of a text; nothing is read from one that is too short.
 struct Bytes<'a>(&'a [u8]);
 
 impl<'a> Bytes<'a> {

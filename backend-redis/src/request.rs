@@ -12,19 +12,19 @@ use crate::fields::Fields;
 use crate::keys;
 use crate::record::Leased;
 
-/// Wake lists that one read blocks on, at most; a request for more lanes looks more often instead.
+/// The most wake lists that one read blocks on; a request for more lanes polls more often instead.
 const LISTS_MAX: usize = 2_000;
-/// How often a request for more lanes than that looks.
+/// How often a request for more lanes than that polls.
 const MANY_LANES_WAIT: Duration = Duration::from_secs(1);
 
 /// Whether this poll must answer, or a wait may follow.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Look<'a> {
-    /// Its answer is the answer of the call, and ends the wait of this waiter, if there was one.
+    /// Answers the call, and ends the wait of this waiter, if any.
     Last(Option<&'a str>),
-    /// If it takes nothing, the waiter of this name blocks for so long.
+    /// If it finds nothing, the waiter of this name blocks for so long.
     Waiting { waiter: &'a str, block: Duration, lists: &'a [String] },
-    /// Its answer is the answer of the call; if it takes nothing, it is the first look of the next call as well.
+    /// Answers the call; if it finds nothing, it also serves as the first poll of the next call.
     Ending { waiter: &'a str, block: Duration, lists: &'a [String] },
 }
 
@@ -128,7 +128,7 @@ pub(crate) fn wake_lists(request: &LeaseRequest) -> Vec<String> {
     all
 }
 
-/// How long one read may block before the request must look again.
+/// How long one read may block before the request must poll again.
 pub(crate) fn longest_block(lists: &[String]) -> Duration {
     if lists.len() < LISTS_MAX { Duration::MAX } else { MANY_LANES_WAIT }
 }
@@ -170,7 +170,7 @@ pub(crate) fn read_clock(fields: &mut Fields) -> Result<Clock> {
     Ok(Clock { offset: Duration::from_micros(fields.count()?), steps: fields.count()? })
 }
 
-/// A lease from its record; `apart` has the args of those that are kept apart.
+/// A lease from its record; `apart` has the args that are kept apart.
 fn read_lease(key: Key, record: &[u8], apart: &mut Fields, request: &LeaseRequest) -> Result<Lease> {
     let leased = Leased::read(record)?;
     let args = leased.args.map_or_else(|| apart.payload(), |args| Ok(Payload::new(args.to_vec())))?;

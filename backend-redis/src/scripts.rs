@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use crate::assemble::assemble;
 
-/// A script as the server is given it, and the name under which it knows it then.
+/// A script as it is sent, and its name on the server afterwards.
 #[derive(Debug)]
 pub(crate) struct Script {
     text: String,
@@ -25,7 +25,7 @@ impl Script {
     }
 }
 
-/// Declares a script by its own file, and what comes first in it.
+/// Declares a script by its own file, and the fast path before it.
 macro_rules! script {
     ($(#[$doc:meta])* $name:ident, $file:literal $(, $first:literal)?) => {
         $(#[$doc])*
@@ -45,11 +45,11 @@ script!(
     SCHEDULE, "schedule.lua"
 );
 script!(
-    /// Takes tasks.
+    /// Leases tasks.
     LEASE, "lease.lua"
 );
 script!(
-    /// Takes the offset of the docket's time to zero.
+    /// Resets the reported offset of the docket's time to zero.
     SETTLE_CLOCK, "settle_clock.lua"
 );
 script!(
@@ -61,7 +61,7 @@ script!(
     ACK, "ack.lua"
 );
 script!(
-    /// Settles leases, then takes tasks.
+    /// Settles leases, then leases tasks.
     ACK_LEASE, "ack_lease.lua"
 );
 script!(
@@ -69,31 +69,31 @@ script!(
     CANCEL, "cancel.lua"
 );
 script!(
-    /// Brings a dead task back.
+    /// Starts a dead task again.
     REQUEUE, "requeue.lua"
 );
 script!(
-    /// Takes tasks out, for a move.
+    /// Exports tasks, for a move.
     TAKE_OUT, "relocate_out.lua"
 );
 script!(
-    /// Takes parcels of another store in, or turns them away.
+    /// Accepts parcels of another store, or turns them away.
     TAKE_IN, "relocate_in.lua"
 );
 script!(
-    /// Lets go of tasks that were taken out, or puts them back.
+    /// Lets go of exported tasks, or puts them back.
     TICKETS, "relocate_end.lua"
 );
 script!(
-    /// Takes the whole docket away.
+    /// Deletes the whole docket.
     CLEAR, "clear.lua"
 );
 script!(
-    /// Notes layout and environment.
+    /// Sets layout and environment.
     JOIN, "join.lua"
 );
 script!(
-    /// Takes out a waiter whose caller is gone.
+    /// Removes a waiter whose caller is gone.
     LEAVE, "leave.lua"
 );
 script!(
@@ -124,7 +124,7 @@ script!(
     /// Compares records with indexes.
     AUDIT, "audit.lua"
 );
-/// Asks what the user may do. Alone, since the prelude runs commands.
+/// Asks which commands the user may run. Without the prelude, which runs commands.
 pub(crate) static ACCESS: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("../scripts/access.lua")));
 #[cfg(feature = "testing")]
 script!(

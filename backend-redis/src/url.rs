@@ -45,7 +45,8 @@ impl Address {
         if url.parameter("protocol").is_some_and(|value| !matches!(value.as_str(), "2" | "3" | "resp2" | "resp3")) {
             return Err(url.refuse("invalid protocol: expected 2 or 3"));
         }
-        // The driver's words are safe now: it repeats only the protocol, and names the part of anything else.
+        // The driver's message is safe now: it repeats only the protocol, and names the part of
+        // anything else.
         let info = url.as_str().into_connection_info().map_err(|e| url.refuse(&e.to_string().to_lowercase()))?;
         if matches!(url.scheme(), "rediss" | "valkeys") {
             choose_tls_provider();
@@ -60,17 +61,18 @@ impl fmt::Debug for Address {
     }
 }
 
-/// How long a connection is quiet before the kernel asks whether the peer is there, how often it asks again, and how
-/// often without an answer it gives the connection up.
+/// How long a connection is idle before the kernel probes the peer, the interval of probes, and how
+/// many unanswered probes close the connection.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(2);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
 const KEEPALIVE_PROBES: u32 = 2;
-/// How long a peer may leave what it was sent unacknowledged. Where it is set, Linux goes by it for unanswered probes too,
-/// so it is what the three above come to.
+/// How long a peer may leave sent data unacknowledged. If set, Linux applies it to unanswered
+/// probes too, so it equals the three above together.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(4);
 
-/// The kernel finds out that a peer is gone without a word, also where nothing is sent for minutes: a firewall that
-/// forgot the connection drops all of it. Small packets do not wait for each other.
+/// Lets the kernel notice a peer that vanished silently, even if nothing is sent for minutes: a
+/// firewall that forgot the connection drops every packet. Small packets do not wait for each
+/// other.
 fn tune(info: ConnectionInfo) -> ConnectionInfo {
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
     let keepalive = keepalive.with_retries(KEEPALIVE_PROBES);
@@ -81,7 +83,8 @@ fn tune(info: ConnectionInfo) -> ConnectionInfo {
     info.set_tcp_settings(tcp).set_redis_settings(login)
 }
 
-/// rustls panics when it finds no provider, or two, and none was chosen. One that the service has chosen stays.
+/// rustls panics if no provider was chosen and there is not exactly one. A provider chosen by the
+/// service stays.
 fn choose_tls_provider() {
     let _chosen_before = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }

@@ -1,5 +1,6 @@
-//! Waiting for wake-ups: blocking reads, each on a connection of its own, owned by a task that never drops one in the
-//! middle. A dropped read still takes, and what it took nobody would ever hear of.
+//! Waiting for wake-ups: blocking reads, each on a connection of its own, owned by a task that
+//! never drops one half-way. A dropped read would still take a wake-up, and nobody would ever hear
+//! of it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,17 +20,17 @@ use crate::scripts;
 
 /// Idle waiters kept for the next wait. A worker needs one.
 const IDLE_MAX: usize = 4;
-/// How much later than asked the server may end a read by itself: it looks at its timeouts only so often, so a due time
-/// is kept by the waiter, and the server's timeout is the second line.
+/// How much later than asked the server may end a read by itself: it checks its timeouts only now
+/// and then. So the waiter keeps the due time, and the server's timeout is the second safeguard.
 const SERVER_TIMEOUT_MARGIN: Duration = Duration::from_millis(250);
 
-/// How long a waiter stays listed between two calls. A worker comes back at once; one that does not must not hold up
-/// what others rely on it for.
+/// How long a waiter stays registered between two calls. A worker usually calls again at once; one
+/// that does not must not block others that rely on it.
 pub(crate) const LINGER: Duration = Duration::from_secs(1);
-/// What becomes visible sooner than this is handed to another waiter when a call ends.
+/// When a call ends, tasks due sooner than this are passed to another waiter.
 pub(crate) const LEFT_ALONE_MAX: Duration = Duration::from_secs(2);
 
-/// The waiters of one handle. Each waiting call takes one, and brings it back unless it is dropped.
+/// The waiters of one handle. Each waiting call takes one, and returns it unless it is dropped.
 #[derive(Debug)]
 pub(crate) struct Waiters {
     parts: Arc<Parts>,
@@ -43,30 +44,31 @@ struct Idle {
     listed: Option<Listed>,
 }
 
-/// That a waiter is on the server's list: the last look of one call was the first of the next, which can block at once.
+/// The waiter is still registered from the previous call, so the next call may block without
+/// polling first.
 #[derive(Debug)]
 pub(crate) struct Listed {
     pub(crate) lists: Vec<String>,
-    /// When it must look again by itself.
+    /// When it must poll by itself.
     pub(crate) due: Option<Instant>,
-    /// How long the server believes that it waits.
+    /// The end of its wait as the server knows it.
     pub(crate) until: Instant,
 }
 
-/// What every waiter works with.
+/// Shared by all waiters.
 #[derive(Debug)]
 struct Parts {
     commands: Arc<Connection>,
     keys: Keys,
 }
 
-/// The caller's end of a waiter. Dropping it ends the waiter, in order: a read under way is broken off on the server,
-/// and a wake-up that it took meanwhile is given back.
+/// The caller's end of a waiter. Dropping it ends the waiter in order: a read under way is ended on
+/// the server, and a wake-up that it took is returned.
 #[derive(Debug)]
 pub(crate) struct Waiter {
     id: Arc<str>,
     orders: mpsc::Sender<Order>,
-    /// Whether the server may have it on its list of waiters.
+    /// Whether the server may still list it as a waiter.
     listed: Arc<AtomicBool>,
 }
 
@@ -84,7 +86,8 @@ impl Waiters {
         Self { parts: Arc::new(Parts { commands, keys }), idle: Arc::default() }
     }
 
-    /// An idle waiter, if possible one that waits on these lists already; or a new one on the current runtime.
+    /// An idle waiter, preferably one that already waits on these lists; or a new one on the
+    /// current runtime.
     pub(crate) fn take(&self, lists: &[String]) -> (Waiter, Option<Listed>) {
         let mut idle = locked(&self.idle);
         // A closed one belonged to a runtime that is gone.
@@ -116,13 +119,13 @@ impl Waiters {
             self.drop_later(&waiter, listed.until);
         }
         let mut idle = locked(&self.idle);
-        // Too many: one that is dropped leaves the server's list by itself.
+        // Too many: a dropped waiter leaves the server's list by itself.
         if idle.len() < IDLE_MAX {
             idle.push(Idle { waiter, listed });
         }
     }
 
-    /// Drops a waiter that is listed and whose caller does not come back.
+    /// Drops a registered waiter whose caller does not call again.
     fn drop_later(&self, waiter: &Waiter, until: Instant) {
         let (idle, id) = (Arc::downgrade(&self.idle), waiter.id.clone());
         let is_left =
@@ -141,13 +144,13 @@ fn locked(idle: &Mutex<Vec<Idle>>) -> MutexGuard<'_, Vec<Idle>> {
 }
 
 impl Waiter {
-    /// Its name on the server. Whoever asks for it is about to list it there.
+    /// Its name on the server. The caller is about to register it there.
     pub(crate) fn listed_as(&self) -> &str {
         self.listed.store(true, Ordering::Release);
         &self.id
     }
 
-    /// Waits for a wake-up in one of `lists`, until `due`, or for `block`; whichever it was, look again.
+    /// Waits for a wake-up in one of `lists`, until `due`, or for `block`; poll again in any case.
     pub(crate) async fn wait(&self, lists: Vec<String>, block: Duration, due: Option<Duration>) -> Result<()> {
         let gone = |_| Error::new(ErrorKind::Unavailable, "wait for tasks", "the runtime of the wait has ended");
         let (ended, end) = oneshot::channel();
@@ -162,7 +165,7 @@ struct Reader {
     id: Arc<str>,
     listed: Arc<AtomicBool>,
     connection: Option<MultiplexedConnection>,
-    /// The wake list that the latest read took from.
+    /// The wake list from which the latest read took a wake-up.
     took: Option<String>,
     /// Whether the latest read was lost with its connection.
     lost: bool,
@@ -172,10 +175,11 @@ impl Reader {
     async fn serve(mut self, mut orders: mpsc::Receiver<Order>) {
         while let Some(mut order) = orders.recv().await {
             let end = self.read(&mut order).await;
-            // Safe to lose: a caller that is gone has dropped the waiter as well, and the loop ends.
+            // Safe to lose: a caller that is gone has dropped the waiter as well, and the loop
+            // ends.
             let _ = order.ended.send(end);
         }
-        // A caller that had its answer has taken this mark away: then the wake-up was used.
+        // A caller that got its answer has cleared this mark: then the wake-up was used.
         if self.listed.load(Ordering::Acquire) {
             self.leave().await;
         }
@@ -213,9 +217,11 @@ impl Reader {
                 self.connection = Some(connection);
                 Ok(())
             }
-            // The server closed it while it was idle, or in the middle: what it took, if anything, a look will find.
+            // The server closed it while it was idle, or during the read: a poll will find what it
+            // may have taken.
             Err(error) if reused && error.is_connection_dropped() => {
-                // Where only this end of it is gone, the read goes on at the server, and would take what is for the next.
+                // If only this end is gone, the read goes on at the server, and would take the next
+                // waiter's wake-up.
                 self.end_read().await;
                 Ok(())
             }
@@ -226,7 +232,7 @@ impl Reader {
         }
     }
 
-    /// Ends the read under way.
+    /// Ends the current read.
     async fn end_read(&self) {
         let mut call = Call::new(&scripts::END_READ, self.parts.keys.meta(), 0);
         call.text(&self.id);
@@ -236,13 +242,13 @@ impl Reader {
         }
     }
 
-    /// Gives back what a caller left behind that is gone: its place among the waiters and its wake-up.
+    /// Cleans up after a caller that is gone: its registration and its wake-up.
     async fn leave(&self) {
         let mut call = Call::new(&scripts::LEAVE, self.parts.keys.meta(), 0);
         let took = self.took.as_deref().and_then(|list| self.parts.keys.strip(list));
         call.text(&self.id).text(took.unwrap_or("")).number(u8::from(self.lost));
         if let Err(error) = self.parts.commands.script(&call, "stop waiting").await {
-            // Safe to lose: other waiters look by themselves within their check interval.
+            // Safe to lose: other waiters poll by themselves within their check interval.
             tracing::debug!(error = ?error, "could not return a wake-up");
         }
     }

@@ -1,4 +1,4 @@
-//! The bars: what the figures are held against.
+//! The bars: limits for the figures.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ pub(crate) struct Bar {
     limit: Limit,
 }
 
-/// What of a figure is held against the limit.
+/// The part of a figure that is compared with the limit.
 enum Of {
     /// Our median.
     Ours,
@@ -37,7 +37,7 @@ enum Limit {
     AtMost(f64),
 }
 
-/// A bar, and what was found.
+/// A bar, and its figure.
 pub(crate) struct Judged {
     pub(crate) what: String,
     pub(crate) limit: String,
@@ -105,7 +105,7 @@ pub(crate) fn all() -> Vec<Bar> {
 }
 
 impl Bar {
-    /// Holds what was found against it.
+    /// Compares the figures with it.
     pub(crate) fn judge(&self, report: &Report, standing: Option<&Standing>) -> Judged {
         let found = self.found(report, standing);
         let (sign, limit, is_met) = match self.limit {

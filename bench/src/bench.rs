@@ -19,7 +19,7 @@ impl Scale {
     }
 }
 
-/// What the workloads are given.
+/// The arguments of the workloads.
 pub(crate) struct Bench {
     pub(crate) scale: Scale,
     pub(crate) servers: Servers,

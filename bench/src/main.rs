@@ -1,14 +1,17 @@
 //! The figures that Docket's documents name, each printed by a command here.
 //!
-//! Every run makes what it needs: a Redis of its own with its log on disk (`appendonly yes`, `appendfsync everysec`), a
-//! Postgres of its own that syncs every commit, dockets of their own, workers with default settings. Beside each figure
-//! stands that of a **raw floor** ([`floor`]): a minimal client doing the same store operations without Docket, in turns
-//! with ours. Only ratios within one run travel to another machine.
+//! Every run starts what it needs: a Redis of its own with its log on disk (`appendonly yes`,
+//! `appendfsync everysec`), a Postgres of its own that syncs every commit, dockets of their own,
+//! workers with default settings. Beside each figure stands that of a **raw baseline** ([`floor`]):
+//! a minimal client doing the same store operations without Docket, in turns with ours. Only ratios
+//! within one run are valid on another machine.
 //!
-//! * [`workload`]: W1 to W10, one file each. [`verbs`]: what both sides of a comparison can do.
-//! * [`docket`], [`floor`]: the two sides. [`servers`], [`meter`]: what they run on, and what it tells of itself.
-//! * [`report`], [`table`], [`bars`], [`page`]: what was found; on stdout, against the bars, in `docs/performance.md`.
-//! * [`peers`]: others beside us.
+//! * [`workload`]: W1 to W10, one file each. [`verbs`]: the operations of both sides.
+//! * [`docket`], [`floor`]: the two sides. [`servers`], [`meter`]: their servers, and the servers'
+//!   own counters.
+//! * [`report`], [`table`], [`bars`], [`page`]: the results; on stdout, against the bars, in
+//!   `docs/performance.md`.
+//! * [`peers`]: other queues beside us.
 #![expect(clippy::print_stdout, reason = "figures are what this program is for")]
 
 mod bars;
@@ -32,7 +35,7 @@ use clap::{Parser, Subcommand};
 
 use bench::Scale;
 
-/// What can go wrong here ends the run.
+/// Any error here ends the run.
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Where figures are kept from one run to the next.
@@ -51,10 +54,10 @@ struct Arguments {
 enum Command {
     /// Measures, and prints one table; with --save, keeps it as JSON too.
     Run {
-        /// Which workloads: w1 to w10, comma-separated; all if not said.
+        /// Workloads: w1 to w10, comma-separated; default all
         #[arg(long, value_delimiter = ',')]
         only: Vec<String>,
-        /// Which stores: memory, redis, postgres; all if not said.
+        /// Stores: memory, redis, postgres; default all
         #[arg(long, value_delimiter = ',')]
         stores: Vec<servers::Kind>,
         /// How often each side is measured, in turns.
@@ -63,13 +66,14 @@ enum Command {
         /// A tenth of the tasks: shows that everything works, not how fast. Nothing is kept.
         #[arg(long)]
         quick: bool,
-        /// The file the figures are kept in; those of workloads that are not measured now stay in it.
+        /// The file that keeps the figures; those of workloads that are not measured now stay in
+        /// it.
         #[arg(long)]
         save: Option<PathBuf>,
     },
     /// Measures others beside us, in turns; `bench/peers/install` must have run.
     Peers {
-        /// Which, by the names in the table; all if not said.
+        /// Peers, by the names in the table; default all
         #[arg(long, value_delimiter = ',')]
         only: Vec<String>,
         /// How often each is measured, in turns.

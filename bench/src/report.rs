@@ -1,4 +1,4 @@
-//! What was found: figures by row, both sides of each, and what was lost or ran twice on the way.
+//! The results: figures by row, both sides of each, and the tasks that were lost or ran twice.
 
 use std::path::Path;
 
@@ -25,7 +25,7 @@ pub(crate) struct Figure {
     pub(crate) value: f64,
 }
 
-/// What one run of one side gave.
+/// The result of one run of one side.
 #[derive(Default)]
 pub(crate) struct Measured {
     pub(crate) figures: Vec<Figure>,
@@ -52,7 +52,7 @@ impl Faults {
         self.duplicates += other.duplicates;
     }
 
-    /// What a count says that should have been `expected`.
+    /// The faults of a count that should have been `expected`.
     pub(crate) fn of_count(expected: u64, found: u64) -> Self {
         Self { lost: expected.saturating_sub(found), duplicates: found.saturating_sub(expected) }
     }
@@ -78,7 +78,7 @@ impl Row {
     }
 }
 
-/// What all runs of a workload on one store lost or did twice.
+/// The tasks that all runs of a workload on one store lost or ran twice.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Tally {
     pub(crate) workload: String,
@@ -102,7 +102,7 @@ impl Report {
         Ok(serde_json::from_slice(&text)?)
     }
 
-    /// Keeps it in `file`, beside what that has of other workloads and stores.
+    /// Saves it to `file`, which keeps its other workloads and stores.
     pub(crate) fn save(&self, file: &Path) -> Outcome {
         let mut whole = if file.exists() { Self::read(file)? } else { Self::default() };
         let is_new = |workload: &str, store| self.tallies.iter().any(|t| t.workload == workload && t.store == store);

@@ -57,7 +57,8 @@ impl Server {
         }
     }
 
-    /// The same, counting what it is sent: a Redis does by itself, a Postgres where an extension is loaded at its start.
+    /// The same, with counters of its statements: Redis always has them, Postgres if an extension
+    /// is loaded at its start.
     pub(crate) async fn start_counting(kind: Kind) -> Outcome<Self> {
         let server = Self::start(kind).await;
         if let Self::Postgres(postgres) = &server {
@@ -148,7 +149,7 @@ async fn tell(url: &str, statements: &[&'static str]) -> Outcome {
     Ok(connection.close().await?)
 }
 
-/// Takes away every schema that was made, and what is left to do for the disk.
+/// Drops every schema that was created, and flushes the disk.
 async fn clean(url: &str) -> Outcome {
     let mut connection = PgConnection::connect(url).await?;
     let schemas: Vec<String> = sqlx::query_scalar(

@@ -38,7 +38,7 @@ pub(crate) async fn look(scale: Scale) -> Outcome<Vec<(String, String)>> {
     Ok(all)
 }
 
-/// What a command prints; nothing where it is not there.
+/// The output of a command; nothing if it is missing.
 fn output(command: &str, arguments: &[&str]) -> String {
     let output = Command::new(command).args(arguments).output();
     output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()

@@ -8,7 +8,7 @@ pub(crate) fn surroundings(report: &Report) {
     }
 }
 
-/// The rows of one workload, and what it lost or ran twice.
+/// The rows of one workload, and its lost or repeated tasks.
 pub(crate) fn rows(report: &Report, workload: &str) {
     println!("{:9} {:56} {:>30} {:>30} {:>6}  unit", "store", "figure", "docket", "floor", "ratio");
     for row in report.rows.iter().filter(|row| row.workload == workload) {

@@ -63,7 +63,7 @@ impl Tally {
         }
     }
 
-    /// Lets those that hold go.
+    /// Ends the tasks that hold.
     pub(crate) fn end(&self) {
         self.over.notify_waiters();
     }
@@ -74,7 +74,7 @@ impl Tally {
         Some(self.since + Duration::from_nanos(nanos))
     }
 
-    /// What did not run, and what ran twice.
+    /// The tasks that did not run, and those that ran twice.
     pub(crate) fn faults(&self) -> Faults {
         let mut faults = Faults::default();
         for runs in &self.runs {
@@ -95,7 +95,8 @@ pub(crate) struct Note {
 }
 
 impl Note {
-    /// The payload of every figure, unless it says otherwise: what a real task of the first service carries.
+    /// The payload of every figure, unless it says otherwise: that of a real task of the first
+    /// service.
     pub(crate) fn usual(place: usize) -> Self {
         Self { track_id: FIRST + place as u64, audio_url: "https://audio.example/track/12345.mp3".to_owned() }
     }

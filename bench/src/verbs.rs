@@ -1,4 +1,4 @@
-//! What both sides of a comparison can do: add, lease and ack, in batches.
+//! The operations of both sides of a comparison: add, lease and ack, in batches.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +18,11 @@ pub(crate) trait Verbs: Send + Sync {
     /// Adds tasks for `delay` from now; answers how many were taken.
     async fn add(&self, items: &[Item], delay: Duration) -> Outcome<usize>;
 
-    /// Takes what is due; waits up to `wait` when nothing is, by a wake-up or until the next is due.
+    /// Leases due tasks; waits up to `wait` if there are none, for a wake-up or until the next is
+    /// due.
     async fn lease(&self, count: usize, wait: Duration) -> Outcome<Vec<Held>>;
 
-    /// Settles as completed, to be kept for so long; answers how many were ours to settle.
+    /// Settles as completed, to be kept this long; returns how many leases were current.
     async fn ack(&self, held: &[Held], retention: Duration) -> Outcome<usize>;
 
     /// How many tasks are not finished.
@@ -70,7 +71,7 @@ pub(crate) async fn run_all_kept(verbs: &dyn Verbs, batch: usize, retention: Dur
     }
 }
 
-/// Leases, runs and acks up to `batch` at once, for ever: a minimal worker.
+/// Leases, runs and acks up to `batch` at once, forever: a minimal worker.
 pub(crate) async fn serve(verbs: Arc<dyn Verbs>, batch: usize, tally: Arc<Tally>) -> Outcome {
     loop {
         let held = verbs.lease(batch, Duration::from_secs(15)).await?;

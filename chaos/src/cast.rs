@@ -14,7 +14,7 @@ mod actor;
 
 use actor::Actor;
 
-/// What an actor plays.
+/// The role of an actor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
     /// It adds tasks.
@@ -25,24 +25,24 @@ pub enum Role {
     Pooled,
 }
 
-/// What every actor has to know.
+/// The configuration of every actor.
 #[derive(Clone, Debug)]
 pub struct Scene {
     /// The docket.
     pub docket: DocketName,
     /// Where ledgers are.
     pub ledgers: PathBuf,
-    /// What adders draw from.
+    /// The seed of adders.
     pub seed: u64,
     /// Tasks that each adder adds a second.
     pub rate: u32,
-    /// What they do wrong.
+    /// The built-in mistake.
     pub sabotage: Sabotage,
     /// The docket itself, if it is in this process: then the actors are too.
     pub memory: Option<Arc<dyn Store>>,
 }
 
-/// One place in the cast, and who holds it now.
+/// One place in the cast, and its current holder.
 #[derive(Debug)]
 struct Place {
     role: Role,
@@ -51,7 +51,7 @@ struct Place {
     build: Build,
     generation: u32,
     actor: Option<Actor>,
-    /// All who have held it.
+    /// All its holders so far.
     names: Vec<String>,
 }
 
@@ -70,7 +70,7 @@ impl Cast {
         Self { scene, ledger, places: Vec::new(), ends: Vec::new() }
     }
 
-    /// Adds a place, and starts who holds it.
+    /// Adds a place, and starts its holder.
     pub fn enter(&mut self, role: Role, url: &str) -> Outcome {
         let number = self.places.iter().filter(|place| place.role == role).count();
         let url = url.to_owned();
@@ -90,12 +90,12 @@ impl Cast {
         places[target % places.len()]
     }
 
-    /// Who holds a place now.
+    /// The current holder of a place.
     pub fn name(&self, place: usize) -> String {
         self.places[place].names.last().cloned().unwrap_or_default()
     }
 
-    /// All who have held a place whose URL is this one.
+    /// All holders so far of the places with this URL.
     pub fn behind(&self, url: &str) -> Vec<String> {
         self.places.iter().filter(|place| place.url == url).flat_map(|place| place.names.clone()).collect()
     }
@@ -141,7 +141,7 @@ impl Cast {
         Ok(())
     }
 
-    /// Asks whoever holds a place to end, waits, and kills it when it does not.
+    /// Asks the holder of a place to end, waits, and kills it if it does not.
     pub async fn end(&mut self, place: usize, within: Duration) -> Outcome {
         if let Some(actor) = self.places[place].actor.take() {
             if !actor.end(within).await? {
@@ -170,7 +170,7 @@ impl Cast {
         Ok(())
     }
 
-    /// Starts again who has ended by itself.
+    /// Restarts holders that have ended by themselves.
     pub fn tend(&mut self) -> Outcome {
         for index in 0..self.places.len() {
             let ended = match &mut self.places[index].actor {

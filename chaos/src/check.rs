@@ -1,4 +1,4 @@
-//! What must hold, whatever failed. Pure: a history in, violations out.
+//! The rules that must hold, whatever failed. Pure: a history in, violations out.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ mod tests;
 pub use duplicates::Duplicates;
 pub use recovery::Recovery;
 
-/// What the checks assume.
+/// The assumptions of the checks.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
     /// The length of a lease.
@@ -40,9 +40,9 @@ impl Rules {
 /// A rule that did not hold.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Violation {
-    /// Which.
+    /// The loop.
     pub rule: &'static str,
-    /// What was seen.
+    /// The observation.
     pub what: String,
 }
 
@@ -63,7 +63,7 @@ pub struct Verdict {
     pub refused: usize,
     /// Runs started.
     pub started: usize,
-    /// Acknowledged tasks that are gone within what the store says it may lose.
+    /// Acknowledged tasks that are gone, within the stated limits of the store.
     pub lost_as_stated: usize,
     /// Starts that a fault explains, and how many there could have been.
     pub duplicates: Duplicates,

@@ -21,14 +21,14 @@ use crate::roles::{EVERY, LEASE, Sabotage};
 use crate::store::{Kind as StoreKind, Server, open};
 use crate::time::micros;
 
-/// How long what is left may take once the faults are over.
+/// How long the remaining work may take once the faults are over.
 const DRAIN_MAX: Duration = Duration::from_mins(1);
 /// How long a process may take to end: an add under way has its patience.
 const END_MAX: Duration = Duration::from_secs(15);
 /// The distance of the pooled worker from its pooler: a statement and its COMMIT are that far apart.
 const FAR: Duration = Duration::from_millis(10);
 
-/// What a run is asked for.
+/// The options of a run.
 #[derive(Clone, Debug)]
 pub struct Asked {
     /// The store.
@@ -39,7 +39,7 @@ pub struct Asked {
     pub lasts: Duration,
     /// Which; all that the store can have if empty.
     pub kinds: Vec<Kind>,
-    /// What the cast does wrong.
+    /// The built-in mistake of the cast.
     pub sabotage: Sabotage,
 }
 
@@ -49,7 +49,7 @@ pub async fn run(asked: &Asked, ledgers: &Path) -> Outcome<(Verdict, Vec<String>
     let ledger = Arc::new(Ledger::of(ledgers, "conductor")?);
     let server = Server::start(asked.store, kinds.contains(&Kind::Clock)).await?;
     let docket: docket_core::DocketName = "chaos".parse()?;
-    // Opened once before all others: what is made at the first start is made.
+    // Opened once before all others, so that the setup of the first start is done.
     let store = open(&server.url(), docket.clone()).await?;
     let scene = Scene {
         docket: docket.clone(),
@@ -128,7 +128,7 @@ async fn drain(stage: &mut Stage, store: &dyn Store) -> Outcome {
     Ok(())
 }
 
-/// Writes down what the store says of all that is not done, and of itself.
+/// Records the store's report on all unfinished tasks, and on itself.
 async fn look(stage: &Stage, store: &dyn Store, ledgers: &Path) -> Outcome {
     let found = |key: &Key, state: Option<State>| Event::Found {
         key: key.as_str().to_owned(),
@@ -158,7 +158,7 @@ async fn look(stage: &Stage, store: &dyn Store, ledgers: &Path) -> Outcome {
     Ok(())
 }
 
-/// What was added and has not run to its end, and was not looked at yet.
+/// Added tasks that have not run to their end, and were not looked up yet.
 fn undone(history: &History) -> HashSet<String> {
     let is_done =
         |key: &String| history.runs.get(key).is_some_and(|runs| runs.iter().any(|run| run.how == Some(How::Done)));

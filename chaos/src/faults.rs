@@ -34,7 +34,7 @@ pub struct Stage {
     pub ledger: Arc<Ledger>,
 }
 
-/// What a fault struck.
+/// The target of a fault.
 #[derive(Default)]
 struct Struck {
     processes: Option<Vec<String>>,
@@ -78,7 +78,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Waits, and starts again who ends meanwhile.
+    /// Waits, and restarts holders that end in the meantime.
     pub async fn wait(&mut self, time: Duration) -> Outcome {
         let end = tokio::time::Instant::now() + time;
         while tokio::time::Instant::now() < end {

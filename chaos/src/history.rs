@@ -1,23 +1,23 @@
-//! What the ledgers of one run say together.
+//! The ledgers of one run together.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::ledger::{Event, How, Line, Strike};
 use crate::time::Micros;
 
-/// The task that comes back by itself: nobody adds it, and each of its runs is followed by another.
+/// The periodic task: nobody adds it, and each of its runs is followed by another.
 pub const PERIODIC: &str = "tick";
 
 /// One run of the store under faults.
 #[derive(Debug, Default)]
 pub struct History {
-    /// What was added, by key.
+    /// The adds, by key.
     pub adds: BTreeMap<String, Add>,
     /// All runs of a key, in the order of their starts.
     pub runs: BTreeMap<String, Vec<Run>>,
     /// The faults.
     pub strikes: Vec<Strike>,
-    /// What the store said at the end, of the keys it was asked about.
+    /// The store's report at the end, for the keys it was asked about.
     pub found: BTreeMap<String, Option<String>>,
     /// Since when the periodic task is expected, and how long its interval is at most.
     pub periodic: Option<(Micros, Micros)>,
@@ -25,7 +25,7 @@ pub struct History {
     pub drained: bool,
     /// The last line of all.
     pub end: Micros,
-    /// What the audit says.
+    /// The audit's report.
     pub defects: Vec<String>,
     /// When processes stood still.
     pub pauses: HashMap<String, Vec<(Micros, Micros)>>,
@@ -38,7 +38,7 @@ pub struct Add {
     pub delay: Micros,
     /// When it was acknowledged, if it was.
     pub acknowledged: Option<Micros>,
-    /// Whether it was told that it failed.
+    /// Whether its caller got an error.
     pub refused: bool,
 }
 
@@ -58,11 +58,11 @@ pub struct Run {
     pub fence: u64,
     /// When it started.
     pub start: Micros,
-    /// When it was told to stop.
+    /// When it was asked to stop.
     pub told: Option<Micros>,
     /// When it ended, with its process at the latest.
     pub end: Option<Micros>,
-    /// How it ended by itself.
+    /// How it ended.
     pub how: Option<How>,
 }
 
@@ -157,7 +157,8 @@ impl History {
         }
     }
 
-    /// The moment at which this process has run for `amount` since `from`: while it stands still, no time passes for it.
+    /// The time at which this process has run for `amount` since `from`: while it is stopped, no
+    /// time passes for it.
     pub fn after(&self, process: &str, from: Micros, amount: Micros) -> Micros {
         let mut end = from + amount;
         for &(stop, go) in self.pauses.get(process).into_iter().flatten() {
@@ -174,7 +175,7 @@ impl History {
     pub fn strikes(strike: &Strike, run: &Run, settling: Micros, leased: Micros) -> bool {
         let hits = strike.processes.as_ref().is_none_or(|processes| processes.contains(&run.process));
         let end = run.end.map_or(Micros::MAX, |end| end + settling);
-        // A copy that is behind has forgotten what was settled since.
+        // A lagging copy has forgotten acks since then.
         let from = strike.lossy_since.unwrap_or(strike.from);
         hits && run.start <= strike.until + leased && end >= from
     }

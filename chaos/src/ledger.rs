@@ -1,5 +1,5 @@
-//! What every process leaves behind, outside the store: one append-only file each, every line on the disk before the
-//! process goes on.
+//! The ledger of every process, outside the store: one append-only file each, every line on the
+//! disk before the process goes on.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
@@ -22,7 +22,7 @@ pub struct Line {
     pub event: Event,
 }
 
-/// What happened.
+/// An event.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Event {
@@ -56,7 +56,7 @@ pub enum Event {
         /// The attempt, from 1.
         attempt: u32,
     },
-    /// A run was told to stop.
+    /// A run was asked to stop.
     Told {
         /// Its number in its process.
         run: u64,
@@ -73,7 +73,7 @@ pub enum Event {
         /// The longest of its intervals.
         every: Micros,
     },
-    /// The conductor: a process stands still.
+    /// The conductor: a process was stopped.
     Paused {
         /// Its name.
         process: String,
@@ -92,7 +92,7 @@ pub enum Event {
     Fault(Strike),
     /// The conductor: all that was added has been worked off.
     Drained,
-    /// The conductor: what the store says of a task at the end; nothing if it does not know the key.
+    /// The conductor: the store's report about a task at the end; none if it does not know the key.
     Found {
         /// The task's key.
         key: String,
@@ -101,7 +101,7 @@ pub enum Event {
     },
     /// The conductor: a line of the store's audit.
     Defect {
-        /// What the store says.
+        /// The report.
         text: String,
     },
 }
@@ -114,7 +114,7 @@ pub enum How {
     Done,
     /// It failed on purpose: an attempt.
     Failed,
-    /// It stopped because it was told to.
+    /// It stopped because it was asked to.
     Stopped,
     /// It was dropped.
     Dropped,
@@ -123,15 +123,15 @@ pub enum How {
 /// A fault, as it was.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Strike {
-    /// Which.
+    /// The loop.
     pub kind: Kind,
     /// When it began.
     pub from: Micros,
     /// When it was over.
     pub until: Micros,
-    /// The processes it could harm; all of them if not said.
+    /// The processes it could harm; none means all of them.
     pub processes: Option<Vec<String>>,
-    /// Since when acknowledged writes may be lost, by what the store promises.
+    /// Since when acknowledged writes may be lost, within the store's stated limits.
     pub lossy_since: Option<Micros>,
 }
 

@@ -1,4 +1,4 @@
-//! `docket-chaos`: faults drawn from a seed, and a ledger that shows what held.
+//! `docket-chaos`: faults drawn from a seed, and a ledger as evidence.
 #![expect(clippy::print_stdout, reason = "a verdict is what this program is for")]
 
 use std::path::{Path, PathBuf};
@@ -25,7 +25,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Plays faults, and checks what held. Without a seed, those that failed before are played first.
+    /// Plays faults, and checks the rules. Without a seed, those that failed before are played
+    /// first.
     Run(Run),
     /// Prints the schedule of a seed.
     Plan(Run),
@@ -39,7 +40,7 @@ enum Command {
 
 #[derive(clap::Args, Clone)]
 struct Run {
-    /// What faults are drawn from; drawn itself if not said.
+    /// The seed of the faults; default random
     #[arg(long)]
     seed: Option<u64>,
     /// For how long faults come.
@@ -48,7 +49,7 @@ struct Run {
     /// The store.
     #[arg(long, default_value = "redis")]
     store: StoreKind,
-    /// Which faults; all that the store can have if not said.
+    /// The faults; default all of the store
     #[arg(long, value_delimiter = ',')]
     faults: Vec<Kind>,
     /// The file of seeds that failed.
@@ -74,7 +75,8 @@ impl Run {
 #[tokio::main]
 async fn main() -> Outcome<ExitCode> {
     let arguments = Arguments::parse();
-    // A process of its own has a file for its log; on memory, runs that fail on purpose would fill the terminal.
+    // A process of its own has a file for its log; on memory, runs that fail on purpose would fill
+    // the terminal.
     let level = if matches!(arguments.command, Command::Run(_)) { "off" } else { "warn" };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| level.into());
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(std::io::stderr).init();
@@ -108,7 +110,7 @@ fn print_plan(asked: &Asked) {
     }
 }
 
-/// Those that failed before, and then the one asked for.
+/// The seeds that failed before, and then the requested one.
 async fn play_all(wanted: &Run) -> Outcome<ExitCode> {
     if wanted.seed.is_none() && wanted.sabotage == Sabotage::Nothing {
         for line in kept(&wanted.seeds) {

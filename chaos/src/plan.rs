@@ -26,7 +26,7 @@ pub enum Kind {
     Reset,
     /// Connections are reset; new ones are accepted and never answered.
     Mute,
-    /// Nothing passes either way, and nobody is told.
+    /// Nothing passes either way, silently.
     Hang,
     /// Commands arrive and take effect; no answer comes back.
     HalfOpen,
@@ -53,7 +53,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Those that this store can have.
+    /// The faults of this store.
     pub fn of(store: Store) -> Vec<Self> {
         let but = |other: Self| Self::value_variants().iter().copied().filter(|kind| *kind != other).collect();
         match store {
@@ -63,7 +63,7 @@ impl Kind {
         }
     }
 
-    /// Whether it strikes processes, and not what they share: others are then to go on meanwhile.
+    /// Whether it strikes processes, and not what they share: then others must go on.
     pub fn is_of_processes(self) -> bool {
         matches!(self, Self::Kill | Self::KillAdder | Self::Pause | Self::PauseAdder | Self::PausePooled | Self::Deploy)
     }
@@ -79,7 +79,7 @@ impl Kind {
 pub struct Planned {
     /// How long all is quiet before it.
     pub quiet: Duration,
-    /// Which.
+    /// The loop.
     pub kind: Kind,
     /// How long it lasts, where that is ours to choose.
     pub lasts: Duration,

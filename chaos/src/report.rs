@@ -1,4 +1,4 @@
-//! What a run says at its end, and the file of seeds that failed.
+//! The report of a run, and the file of seeds that failed.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -76,7 +76,7 @@ pub fn command(asked: &Asked) -> String {
     command
 }
 
-/// Adds a command to the file of those that failed, unless it is there.
+/// Adds a command to the file of failed ones, unless it is there.
 pub fn keep(file: &Path, command: &str) -> Outcome {
     if kept(file).iter().any(|line| line == command) {
         return Ok(());

@@ -22,7 +22,7 @@ pub const LEASE: Duration = docket_core::limits::LEASE_MIN;
 /// The longest interval of the periodic task in any build.
 pub const EVERY: Duration = Duration::from_secs(2);
 
-/// What every role is told.
+/// The arguments of every role.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Common {
     /// The store.
@@ -40,7 +40,7 @@ pub struct Common {
     /// Which build it plays.
     #[arg(long, default_value = "old")]
     pub build: Build,
-    /// What it does wrong, to show that it is seen.
+    /// The built-in mistake, which the checks must see.
     #[arg(long, default_value = "nothing")]
     pub sabotage: Sabotage,
 }
@@ -67,7 +67,7 @@ pub enum Sabotage {
     Nothing,
     /// A worker completes a task, and then begins it.
     AckFirst,
-    /// A worker's runs go on when they are told to stop.
+    /// A worker's runs ignore requests to stop.
     Deaf,
     /// A worker starts some tasks twice.
     Twice,

@@ -1,4 +1,4 @@
-//! The stores: real servers of our own, and what can be done to them.
+//! The stores: real servers of our own, and the faults they can have.
 
 use std::sync::Arc;
 
@@ -104,7 +104,7 @@ impl Server {
         }
     }
 
-    /// Makes a copy, and cuts it off from what is written from now on.
+    /// Creates a copy, and cuts it off from later writes.
     pub async fn copy(&mut self) -> Outcome {
         match self {
             Self::Memory => Ok(()),
@@ -152,7 +152,7 @@ impl Server {
         }
     }
 
-    /// Moves its clock, where that can be done: so many seconds before or after the machine's.
+    /// Moves its clock, if possible: by so many seconds relative to the machine's.
     pub fn set_clock(&self, ahead_seconds: i64) {
         match self {
             Self::Memory => {}

@@ -4,7 +4,7 @@
 
 use std::process::Command;
 
-/// Plays a run in which something is done wrong; what it printed.
+/// Plays a run with a built-in mistake; returns its output.
 fn sabotaged(sabotage: &str, store: &str, faults: &str, minutes: &str) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_docket-chaos"))
         .args(["run", "--seed", "1", "--store", store, "--sabotage", sabotage, "--faults", faults])

@@ -10,7 +10,7 @@ use docket_core::{
 
 const NAME: &str = "work";
 
-/// What was there before: a task that runs, one that moves away, one that is dead and one that waits.
+/// The tasks before: one that runs, one that moves away, one that is dead and one that waits.
 #[derive(Debug)]
 pub struct Before {
     lease: Lease,
@@ -52,11 +52,11 @@ fn ack(lease: &Lease, outcome: Outcome) -> Ack {
     Ack { token: lease.token.clone(), outcome, attempts_max: 3, retention: Duration::from_mins(1) }
 }
 
-/// Puts it there, while the layout is ours.
+/// Adds them, while the layout is ours.
 ///
 /// # Panics
 ///
-/// When the store does not do what it is asked for.
+/// When a call on the store fails.
 pub async fn before(store: &dyn Store) -> Before {
     store.add(&[task("dead"), task("running")]).await.expect("it takes tasks");
     let mut leases = store.lease(&ask(2)).await.expect("it leases").leases;

@@ -4,7 +4,7 @@
 //!
 //! * [`servers`]: how a test finds a real Redis or Postgres.
 //! * [`proxy`]: faults on the way to it.
-//! * [`layout`]: every call that writes, on a docket of another build.
+//! * [`layout`]: every writing call, on a docket of another build.
 //! * [`on_every_backend!`]: one test per case of a task type and backend.
 
 pub mod layout;

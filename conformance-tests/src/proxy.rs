@@ -30,7 +30,7 @@ mod redis;
 use command::Wire;
 pub use flow::{Flow, Held, Loss, Then};
 
-/// What becomes of a new connection.
+/// The fate of a new connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Welcome {
     /// It is carried to the server.
@@ -45,7 +45,7 @@ pub enum Welcome {
     Drop,
 }
 
-/// What holds for every connection, old and new.
+/// The rules for every connection, old and new.
 #[derive(Clone, PartialEq, Debug)]
 struct Rules {
     welcome: Welcome,
@@ -136,7 +136,7 @@ impl Proxy {
         format!("{before}{}{after}", self.shared.address)
     }
 
-    /// Sets what becomes of new connections. Those that are open go on.
+    /// Sets the fate of new connections. Open ones go on.
     pub fn welcome(&self, welcome: Welcome) {
         self.shared.rules.send_modify(|rules| rules.welcome = welcome);
     }
@@ -151,7 +151,7 @@ impl Proxy {
         self.shared.mute_next.store(count, Ordering::SeqCst);
     }
 
-    /// Stops forwarding, without a word to either side; what is on its way arrives when it goes on.
+    /// Stops forwarding, silently; data on its way arrives when it goes on.
     pub fn hold(&self, held: Held) {
         self.shared.rules.send_modify(|rules| rules.held = held);
     }
@@ -194,7 +194,7 @@ impl Proxy {
         }
     }
 
-    /// The connections open now, oldest first, those that are never answered among them.
+    /// The open connections, oldest first, including those that are never answered.
     pub fn flows(&self) -> Vec<Flow> {
         let mut flows = lock(&self.shared.flows);
         flows.retain(Flow::is_open);
@@ -239,7 +239,7 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener) {
                     None => listen(shared.address).await,
                 };
                 tokio::select! {
-                    // Order matters: what was said before somebody came holds for them.
+                    // Order matters: earlier rules apply to a later connection.
                     biased;
                     () = changed(&mut rules) => {}
                     accepted = open.accept() => {
@@ -260,11 +260,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 async fn changed(rules: &mut watch::Receiver<Rules>) {
-    // The sender lives as long as the proxy, and so does whoever waits here.
+    // The sender lives as long as the proxy, and so does every task that waits here.
     let _ = rules.changed().await;
 }
 
-/// Listens again on the port that was given up. A connection that is still closing may hold it for a moment.
+/// Listens again on the port that was given up. A connection that is still closing may hold it for
+/// a short time.
 async fn listen(address: SocketAddr) -> TcpListener {
     loop {
         if let Ok(listener) = TcpListener::bind(address).await {
@@ -274,7 +275,8 @@ async fn listen(address: SocketAddr) -> TcpListener {
     }
 }
 
-/// A listening socket whose queue is full, so that the kernel drops the first packet of whoever comes next.
+/// A listening socket whose queue is full, so that the kernel drops the first packet of the next
+/// client.
 async fn full_queue(address: SocketAddr) -> Option<(TcpListener, Vec<TcpStream>)> {
     let listener = loop {
         let socket = TcpSocket::new_v4().ok()?;
@@ -314,7 +316,7 @@ fn receive(shared: &Arc<Shared>, client: TcpStream, welcome: Welcome) {
             carry(&shared, &flow, client).await
         };
         flow.ended();
-        // A broken connection is what this is for; whoever used it notices.
+        // Broken connections are the purpose; their users notice.
         drop::<io::Result<()>>(carried);
     });
 }

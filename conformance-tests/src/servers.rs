@@ -19,7 +19,7 @@ pub use local::RedisServer;
 pub use pgbouncer::{PgBouncer, pgbouncer_url};
 pub use postgres::PostgresServer;
 
-/// What was found, and what keeps it running.
+/// The server found, and its guard.
 #[derive(Debug)]
 enum Found {
     Given(String),
@@ -110,8 +110,8 @@ mod tests {
     /// How long its servers may take to follow it.
     const GONE_MAX: Duration = Duration::from_secs(20);
 
-    /// In a container or not; stopped or not: a hang-up once ended the keepers of those that were. The process is this
-    /// same test, run again.
+    /// In a container or not; stopped or not: a hang-up once ended the keepers of stopped ones. The
+    /// process is this same test, run again.
     #[tokio::test]
     async fn servers_go_with_a_process_that_dies() {
         if setting(DIES).is_some() {

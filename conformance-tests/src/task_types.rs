@@ -1,8 +1,9 @@
 //! Tests of task types: one per case and backend.
 
-/// Declares one test per case on memory, Redis and Postgres, and `TASKS`, the names of the task types they are about. A case
-/// is an async function in a module of the crate, and takes an `Arc<dyn TestStore>` with a docket of its own. To be called
-/// at most once in a test target; its package must have the three backends, `uuid` and `tokio`.
+/// Declares one test per case on memory, Redis and Postgres, and `TASKS`, the names of the task
+/// types they are about. A case is an async function in a module of the crate, and takes an
+/// `Arc<dyn TestStore>` with a docket of its own. Call it at most once in a test target; its
+/// package must have the three backends, `uuid` and `tokio`.
 #[expect(clippy::crate_in_macro_def, reason = "the cases are the caller's")]
 #[macro_export]
 macro_rules! on_every_backend {

@@ -9,8 +9,9 @@ use docket_core::{DocketName, TestStore};
 use docket_postgres::{Options, PostgresBackend};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-/// The tables of the schema that hold something of a docket, those that are yet to come included. `meta` outlives a
-/// clear: the number and the clock are in it. (A table that names a docket in words is for dockets elsewhere.)
+/// The tables of the schema that hold data of a docket, including later ones. `meta` survives a
+/// clear: it has the number and the clock. (A table that names a docket as text is for dockets
+/// elsewhere.)
 const TABLES: &str = "SELECT table_name::text FROM information_schema.columns
   WHERE table_schema = 'docket' AND column_name = 'docket' AND data_type = 'integer'";
 

@@ -26,7 +26,7 @@ impl Factory for Redis {
         let mut connection = connection.expect("the test server answers");
         let prefix = format!("docket:{{{docket}}}:");
         let mut keys = scan(&mut connection, &format!("{prefix}*")).await;
-        // What outlives a clear: the counters and the clock.
+        // These survive a clear: the counters and the clock.
         keys.retain(|key| *key != format!("{prefix}meta"));
         keys
     }

@@ -21,8 +21,9 @@ pub trait Factory: Send + Sync + 'static {
     /// A store on an empty docket of this name, its clock not yet set.
     async fn fresh(&self, docket: DocketName) -> Arc<dyn TestStore>;
 
-    /// What is left in the store of a docket that was cleared, beyond what it must remember (its counters). For a store
-    /// that outlives its handles; one that can look inside itself with nothing but `audit` has nothing to add.
+    /// The keys or rows that are left in the store after a docket was cleared, beyond what it must
+    /// remember (its counters). For a store that outlives its handles; a store that only `audit`
+    /// can look into has nothing to add.
     async fn leftovers(&self, docket: &DocketName) -> Vec<String> {
         let _ = docket;
         Vec::new()
@@ -33,7 +34,7 @@ pub trait Factory: Send + Sync + 'static {
 ///
 /// # Panics
 ///
-/// When the backend breaks the rule, or there is no case of this name.
+/// When the backend breaks the rule, or the case does not exist.
 pub fn run(name: &str, factory: impl Factory) {
     let case = all().into_iter().find(|case| case.name == name).expect("the suite names only its own cases");
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -1,6 +1,6 @@
-//! What a case may use: one docket, a clock that stands still, and the verbs in short.
+//! The helpers of a case: one docket, a clock that stops, and the verbs in short.
 //!
-//! Every helper expects the call itself to succeed; what a case is about is the answer.
+//! Every helper expects the call itself to succeed; the case checks the answer.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -80,14 +80,14 @@ impl Stage {
         other
     }
 
-    /// Another docket of the same store, on the store's own clock: for what only real time can show.
+    /// Another docket of the same store, on the store's own clock: for cases that need real time.
     pub(crate) async fn with_running_clock(&self) -> Self {
         let count = self.opened().len();
         let docket = DocketName::new(format!("{}.{count}", self.docket)).expect("a docket name with a number");
         Self::unset(Arc::clone(&self.factory), docket, Arc::clone(&self.opened)).await
     }
 
-    /// The store itself, for what the helpers do not say.
+    /// The store itself, for calls without a helper.
     pub(crate) fn store(&self) -> &dyn TestStore {
         self.store.as_ref()
     }
@@ -258,7 +258,7 @@ impl Stage {
         self.store.clear().await.expect("a docket can be cleared")
     }
 
-    /// Lets finished records be trimmed: any lease call does it, also one that takes nothing.
+    /// Trims finished records: any lease call does so, even one that leases nothing.
     pub(crate) async fn trim(&self) -> LeaseReply {
         self.lease(&ask(1).names(&["nobody"])).await
     }
@@ -315,7 +315,7 @@ pub(crate) fn payload(text: &str) -> Payload {
     Payload::new(text.to_owned())
 }
 
-/// What a refused item was refused for.
+/// The kind of a refused item's error.
 pub(crate) fn refusal<T: std::fmt::Debug>(answer: &docket_core::Result<T>) -> ErrorKind {
     answer.as_ref().expect_err("this is refused").kind()
 }

@@ -4,7 +4,7 @@ use docket_conformance::model::Models;
 use docket_conformance::sequence::{Plan, agree};
 use docket_conformance::teeth::Fault;
 
-/// The suite on the model: what fails here is wrong with a case, or with the table.
+/// The suite on the model: a failure here is a mistake in a case, or in the table.
 mod suite {
     docket_conformance::suite!(docket_conformance::model::Models::default());
 }
@@ -34,7 +34,8 @@ fn sequences_find_a_broken_store() {
         // All workers would have to be silent for longer than their declarations hold, between two of one task.
         Fault::OutageForgetsWhoLives,
     ];
-    // What they send is neither wrong nor nothing, nor of a later version, nor too large, too far, or too much for one call.
+    // Their requests are neither wrong nor empty, nor of a later version, nor too large, too far,
+    // or too much for one call.
     let unsent = [
         Fault::StrangeCursorStartsOver,
         Fault::ZeroMeansInfinite,

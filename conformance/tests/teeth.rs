@@ -10,9 +10,9 @@ use docket_conformance::model::Models;
 use docket_conformance::teeth::Fault;
 use docket_conformance::{all, run};
 
-/// Cases that are run at once: most of those that fail by waiting do nothing else.
+/// Cases that run at the same time: most of those that fail by waiting do nothing else.
 const THREADS: usize = 16;
-/// What the threads of broken stores are called, so that their panics are known to be wanted.
+/// The name of the threads of broken stores, whose panics are expected.
 const BROKEN: &str = "broken-store";
 
 /// One test per fault, with the cases of which each must fail on it.
@@ -297,7 +297,7 @@ fn is_caught(fault: Fault, expected: &[&'static str]) {
     }
 }
 
-/// Those of `cases` that fail on a store with this fault.
+/// The `cases` that fail on a store with this fault.
 fn failing(fault: Fault, cases: Vec<&'static str>) -> Vec<&'static str> {
     quiet();
     let left = Mutex::new(cases);

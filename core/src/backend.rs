@@ -14,42 +14,49 @@ use crate::{
 };
 use crate::{Relocate, Token, WorkerId, limits, words};
 
-/// Where tasks live: five verbs, all batched, each item with its own result, so that one bad item never spoils a batch.
+/// Where tasks live: five verbs, all batched, each item with its own result, so that a bad item
+/// never spoils its batch.
 ///
-/// The **implementor** is a backend: it makes each item of each call one atomic transition of the table in
-/// `docs/transitions.md`, decided by the store's clock alone. The **caller** is a [`crate::Client`] or a
-/// [`crate::Worker`]: it repeats a call that went unanswered, with the same ids, for at most
-/// [`crate::limits::REPEAT_MAX`], and believes nothing but answers.
+/// The **implementor** is a backend. It makes each item of each call one atomic transition of the
+/// table in `docs/transitions.md`, decided by the store's clock alone. The **caller** is a
+/// [`crate::Client`] or a [`crate::Worker`]. It repeats a call without an answer, with the same
+/// ids, for at most [`crate::limits::REPEAT_MAX`], and relies on nothing but answers.
 ///
 /// # Invariants
 ///
 /// Each is a module of the conformance suite.
 ///
-/// * **I1 No loss.** Once `add` has answered [`AddAnswer::Added`], the task is unfinished and indexed, or was finished
-///   by a current token, a cancel or a limit: `loss`.
-/// * **I2 One live lease.** At most one token of a key is current, and only it can heartbeat or settle, also after
-///   trimming and a second life: `fence`.
-/// * **I3 Bounded.** A task runs at most `attempts_max` times with an error and `crashes_max` times into a dead worker;
-///   then it is dead, kept and shown: `limit`.
-/// * **I4 Exact.** No task is leased before its time, and a waiting worker has it within milliseconds after: `exact`.
-/// * **I5 Ordered.** Earliest `visible_at` first (of a lost lease: its deadline), then order of adding: `order`.
-/// * **I6 Idempotent.** Repeating any call has the effect and the answer of calling once: `repeat`.
-/// * **I7 No orphan.** Records and indexes are a bijection ([`Inspect::audit`]): checked after every case.
+/// * **I1 No loss.** Once `add` has answered [`AddAnswer::Added`], the task is unfinished and
+///   indexed, or was finished by a current token, a cancel or a limit: `loss`.
+/// * **I2 One live lease.** At most one token of a key is current, and only that token can
+///   heartbeat or settle, also after trimming and in a later life: `fence`.
+/// * **I3 Bounded.** A task runs at most `attempts_max` times with an error and `crashes_max` times
+///   into a dead worker; then it is dead, kept and shown: `limit`.
+/// * **I4 Exact.** No task is leased before its time, and a waiting worker gets it within
+///   milliseconds after: `exact`.
+/// * **I5 Ordered.** Earliest `visible_at` first (for a lost lease: its deadline), then in the
+///   order of adding: `order`.
+/// * **I6 Idempotent.** Repeating a call has the effect and the answer of calling once: `repeat`.
+/// * **I7 No orphan.** Records and indexes are a bijection ([`Inspect::audit`]): checked after
+///   every case.
 /// * **I8 Bounded memory.** Finished tasks are trimmed; payloads and batches have limits: `bound`.
-/// * **I9 Unknown is untouched.** A name nobody asked for is never leased, moved or counted: `unknown`.
+/// * **I9 Unknown is untouched.** A name that no request asked for is never leased, moved or
+///   counted: `unknown`.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future of any verb leaves the call in the state of a lost reply: it may have taken effect. Nothing is
-/// half done, and repeating it with the same ids is safe. A dropped `lease` may hold leases nobody knows of; they are
-/// handed out to a repetition of the same request, or become visible again at their deadline.
+/// Dropping the future of a verb is like losing its reply: the call may have taken effect. Nothing
+/// is half done, and repeating it with the same ids is safe. A dropped `lease` may hold leases that
+/// no worker knows of; a repetition of the same request gets them, or they become visible again at
+/// their deadline.
 #[async_trait]
 pub trait QueueBackend: fmt::Debug + Send + Sync + 'static {
-    /// What this backend can do, as facts.
+    /// The abilities of this backend, as facts.
     fn capabilities(&self) -> Capabilities;
 
-    /// A handle on the same docket with connections of its own, opened when first used and bound to the runtime that
-    /// first uses it. A worker leases, renews and settles over handles of its own, so that none can starve another.
+    /// A handle on the same docket with connections of its own, which are opened on first use and
+    /// bound to the runtime of that use. A worker leases, renews and settles over separate handles,
+    /// so that none can starve another.
     fn fork(&self) -> Arc<dyn Store>;
 
     /// A loop that every worker of this store must keep going beside its own, as for an outbox; most stores have none.
@@ -62,30 +69,36 @@ pub trait QueueBackend: fmt::Debug + Send + Sync + 'static {
     /// * An unfinished key is not added twice: `add::unfinished_key_is_not_added_twice`.
     /// * A finished key lives again, with counts at zero: `add::finished_key_lives_again`.
     /// * A known add id gets its first answer and changes nothing: `repeat::add_after_lost_reply`.
-    /// * A perpetual that was cancelled is not brought back by seeding it: `perpetual::seeding_does_not_undo_a_cancel`.
-    /// * Of the definitions of a periodic task that workers declare, the one that was first seen last is in force:
-    ///   `definition::the_latest_is_in_force`, `definition::the_earlier_returns_when_the_later_is_gone`.
-    /// * What crosses a limit is refused alone: `bound::oversized_args_do_not_spoil_the_batch`.
+    /// * Declaring a cancelled periodic task does not revive it:
+    ///   `perpetual::seeding_does_not_undo_a_cancel`.
+    /// * Of the definitions of a periodic task that workers declare, the one first seen last is in
+    ///   force: `definition::the_latest_is_in_force`,
+    ///   `definition::the_earlier_returns_when_the_later_is_gone`.
+    /// * An item beyond a limit is refused alone: `bound::oversized_args_do_not_spoil_the_batch`.
     async fn add(&self, tasks: &[NewTask]) -> Result<Vec<Result<AddAnswer>>>;
 
     /// Places tasks, or moves the unfinished ones of the same key.
     ///
-    /// * A queued task takes the new args, add id and time, its counts back at zero: `schedule::moves_a_queued_task`.
-    /// * A running one is left alone and the new one follows it, last one wins: `follow::last_schedule_wins`.
-    /// * However the lease ends, the follower takes its place: `follow::promoted_however_the_lease_ends`.
+    /// * A queued task takes the new args, add id and time, with its counts reset:
+    ///   `schedule::moves_a_queued_task`.
+    /// * A running task is left alone and the new one follows it; the last one wins:
+    ///   `follow::last_schedule_wins`.
+    /// * However the lease ends, the follower takes its place:
+    ///   `follow::promoted_however_the_lease_ends`.
     async fn schedule(&self, tasks: &[NewTask]) -> Result<Vec<Result<ScheduleAnswer>>>;
 
-    /// Takes tasks whose `visible_at` has passed, and moves it to the lease's deadline.
+    /// Leases tasks whose `visible_at` has passed, and moves it to the lease's deadline.
     ///
     /// * Never a name or a queue that was not asked for: `unknown::unasked_name_is_untouched`.
-    /// * The same request again gets those of its leases that nobody has retaken, with a fresh deadline, and takes
+    /// * The same request again gets its leases that nobody has retaken, with a new deadline, and
     ///   nothing new: `repeat::lease_after_lost_reply`.
     /// * A passed deadline is one crash, counted here: `crash::counted_when_leased_again`.
     /// * At `crashes_max` the task is dead instead: `limit::crashes_end_a_task`.
     /// * Waits at most `wait` for a wake-up when there is nothing: `wait::an_add_wakes_a_waiter`.
-    /// * `next_visible` counts only what this call could have leased: `wait::next_visible_ignores_unasked_names`.
-    /// * The reply says when its look was sent, so that a lease does not count from the beginning of a wait:
-    ///   `wait::a_lease_counts_from_the_look_that_took_it`.
+    /// * `next_visible` counts only tasks that this call could have leased:
+    ///   `wait::next_visible_ignores_unasked_names`.
+    /// * The reply says when its poll was sent, so that a lease does not count from the beginning
+    ///   of a wait: `wait::a_lease_counts_from_the_look_that_took_it`.
     async fn lease(&self, request: &LeaseRequest) -> Result<LeaseReply>;
 
     /// Extends leases before their deadline, and keeps the worker's record alive.
@@ -97,42 +110,45 @@ pub trait QueueBackend: fmt::Debug + Send + Sync + 'static {
 
     /// Settles leases, and takes the next ones in the same call if asked.
     ///
-    /// * Only the current token settles; any other answer is [`AckAnswer::Stale`] and changes nothing:
+    /// * Only the current token settles; any other gets [`AckAnswer::Stale`] and changes nothing:
     ///   `fence::stale_token_settles_nothing`.
-    /// * The same ack again answers [`AckAnswer::Settled`] and changes nothing: `repeat::ack_after_lost_reply`.
-    /// * A release puts the task back in its place in the line: `ack::release_keeps_the_place_in_line`.
-    /// * Args that cannot be read put the task back, uncounted, with the time of the first such answer:
-    ///   `ack::undecodable_is_no_attempt`, `ack::undecodable_is_timed_from_the_first`.
-    /// * An outcome that the implementor does not know is refused alone, as `Unsupported`, and changes nothing:
-    ///   `ack::an_outcome_of_a_later_version_is_refused_alone`.
+    /// * The same ack again gets [`AckAnswer::Settled`] and changes nothing:
+    ///   `repeat::ack_after_lost_reply`.
+    /// * A release restores the task's position in its lane:
+    ///   `ack::release_keeps_the_place_in_line`.
+    /// * A task whose args cannot be decoded is queued again, uncounted, with the time of the first
+    ///   such answer: `ack::undecodable_is_no_attempt`, `ack::undecodable_is_timed_from_the_first`.
+    /// * An outcome that the implementor does not know is refused alone, as `Unsupported`, and
+    ///   changes nothing: `ack::an_outcome_of_a_later_version_is_refused_alone`.
     /// * `next` is served after the acks, never waits, and is idempotent by its own id:
     ///   `ack::settles_and_leases_in_one_call`.
     async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply>;
 
-    /// Waits until all that was answered before this call would outlive a crash of the store's machine, where the store
-    /// can tell. The relay of an outbox asks before it deletes what it has sent. The provided method answers at once: for a
-    /// store that keeps what it acknowledges, and for one that cannot tell.
+    /// Waits until every answer given before this call would survive a crash of the store's
+    /// machine, if the store can tell. The relay of an outbox asks before it deletes the rows it
+    /// has sent. The provided method returns at once: for a store that keeps everything it
+    /// acknowledges, and for one that cannot tell.
     ///
     /// # Errors
     ///
-    /// `Unavailable`: it is not known. What matters must be sent once more, with the same ids.
+    /// `Unavailable`: unknown. Send important calls once more, with the same ids.
     async fn persist(&self) -> Result<()> {
         Ok(())
     }
 }
 
-/// What a whole backend is: the five verbs, the reading side, the operator's side, and moving elsewhere.
+/// A whole backend: the five verbs, the reading side, the operator's side, and moving elsewhere.
 ///
-/// It is [`Any`], so that a backend can find itself behind `dyn Store` for an ability of its own, as
-/// [`Capabilities::transactional_add`] is one.
+/// It is [`Any`], so that a backend can find itself behind `dyn Store` for an ability of its own,
+/// such as [`Capabilities::transactional_add`].
 pub trait Store: QueueBackend + Inspect + Control + Relocate + Any {}
 
 impl<T: QueueBackend + Inspect + Control + Relocate> Store for T {}
 
-/// What a backend can do: facts, not settings.
+/// The abilities of a backend: facts, not settings.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Capabilities {
-    /// The scheme it is reached by, e.g. `redis`.
+    /// The scheme of its URLs, e.g. `redis`.
     pub scheme: &'static str,
     /// The docket this handle is on.
     pub docket: DocketName,
@@ -150,39 +166,41 @@ pub struct Capabilities {
 pub enum AddAnswer {
     /// The store has it.
     Added,
-    /// The key is taken by a task in this state; nothing was changed.
+    /// A task in this state has the key; nothing was changed.
     Exists(Existing),
-    /// It declares a periodic task, and the key is taken.
+    /// The task declares a periodic one, and the key exists.
     Declared(Declared),
 }
 
-/// What a declaration of a periodic task found under its key; see [`crate::NewTask::declared_for`].
+/// How a declaration of a periodic task relates to the task under its key; see
+/// [`crate::NewTask::declared_for`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Declared {
-    /// The task, defined as this declaration says.
+    /// The task has this definition.
     InForce {
         /// Its occurrences that failed in a row.
         failures: u32,
     },
-    /// The task, by another definition, which stays.
+    /// The task has another definition, which stays.
     Superseded {
         /// Its occurrences that failed in a row.
         failures: u32,
     },
-    /// The task by another definition; now it is defined as this declaration says, or will be when its run has ended.
+    /// The task had another definition; now it has this one, or will have it when its run has
+    /// ended.
     Redefined,
-    /// A task of another name, or without an interval; nothing was changed.
+    /// The key belongs to a task of another name, or without an interval; nothing was changed.
     Taken,
 }
 
-/// What an `add` or a requeue found under its key.
+/// The task that an `add` or a requeue found under its key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Existing {
-    /// An unfinished task, or a finished perpetual that only a requeue brings back.
+    /// An unfinished task, or a finished periodic task, which only a requeue revives.
     In(State),
-    /// A running task that a cancel has marked; use `schedule` to put a new one behind it.
+    /// A running task that is being cancelled; use `schedule` to put a new one behind it.
     Cancelling,
 }
 
@@ -190,7 +208,7 @@ pub enum Existing {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum ScheduleAnswer {
-    /// There was none; now there is.
+    /// The key was free; now it has this task.
     Placed,
     /// The queued task of this key took the new args and time.
     Moved,
@@ -198,24 +216,24 @@ pub enum ScheduleAnswer {
     Follows,
 }
 
-/// What a worker asks for.
+/// A worker's request for tasks.
 #[derive(Clone, PartialEq, Debug)]
 pub struct LeaseRequest {
     /// The identity of this call, kept when it is repeated.
     pub request: RequestId,
-    /// Who asks. The call writes this record: leasing is the worker's sign of life.
+    /// The worker that asks. The call writes this record: leasing is the worker's sign of life.
     pub worker: WorkerRecord,
     /// The queues to serve, in order of precedence.
     pub queues: Vec<Queue>,
     /// The names to serve.
     pub names: Names,
-    /// Tasks to take at most.
+    /// The most tasks to lease.
     pub count: usize,
     /// Whether a suspect (two or more crashes) may be among them; at most one is.
     pub suspects: Suspects,
     /// The length of the leases.
     pub lease: Duration,
-    /// How long to wait for something to become visible; zero answers at once.
+    /// How long to wait for a visible task; zero answers at once.
     pub wait: Duration,
     /// How queues are weighed against each other.
     pub order: LeaseOrder,
@@ -226,9 +244,9 @@ pub struct LeaseRequest {
 pub enum Names {
     /// These and no others.
     Known(Vec<KnownName>),
-    /// Any: the worker has a fallback handler.
+    /// Any name: the worker has a fallback handler.
     Any {
-        /// Leases that run out unsettled, at most, before a task is dead.
+        /// The most leases that may expire unsettled before a task is dead.
         crashes_max: u32,
     },
 }
@@ -238,14 +256,14 @@ pub enum Names {
 pub struct KnownName {
     /// The task type.
     pub name: Name,
-    /// Leases that run out unsettled, at most, before the task is dead.
+    /// The most leases that may expire unsettled before the task is dead.
     pub crashes_max: u32,
 }
 
-/// Whether a lease may take a suspect: a task that two or more workers died under.
+/// Whether a lease call may lease a suspect: a task under which two or more workers died.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Suspects {
-    /// The worker holds none: at most one may come.
+    /// The worker holds none: at most one may be leased.
     One,
     /// The worker holds one already.
     None,
@@ -254,32 +272,34 @@ pub enum Suspects {
 /// How queues are weighed against each other within one lease call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LeaseOrder {
-    /// All of the first queue before any of the second.
+    /// All tasks of the first queue before any of the second.
     Precedence,
-    /// The earliest of all queues first: asked for every eighth time, so that no queue starves.
+    /// The earliest task of all queues first: used for every eighth call, so that no queue starves.
     Earliest,
 }
 
-/// What a lease call brings.
+/// The answer to a lease call.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct LeaseReply {
-    /// The tasks taken, in the order they are to be started.
+    /// The leased tasks, in the order in which to start them.
     pub leases: Vec<Lease>,
     /// How long until the next task that this request could have leased becomes visible; zero if one already is.
     pub next_visible: Option<Duration>,
-    /// How long the oldest ready task that this request could have leased has been ready, after this call took its
-    /// own. Grows without end only if work exists and nobody takes it.
+    /// How long the oldest ready task that this request could have leased has been ready, after
+    /// this call took its own. Grows without end only if there is work and no worker leases it.
     pub oldest_ready: Option<Duration>,
-    /// What the call did on the way.
+    /// The crashes and trims of this call.
     pub swept: Swept,
-    /// When the look that took the leases was sent, by this process's monotonic clock: none of them began earlier. A call
-    /// may have waited long before that look. If it is not said, the caller counts from the beginning of its call.
+    /// When the poll that took the leases was sent, by this process's monotonic clock: none of them
+    /// began earlier. A call may have waited long before that poll. If absent, the caller counts
+    /// from the beginning of its call.
     pub looked_at: Option<Instant>,
     /// The docket's time relative to the server's clock.
     pub clock: Clock,
 }
 
-/// What a lease call or an ack batch did on the way: for the log, so that nothing ends unseen.
+/// The crashes and trims that a lease call or an ack batch came across: for the log, so that
+/// nothing ends unseen.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Swept {
     /// Leases found past their deadline.
@@ -290,7 +310,7 @@ pub struct Swept {
     pub dead_trimmed: u64,
 }
 
-/// A task whose lease ran out once more than it may.
+/// A task with one expired lease too many.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Limited {
     /// The task.
@@ -299,37 +319,38 @@ pub struct Limited {
     pub name: Name,
     /// Runs before this one that ended with an error.
     pub attempts: u32,
-    /// A perpetual repeats later; any other task is dead.
+    /// A periodic task repeats later; any other task is dead.
     pub repeats: bool,
 }
 
-/// A worker as others see it. Written by its lease calls and heartbeats; it expires with them.
+/// A worker as others see it. Its lease calls and heartbeats write the record; it expires without
+/// them.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct WorkerRecord {
     /// Unique per start.
     pub id: WorkerId,
     /// The queues it serves, in order.
     pub queues: Vec<Queue>,
-    /// The names it runs and the queue of each, so that an adder elsewhere can use it.
+    /// The names it runs and the queue of each, so that another process can add tasks for it.
     pub names: Vec<(Name, Queue)>,
-    /// Tasks it runs at once, at most.
+    /// The most tasks it runs at the same time.
     pub concurrency: usize,
     /// Tasks it runs now.
     pub running: usize,
     /// Tasks it has settled since its start.
     pub settled: u64,
-    /// How long this record stays without being written again; zero takes it away.
+    /// How long this record stays unless it is written again; zero deletes it.
     pub ttl: Duration,
 }
 
 /// A renewal of leases.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Heartbeat {
-    /// Who beats.
+    /// The worker.
     pub worker: WorkerRecord,
-    /// What it holds.
+    /// The leases it holds.
     pub tokens: Vec<Token>,
-    /// The length of a lease from now on.
+    /// The new length of the leases.
     pub lease: Duration,
 }
 
@@ -339,9 +360,9 @@ pub struct Heartbeat {
 pub enum HeartbeatAnswer {
     /// The lease is extended.
     Held,
-    /// It is not ours: stop the work.
+    /// The lease is lost: stop the work.
     Lost,
-    /// It is extended, and an operator wants the work stopped.
+    /// The lease is extended, and an operator wants the work stopped.
     Cancelled,
 }
 
@@ -349,18 +370,18 @@ pub enum HeartbeatAnswer {
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// Done, with what it returned.
+    /// Done, with its result.
     Completed(Option<Payload>),
-    /// Done, but what it returned cannot be kept; the reason is kept instead.
+    /// Done, but the result cannot be kept; the reason is kept instead.
     Unkept {
         /// The queue's error.
         error: String,
     },
-    /// Failed: an attempt. Dead if it was the last.
+    /// Failed: an attempt. The task is dead if it was the last.
     Retry {
         /// How long to wait before the next.
         after: Duration,
-        /// What went wrong.
+        /// The error.
         error: String,
     },
     /// Not now: not an attempt.
@@ -368,22 +389,23 @@ pub enum Outcome {
         /// How long to wait.
         after: Duration,
     },
-    /// Its args cannot be read by this build: not an attempt. Another build may read them, so it comes back after a while;
-    /// the record keeps since when nobody could.
+    /// This build cannot decode its args: not an attempt. Another build may decode them, so the
+    /// task is queued again for later; the record keeps the time since when no build could.
     Undecodable {
         /// How long to wait.
         after: Duration,
-        /// Why they cannot be read.
+        /// The decode error.
         error: String,
     },
-    /// Never started, or stopped by a shutdown: not an attempt, and back in its place in the line.
+    /// Never started, or stopped by a shutdown: not an attempt, and back at its position in the
+    /// lane.
     Release,
     /// Failed for good.
     Dead {
-        /// What went wrong.
+        /// The error.
         error: String,
     },
-    /// A perpetual's run is done; the same key comes back.
+    /// A periodic task's run is done; its next occurrence follows.
     Repeat {
         /// `In` counts from the start of the lease, never earlier than now.
         at: RunAt,
@@ -392,7 +414,8 @@ pub enum Outcome {
     },
     /// The run noticed that it was cancelled.
     Cancelled,
-    /// What a later version may bring, for the suite: a store refuses it alone. No run ends like this.
+    /// Stands for an outcome of a later version, for the suite: a store refuses it alone. No run
+    /// ends like this.
     #[cfg(feature = "testing")]
     #[doc(hidden)]
     OfALaterVersion,
@@ -400,14 +423,14 @@ pub enum Outcome {
 
 #[cfg(feature = "testing")]
 impl Outcome {
-    /// One of each kind: what every store must be able to settle.
+    /// One outcome of each kind: every store must be able to settle them.
     #[must_use]
     pub fn one_of_each() -> Vec<Self> {
         std::iter::successors(Some(Self::Completed(None)), Self::next_kind).collect()
     }
 
-    /// Invariant: a match without a wildcard, so that a kind that is new here cannot be forgotten, and no store can be
-    /// without it unnoticed: `ack::every_outcome_is_settled`.
+    /// Invariant: a match without a wildcard, so that a new kind cannot be forgotten, and no store
+    /// can lack it unnoticed: `ack::every_outcome_is_settled`.
     fn next_kind(&self) -> Option<Self> {
         let after = Duration::from_secs(1);
         let error = || "it failed".to_owned();
@@ -428,19 +451,19 @@ impl Outcome {
 /// One lease to settle.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Ack {
-    /// The proof.
+    /// Identifies the lease.
     pub token: Token,
     /// How the run ended.
     pub outcome: Outcome,
-    /// The attempt limit of the task type; what the adder overrode comes first.
+    /// The attempt limit of the task type; an override by the adder takes precedence.
     pub attempts_max: u32,
     /// How long the record is kept once completed or cancelled.
     pub retention: Duration,
 }
 
 impl Ack {
-    /// Refuses a delay or a retention beyond [`limits::DELAY_MAX`]; the lease stays as it is. Every backend asks this of
-    /// each item: `exact::the_furthest_future_is_ten_years`.
+    /// Refuses a delay or a retention beyond [`limits::DELAY_MAX`]; the lease stays as it is. Every
+    /// backend calls this for each item: `exact::the_furthest_future_is_ten_years`.
     pub fn check(&self) -> Result<()> {
         let at = match &self.outcome {
             Outcome::Retry { after, .. } | Outcome::Snooze { after } | Outcome::Undecodable { after, .. } => {
@@ -460,19 +483,20 @@ impl Ack {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum AckAnswer {
-    /// Settled, now or by the same ack before.
+    /// Settled, now or by an earlier copy of the same ack.
     Settled,
-    /// Not the current token: nothing was changed. After a repetition this reads "settled or lost, unknown".
+    /// Not the current token: nothing was changed. After a repetition this means "settled or lost,
+    /// unknown".
     Stale,
 }
 
-/// What an ack batch brings.
+/// The answer to a batch of acks.
 #[derive(Debug, Default)]
 pub struct AckReply {
     /// One answer per ack, in order.
     pub answers: Vec<Result<AckAnswer>>,
     /// The answer to `next`, if there was one.
     pub next: Option<LeaseReply>,
-    /// What the batch did on the way.
+    /// The crashes and trims of the batch.
     pub swept: Swept,
 }

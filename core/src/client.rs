@@ -1,4 +1,4 @@
-//! Adding tasks: what a service holds.
+//! Adding tasks: the client that a service holds.
 
 use std::collections::HashSet;
 use std::future::IntoFuture;
@@ -12,8 +12,8 @@ use crate::repeat::{bounded, repeat};
 use crate::{AddAnswer, AddId, CancelAnswer, CancelId, Declared, Error, Existing, Fence, Key, Name, NewTask, Payload};
 use crate::{Queue, RequeueAnswer, Result, RunAt, ScheduleAnswer, Store, Task, Timestamp, limits, registry};
 
-/// How long a client repeats an unanswered call, unless told otherwise. A request that adds a task waits this long at
-/// most when the store is away.
+/// How long a client repeats a call without an answer, unless set otherwise. A request that adds a
+/// task waits at most this long when the store is down.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Adds tasks to a docket, and cancels them. Cheap to clone; clones share their connections.
@@ -25,39 +25,41 @@ pub struct Client {
     fallback: Option<Arc<dyn Fallback>>,
 }
 
-/// Where an add goes when the store cannot take it.
+/// Takes an add that the store cannot accept.
 #[async_trait]
 pub trait Fallback: std::fmt::Debug + Send + Sync {
-    /// Takes the task, or says with `None` that it is not one of those it may take.
+    /// Takes the task; `None` if it may not take this kind of task.
     async fn take(&self, task: &NewTask, cause: &Error) -> Option<Answer>;
 }
 
-/// What became of an add.
+/// The result of an add.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Receipt {
     /// The task's identity.
     pub key: Key,
-    /// What the store said.
+    /// The store's answer.
     pub answer: Answer,
 }
 
-/// What the store said to an add or a schedule.
+/// The store's answer to an add or a schedule.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Answer {
     /// The store has it.
     Added,
-    /// The store is away; this process will run it or hand it over. Lost if the process dies first.
+    /// The store is down; this process will run the task or hand it over. Lost if the process dies
+    /// first.
     AddedLocally,
-    /// The key is taken; nothing was changed.
+    /// The key exists; nothing was changed.
     Exists(Existing),
-    /// The key is taken, and the task that was added declares a periodic one.
+    /// The key exists, and the added task declares a periodic one.
     Declared(Declared),
     /// The queued task of this key took the new args and time.
     Moved,
     /// The key is running; this one takes its place when it ends.
     Follows,
-    /// It is in the outbox of the caller's transaction: once that has committed, a worker brings it to the store.
+    /// It is in the outbox of the caller's transaction: after the commit, a worker brings it to the
+    /// store.
     InOutbox,
 }
 
@@ -87,7 +89,7 @@ impl Client {
         Self { store, patience: PATIENCE, payload_bytes_max: limits::PAYLOAD_BYTES_MAX, fallback: None }
     }
 
-    /// Sets how long an unanswered call is repeated, at most [`limits::REPEAT_MAX`].
+    /// Sets how long a call without an answer is repeated, at most [`limits::REPEAT_MAX`].
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience.min(limits::REPEAT_MAX);
         self
@@ -99,13 +101,13 @@ impl Client {
         self
     }
 
-    /// Sets where adds go that the store cannot take.
+    /// Sets the fallback for adds that the store cannot accept.
     pub fn with_fallback(mut self, fallback: Arc<dyn Fallback>) -> Self {
         self.fallback = Some(fallback);
         self
     }
 
-    /// The store behind it, for reading and control.
+    /// Its store, for reading and control.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
     }
@@ -128,10 +130,11 @@ impl Client {
         Add::new(self, Verb::Add, &task)
     }
 
-    /// Places a task, or moves the queued one of the same key; behind a running one it follows. `.await` sends it.
+    /// Places a task, or moves the queued one of the same key; behind a running one it follows.
+    /// `.await` sends it.
     ///
-    /// However the running one ends, this one takes its place: a run that fails is then not tried again, whatever attempts it
-    /// had left.
+    /// However the running one ends, this one takes its place: a run that fails is then not
+    /// retried, whatever attempts it had left.
     ///
     /// # Cancel safety
     ///
@@ -141,7 +144,7 @@ impl Client {
         Add::new(self, Verb::Schedule, &task)
     }
 
-    /// Adds tasks made by hand, e.g. of a type this process has no code for; one result each.
+    /// Adds tasks built by hand, e.g. of a type whose code this process lacks; one result each.
     ///
     /// # Cancel safety
     ///
@@ -150,7 +153,7 @@ impl Client {
         repeat("add tasks", self.patience, || bounded("add tasks", Duration::ZERO, self.store.add(tasks))).await
     }
 
-    /// As [`Client::add_all`], repeated as well when the one task cannot be taken just now.
+    /// As [`Client::add_all`], but also repeated while the one task cannot be accepted.
     async fn add_one(&self, task: &[NewTask]) -> Result<AddAnswer> {
         let what = "add a task";
         let call = async || only(bounded(what, Duration::ZERO, self.store.add(task)).await?);
@@ -163,7 +166,8 @@ impl Client {
         repeat(what, self.patience, call).await
     }
 
-    /// The queue that the live workers of `name` expect it in, if they agree: for an adder without its code.
+    /// The queue in which the live workers of `name` expect it, if they agree: for an adder without
+    /// its code.
     pub async fn queue_of(&self, name: &Name) -> Result<Option<Queue>> {
         let workers = bounded("read the workers", Duration::ZERO, self.store.workers()).await?;
         let mut queues: HashSet<Queue> = HashSet::new();
@@ -173,9 +177,10 @@ impl Client {
         Ok(if queues.len() == 1 { queues.into_iter().next() } else { None })
     }
 
-    /// Cancels a task: at once if it is not running. A running one is told by its worker's next renewal, within a quarter of
-    /// a lease ([`Timing::renewal`](crate::Timing)) while the store answers: its [`Context::cancellation`](crate::Context)
-    /// fires, and a grace period later it is dropped.
+    /// Cancels a task: at once if it is not running. A running task learns of it with its worker's
+    /// next renewal, within a quarter of a lease ([`Timing::renewal`](crate::Timing)) while the
+    /// store answers: its [`Context::cancellation`](crate::Context) fires, and a grace period later
+    /// it is dropped.
     ///
     /// # Cancel safety
     ///
@@ -186,7 +191,7 @@ impl Client {
         repeat("cancel a task", self.patience, call).await
     }
 
-    /// Gives a dead task another life; `fence` is that of the death the caller saw.
+    /// Starts a dead task again; `fence` is that of the death that the caller saw.
     ///
     /// # Cancel safety
     ///
@@ -197,7 +202,7 @@ impl Client {
     }
 }
 
-/// What a task about to be sent is sent as.
+/// How a task is sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verb {
     /// An unfinished task of the same key is left as it is.
@@ -212,7 +217,7 @@ pub enum Verb {
 pub struct Add<'a> {
     client: &'a Client,
     verb: Verb,
-    /// The first mistake made on the way, told when it is sent.
+    /// The first mistake in the builder is reported when it is sent.
     task: Result<NewTask>,
 }
 
@@ -223,7 +228,8 @@ impl<'a> Add<'a> {
             if args.len() > client.payload_bytes_max {
                 return Err(too_large(T::NAME, args.len(), client.payload_bytes_max));
             }
-            // Not the interval: an add of a perpetual's type is one extra run beside the chain, not a second chain.
+            // Without the interval: adding a task of a periodic type is one extra run beside the
+            // chain, not a second chain.
             Ok(NewTask { queue: T::policy().queue, ..NewTask::new(Name::new(T::NAME)?, args) })
         };
         Self { client, verb, task: build() }
@@ -241,13 +247,13 @@ impl<'a> Add<'a> {
         self
     }
 
-    /// Not before this moment of the store's clock.
+    /// Not before this time of the store's clock.
     pub fn at(mut self, moment: Timestamp) -> Self {
         self.task = self.task.map(|task| NewTask { run_at: RunAt::At(moment), ..task });
         self
     }
 
-    /// In this lane instead of the policy's.
+    /// In this queue instead of the policy's.
     pub fn queue(mut self, queue: impl AsRef<str>) -> Self {
         self.task = self.task.and_then(|task| Ok(NewTask { queue: Queue::new(queue)?, ..task }));
         self
@@ -262,22 +268,23 @@ impl<'a> Add<'a> {
         self
     }
 
-    /// As the call of this id, made before: its repetition changes nothing.
+    /// With the id of an earlier call: its repetition changes nothing.
     pub fn add_id(mut self, id: AddId) -> Self {
         self.task = self.task.map(|task| NewTask { add_id: id, ..task });
         self
     }
 
-    /// What `.await` would send, and as what: for a backend that sends it another way, e.g. in the caller's transaction.
+    /// The task that `.await` would send, and how: for a backend that sends it another way, e.g. in
+    /// the caller's transaction.
     ///
     /// # Errors
     ///
-    /// `Invalid` or `TooLarge` for the first mistake made on the way.
+    /// `Invalid` or `TooLarge` for the first mistake in the builder.
     pub fn into_task(self) -> Result<(Verb, NewTask)> {
         Ok((self.verb, self.task?))
     }
 
-    /// The client it would be sent by.
+    /// The client that would send it.
     pub fn client(&self) -> &'a Client {
         self.client
     }

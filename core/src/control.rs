@@ -6,43 +6,46 @@ use async_trait::async_trait;
 
 use crate::{CancelId, Existing, Fence, Key, Result, State};
 
-/// What an operator, or a service on a user's behalf, can change.
+/// The changes that an operator, or a service on a user's behalf, can make.
 ///
 /// # Cancel safety
 ///
-/// Dropping a call leaves it in the state of a lost reply; repeating it with the same id or fence is safe.
+/// Dropping a call is like losing its reply; repeating it with the same id or fence is safe.
 #[async_trait]
 pub trait Control: Send + Sync {
-    /// Ends a task, or tells its run to end.
+    /// Ends a task, or asks its run to stop.
     ///
-    /// * Not leased, it is cancelled at once: `cancel::a_queued_task_ends_at_once`.
-    /// * Leased, it is marked, and its key stays taken until the run ends: `cancel::a_running_task_keeps_its_key`.
-    /// * Leased and late, it is cancelled at once: `cancel::a_lost_task_ends_at_once`.
-    /// * Any outcome but `Completed` then becomes cancelled, never a retry: `cancel::no_outcome_but_completed_survives`.
+    /// * A task that is not leased is cancelled at once: `cancel::a_queued_task_ends_at_once`.
+    /// * A leased task is marked, and keeps its key until the run ends:
+    ///   `cancel::a_running_task_keeps_its_key`.
+    /// * A task whose lease has expired is cancelled at once: `cancel::a_lost_task_ends_at_once`.
+    /// * Any outcome but `Completed` then becomes cancelled, never a retry:
+    ///   `cancel::no_outcome_but_completed_survives`.
     /// * A known cancel id changes nothing: `repeat::cancel_never_hits_a_new_life`.
     async fn cancel(&self, key: &Key, id: CancelId) -> Result<CancelAnswer>;
 
-    /// Gives a dead task, or a perpetual that was cancelled, another life, due now, counts at zero.
+    /// Starts a dead task, or a cancelled periodic one, again: due now, counts at zero.
     ///
     /// * Only the death of this fence: `repeat::requeue_never_hits_a_new_life`.
     /// * It draws a fence, so that a death without another lease has one of its own:
     ///   `requeue::a_perpetual_cancelled_again_lives_again`.
-    /// * A perpetual cancelled before its first lease has no fence; `None` matches it.
+    /// * A periodic task that was cancelled before its first lease has no fence; `None` matches it.
     async fn requeue(&self, key: &Key, fence: Option<Fence>) -> Result<RequeueAnswer>;
 
-    /// Takes everything of this docket away, in chunks, and nothing of any other: `control::clear_spares_other_dockets`.
-    /// The fence goes on from where it was: `fence::never_goes_back_after_clear`.
+    /// Deletes everything of this docket, in chunks, and nothing of any other:
+    /// `control::clear_spares_other_dockets`. Fences go on from where they were:
+    /// `fence::never_goes_back_after_clear`.
     async fn clear(&self) -> Result<u64>;
 
-    /// Takes the offset of the docket's time to zero: from now on it counts steps of the server's clock that are yet to
-    /// come. Answers what it was. The docket's time goes on, and nothing that waits is earlier or later by it:
-    /// `clock::settling_takes_the_offset_to_zero`.
+    /// Resets the reported offset of the docket's time to zero: from now on it counts later steps
+    /// of the server's clock. Returns the offset before. The docket's time goes on, and no waiting
+    /// task becomes earlier or later: `clock::settling_takes_the_offset_to_zero`.
     ///
     /// * While a task is leased it is a `Conflict`: `clock::settling_waits_for_what_runs`.
     async fn settle_clock(&self) -> Result<Duration>;
 
-    /// Joins the docket: refuses a layout this build cannot read, and, where both sides name one, another environment:
-    /// `control::another_environment_is_refused`.
+    /// Joins the docket. Refuses a layout that this build cannot read, and another environment if
+    /// both sides name one: `control::another_environment_is_refused`.
     async fn join(&self, environment: Option<&str>) -> Result<()>;
 }
 
@@ -50,11 +53,11 @@ pub trait Control: Send + Sync {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum CancelAnswer {
-    /// It is over.
+    /// It is cancelled.
     Cancelled,
-    /// It runs, and its run is told with the next renewal of its lease.
+    /// It runs; its run learns of it with the next renewal of its lease.
     Cancelling,
-    /// It was over already; nothing was changed.
+    /// It had already finished; nothing was changed.
     Finished(State),
     /// There is no such key.
     NotFound,
@@ -64,7 +67,7 @@ pub enum CancelAnswer {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum RequeueAnswer {
-    /// It lives again, now or by the same call before.
+    /// It is queued again, now or by an earlier copy of the same call.
     Requeued,
     /// The key is in this state, or died another death; nothing was changed.
     Exists(Existing),

@@ -1,4 +1,4 @@
-//! What a periodic task is, as a build declares it.
+//! The definition of a periodic task, as a build declares it.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,13 +8,13 @@ use uuid::Uuid;
 
 use crate::{NewTask, micros};
 
-/// By which stores tell two definitions of a periodic task apart: a number made of its name, queue, args, interval and
-/// overrides. Two builds that declare the same have the same.
+/// Identifies a definition of a periodic task: a number computed from its name, queue, args,
+/// interval and overrides. Two builds that declare the same have the same id.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DefinitionId(Uuid);
 
 impl DefinitionId {
-    /// That of `task`.
+    /// The id of `task`'s definition.
     pub fn of(task: &NewTask) -> Self {
         let limit = |count: Option<u32>| u64::from(count.unwrap_or(0)).to_be_bytes();
         let every = task.every.map_or(0, |every: Duration| micros(every)).to_be_bytes();
@@ -30,7 +30,7 @@ impl DefinitionId {
         Self(Uuid::from_u128(hash(&parts)))
     }
 
-    /// As backends write it.
+    /// As backends store it.
     pub fn as_uuid(&self) -> &Uuid {
         &self.0
     }
@@ -42,7 +42,8 @@ impl fmt::Debug for DefinitionId {
     }
 }
 
-/// FNV-1a: the same in every build and on every machine, and nobody gains by two definitions that collide.
+/// FNV-1a: the same in every build and on every machine. Nobody gains from a collision of two
+/// definitions.
 fn hash(parts: &[&[u8]]) -> u128 {
     const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;

@@ -18,21 +18,21 @@ pub enum ErrorKind {
     Unavailable,
     /// The store answered and refused: wrong password, no permission, read-only copy, out of memory.
     Refused,
-    /// The lease is no longer ours. Stop the work; somebody else has it or will.
+    /// The lease is lost. Stop the work; another worker has the task or will.
     LeaseLost,
-    /// There is no such thing.
+    /// It does not exist.
     NotFound,
-    /// What is there does not fit what was asked: another environment, another layout version.
+    /// The docket does not fit the call: another environment, another layout version.
     Conflict,
-    /// This backend does not have that ability; see [`crate::Capabilities`].
+    /// This backend lacks that ability; see [`crate::Capabilities`].
     Unsupported,
-    /// A limit of [`crate::limits`] was crossed; the message names it.
+    /// A limit of [`crate::limits`] was exceeded; the message names it.
     TooLarge,
-    /// An argument is not what it must be; the message says which and why.
+    /// An argument is invalid; the message says which and why.
     Invalid,
     /// A setting, or two together, cannot work; the message says which and what to do.
     Config,
-    /// What the store holds cannot be read. Kept as it is.
+    /// The store holds data that cannot be read. It is kept as it is.
     Corrupt,
     /// A defect in Docket or in the code it runs. Please report it.
     Internal,
@@ -64,7 +64,7 @@ impl Error {
         }
     }
 
-    /// An argument that is not what it must be.
+    /// An invalid argument.
     pub fn invalid(operation: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Invalid, operation, message)
     }
@@ -85,7 +85,7 @@ impl Error {
         self
     }
 
-    /// Decides, where the store's code is known, whether trying again can help.
+    /// Sets whether a retry can help; decided where the store's code is known.
     pub fn retryable(mut self, retryable: Retryable) -> Self {
         self.retryable = retryable == Retryable::Yes;
         self
@@ -101,7 +101,7 @@ impl Error {
         self.retryable
     }
 
-    /// The error and its causes on one line, for people. A cause that its consequence has already told is left out:
+    /// The error and its causes on one line, for people. Skips a cause whose text is already there:
     /// drivers often repeat theirs.
     pub fn chain(&self) -> String {
         let mut told = one_line(&self.to_string());
@@ -118,12 +118,12 @@ impl Error {
     }
 }
 
-/// Text of a library, which may have lines of its own, or repeat what somebody else wrote.
+/// Text of a library, which may have several lines, or repeat text from elsewhere.
 fn one_line(text: &str) -> String {
     escaped(&text.split_whitespace().collect::<Vec<_>>().join(" ")).into_owned()
 }
 
-/// Whether trying again can help. A word, so that a call site reads.
+/// Whether a retry can help. An enum, so that call sites read well.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Retryable {
     /// The same call may succeed later.

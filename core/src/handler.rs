@@ -15,12 +15,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::{Ack, Client, Lease, Outcome, Payload, Policy, RunAt, Store, limits, registry};
 
-/// A type of background work: its fields are the args, its name is how stores know it, `run` does it.
+/// A type of background work: its fields are the args, `NAME` is its name in stores, `run` does the
+/// work.
 ///
-/// A task runs at least once. It runs again after an error (until [`Policy::attempts_max`]), and after a worker that
-/// died in the middle (until [`Policy::crashes_max`]); so write it to converge: choose ids and timestamps when adding,
-/// use "put" rather than "create", and where an outside system can compare numbers, hand it the fence of
-/// [`Context::token`].
+/// A task runs at least once. It runs again after an error (until [`Policy::attempts_max`]), and
+/// after its worker died (until [`Policy::crashes_max`]); so write it to converge: choose ids and
+/// timestamps when adding, use "put" rather than "create", and pass the fence of [`Context::token`]
+/// to outside systems that can compare numbers.
 ///
 /// ```
 /// use docket_core::{Context, Failure, Task};
@@ -43,14 +44,14 @@ use crate::{Ack, Client, Lease, Outcome, Payload, Policy, RunAt, Store, limits, 
 /// ```
 #[async_trait]
 pub trait Task: Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// The name stores know it by. Renaming it strands what is already waiting under the old one.
+    /// Its name in stores. Renaming it strands tasks that wait under the old name.
     const NAME: &'static str;
 
-    /// What a run returns; kept with the finished task. One that cannot be kept (no JSON, larger than 1 MiB) changes nothing
-    /// about the work: the task is completed without it, and its error says why.
+    /// The result of a run, kept with the finished task. If a result cannot be kept (no JSON,
+    /// larger than 1 MiB), the task is completed without it, and its error says why.
     type Output: Serialize + Send;
 
-    /// How it wants to be run.
+    /// How to run it.
     fn policy() -> Policy {
         Policy::default()
     }
@@ -59,21 +60,23 @@ pub trait Task: Serialize + DeserializeOwned + Send + Sync + 'static {
     ///
     /// # Cancel safety
     ///
-    /// The future is dropped a grace period after [`Context::cancellation`] fires: when the lease is lost, an operator
-    /// cancels, the timeout passes or the worker shuts down. What must be undone belongs in a guard. A handler that blocks its
-    /// thread cannot be dropped before it returns; code that blocks belongs in [`Context::spawn_blocking`].
+    /// The future is dropped a grace period after [`Context::cancellation`] fires: when the lease
+    /// is lost, an operator cancels, the timeout passes or the worker shuts down. Put cleanup into
+    /// a guard. A handler that blocks its thread cannot be dropped before it returns; blocking code
+    /// belongs in [`Context::spawn_blocking`].
     async fn run(self, ctx: Context) -> Result<Self::Output, Failure>;
 }
 
-/// How a run did not complete. Any error turns into [`Failure::Retry`] with `?`.
+/// Why a run did not complete. Any error turns into [`Failure::Retry`] with `?`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Failure {
-    /// Try again after the policy's backoff, if attempts are left.
+    /// Retry after the policy's backoff, if attempts are left.
     Retry(String),
-    /// Try again after this long, if attempts are left: a server said when. Longer than [`crate::limits::DELAY_MAX`], the
-    /// policy's backoff is used, and the error on the record says so.
+    /// Retry after this long, if attempts are left: for a server that named a time. If it is longer
+    /// than [`crate::limits::DELAY_MAX`], the policy's backoff is used, and the error on the record
+    /// says so.
     RetryAfter(Duration, String),
-    /// Not now, and nobody's fault: come back after this long. Not an attempt, unless it is longer than
+    /// Postpone: run again after this long. Not an attempt, unless it is longer than
     /// [`crate::limits::DELAY_MAX`]: that is a failed one.
     Snooze(Duration),
     /// It can never work: dead at once.
@@ -83,12 +86,12 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Trying again can help.
+    /// A retry can help.
     pub fn retry(error: impl fmt::Display) -> Self {
         Self::Retry(error.to_string())
     }
 
-    /// Trying again cannot help.
+    /// A retry cannot help.
     pub fn fatal(error: impl fmt::Display) -> Self {
         Self::Fatal(error.to_string())
     }
@@ -108,7 +111,7 @@ impl<E: std::error::Error> From<E> for Failure {
     }
 }
 
-/// What a run knows of itself.
+/// The surroundings of a run.
 #[derive(Clone)]
 pub struct Context {
     pub(crate) lease: Arc<Lease>,
@@ -116,9 +119,9 @@ pub struct Context {
     pub(crate) cancellation: CancellationToken,
     pub(crate) shared: Shared,
     pub(crate) client: Client,
-    /// The one that the lease is from; the client's may be another.
+    /// The store of the lease; the client's may be another one.
     pub(crate) store: Arc<dyn Store>,
-    /// What this run has started on threads of their own.
+    /// The blocking code that this run has started.
     pub(crate) blocking: TaskTracker,
 }
 
@@ -133,29 +136,30 @@ impl Context {
         self.lease.attempts + 1
     }
 
-    /// The proof of the lease. Its fence grows with every run of the docket: a system that keeps the largest fence it
-    /// has seen can refuse the late writes of a run that lost its lease.
+    /// Identifies the lease. Its fence grows with every run of the docket: a system that keeps the
+    /// largest fence it has seen can refuse the late writes of a run that lost its lease.
     pub fn token(&self) -> &crate::Token {
         &self.lease.token
     }
 
-    /// The lease this run works under.
+    /// The lease of this run.
     pub fn lease(&self) -> &Lease {
         &self.lease
     }
 
-    /// Fires when the run should stop: lost lease, cancel, timeout, shutdown. A cancel arrives with the next renewal of the
-    /// lease, within a quarter of its length while the store answers.
+    /// Fires when the run should stop: lost lease, cancel, timeout, shutdown. A cancel arrives with
+    /// the next renewal of the lease, within a quarter of its length while the store answers.
     pub fn cancellation(&self) -> &CancellationToken {
         &self.cancellation
     }
 
-    /// Runs code that blocks, on a thread where it may, as `tokio::task::spawn_blocking` does.
+    /// Runs blocking code on a thread made for it, as `tokio::task::spawn_blocking` does.
     ///
-    /// Nothing can stop such code, so the run keeps its slot and its lease until the code returns, also after the timeout, a
-    /// cancel or a lost lease, and whether or not anybody awaits it; for [`crate::Settings::blocking_max`] at most. Code that
-    /// tokio's own `spawn_blocking` runs is not known to the worker: it goes on after its run is over, and the task may start
-    /// again beside it. Long code should look at [`Context::cancellation`] now and then.
+    /// Nothing can stop such code. So the run keeps its slot and its lease until the code returns,
+    /// also after the timeout, a cancel or a lost lease, and whether or not it is awaited; for at
+    /// most [`crate::Settings::blocking_max`]. The worker does not know of code that tokio's own
+    /// `spawn_blocking` runs: that code goes on after its run has ended, and the task may start
+    /// again beside it. Long code should check [`Context::cancellation`] now and then.
     ///
     /// # Cancel safety
     ///
@@ -175,13 +179,13 @@ impl Context {
         })
     }
 
-    /// The store that the lease is from.
+    /// The store of the lease.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
     }
 
-    /// The ack that the worker sends if the run returns `result`: for a backend that can settle it in a transaction of the
-    /// handler's own.
+    /// The ack that the worker would send for `result`: for a backend that can settle it in a
+    /// transaction of the handler.
     ///
     /// # Errors
     ///
@@ -198,7 +202,7 @@ impl Context {
         })
     }
 
-    /// A client on the same docket, to add further tasks with.
+    /// A client on the same docket, to add further tasks.
     pub fn client(&self) -> &Client {
         &self.client
     }
@@ -210,7 +214,7 @@ impl fmt::Debug for Context {
     }
 }
 
-/// What is left of a run's result.
+/// The kept part of a run's result.
 #[derive(Debug)]
 pub(crate) enum Returned {
     Kept(Option<Payload>),
@@ -221,14 +225,14 @@ pub(crate) enum Returned {
 /// The outcome of a run that returned.
 pub(crate) fn completed(returned: Returned, lease: &Lease) -> Outcome {
     match (lease.every, returned) {
-        // The record's interval, and not this build's: it is that of the definition in force.
+        // The record's interval, not this build's: it belongs to the definition in force.
         (Some(every), _) => Outcome::Repeat { at: RunAt::In(every), args: None },
         (None, Returned::Kept(result)) => Outcome::Completed(result),
         (None, Returned::Unkept(why)) => Outcome::Unkept { error: unkept(&format!("its result {why}")) },
     }
 }
 
-/// The error of a task that is completed without its result.
+/// The error of a task that completed without its result.
 pub(crate) fn unkept(why: &str) -> String {
     limits::cut_error(&format!("completed without its result: {why}")).into_owned()
 }

@@ -1,4 +1,4 @@
-//! Identities: checked when made, so that no store ever sees a bad one.
+//! Identities: checked when created, so that no store ever gets an invalid one.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ macro_rules! text_id {
         pub struct $type(Arc<str>);
 
         impl $type {
-            /// Checks and wraps `text`; the error names the rule that was broken.
+            /// Checks and wraps `text`; the error names the rule it breaks.
             pub fn new(text: impl AsRef<str>) -> Result<Self> {
                 let text = text.as_ref();
                 let allowed: fn(char) -> bool = $allowed;
@@ -72,8 +72,8 @@ fn is_name_char(c: char) -> bool {
 }
 
 text_id!(
-    /// A task's identity in its docket. Given by the caller, or a UUIDv7 made by the client before sending, so that
-    /// adding twice is harmless.
+    /// A task's identity in its docket. Given by the caller, or a UUIDv7 that the client creates
+    /// before sending, so that adding twice is harmless.
     Key, "key", limits::KEY_BYTES_MAX, |c| !c.is_control(), "any text without control characters"
 );
 text_id!(
@@ -81,7 +81,7 @@ text_id!(
     Name, "task name", limits::NAME_BYTES_MAX, is_name_char, "letters, digits and _ . : / -"
 );
 text_id!(
-    /// A lane inside a docket; workers list the queues they serve in order of precedence.
+    /// A queue of a docket; workers list the queues they serve in order of precedence.
     Queue, "queue name", limits::NAME_BYTES_MAX, is_name_char, "letters, digits and _ . : / -"
 );
 text_id!(
@@ -95,7 +95,7 @@ text_id!(
 );
 
 impl Key {
-    /// A key nobody else has: a UUIDv7, which also sorts by time of making.
+    /// A new, unique key: a UUIDv7, which also sorts by creation time.
     pub fn unique() -> Self {
         let mut text = Uuid::encode_buffer();
         Self(Arc::from(&*Uuid::now_v7().hyphenated().encode_lower(&mut text)))
@@ -103,7 +103,7 @@ impl Key {
 }
 
 impl Default for Queue {
-    /// The queue of a task that names none: `default`.
+    /// The queue of a task without one: `default`.
     fn default() -> Self {
         Self("default".into())
     }
@@ -116,7 +116,7 @@ impl Default for DocketName {
     }
 }
 
-/// Declares the identity of one call, by which a store recognises its repetition.
+/// Declares the identity of one call; a store recognises a repetition by it.
 macro_rules! call_id {
     ($(#[$doc:meta])* $type:ident, $unique:path) => {
         $(#[$doc])*
@@ -130,7 +130,7 @@ macro_rules! call_id {
                 Self($unique())
             }
 
-            /// A call known elsewhere under this id.
+            /// A call that already has this id elsewhere.
             pub fn from_uuid(id: Uuid) -> Self {
                 Self(id)
             }
@@ -150,7 +150,7 @@ macro_rules! call_id {
 }
 
 text_id!(
-    /// Where the tasks of a docket move to, as people name it: the store without its password, and the docket.
+    /// The destination of a move, for people: the store without its password, and the docket.
     Destination, "destination", limits::DESTINATION_BYTES_MAX, |c| !c.is_control(), "any text without control characters"
 );
 
@@ -159,27 +159,29 @@ call_id!(
     AddId, Uuid::new_v4
 );
 call_id!(
-    /// One `lease`; a repetition carries the same id and gets the same leases. Sorts by time of making, as stores index it.
+    /// One `lease`; a repetition carries the same id and gets the same leases. Sorts by creation
+    /// time, as stores index it.
     RequestId, Uuid::now_v7
 );
 call_id!(
-    /// One `cancel`; a repetition never hits a later life of the key.
+    /// One `cancel`; a repetition never cancels a later life of the key.
     CancelId, Uuid::new_v4
 );
 call_id!(
-    /// One taking out of tasks for a move; with the key it names one parcel.
+    /// One export of tasks for a move; together with the key it identifies a parcel.
     ParcelId, Uuid::new_v4
 );
 
-/// A number drawn for each lease: one more than the last of the docket, or the store's time in microseconds if that is
-/// larger. It never goes back, whatever is trimmed, and a handler may use it to fence its own writes: a larger fence is
-/// a later run.
+/// A number drawn for each lease: one more than the last of the docket, or the store's time in
+/// microseconds if that is larger. It never goes back, whatever is trimmed, and a handler may fence
+/// its own writes with it: a larger fence is a later run.
 ///
 /// # Assumptions
 ///
-/// Fences also stay above earlier ones after a failover or a restore, unless the server's clock was set back by more
-/// than the time that was lost. An outside system keeps the largest fence of each resource as 64 bits, refuses a
-/// smaller one and accepts an equal one; if the clock was set back further, forget what it kept.
+/// Fences also stay above earlier ones after a failover or a restore, unless the server's clock was
+/// set back by more than the time that was lost. An outside system keeps the largest fence of each
+/// resource as 64 bits, refuses a smaller one and accepts an equal one; if the clock was set back
+/// further, delete the fences it kept.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Fence(pub u64);
@@ -190,15 +192,16 @@ impl fmt::Display for Fence {
     }
 }
 
-/// The proof of a lease. Only the current token of a key can heartbeat or settle it.
+/// Identifies a lease. Only the current token of a key can heartbeat or settle it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Token {
     /// The task.
     pub key: Key,
-    /// Which lease of the docket, in order.
+    /// The number of the lease in the docket.
     pub fence: Fence,
-    /// The request that took it. Checked beside the fence, so that a store that went back in time (a fail-over to a
-    /// copy that missed writes) cannot take an old token for a new one of the same number.
+    /// The request of the lease. Checked beside the fence, so that a store that went back in time
+    /// (a failover to a lagging copy) cannot mistake an old token for a new one with the same
+    /// fence.
     pub lease: RequestId,
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{Clock, Key, Name, Queue, Result, State, TaskView, Timestamp, WorkerRecord};
 
-/// What a store can tell. Reading changes nothing.
+/// Reading a store. Changes nothing.
 ///
 /// # Cancel safety
 ///
@@ -19,8 +19,8 @@ pub trait Inspect: Send + Sync {
 
     /// A page of tasks, by an index: `inspect::list_pages_through_everything_once`.
     ///
-    /// A filter without an index looks at [`crate::limits::LIST_LOOK_MAX`] records a call; the page's `next` goes on
-    /// from there, so an empty page with a `next` is not the end.
+    /// A filter without an index examines [`crate::limits::LIST_LOOK_MAX`] records per call; the
+    /// page's `next` continues from there, so an empty page with a `next` is not the end.
     async fn list(&self, filter: &ListFilter, cursor: Option<&Cursor>, limit: usize) -> Result<Page>;
 
     /// How many tasks are in which state, by queue and name: `inspect::counts_agree_with_the_records`.
@@ -32,7 +32,8 @@ pub trait Inspect: Send + Sync {
     /// Compares records with indexes, both ways; each line is a defect. Empty on a sound docket.
     async fn audit(&self) -> Result<Vec<String>>;
 
-    /// Looks at the store itself: what about its version, role, settings, persistence or clock can lose or delay tasks.
+    /// Checks the store itself: which version, role, settings, persistence or clock can lose or
+    /// delay tasks.
     async fn examine(&self) -> Result<Vec<Finding>>;
 }
 
@@ -43,43 +44,43 @@ pub struct ListFilter {
     pub state: Option<State>,
     /// Only those of this type.
     pub name: Option<Name>,
-    /// Only those in this lane.
+    /// Only those in this queue.
     pub queue: Option<Queue>,
 }
 
-/// Where the next page starts. Opaque; of use only with the same filter.
+/// Where the next page starts. Opaque; only valid with the same filter.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Cursor(pub String);
 
-/// Some tasks, and where to go on.
+/// Some tasks, and where to continue.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Page {
     /// The tasks found.
     pub tasks: Vec<TaskView>,
-    /// Set while there is more to look at.
+    /// Set while there are more.
     pub next: Option<Cursor>,
-    /// The time of the look, by the server's clock.
+    /// The time of the call, by the server's clock.
     pub now: Timestamp,
-    /// How the docket's time, by which the states were derived, stands to it.
+    /// The docket's time, from which the states were derived, relative to that clock.
     pub clock: Clock,
 }
 
 /// How many tasks of one queue and name are in which state.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct LaneCounts {
-    /// The lane.
+    /// Its queue.
     pub queue: Queue,
     /// The task type.
     pub name: Name,
     /// Waiting for their time.
     pub scheduled: u64,
-    /// Could be leased now.
+    /// Due: could be leased now.
     pub ready: u64,
     /// Leased, deadline not passed.
     pub running: u64,
-    /// Taken out, to be moved to another store.
+    /// Exported, to be moved to another store.
     pub moving: u64,
-    /// Finished well and still kept.
+    /// Completed and still kept.
     pub completed: u64,
     /// Dead and still kept.
     pub dead: u64,
@@ -90,7 +91,7 @@ pub struct LaneCounts {
 }
 
 impl LaneCounts {
-    /// A lane with nothing in it.
+    /// A lane without tasks.
     pub fn empty(queue: Queue, name: Name) -> Self {
         Self {
             queue,
@@ -120,23 +121,23 @@ impl LaneCounts {
     }
 }
 
-/// A worker that leased or renewed lately.
+/// A worker that leased or renewed recently.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct WorkerView {
-    /// What it said of itself.
+    /// Its own description.
     pub record: WorkerRecord,
     /// How long ago it last leased: its sign of life.
     pub leased_ago: Option<Duration>,
 }
 
-/// One fact about the store, with what to do about it.
+/// One fact about the store, with advice.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
-    /// What was looked at, e.g. `maxmemory-policy`.
+    /// The setting or fact that was checked, e.g. `maxmemory-policy`.
     pub subject: String,
-    /// What was found.
+    /// The value found.
     pub found: String,
     /// What to do; empty if nothing.
     pub advice: String,
@@ -150,6 +151,6 @@ pub enum Severity {
     Ok,
     /// Can lose or delay tasks in a fault that the operator may have accepted.
     Warning,
-    /// Can lose tasks in normal running; refused at start unless told otherwise.
+    /// Can lose tasks in normal operation; refused at the start unless accepted explicitly.
     Danger,
 }

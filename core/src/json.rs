@@ -1,5 +1,5 @@
-//! Args, results and the answers of other systems as JSON: written so that a worker can read them, and read without telling
-//! what is in them.
+//! Args, results and the answers of other systems as JSON: written so that a worker can read them,
+//! and read without exposing their contents.
 
 mod checked;
 
@@ -15,13 +15,13 @@ use checked::{Checked, Notes};
 /// JSON of a value.
 pub(crate) struct Encoded {
     pub(crate) json: Vec<u8>,
-    /// It has integers of 128 bits: a type whose reading goes through a buffer of serde's (`flatten`, `untagged`, a tag inside)
-    /// writes them and cannot read them.
+    /// It has integers of 128 bits. A type that serde reads through a buffer (`flatten`,
+    /// `untagged`, an internal tag) writes them and cannot read them.
     pub(crate) is_wide: bool,
 }
 
-/// JSON of `value`; or which of its fields cannot be written so that anybody reads it again: a number that is not finite,
-/// which would become `null`, and what is nested deeper than a reader goes.
+/// JSON of `value`, or the field that no reader could read again: a number that is not finite,
+/// which would become `null`, or a value nested deeper than a reader goes.
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Encoded, String> {
     let notes = Notes::default();
     let mut json = Vec::with_capacity(128);
@@ -31,21 +31,21 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Encoded, String
     }
 }
 
-/// The value that `json` is.
+/// Decodes `json`.
 ///
 /// # Errors
 ///
-/// Where it is not one, and what was expected there. What is there instead is not told, since it may be a secret: serde's own
-/// words repeat it.
+/// Where it does not fit, and what was expected there. The value there is not shown, since it may
+/// be a secret: serde's own messages repeat it.
 pub fn decode<T: DeserializeOwned>(json: &[u8]) -> Result<T, String> {
     serde_json::from_slice(json).map_err(|error| match (error.classify(), path::<T>(json)) {
-        // Its words about JSON itself repeat nothing of it.
+        // Its messages about JSON itself repeat none of it.
         (Category::Io | Category::Syntax | Category::Eof, _) => error.to_string(),
         (Category::Data, path) => format!("{path}: {}", reason(&error.to_string())),
     })
 }
 
-/// Where the reading of `json` ends: read again, since following the path costs an allocation per field.
+/// Where reading `json` fails: read again, since tracking the path costs an allocation per field.
 fn path<T: DeserializeOwned>(json: &[u8]) -> String {
     let mut reader = serde_json::Deserializer::from_slice(json);
     let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut reader) else { return "at the end".to_owned() };
@@ -66,14 +66,15 @@ fn path<T: DeserializeOwned>(json: &[u8]) -> String {
     }
 }
 
-/// Whether `key` looks like the name of a field, and not like a key that says something of its own.
+/// Whether `key` looks like the name of a field, not like a key that contains data.
 fn is_name(key: &str) -> bool {
     key.len() <= 40 && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
 }
 
-/// What serde says of a value that does not fit, without the value. Its words are `KIND: VALUE, expected TYPE`.
+/// serde's message about a value that does not fit, without the value. The message is `KIND: VALUE,
+/// expected TYPE`.
 fn reason(words: &str) -> String {
-    // The names in these are the type's own.
+    // These names are the type's own.
     if words.starts_with("missing field `") || words.starts_with("duplicate field `") {
         return words.to_owned();
     }
@@ -85,7 +86,7 @@ fn reason(words: &str) -> String {
         ("unknown field ", "unknown field"),
     ];
     let kind = kinds.into_iter().find(|(start, _)| words.starts_with(start));
-    // The last one: the value may say `expected` too.
+    // The last one: the value may contain `expected` too.
     match (kind, words.rsplit_once(", expected ")) {
         (Some((_, kind)), Some((_, expected))) => format!("{kind}, expected {expected}"),
         _ => "its type does not accept the value there".to_owned(),

@@ -1,25 +1,27 @@
-//! How a task type wants to be run. Policy belongs to the code, so a deploy changes it for tasks already waiting.
+//! How to run a task type. The policy belongs to the code, so a deploy changes it for tasks that
+//! already wait.
 
 use std::time::Duration;
 
 use crate::{Error, Queue, Result, display_duration, limits};
 
-/// The policy of a task type: limits, waits, lane.
+/// The policy of a task type: limits, waits, queue.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Policy {
-    /// Runs that end with an error, at most; then the task is dead. At least 1.
+    /// The most runs that may end with an error before the task is dead. At least 1.
     pub attempts_max: u32,
-    /// Leases that run out unsettled (a worker died), at most; then the task is dead. At least 1.
+    /// The most leases that may expire unsettled (a worker died) before the task is dead. At least
+    /// 1.
     pub crashes_max: u32,
     /// The wait before the next attempt.
     pub backoff: Backoff,
     /// How long one run may take; then it is cancelled and counts as a failed attempt.
     pub timeout: Duration,
-    /// The lane its tasks are added to unless the caller names one.
+    /// The queue of its tasks unless the caller names one.
     pub queue: Queue,
     /// How long a finished task is kept. With zero, a repeated add after the task has finished runs again.
     pub retention: Duration,
-    /// Set for a perpetual: the time from the start of one run to the start of the next.
+    /// Set for a periodic task: the time from the start of one run to the start of the next.
     pub every: Option<Duration>,
 }
 
@@ -39,7 +41,7 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// Refuses what cannot work, with the reason.
+    /// Refuses a policy that cannot work, with the reason.
     pub fn check(&self, name: &str) -> Result<()> {
         let wrong = if self.attempts_max == 0 {
             "attempts_max is 0, so it would never run; use 1 for a single attempt"
@@ -59,7 +61,7 @@ impl Policy {
 }
 
 impl Policy {
-    /// Refuses times that no store takes.
+    /// Refuses times that no store accepts.
     fn check_times(&self, name: &str) -> Result<()> {
         let times = [
             ("every", self.every.unwrap_or_default()),
@@ -77,11 +79,11 @@ impl Policy {
     }
 }
 
-/// The shortest interval of a perpetual.
+/// The shortest interval of a periodic task.
 const EVERY_MIN: Duration = Duration::from_secs(1);
 
-/// Exponential backoff with full jitter: a random wait between zero and the doubled-up bound, so that tasks that
-/// failed together do not come back together.
+/// Exponential backoff with full jitter: a random wait between zero and the doubled bound, so that
+/// tasks that failed together do not retry together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Backoff {
     /// The bound after the first failure.
@@ -91,7 +93,8 @@ pub struct Backoff {
 }
 
 impl Default for Backoff {
-    /// Bounds of 20 s, 40 s, 80 s and so on, at most ten minutes: a wait is half of its bound on average.
+    /// Bounds of 20 s, 40 s, 80 s and so on, at most ten minutes: the average wait is half of the
+    /// bound.
     fn default() -> Self {
         Self { base: Duration::from_secs(20), max: Duration::from_mins(10) }
     }
@@ -129,11 +132,12 @@ mod tests {
         assert!(waits.iter().any(|w| *w < Duration::from_secs(2)) && waits.iter().any(|w| *w > Duration::from_secs(6)));
     }
 
-    /// "Five attempts over some minutes" was 8 s on average, over before a service that restarts is back.
+    /// "Five attempts over some minutes" used to be 8 s on average: over before a restarting
+    /// service is back.
     #[test]
     fn the_default_attempts_take_some_minutes() {
         let Policy { attempts_max, backoff, .. } = Policy::default();
-        // Drawn evenly between zero and its bound, a wait is half of it on average.
+        // Drawn evenly between zero and its bound, the average wait is half of the bound.
         let mean: Duration = (1..attempts_max).map(|failures| backoff.bound(failures) / 2).sum();
         assert_eq!(mean, Duration::from_secs(150));
     }

@@ -1,4 +1,4 @@
-//! Which names a worker can run.
+//! The names that a worker can run.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,40 +9,40 @@ use std::sync::Arc;
 use crate::handler::Returned;
 use crate::{Context, Error, Failure, Key, Name, NewTask, Payload, Policy, Result, Task, json, limits};
 
-/// Task types by name. Explicit, so that a test can ask it whether a name was forgotten.
+/// Task types by name. Explicit, so that a test can check whether a name was forgotten.
 #[derive(Clone, Default)]
 pub struct Registry {
     entries: BTreeMap<Name, Entry>,
 }
 
-/// A task type whose args type has been forgotten.
+/// A task type without its args type.
 #[derive(Clone)]
 pub(crate) struct Entry {
     pub(crate) policy: Policy,
     pub(crate) run: Run,
-    /// What a worker adds at its start, for a perpetual.
+    /// For a periodic task: the args that a worker adds at its start.
     seed: Option<Payload>,
 }
 
 pub(crate) type Run = Arc<dyn Fn(Payload, Context) -> RunFuture + Send + Sync>;
 pub(crate) type RunFuture = Pin<Box<dyn Future<Output = Result<Returned, Unfinished>> + Send>>;
 
-/// Why a run brought no result.
+/// Why a run has no result.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Unfinished {
     /// The handler failed.
     Failed(Failure),
-    /// It was never called: this build cannot read the args.
+    /// It was never called: this build cannot decode the args.
     Undecodable(String),
 }
 
 impl Registry {
-    /// Knows nothing yet.
+    /// An empty registry.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a task type. Refuses a name twice, a policy that cannot work, and a perpetual (see
+    /// Adds a task type. Refuses a name twice, a policy that cannot work, and a periodic type (see
     /// [`Registry::perpetual`]).
     pub fn register<T: Task>(&mut self) -> Result<&mut Self> {
         if T::policy().every.is_some() {
@@ -54,7 +54,8 @@ impl Registry {
         self.insert::<T>(None)
     }
 
-    /// Adds a perpetual: any worker seeds it under the fixed key [`Task::NAME`], with default args, at its start.
+    /// Adds a periodic type: at its start, each worker seeds it under the fixed key [`Task::NAME`],
+    /// with default args.
     pub fn perpetual<T: Task + Default>(&mut self) -> Result<&mut Self> {
         if T::policy().every.is_none() {
             return Err(Error::config(
@@ -76,17 +77,18 @@ impl Registry {
         Ok(self)
     }
 
-    /// The names it knows, in order.
+    /// Its names, in order.
     pub fn names(&self) -> impl Iterator<Item = &Name> {
         self.entries.keys()
     }
 
-    /// The policy of a name it knows.
+    /// The policy of one of its names.
     pub fn policy(&self, name: &Name) -> Option<&Policy> {
         self.entries.get(name).map(|entry| &entry.policy)
     }
 
-    /// The same without its perpetuals: for a worker beside the store, which must not start chains of its own.
+    /// The same without its periodic types: for a worker beside the store, which must not start
+    /// chains of its own.
     pub fn without_perpetuals(&self) -> Self {
         let one_shots = self.entries.iter().filter(|(_, entry)| entry.policy.every.is_none());
         Self { entries: one_shots.map(|(name, entry)| (name.clone(), entry.clone())).collect() }
@@ -96,7 +98,7 @@ impl Registry {
         self.entries.get(name)
     }
 
-    /// The first occurrence of every perpetual it knows, under its fixed key.
+    /// The first occurrence of each periodic type, under its fixed key.
     pub(crate) fn seeds(&self) -> Vec<NewTask> {
         let perpetuals = self.entries.iter().filter_map(|(name, entry)| Some((name, entry, entry.seed.clone()?)));
         perpetuals
@@ -116,7 +118,7 @@ impl fmt::Debug for Registry {
     }
 }
 
-/// The args of `task` as JSON that a worker of this build reads.
+/// The args of `task` as JSON that a worker of this build can read.
 pub(crate) fn encode<T: Task>(task: &T) -> Result<Payload> {
     let invalid = |why| Error::invalid(format!("encode the args of {}", T::NAME), why);
     let encoded = json::encode(task).map_err(invalid)?;
@@ -131,7 +133,7 @@ pub(crate) fn encode<T: Task>(task: &T) -> Result<Payload> {
     Ok(Payload::new(encoded.json))
 }
 
-/// Decode, run, encode: all of it inside the fault boundary of the one task.
+/// Decode, run, encode: all within the fault boundary of this one task.
 async fn run<T: Task>(args: Payload, ctx: Context) -> Result<Returned, Unfinished> {
     let task: T = json::decode(args.as_bytes())
         .map_err(|why| Unfinished::Undecodable(format!("the args do not decode as {}: {why}", T::NAME)))?;
@@ -140,12 +142,12 @@ async fn run<T: Task>(args: Payload, ctx: Context) -> Result<Returned, Unfinishe
     Ok(encode_result(&output).map_or_else(Returned::Unkept, Returned::Kept))
 }
 
-/// What is kept of a run's result, or why it cannot be.
+/// The kept form of a run's result, or why it cannot be kept.
 pub(crate) fn encode_result<T: serde::Serialize>(output: &T) -> Result<Option<Payload>, String> {
     let output = json::encode(output).map_err(|why| format!("does not encode as JSON: {why}"))?.json;
     if output.len() > limits::PAYLOAD_BYTES_MAX {
         return Err(format!("has {} bytes; the limit is {}", output.len(), limits::PAYLOAD_BYTES_MAX));
     }
-    // A task that returns nothing keeps nothing.
+    // A task without a result keeps nothing.
     Ok((output != b"null").then(|| Payload::new(output)))
 }

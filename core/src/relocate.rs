@@ -6,57 +6,68 @@ use async_trait::async_trait;
 
 use crate::{Destination, Fence, Key, Name, NewTask, Overrides, ParcelId, Payload, Queue, Result, Timestamp, Verb};
 
-/// How a docket gives its unfinished tasks away, and how another takes them.
+/// How a docket exports its unfinished tasks, and how another accepts them.
 ///
-/// Four steps, each of which may be repeated, by anybody, with any pause between: the **source** takes tasks out, the
-/// **destination** takes them in, somebody compares, and the source lets go. At every moment a task can be leased in at
-/// most one of the two, and its record is in at least one; between the first step and the last it is
-/// [`crate::State::Moving`] at the source. A docket moves to one place at a time.
+/// Four steps; anybody may repeat each, with any pause in between. The **source** exports tasks,
+/// the **destination** accepts them, the mover compares, and the source lets go. At any time a task
+/// can be leased in at most one of the two, and its record is in at least one; between the first
+/// step and the last it is [`crate::State::Moving`] at the source. A docket moves to one
+/// destination at a time.
 ///
-/// What callers hear at the source about a task that is moving, or was let go, is in `docs/transitions.md`.
+/// `docs/transitions.md` says how the source answers calls about a task that is moving or was let
+/// go.
 ///
 /// # Cancel safety
 ///
-/// Dropping a call leaves it in the state of a lost reply; repeating it is safe.
+/// Dropping a call is like losing its reply; repeating it is safe.
 #[async_trait]
 pub trait Relocate: Send + Sync {
-    /// Takes queued tasks out of every line, for `to`, and answers them whole.
+    /// Takes queued tasks out of every lane, for `to`, and returns them whole.
     ///
-    /// * No worker leases a task that was taken out, however long that lasts: `relocate::a_task_that_moves_is_not_leased`.
-    /// * It comes with its args, times, counts and error: `relocate::a_parcel_carries_the_whole_task`.
-    /// * In the order of the line, and no more than `limit`: `relocate::parcels_come_in_the_order_of_the_line`.
-    /// * Called again, it first gives those that were not let go: `relocate::what_was_taken_out_comes_again`.
-    /// * A running task stays; a lost one is swept first, as a lease call of a worker of any name would:
-    ///   `relocate::a_running_task_stays`, `relocate::a_lost_lease_is_one_crash`.
-    /// * While tasks move to another place it is a `Conflict`: `relocate::a_docket_moves_to_one_place_at_a_time`.
+    /// * No worker leases an exported task, however long that lasts:
+    ///   `relocate::a_task_that_moves_is_not_leased`.
+    /// * A parcel has the args, times, counts and error of its task:
+    ///   `relocate::a_parcel_carries_the_whole_task`.
+    /// * In the order of the lanes, and no more than `limit`:
+    ///   `relocate::parcels_come_in_the_order_of_the_line`.
+    /// * A later call first returns those that were not let go:
+    ///   `relocate::what_was_taken_out_comes_again`.
+    /// * A running task stays; an expired lease is swept first, as by a lease call of a worker of
+    ///   any name: `relocate::a_running_task_stays`, `relocate::a_lost_lease_is_one_crash`.
+    /// * While tasks move to another destination it is a `Conflict`:
+    ///   `relocate::a_docket_moves_to_one_place_at_a_time`.
     async fn take_out(&self, to: &Destination, id: ParcelId, limit: usize) -> Result<Vec<Parcel>>;
 
     /// Places parcels in this docket.
     ///
-    /// * With counts and times as they were: `relocate::a_parcel_keeps_its_counts_and_times`.
-    /// * Once, also when its task has ended since: `relocate::a_parcel_is_taken_in_once`.
-    /// * A key that is unfinished here keeps its task: `relocate::a_key_taken_here_supersedes_the_parcel`.
-    /// * Unless that came by a move as well, and this one is a later `schedule`:
+    /// * With their counts and times: `relocate::a_parcel_keeps_its_counts_and_times`.
+    /// * Once, also if its task has ended since: `relocate::a_parcel_is_taken_in_once`.
+    /// * An unfinished task of this docket keeps its key:
+    ///   `relocate::a_key_taken_here_supersedes_the_parcel`.
+    /// * Unless that task came by a move as well, and this parcel is a later `schedule`:
     ///   `relocate::a_later_schedule_overtakes_what_arrived_before`.
-    /// * The docket's fence goes on from that of the source: `relocate::the_fence_goes_on`.
-    /// * What crosses a limit is refused alone: `relocate::an_oversized_parcel_is_refused_alone`.
+    /// * The docket's fences continue above those of the source: `relocate::the_fence_goes_on`.
+    /// * A parcel beyond a limit is refused alone:
+    ///   `relocate::an_oversized_parcel_is_refused_alone`.
     async fn take_in(&self, parcels: &[Parcel]) -> Result<Vec<Result<Arrival>>>;
 
-    /// Makes sure that parcels are not taken in here any more, not even by a call that is still under way; answers
-    /// [`Arrival::TurnedAway`], or what `take_in` answered before: `relocate::a_parcel_turned_away_stays_away`.
+    /// Makes sure that these parcels are not accepted here later, not even by a call that is still
+    /// under way. Answers [`Arrival::TurnedAway`], or the earlier answer of `take_in`:
+    /// `relocate::a_parcel_turned_away_stays_away`.
     async fn turn_away(&self, parcels: &[Parcel]) -> Result<Vec<Result<Arrival>>>;
 
-    /// Ends tasks here that have arrived elsewhere. Their records stay for a while, so that repeated calls are answered,
-    /// and those of perpetuals for good, so that no seed begins a second chain:
-    /// `relocate::what_was_let_go_is_over`, `relocate::a_perpetual_let_go_is_not_seeded_again`.
+    /// Ends tasks here that have arrived elsewhere. Their records stay for a while, so that
+    /// repeated calls get answers; those of periodic tasks stay for good, so that no worker seeds a
+    /// second chain: `relocate::what_was_let_go_is_over`,
+    /// `relocate::a_perpetual_let_go_is_not_seeded_again`.
     async fn let_go(&self, tickets: &[Ticket]) -> Result<()>;
 
-    /// Puts tasks back into their place in the line, as if they had not been taken out:
+    /// Puts tasks back at their position in the lane, as if they had never been exported:
     /// `relocate::a_task_put_back_has_its_place`.
     async fn put_back(&self, tickets: &[Ticket]) -> Result<()>;
 }
 
-/// A task on its way.
+/// A task on its way to another store.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Parcel {
     /// The call that took it out.
@@ -65,7 +76,7 @@ pub struct Parcel {
     pub key: Key,
     /// The task type.
     pub name: Name,
-    /// The lane.
+    /// Its queue.
     pub queue: Queue,
     /// The arguments.
     pub args: Payload,
@@ -75,28 +86,28 @@ pub struct Parcel {
     pub due_at: Timestamp,
     /// When this life was added.
     pub added_at: Timestamp,
-    /// The interval of a perpetual.
+    /// The interval of a periodic task.
     pub every: Option<Duration>,
-    /// What the adder overrode.
+    /// Overrides by the adder.
     pub overrides: Overrides,
     /// Runs of this life (or occurrence) that ended with an error.
     pub attempts: u32,
-    /// Leases of this life (or occurrence) that ran out unsettled.
+    /// Leases of this life (or occurrence) that expired unsettled.
     pub crashes: u32,
-    /// Occurrences of a perpetual that failed in a row.
+    /// Occurrences of a periodic task that failed in a row.
     pub failures: u32,
-    /// Occurrences of a perpetual that ended at the crash limit in a row.
+    /// Occurrences of a periodic task that ended at the crash limit in a row.
     pub crashed_in_a_row: u32,
-    /// The fence drawn last for it: the runs to come have larger ones.
+    /// Its latest fence: later runs have larger ones.
     pub fence: Option<Fence>,
     /// The latest error.
     pub error: Option<String>,
-    /// What placed it: a later `schedule` goes before what came earlier.
+    /// How it was placed: a later `schedule` supersedes an earlier parcel.
     pub placed_by: Verb,
 }
 
 impl Parcel {
-    /// The same by the server's clock, which is behind the docket's time by `offset`.
+    /// The same in the server's clock, which is behind the docket's time by `offset`.
     #[must_use]
     pub fn behind_by(self, offset: Duration) -> Self {
         let [visible_at, due_at, added_at] =
@@ -112,19 +123,19 @@ impl Parcel {
         Self { visible_at, due_at, added_at, ..self }
     }
 
-    /// By which the source knows it.
+    /// Identifies it at the source.
     pub fn ticket(&self) -> Ticket {
         Ticket { key: self.key.clone(), id: self.id }
     }
 
-    /// Refuses, with the reason, what no store may take, as [`NewTask::check`] does.
+    /// Refuses, with the reason, a parcel that no store accepts, as [`NewTask::check`] does.
     pub fn check(&self) -> Result<()> {
         let task = NewTask::keyed(self.key.clone(), self.name.clone(), Payload::default());
         NewTask { every: self.every, overrides: self.overrides, ..task }.check()
     }
 }
 
-/// By which a source knows a parcel of its own.
+/// Identifies a parcel at its source.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ticket {
     /// The task.
@@ -133,18 +144,18 @@ pub struct Ticket {
     pub id: ParcelId,
 }
 
-/// What became of a parcel at its destination.
+/// The answer of the destination to a parcel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Arrival {
     /// It waits for a worker here.
     Placed,
-    /// It is a later `schedule` of a task that had arrived before, and has taken its place.
+    /// It is a later `schedule` of a task that had arrived before, and has replaced that task.
     Moved,
-    /// As `Moved`, and takes its place when the current run ends.
+    /// As `Moved`, but it takes its place when the current run ends.
     Follows,
-    /// The key has an unfinished task of this docket's own, which stays; the parcel is not needed.
+    /// An unfinished task of this docket has the key and stays; the parcel is not needed.
     Superseded,
-    /// It will not be taken in any more.
+    /// It will not be accepted later either.
     TurnedAway,
 }

@@ -1,4 +1,4 @@
-//! Repeating a call that went unanswered: with the same ids, with a wait between, and with an end.
+//! Repeating a call without an answer: with the same ids, with pauses, and for a limited time.
 
 use std::future::Future;
 use std::time::Duration;
@@ -7,14 +7,15 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::{Backoff, Error, ErrorKind, Result, display_duration};
 
-/// How long any one call to a backend may take beyond what it was asked to wait. Backends have shorter deadlines of
-/// their own; this one holds for a backend that forgot to.
+/// How long a call to a backend may take beyond the wait that it was asked for. Backends have
+/// shorter deadlines of their own; this one is for a backend without.
 pub(crate) const CALL_MAX: Duration = Duration::from_secs(10);
 
-/// Waits between repetitions. The longest is half of what a task may be late once its store answers again.
+/// Pauses between repetitions. The longest is half of the delay that a task may have once its store
+/// answers again.
 const WAITS: Backoff = Backoff { base: Duration::from_millis(50), max: Duration::from_millis(500) };
 
-/// One call with an end: [`CALL_MAX`] after `wait`.
+/// One call with a deadline: [`CALL_MAX`] after `wait`.
 pub(crate) async fn bounded<T>(what: &'static str, wait: Duration, call: impl Future<Output = Result<T>>) -> Result<T> {
     let bound = wait.saturating_add(CALL_MAX);
     timeout(bound, call).await.unwrap_or_else(|_| {
@@ -23,7 +24,7 @@ pub(crate) async fn bounded<T>(what: &'static str, wait: Duration, call: impl Fu
     })
 }
 
-/// Repeats `call` while its error says that helps, for at most `patience`. The last error is the answer.
+/// Repeats `call` for at most `patience`, while its errors are retryable. Returns the last error.
 ///
 /// # Cancel safety
 ///
@@ -52,7 +53,7 @@ where
         if Instant::now() + wait >= end {
             return Err(error);
         }
-        // Once per call: what follows is the same again, and the caller says how it ended.
+        // Once per call: later failures are the same, and the caller reports how it ended.
         if tries == 1 {
             tracing::warn!(error = ?error, patience = %display_duration(patience), "call failed; repeating it");
         }

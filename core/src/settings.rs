@@ -1,47 +1,56 @@
-//! Settings that depend on each other are derived, not set twice; what cannot work is refused with the reason.
+//! Settings that depend on each other are derived, not set twice; a setting that cannot work is
+//! refused with the reason.
 
 use std::time::Duration;
 
 use crate::{Error, Queue, Result, display_duration, limits, parse_duration};
 
-/// How a worker behaves. Every heartbeat interval is safe: it moves only how soon a lost worker is noticed.
+/// How a worker behaves. Every heartbeat interval is safe: it only determines how soon a lost
+/// worker is noticed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Settings {
-    /// Tasks run at once. `DOCKET_WORKER_CONCURRENCY`, default 10, 1 to 1,000.
+    /// The most tasks that run at the same time. `DOCKET_WORKER_CONCURRENCY`, default 10, 1 to
+    /// 1,000.
     pub concurrency: usize,
-    /// Tasks leased ahead of a free slot, at most, by a worker whose tasks are short: no more than it has lately started
-    /// in 20 ms (in four lease calls where these take longer, at most 80 ms), and what has not started after 100 ms is
-    /// given back. `DOCKET_WORKER_AHEAD_MAX`, default 500, at most 1,000; 0 leases nothing ahead.
+    /// The most tasks to prefetch, for a worker whose tasks are short: at most as many as it has
+    /// recently started in 20 ms (in four lease calls if these take longer, at most 80 ms). A
+    /// prefetched task that has not started after 100 ms is given back. `DOCKET_WORKER_AHEAD_MAX`,
+    /// default 500, at most 1,000; 0 turns it off.
     pub ahead_max: usize,
     /// See [`Timing`]. `DOCKET_WORKER_HEARTBEAT_INTERVAL`, default 2s.
     pub heartbeat_interval: Duration,
     /// See [`Timing`]. `DOCKET_WORKER_MISSED_HEARTBEATS`, default 5.
     pub missed_heartbeats: u32,
-    /// The longest wait without a wake-up: the bound on noticing work when a wake-up is lost.
+    /// The longest wait without a wake-up: how late work is noticed at most when a wake-up is lost.
     /// `DOCKET_WORKER_MINIMUM_CHECK_INTERVAL`, default 15s, 10ms to 5m.
     pub check_interval: Duration,
     /// The queues to serve, in order of precedence, at most [`limits::LEASE_NAMES_MAX`]. `DOCKET_WORKER_QUEUES`,
     /// comma-separated; empty means those of the registered tasks, and `default`.
     pub queues: Vec<Queue>,
-    /// Serve the queues strictly in order, so that a busy one can starve the next. Otherwise every eighth lease call
-    /// takes the earliest task of all. `DOCKET_WORKER_STRICT_ORDER`, default false.
+    /// Serve the queues strictly in order, so that a busy queue can starve the next. Otherwise
+    /// every eighth lease call takes the earliest task of all. `DOCKET_WORKER_STRICT_ORDER`,
+    /// default false.
     pub order: QueueOrder,
-    /// How long a shutdown waits for running tasks. `DOCKET_WORKER_SHUTDOWN_GRACE`, default 3s, below the usual kill.
+    /// How long a shutdown waits for running tasks. `DOCKET_WORKER_SHUTDOWN_GRACE`, default 3s:
+    /// less than platforms usually wait before they kill.
     pub grace: Duration,
-    /// How long a handler may go on after its cancellation fired, before it is dropped. Default 500ms.
+    /// How long a handler may go on after its cancellation fired before it is dropped. Default
+    /// 500ms.
     pub cancel_grace: Duration,
-    /// How long code that blocks may go on after its run is over (by a timeout, a cancel, a lost lease), before its slot and
-    /// its lease are given up, with an alarm. `DOCKET_WORKER_BLOCKING_MAX`, default 10m, 1s to 1d.
+    /// How long blocking code may go on after its run has ended (by a timeout, a cancel, a lost
+    /// lease) before its slot and its lease are given up, with an alarm.
+    /// `DOCKET_WORKER_BLOCKING_MAX`, default 10m, 1s to 1d.
     pub blocking_max: Duration,
-    /// How long a probe on the handlers' runtime may stay unanswered before renewing stops.
+    /// How long a probe on the handlers' runtime may go unanswered before renewals stop.
     /// `DOCKET_WORKER_WEDGED_AFTER`, default 60s.
     pub wedged_after: Duration,
-    /// How old ready work of this worker's names may get before it is an alarm. What no lease call would show is looked for
-    /// every 30 s, or as often as this, if that is shorter. `DOCKET_WORKER_OLDEST_READY_ALARM`, default 60s.
+    /// The age of ready work of this worker's names that raises an alarm. Work that no lease call
+    /// would show is searched for every 30 s, or as often as this if that is shorter.
+    /// `DOCKET_WORKER_OLDEST_READY_ALARM`, default 60s.
     pub oldest_ready_alarm: Duration,
-    /// How long a task waits for a build that can read its args before it is dead. In a rolling deploy workers of two builds
-    /// share a docket, and what one of them cannot read the other can. `DOCKET_WORKER_UNDECODABLE_FOR`, default 1h,
-    /// 1s to 7d.
+    /// How long a task waits for a build that can decode its args before it is dead. In a rolling
+    /// deploy workers of two builds share a docket, and one may decode args that the other cannot.
+    /// `DOCKET_WORKER_UNDECODABLE_FOR`, default 1h, 1s to 7d.
     pub undecodable_for: Duration,
     /// A worker joins only a docket of the same environment. `DOCKET_ENVIRONMENT`, unset by default.
     pub environment: Option<String>,
@@ -78,7 +87,7 @@ impl Default for Settings {
     }
 }
 
-/// What follows from the heartbeat settings.
+/// Derived from the heartbeat settings.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Timing {
     /// `heartbeat_interval × missed_heartbeats`, between [`limits::LEASE_MIN`] and [`limits::LEASE_MAX`].
@@ -97,7 +106,7 @@ impl Settings {
     pub fn from_vars(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let vars = Vars(lookup);
         let default = Self::default();
-        // Accepted so that an existing deployment starts: precision never depends on it (design: the one rule).
+        // Accepted so that an existing deployment starts, and ignored: due times are exact anyway.
         vars.duration("DOCKET_WORKER_SCHEDULING_RESOLUTION", Duration::ZERO)?;
         let settings = Self {
             concurrency: vars.parsed("DOCKET_WORKER_CONCURRENCY", default.concurrency)?,
@@ -123,7 +132,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Refuses what cannot work; derives the rest.
+    /// Refuses settings that cannot work; derives the rest.
     pub fn timing(&self) -> Result<Timing> {
         let refuse = |setting: &str, why: String| Err(Error::config("build the worker", format!("{setting} {why}")));
         if !(1..=CONCURRENCY_MAX).contains(&self.concurrency) {
@@ -182,7 +191,7 @@ const CHECK_INTERVAL_MAX: Duration = Duration::from_mins(5);
 const UNDECODABLE_FOR_MIN: Duration = Duration::from_secs(1);
 const UNDECODABLE_FOR_MAX: Duration = Duration::from_hours(7 * 24);
 
-/// Environment variables, each error naming the one it is about.
+/// Environment variables; each error names its variable.
 struct Vars<F>(F);
 
 impl<F: Fn(&str) -> Option<String>> Vars<F> {
@@ -257,7 +266,7 @@ mod tests {
         }
     }
 
-    /// 1,001 were taken, and every lease call was refused afterwards: nothing ever ran.
+    /// 1,001 queues used to be accepted, and then every lease call was refused: nothing ever ran.
     #[test]
     fn more_queues_than_a_lease_may_list_are_refused_where_they_are_named() {
         let queues = |count: usize| (0..count).map(|n| format!("q{n}")).collect::<Vec<_>>();

@@ -1,13 +1,13 @@
-//! How text is shown that somebody else wrote: on one line, and no character of it acts on a terminal or hides.
+//! Displaying text from elsewhere: on one line, without characters that a terminal obeys or hides.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Characters of a rejected text that are shown: enough to recognise it by.
+/// Characters shown of a rejected text: enough to recognise it.
 const QUOTED_CHARS_MAX: usize = 40;
 
-/// `text` on one line: a control character, a line or paragraph separator, and a mark that changes the direction of text or
-/// is not visible is written as `\n`, `\r`, `\t` or `\u{…}`. Everything else stays as it is.
+/// `text` on one line: control characters, line and paragraph separators, and marks that change the
+/// direction of text or are invisible become `\n`, `\r`, `\t` or `\u{…}`. Everything else stays.
 pub fn escaped(text: &str) -> Cow<'_, str> {
     if !text.contains(acts) {
         return text.into();
@@ -26,15 +26,15 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
     shown.into()
 }
 
-/// A text that was refused, in quotes: its beginning, escaped, and without the secrets of a URL.
+/// A rejected text in quotes: its beginning, escaped, and without the secrets of a URL.
 pub fn quoted(text: &str) -> String {
     let masked = if text.contains("://") || text.contains('@') { crate::masked_url(text) } else { text.to_owned() };
     let beginning: String = masked.chars().take(QUOTED_CHARS_MAX).collect();
     format!("{beginning:?}")
 }
 
-/// JSON text in which no character acts or hides: those that JSON leaves as they are become `\uXXXX`. Outside its strings
-/// valid JSON has none of them.
+/// JSON text without characters that a terminal obeys or hides: those that JSON allows become
+/// `\uXXXX`. Outside its strings valid JSON has none of them.
 pub fn escaped_json(json: &str) -> Cow<'_, str> {
     let hides = |c: char| acts(c) && !c.is_ascii_whitespace();
     if !json.contains(hides) {
@@ -54,8 +54,8 @@ pub fn escaped_json(json: &str) -> Cow<'_, str> {
     shown.into()
 }
 
-/// Whether a terminal or an editor would obey `c`, or show nothing for it. The joiners U+200C and U+200D are letters of
-/// several scripts and parts of emoji, and stay.
+/// Whether a terminal or an editor would obey `c`, or show nothing for it. The joiners U+200C and
+/// U+200D are used in several scripts and in emoji, and stay.
 fn acts(c: char) -> bool {
     c.is_control()
         || matches!(c,

@@ -1,4 +1,4 @@
-//! The URL of a store: read in one way for every backend, and shown without its secrets.
+//! The URL of a store: read the same way for every backend, and shown without its secrets.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -9,26 +9,27 @@ use url::Url;
 
 use crate::{Error, Result, shown};
 
-/// The longest scheme that is shown.
+/// The longest scheme to show.
 const SCHEME_BYTES_MAX: usize = 24;
 
-/// What the URLs of a backend look like.
+/// The form of a backend's URLs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct UrlForm {
     /// The schemes it serves, in lower case.
     pub schemes: &'static [&'static str],
-    /// The parameters it understands; a name that ends in `[` stands for all that begin with it.
+    /// The known parameters; a name that ends in `[` stands for all that start with it.
     pub parameters: &'static [&'static str],
-    /// Those of them whose values may be shown, because they say which server or which database.
+    /// The parameters whose values may be shown, because they only name a server or a database.
     pub shown: &'static [&'static str],
-    /// What a URL should look like; the end of every refusal.
+    /// The correct form; every refusal ends with it.
     pub advice: &'static str,
 }
 
 /// The URL of a store, checked. For authors of backends.
 ///
-/// What could be a part of a password that was not percent-encoded is refused: an `@` behind the host, a host with characters
-/// that no host has, and a parameter that the backend does not know.
+/// It refuses anything that could be a piece of a password that was not percent-encoded: an `@`
+/// after the host, a host with characters that no host has, and a parameter that the backend does
+/// not know.
 ///
 /// ```
 /// use docket_core::{StoreUrl, UrlForm};
@@ -49,7 +50,7 @@ impl StoreUrl {
     ///
     /// # Errors
     ///
-    /// `Config`, which says what is wrong with it and what it should look like, and shows no secret.
+    /// `Config`: says what is wrong and what it should look like, without showing a secret.
     pub fn parse(text: &str, form: &'static UrlForm) -> Result<Self> {
         let refuse = |why: &str| refused_url(text, why, form.advice);
         let text = text.trim();
@@ -66,7 +67,7 @@ impl StoreUrl {
                 "it has an @ after the host; percent-encode / ? # and @ in user, password and parameters as %2F %3F %23 %40",
             ));
         }
-        // The parser names the part that is wrong, never its value.
+        // The parser names the invalid part, never its value.
         let url = Url::parse(text).map_err(|error| refuse(&error.to_string()))?;
         if url.fragment().is_some() {
             return Err(refuse("a fragment (#…) is not supported"));
@@ -92,17 +93,17 @@ impl StoreUrl {
         self.scheme
     }
 
-    /// The host as it is written, if there is one.
+    /// The host as written, if there is one.
     pub fn host(&self) -> Option<&str> {
         self.url.host_str().filter(|host| !host.is_empty())
     }
 
-    /// Whether a user or a password stands before the host.
+    /// Whether it has a user or a password.
     pub fn has_login(&self) -> bool {
         has_login(&self.url)
     }
 
-    /// What stands behind the host, up to the parameters.
+    /// The part after the host, up to the parameters.
     pub fn path(&self) -> &str {
         self.url.path()
     }
@@ -112,7 +113,7 @@ impl StoreUrl {
         self.url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
     }
 
-    /// Takes a parameter out, so that the driver does not see it.
+    /// Removes a parameter, so that the driver does not see it.
     pub fn take(&mut self, name: &str) -> Option<String> {
         let value = self.parameter(name)?;
         let others: Vec<(String, String)> = self
@@ -135,7 +136,7 @@ impl StoreUrl {
 
     /// The error for a URL that cannot be used. `why` must not repeat a value.
     pub fn refuse(&self, why: &str) -> Error {
-        // Without its parameters: one of them may be what is wrong.
+        // Without its parameters: one of them may be the reason.
         refusal(self.shown.split('?').next().unwrap_or_default(), why, self.form.advice)
     }
 }
@@ -146,8 +147,8 @@ impl fmt::Debug for StoreUrl {
     }
 }
 
-/// How a store's URL is shown: scheme, host, port and database, without user and password. It knows both, so that it can
-/// keep them out of the words of a driver or a server as well.
+/// A store's URL as it is shown: scheme, host, port and database, without user and password. It
+/// remembers both, to remove them from messages of a driver or a server as well.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ShownUrl {
     text: String,
@@ -155,7 +156,8 @@ pub struct ShownUrl {
 }
 
 impl ShownUrl {
-    /// A `text` without secrets for a server that was found in another way, and the `secrets` by which one logs in there.
+    /// A `text` without secrets for a server that was configured another way, and the `secrets` to
+    /// log in there.
     pub fn new(text: impl Into<String>, secrets: impl IntoIterator<Item = String>) -> Self {
         Self { text: text.into(), secrets: secrets.into_iter().filter(|secret| !secret.is_empty()).collect() }
     }
@@ -176,7 +178,7 @@ impl ShownUrl {
         Self::new(text, login.map(str::to_owned).into_iter().chain(decoded).chain(kept))
     }
 
-    /// `words` without user and password, wherever they stand by themselves.
+    /// `words` without user and password, wherever they occur as whole words.
     pub fn redacted<'a>(&self, words: &'a str) -> Cow<'a, str> {
         let mut told = Cow::Borrowed(words);
         for secret in &self.secrets {
@@ -187,7 +189,8 @@ impl ShownUrl {
         told
     }
 
-    /// `error` as the source of one of ours; only its words, without user and password, if it repeats them.
+    /// `error` as the source of one of ours; if it contains user or password, only its text without
+    /// them.
     pub fn cause(&self, error: impl StdError + Send + Sync + 'static) -> Box<dyn StdError + Send + Sync> {
         let mut chain = error.to_string();
         let mut source = error.source();
@@ -223,8 +226,8 @@ impl fmt::Debug for ShownUrl {
     }
 }
 
-/// `text` as far as it can hold no secret, whether it is a URL or not: nothing before its last `@`, and nothing behind `?`
-/// or `#`.
+/// The part of `text` that cannot contain a secret, whether it is a URL or not: nothing before its
+/// last `@`, and nothing after `?` or `#`.
 pub fn masked_url(text: &str) -> String {
     let text = text.trim();
     let (scheme, rest) = match text.split_once("://") {
@@ -237,7 +240,7 @@ pub fn masked_url(text: &str) -> String {
         Some((before, _)) if before.contains(['?', '#']) => None,
         Some((_, after)) => Some(format!("***@{}", place(after))),
         None if !scheme.is_empty() && is_place(&place(rest)) => Some(place(rest)),
-        // Without a scheme, or in no order that a URL has, nothing says which part is the password.
+        // Without a scheme, or in an unusual order, any part may be the password.
         None => None,
     };
     shown::escaped(&format!("{scheme}{}", shown.as_deref().unwrap_or("***"))).into_owned()
@@ -310,7 +313,7 @@ fn decode(text: &str) -> Cow<'_, str> {
     percent_encoding::percent_decode_str(text).decode_utf8_lossy()
 }
 
-/// Refuses a parameter that the backend does not know, or that is there twice.
+/// Refuses a parameter that the backend does not know, or that occurs twice.
 fn check_parameters(url: &Url, form: &UrlForm) -> Result<(), String> {
     let known = |name: &str| {
         form.parameters.iter().any(|known| *known == name || known.ends_with('[') && name.starts_with(known))
@@ -318,7 +321,7 @@ fn check_parameters(url: &Url, form: &UrlForm) -> Result<(), String> {
     let mut seen = Vec::new();
     for (name, _) in url.query_pairs() {
         if !known(&name) {
-            // A name that is none may be a piece of a password.
+            // An unknown name may be a piece of a password.
             let named =
                 if is_plain(&name) && name.len() <= SCHEME_BYTES_MAX { format!(" {name:?}") } else { String::new() };
             return Err(format!("it has an unknown parameter{named}; {}", list(form.parameters)));
@@ -338,7 +341,7 @@ fn list(parameters: &[&str]) -> String {
     }
 }
 
-/// `text` with `***` for each `word` that is no part of a longer one; `None` if there is none.
+/// `text` with `***` for each `word` that is not part of a longer one; `None` if there is none.
 fn without_word(text: &str, word: &str) -> Option<String> {
     let is_part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     let (mut told, mut from) = (String::new(), 0);

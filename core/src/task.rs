@@ -1,4 +1,4 @@
-//! Tasks as the store knows them: what is added, what is leased, what a record shows.
+//! Tasks in a store: what is added, what is leased, what a record shows.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::{AddId, Error, Fence, Key, Name, Queue, Result, RunAt, Timestamp, Tok
 
 /// Opaque bytes (JSON by the time they reach a handler): the args or the result of a task.
 ///
-/// `Debug` shows only the length, so that what a task carries never reaches a log by accident.
+/// `Debug` shows only the length, so that no payload reaches a log by accident.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct Payload(Bytes);
 
@@ -26,11 +26,12 @@ impl Payload {
         &self.0
     }
 
-    /// The value that the bytes are the JSON of.
+    /// Decodes the bytes as JSON.
     ///
     /// # Errors
     ///
-    /// `Invalid`, which says where they are not and what was expected there, and nothing of what is there.
+    /// `Invalid`: says where they do not fit and what was expected there, and shows nothing of the
+    /// value.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
         json::decode(&self.0).map_err(|why| Error::invalid("decode a payload", why))
     }
@@ -40,7 +41,7 @@ impl Payload {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no bytes.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -52,25 +53,26 @@ impl fmt::Debug for Payload {
     }
 }
 
-/// Where a task is in its life, as people see it.
+/// The state of a task as it is shown.
 ///
-/// The record itself knows only queued, leased, moving and the three ways of being finished; scheduled, ready and running are
-/// derived from them and the store's time.
+/// A record stores only queued, leased, moving and the three finished states; scheduled, ready and
+/// running are derived from those and the store's time.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum State {
     /// Waiting for its time.
     Scheduled,
-    /// May be leased now. A task whose lease ran out is ready too.
+    /// May be leased now. A task whose lease expired is ready too.
     Ready,
     /// Leased, and the deadline has not passed.
     Running,
-    /// Taken out, to be moved to another store: nobody leases it here.
+    /// Exported, to be moved to another store: not leased here.
     Moving,
-    /// Finished well.
+    /// Finished successfully.
     Completed,
-    /// Will not run again by itself: failed for good, or poisonous. Kept, shown, can be requeued.
+    /// Will not run again by itself: it failed for good, or kept crashing. It is kept and shown,
+    /// and can be requeued.
     Dead,
     /// Finished by a cancel.
     Cancelled,
@@ -111,22 +113,22 @@ impl fmt::Display for State {
 pub struct NewTask {
     /// Its identity in the docket.
     pub key: Key,
-    /// The identity of this call, so that a repetition is recognised.
+    /// The identity of this call, so that the store recognises a repetition.
     pub add_id: AddId,
     /// The task type.
     pub name: Name,
-    /// The lane.
+    /// Its queue.
     pub queue: Queue,
     /// The arguments.
     pub args: Payload,
     /// When it may first be leased.
     pub run_at: RunAt,
-    /// Set for a perpetual: the store itself places the next occurrence when a run cannot name it.
+    /// Set for a periodic task: the store itself places the next occurrence when a run cannot.
     pub every: Option<Duration>,
-    /// What the adder overrode of the task type's policy.
+    /// Overrides of the task type's policy by the adder.
     pub overrides: Overrides,
-    /// Set by a worker that adds a periodic task of its own: for so long it declares that the task is defined so. Of the
-    /// definitions that are declared, the one that was first seen last is in force. Only an `add` looks at it.
+    /// Set by a worker that adds a periodic task: how long it declares this definition. Of the
+    /// definitions declared now, the one first seen last is in force. Only `add` uses it.
     pub declared_for: Option<Duration>,
 }
 
@@ -136,7 +138,7 @@ impl NewTask {
         Self::keyed(Key::unique(), name, args)
     }
 
-    /// A one-shot task for now, in the default queue, under a key of the caller's.
+    /// A one-shot task for now, in the default queue, under this key.
     pub fn keyed(key: Key, name: Name, args: Payload) -> Self {
         Self {
             key,
@@ -151,9 +153,9 @@ impl NewTask {
         }
     }
 
-    /// Refuses, with the reason, what no store may take: an interval or a limit of zero, a delay or an interval beyond
-    /// [`limits::DELAY_MAX`]. Every backend asks this of each item: `bound::zero_never_means_infinite`,
-    /// `exact::the_furthest_future_is_ten_years`.
+    /// Refuses, with the reason, a task that no store accepts: an interval or a limit of zero, a
+    /// delay or an interval beyond [`limits::DELAY_MAX`]. Every backend calls this for each item:
+    /// `bound::zero_never_means_infinite`, `exact::the_furthest_future_is_ten_years`.
     pub fn check(&self) -> Result<()> {
         if self.run_at.is_too_long() || self.every.is_some_and(|every| every > limits::DELAY_MAX) {
             return Err(words::too_far(format!("add {}", self.name)));
@@ -175,29 +177,29 @@ impl NewTask {
     }
 }
 
-/// Policy that the adder overrode for one task; the rest belongs to the task type in the worker.
+/// The adder's overrides for one task; the rest of the policy comes from the worker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Overrides {
-    /// Runs that end with an error, at most.
+    /// The most runs that may end with an error.
     pub attempts_max: Option<u32>,
-    /// Leases that run out unsettled, at most.
+    /// The most leases that may expire unsettled.
     pub crashes_max: Option<u32>,
 }
 
-/// A task taken by a lease: everything its run needs.
+/// A leased task: everything its run needs.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Lease {
-    /// The proof, for heartbeats and the ack.
+    /// Identifies the lease, for heartbeats and the ack.
     pub token: Token,
     /// The task type.
     pub name: Name,
-    /// The lane.
+    /// Its queue.
     pub queue: Queue,
     /// The arguments.
     pub args: Payload,
     /// Runs of this life (or occurrence) that ended with an error.
     pub attempts: u32,
-    /// Leases of this life (or occurrence) that ran out unsettled.
+    /// Leases of this life (or occurrence) that expired unsettled.
     pub crashes: u32,
     /// When this lease ends unless renewed.
     pub deadline: Timestamp,
@@ -205,16 +207,17 @@ pub struct Lease {
     pub leased_at: Timestamp,
     /// When the task became visible; `leased_at - due_at` is how late it started.
     pub due_at: Timestamp,
-    /// The interval of a perpetual.
+    /// The interval of a periodic task.
     pub every: Option<Duration>,
-    /// What the adder overrode.
+    /// Overrides by the adder.
     pub overrides: Overrides,
-    /// Since when no build could read its args: the time of the first [`crate::Outcome::Undecodable`] in a row.
+    /// Since when no build has been able to decode its args: the time of the first
+    /// [`crate::Outcome::Undecodable`] in a row.
     pub undecodable_since: Option<Timestamp>,
 }
 
 impl Lease {
-    /// The same by the server's clock, which is behind the docket's time by `offset`.
+    /// The same in the server's clock, which is behind the docket's time by `offset`.
     #[must_use]
     pub fn behind_by(self, offset: Duration) -> Self {
         Self {
@@ -234,42 +237,42 @@ pub struct TaskView {
     pub key: Key,
     /// The task type.
     pub name: Name,
-    /// The lane.
+    /// Its queue.
     pub queue: Queue,
-    /// Where it is in its life, by the store's clock.
+    /// Its state, by the store's clock.
     pub state: State,
     /// The arguments.
     pub args: Payload,
     /// Runs of this life (or occurrence) that ended with an error.
     pub attempts: u32,
-    /// Leases of this life (or occurrence) that ran out unsettled. Counted by the next lease call, not when lost:
-    /// nobody is there to count it then.
+    /// Leases of this life (or occurrence) that expired unsettled. Counted by the next lease call,
+    /// not when lost: nobody is there to count it then.
     pub crashes: u32,
-    /// The fence drawn last for it, by a lease or a requeue, if any was: no two of its deaths have the same.
+    /// Its latest fence, drawn by a lease or a requeue, if any: no two of its deaths share one.
     pub fence: Option<Fence>,
     /// While unfinished, when it may next be leased (for a running task, its lease's deadline); once finished, when
     /// it finished.
     pub visible_at: Timestamp,
     /// When this life was added.
     pub added_at: Timestamp,
-    /// Who holds, or last held, its lease.
+    /// The holder of its lease, or the last one.
     pub worker: Option<WorkerId>,
     /// The latest error, of this life or an earlier one.
     pub error: Option<String>,
-    /// What its run returned.
+    /// The result of its run.
     pub result: Option<Payload>,
-    /// The interval of a perpetual.
+    /// The interval of a periodic task.
     pub every: Option<Duration>,
-    /// Occurrences of a perpetual that failed in a row.
+    /// Occurrences of a periodic task that failed in a row.
     pub failures: u32,
     /// A cancel waits for the current run to notice it.
     pub cancelling: bool,
-    /// What will take the key's place when the current run ends.
+    /// The task that takes the key when the current run ends.
     pub follower: Option<FollowerView>,
 }
 
 impl TaskView {
-    /// The same by the server's clock, which is behind the docket's time by `offset`.
+    /// The same in the server's clock, which is behind the docket's time by `offset`.
     #[must_use]
     pub fn behind_by(self, offset: Duration) -> Self {
         let follower = self

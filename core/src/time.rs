@@ -1,4 +1,5 @@
-//! The store's time. A worker's own clock decides nothing; it never appears here. See `docs/decisions/0020-docket-time.md`.
+//! The store's time. A worker's own clock decides nothing and never appears here. See
+//! `docs/decisions/0020-docket-time.md`.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,13 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Finding, Result, Severity, limits};
 
-/// A moment of the store's clock, in whole microseconds since the Unix epoch. Never a float.
+/// A time of the store's clock, in whole microseconds since the Unix epoch. Never a float.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The moment `micros` microseconds after the epoch.
+    /// The time `micros` microseconds after the epoch.
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
@@ -23,35 +24,37 @@ impl Timestamp {
         self.0
     }
 
-    /// The moment `delay` later, rounded up to a microsecond; at most [`limits::DELAY_MAX`] later.
+    /// The time `delay` later, rounded up to a microsecond; at most [`limits::DELAY_MAX`] later.
     pub fn plus(self, delay: Duration) -> Self {
         Self(self.0.saturating_add(micros(delay)))
     }
 
-    /// How long after `earlier` this is; zero if it is not.
+    /// How long after `earlier` this is; zero if it is not later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 }
 
 impl Timestamp {
-    /// This moment of the server's clock in the docket's time, which is ahead of that clock by `offset`.
+    /// This time of the server's clock in the docket's time, which is ahead of that clock by
+    /// `offset`.
     #[must_use]
     pub fn ahead_by(self, offset: Duration) -> Self {
         Self(self.0.saturating_add(whole(offset)))
     }
 
-    /// This moment of the docket's time by the server's clock, which is behind it by `offset`.
+    /// This time of the docket in the server's clock, which is behind it by `offset`.
     #[must_use]
     pub fn behind_by(self, offset: Duration) -> Self {
         Self(self.0.saturating_sub(whole(offset)))
     }
 }
 
-/// How a docket's time stands to its server's clock.
+/// A docket's time relative to its server's clock.
 ///
-/// The docket's time never goes back: where the server's clock is set back, the step goes into the offset, so that
-/// leases and delays run on. Every [`Timestamp`] that goes into a store or comes out of it is by the server's clock.
+/// The docket's time never goes back: if the server's clock is set back, the step is added to the
+/// offset, so that leases and delays run on. Every [`Timestamp`] passed to a store or returned by
+/// it uses the server's clock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Clock {
     /// How far the docket's time is ahead of the server's clock, since an operator last settled it.
@@ -61,15 +64,15 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// From this offset on a person must look at the server's clock.
+    /// From this offset on a person must check the server's clock.
     pub const OFFSET_ALARM: Duration = Duration::from_secs(5);
 
-    /// Whether a person must look at it.
+    /// Whether a person must check it.
     pub fn is_off(self) -> bool {
         self.offset > Self::OFFSET_ALARM
     }
 
-    /// What [`crate::Inspect::examine`] says of it.
+    /// The finding of [`crate::Inspect::examine`] about it.
     pub fn finding(self) -> Finding {
         let subject = "clock".to_owned();
         if !self.is_off() {
@@ -100,7 +103,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// An offset in microseconds. Unlike a delay it has no bound: a clock may be ahead by a century.
+/// An offset in microseconds. Unlike a delay it has no limit: a clock may be ahead by a century.
 fn whole(offset: Duration) -> i64 {
     i64::try_from(offset.as_micros()).unwrap_or(i64::MAX)
 }
@@ -117,14 +120,15 @@ pub enum RunAt {
     /// As soon as a worker is free.
     #[default]
     Now,
-    /// This long after the store took it. Sent as a duration, so that no clock but the store's matters.
+    /// This long after the store took it. Sent as a duration, so that only the store's clock
+    /// matters.
     In(Duration),
-    /// At this moment of the store's clock; one that has passed means now.
+    /// At this time of the store's clock; a time that has passed means now.
     At(Timestamp),
 }
 
 impl RunAt {
-    /// The `visible_at` this means at the store's time `now`.
+    /// The `visible_at` that this means at the store's time `now`.
     pub fn resolve(self, now: Timestamp) -> Timestamp {
         match self {
             Self::Now => now,
@@ -133,8 +137,8 @@ impl RunAt {
         }
     }
 
-    /// The same in the docket's time, which is ahead of the server's clock by `offset`: a moment is translated, a delay
-    /// is a delay.
+    /// The same in the docket's time, which is ahead of the server's clock by `offset`: a time is
+    /// translated, a delay stays.
     #[must_use]
     pub fn ahead_by(self, offset: Duration) -> Self {
         match self {
@@ -143,7 +147,8 @@ impl RunAt {
         }
     }
 
-    /// Whether a delay is longer than [`limits::DELAY_MAX`]. Of a moment only the store knows: [`RunAt::is_too_far_from`].
+    /// Whether a delay is longer than [`limits::DELAY_MAX`]. For a time only the store can tell:
+    /// [`RunAt::is_too_far_from`].
     pub fn is_too_long(self) -> bool {
         matches!(self, Self::In(delay) if delay > limits::DELAY_MAX)
     }
@@ -158,13 +163,13 @@ impl RunAt {
 pub fn parse_duration(text: &str) -> Result<Duration> {
     let span: jiff::SignedDuration = jiff::fmt::friendly::SpanParser::new()
         .parse_duration(text.trim())
-        // Its own words repeat the text, which may be anything.
+        // Its own message repeats the text, which may be anything.
         .map_err(|_| Error::invalid_value("duration", text, "expected a form like 2s, 250ms or 5m"))?;
     Duration::try_from(span).map_err(|_| Error::invalid_value("duration", text, "it is negative"))
 }
 
-/// Writes a duration the way [`parse_duration`] reads it: whole milliseconds, or whole microseconds of less than one, since
-/// nobody looks at more.
+/// Writes a duration as [`parse_duration`] reads it: in whole milliseconds, or below one in whole
+/// microseconds, since nobody needs more digits.
 pub fn display_duration(duration: Duration) -> String {
     let unit = if duration < Duration::from_millis(1) { 1_000 } else { 1_000_000 };
     let duration = duration.saturating_sub(Duration::from_nanos(u64::from(duration.subsec_nanos() % unit)));

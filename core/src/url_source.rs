@@ -1,4 +1,4 @@
-//! Where a store's URL comes from: a text, or a file that is read again whenever a connection is made.
+//! The source of a store's URL: a text, or a file that is read again for each connection.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,22 +7,22 @@ use crate::{Error, Result};
 
 /// A store's URL, or the file that holds it.
 ///
-/// A backend that is given a file reads it at each reconnect, so that a running process can be given a new password: change
-/// it on the server, write the file, and the next connection logs in with it.
+/// A backend with a file reads it at each reconnect, so that a running process can get a new
+/// password: change it on the server, write the file, and the next connection uses it.
 #[derive(Clone, PartialEq, Eq)]
 pub enum UrlSource {
     /// The URL itself.
     Text(String),
-    /// A file that holds it, with or without a line end behind it.
+    /// A file that holds it, with or without a trailing newline.
     File(PathBuf),
 }
 
 impl UrlSource {
-    /// The URL as it is now.
+    /// The current URL.
     ///
     /// # Errors
     ///
-    /// `Config` for a file that cannot be read or is empty. No error shows what is in it.
+    /// `Config` for a file that cannot be read or is empty. No error shows the contents.
     pub fn read(&self) -> Result<String> {
         let file = match self {
             Self::Text(text) => return Ok(text.clone()),

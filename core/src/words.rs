@@ -1,20 +1,21 @@
-//! The answers of a store that speaks in words, as its scripts and functions do: one vocabulary for all of them.
+//! The answers of a store that answers in words, as its scripts and functions do: one vocabulary
+//! for all of them.
 
 use crate::{
     AckAnswer, AddAnswer, Arrival, CancelAnswer, Declared, Error, ErrorKind, Existing, HeartbeatAnswer, RequeueAnswer,
     Result, ScheduleAnswer, State,
 };
 
-/// Why a call has to wait for the end of a move.
+/// Why a call must wait for the end of a move.
 pub const MOVING: &str = "its task is being moved to another store; try again in a moment";
-/// Why a call came too late for a task that was moved.
+/// Why a call is too late for a task that was moved.
 pub const ELSEWHERE: &str = "its task was moved to another store; ask there";
 
-/// How the error of a record begins whose task was moved to another store.
+/// The start of the error of a task that was moved to another store.
 pub const MOVED_TO: &str = "moved to ";
 /// The error of a task that reached its crash limit.
 pub const CRASH_LIMIT: &str = "its lease ran out too often";
-/// Why the clock is not settled.
+/// Why the clock cannot be settled.
 pub const LEASED: &str =
     "a task is leased, and the clock is settled while nothing runs; stop the workers, or wait for them";
 /// Why a time is refused.
@@ -26,14 +27,14 @@ pub fn too_far(operation: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::TooLarge, operation, TOO_FAR)
 }
 
-/// What one word means: a backend whose store answers in words reads them all through this.
+/// The meaning of one word: a backend whose store answers in words reads them all through this.
 ///
 /// # Errors
 ///
-/// `Corrupt` for the word `corrupt`, which a store gives for a record that it cannot read; `Unavailable` for `busy`, a record
-/// that somebody else's transaction holds, and for `moving`; `Conflict` for `elsewhere`, a task that was moved to another
-/// store; `TooLarge` for `toofar`, a time beyond [`crate::limits::DELAY_MAX`]; `Invalid` for an add id that was used by another kind of call; `Internal` for a
-/// word nobody knows.
+/// `Corrupt` for `corrupt`, a record that the store cannot read; `Unavailable` for `busy`, a record
+/// that another transaction has locked, and for `moving`; `Conflict` for `elsewhere`, a task that
+/// was moved to another store; `TooLarge` for `toofar`, a time beyond [`crate::limits::DELAY_MAX`];
+/// `Invalid` for an add id that was used by another kind of call; `Internal` for an unknown word.
 pub fn meaning<A>(word: &str, operation: &'static str, read: fn(&str) -> Option<A>) -> Result<A> {
     read(word).ok_or_else(|| match word {
         "corrupt" => {
@@ -54,8 +55,8 @@ pub fn meaning<A>(word: &str, operation: &'static str, read: fn(&str) -> Option<
     })
 }
 
-/// `added`, `exists:STATE` or `exists:cancelling`; of a declaration also `declared:FAILURES`, `superseded:FAILURES`,
-/// `redefined` or `taken`.
+/// `added`, `exists:STATE` or `exists:cancelling`; for a declaration also `declared:FAILURES`,
+/// `superseded:FAILURES`, `redefined` or `taken`.
 pub fn add_answer(word: &str) -> Option<AddAnswer> {
     match word {
         "added" | "placed" => Some(AddAnswer::Added),

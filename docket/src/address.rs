@@ -2,12 +2,12 @@
 
 use docket_core::{Error, Result, refused_url};
 
-/// What every mistake in a URL is answered with.
+/// The advice for every mistake in a URL.
 const WHAT_TO_DO: &str = "use memory:// (one process, not durable), redis://, rediss://, valkey://, valkeys:// or \
                           unix:// for a Redis or Valkey server, e.g. redis://USER:PASSWORD@HOST:6379/0, or \
                           postgres://USER:PASSWORD@HOST:5432/DATABASE";
 
-/// The backends there are, whether this build has them or not.
+/// The known backends, whether this build has them or not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Backend {
     Memory,
@@ -40,7 +40,7 @@ pub(crate) fn refuse(url: &str, why: &str) -> Error {
     refused_url(url, why, WHAT_TO_DO)
 }
 
-/// Refuses a URL of the memory backend that asks for something: there is nothing to say beside its scheme.
+/// Refuses a URL of the memory backend with anything beside its scheme.
 #[cfg(feature = "memory")]
 pub(crate) fn check_memory(url: &str) -> Result<()> {
     const FORM: docket_core::UrlForm =

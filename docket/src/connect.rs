@@ -19,14 +19,14 @@ use crate::fallback::With;
 use crate::outbox;
 use crate::patience::wait_for;
 
-/// Said once per process, however many dockets it opens.
+/// Logged once per process, however many dockets it opens.
 static NOT_DURABLE: Once = Once::new();
 
 /// A docket about to be opened; `.await` opens it.
 #[must_use = "a docket is opened when it is awaited"]
 pub struct Connect {
     url: UrlSource,
-    /// The first mistake made on the way, told when it is opened.
+    /// The first mistake in the builder is reported when it is opened.
     name: Result<DocketName>,
     admit: Admit,
     migrating: Migrating,
@@ -37,7 +37,7 @@ pub struct Connect {
     fallback: Option<Fallback>,
 }
 
-/// What [`Docket::with_fallback`] is given.
+/// The arguments of [`Docket::with_fallback`].
 #[cfg(feature = "memory")]
 struct Fallback {
     registry: Registry,
@@ -45,20 +45,20 @@ struct Fallback {
     with: With,
 }
 
-/// Which servers will do.
+/// Which servers are acceptable.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Admit {
-    /// Those that keep what they are given.
+    /// Servers that keep their data.
     Safe,
-    /// Those as well that may evict it.
+    /// Also servers that may evict it.
     Evicting,
-    /// Any that answers: the server is not looked at.
+    /// Any server that answers, without checking it.
     Any,
-    /// Any, whenever it answers.
+    /// Any server, whenever it answers.
     Later,
 }
 
-/// Whether a schema that is missing or old is made.
+/// Whether a schema that is missing or old is migrated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Migrating {
     First,
@@ -130,34 +130,35 @@ impl Connect {
         Self { name: self.name.and(Err(Error::config(operation, why))), ..self }
     }
 
-    /// The docket's name; `plyr` if not said. Tasks of different dockets never meet.
+    /// The docket's name; default `plyr`. Tasks of different dockets never meet.
     pub fn name(mut self, name: impl AsRef<str>) -> Self {
         self.name = self.name.and_then(|_| DocketName::new(name));
         self
     }
 
-    /// Start even though the server may evict tasks: for managed servers whose settings one cannot change.
+    /// Start even if the server may evict tasks: for managed servers whose settings cannot be
+    /// changed.
     pub fn accept_eviction(mut self) -> Self {
         self.admit = Admit::Evicting;
         self
     }
 
-    /// Refuses a schema that is missing or old instead of making it: where migrating a Postgres is somebody else's to do
-    /// (`docket migrate`).
+    /// Refuses a schema that is missing or old instead of migrating it: for a Postgres that is
+    /// migrated separately (`docket migrate`).
     pub fn without_migrating(mut self) -> Self {
         self.migrating = Migrating::Never;
         self
     }
 
-    /// Opens the docket without looking at the server, for a report on it, once it answers. A report changes nothing: it does
-    /// not migrate either.
+    /// Opens the docket without checking the server, for a report on it, once it answers. A report
+    /// changes nothing: it does not migrate either.
     pub fn unexamined(mut self) -> Self {
         self.admit = Admit::Any;
         self
     }
 
-    /// How long opening waits for a server that is starting or away, and the client repeats an unanswered call; see
-    /// [`Client::with_patience`]. `DOCKET_PATIENCE`, default 5 s.
+    /// How long opening waits for a server that is starting or down, and the client repeats a call
+    /// without an answer; see [`Client::with_patience`]. `DOCKET_PATIENCE`, default 5 s.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = Some(patience);
         self
@@ -169,20 +170,20 @@ impl Connect {
         self
     }
 
-    /// Puts an outbox in the Postgres at `url` before the docket: for a service whose data is there and whose queue is not.
-    /// `in_transaction` then writes into it, and every worker of this docket brings what was committed to the queue; see
-    /// `docket_postgres::Outbox` for what it promises.
+    /// Puts an outbox in the Postgres at `url` before the docket: for a service with its data there
+    /// and its queue elsewhere. `in_transaction` then writes into it, and every worker of this
+    /// docket brings committed rows to the queue; see `docket_postgres::Outbox` for its guarantees.
     ///
-    /// The URL is that of the database in which the caller's transactions are, for a role that may make the schema `docket`
-    /// there. A docket that is in that database already needs no outbox.
+    /// The URL is that of the database of the caller's transactions, for a role that may create the
+    /// schema `docket` there. A docket in that same database needs no outbox.
     pub fn outbox(mut self, url: impl Into<UrlSource>) -> Self {
         self.outbox = Some(url.into());
         self
     }
 
-    /// Gives the docket a fallback from the beginning: see [`Docket::with_fallback`]. A service that starts while the store is
-    /// away then starts all the same, once the patience is over, and its adds go into the fallback. What would have been
-    /// refused of the server is then found by its first call.
+    /// Gives the docket a fallback from the start: see [`Docket::with_fallback`]. A service that
+    /// starts while the store is down then starts all the same, once the patience is over, and its
+    /// adds go into the fallback. Its first call then finds what would have been refused.
     #[cfg(feature = "memory")]
     pub fn with_fallback(
         mut self,
@@ -206,7 +207,7 @@ impl Connect {
         };
         let store = match &self.outbox {
             None => store,
-            // A report looks at it when it gets there, and changes nothing.
+            // A report checks it later, and changes nothing.
             Some(url) if self.admit == Admit::Any => outbox::later(store, url, self.payload_bytes_max)?,
             Some(url) => outbox::now(store, url, self.migrating, self.payload_bytes_max).await?,
         };
@@ -261,7 +262,7 @@ impl IntoFuture for Connect {
     }
 }
 
-/// Whether the store answers at all; what it answers is for the calls that follow.
+/// Whether the store answers at all; the following calls judge the answer.
 async fn reach(store: &dyn Store) -> Result<()> {
     match store.get(&Key::new("docket")?).await {
         Err(error) if error.kind() == ErrorKind::Unavailable => Err(error),

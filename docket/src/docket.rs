@@ -78,7 +78,8 @@ impl Docket {
         self.client.store()
     }
 
-    /// Starts putting together a worker on this docket. Its handlers add further tasks with [`Docket::client`].
+    /// Starts a builder for a worker on this docket. Its handlers add further tasks with
+    /// [`Docket::client`].
     pub fn worker(&self) -> worker::Builder {
         Worker::builder(self.store().clone()).client(self.client.clone())
     }

@@ -1,24 +1,32 @@
-//! What happens to an add that the store cannot take: this process runs the task itself, or hands it over later.
+//! The fallback for an add that the store cannot accept: this process runs the task itself, or
+//! hands it over later.
 //!
-//! Asked for with [`Docket::with_fallback`]. When the store has not answered within the client's patience, the task goes
-//! into a memory docket of this process, with the log line `docket scheduling failed, falling back to memory`, and the
-//! add answers [`Answer::AddedLocally`](crate::Answer), never `Added`. A local worker runs it under the same policy.
+//! Enabled by [`Docket::with_fallback`]. If the store has not answered within the client's
+//! patience, the task goes into a memory docket of this process, with the log line `docket
+//! scheduling failed, falling back to memory`, and the add answers
+//! [`Answer::AddedLocally`](crate::Answer), never `Added`. A local worker runs it under the same
+//! policy.
 //!
 //! # Guarantees
 //!
-//! * Only a task that this process can run is taken: its name is registered, it serves its queue, it is due within
-//!   [`DUE_WITHIN`], it is neither a perpetual nor a `schedule`. For any other the caller gets the store's error.
-//! * Once the store is back, what is not running is handed over, with its key, its add id and the attempts it has left.
-//! * What has died here by then is recorded in the store as dead, with its error and its attempts. Should a worker there be
-//!   quicker than the hand-over, it has one more run.
-//! * At most [`TASKS_MAX`] tasks and [`BYTES_MAX`] bytes of args are held; beyond that the caller gets the error.
-//! * [`Docket::shutdown`] runs or hands over within the grace period and logs what is left, one line each.
+//! * It takes only a task that this process can run: its name is registered, its queue is served,
+//!   it is due within [`DUE_WITHIN`], and it is neither periodic nor a `schedule`. For any other
+//!   the caller gets the store's error.
+//! * Once the store is back, tasks that are not running are handed over, with their key, their add
+//!   id and the attempts they have left.
+//! * Tasks that have died here are recorded in the store as dead, with their error and their
+//!   attempts. If a worker there is quicker than the hand-over, the task has one more run.
+//! * It holds at most [`TASKS_MAX`] tasks and [`BYTES_MAX`] bytes of args; beyond that the caller
+//!   gets the error.
+//! * [`Docket::shutdown`] runs or hands over within the grace period and logs what is left, one
+//!   line each.
 //!
 //! # Caveats
 //!
-//! * A task held here is lost if the process dies first: that is what `AddedLocally` says.
+//! * A task held here is lost if the process dies first: `AddedLocally` means that.
 //! * If only the store's *answer* was lost, the store has the task as well, and it may run twice.
-//! * A key is unique within the store and within this process, not across both while the store is away.
+//! * A key is unique within the store and within this process, not across both while the store is
+//!   down.
 
 mod dead;
 mod hand_over;
@@ -37,11 +45,12 @@ use local::Local;
 pub use local::{BYTES_MAX, DUE_WITHIN, TASKS_MAX};
 
 impl Docket {
-    /// Lets this process take tasks itself when the store cannot: see [`crate::fallback`] for the rules.
+    /// Lets this process take tasks itself when the store cannot: see [`crate::fallback`] for the
+    /// rules.
     ///
-    /// `registry` says which names may be taken; `with` gives the local worker what their handlers share, as the
-    /// process's own worker is given it. Of `settings` the concurrency and the grace count. On a docket that lives in
-    /// this process anyway, nothing changes.
+    /// `registry` says which names may be taken; `with` configures the local worker like the
+    /// process's own worker. Only the concurrency and the grace period of `settings` are used. On a
+    /// docket in this process nothing changes.
     ///
     /// # Errors
     ///
@@ -62,8 +71,9 @@ impl Docket {
         Ok(Self { client, fallback: Some(Arc::new(keeper)) })
     }
 
-    /// Ends the fallback, if there is one: takes nothing more, runs or hands over what it has within the grace period,
-    /// and logs what is left, one line each. Call it after the process's own worker has stopped.
+    /// Ends the fallback, if there is one: takes no more tasks, runs or hands over those it has
+    /// within the grace period, and logs what is left, one line each. Call it after the process's
+    /// own worker has stopped.
     ///
     /// # Cancel safety
     ///

@@ -19,7 +19,7 @@ pub(crate) async fn now(
     Ok(Arc::new(docket_postgres::Outbox::connect_at(store, url.clone(), options).await?))
 }
 
-/// The same, but it is first spoken to when it is used, and its schema is left as it is.
+/// The same, but without connecting before its first use, and its schema is left as it is.
 #[cfg(feature = "postgres")]
 pub(crate) fn later(store: Arc<dyn Store>, url: &UrlSource, payload_bytes_max: usize) -> Result<Arc<dyn Store>> {
     let store = shared(store)?;
@@ -69,7 +69,7 @@ pub(crate) fn later(_store: Arc<dyn Store>, _url: &UrlSource, _payload_bytes_max
 
 #[cfg(feature = "postgres")]
 impl crate::Docket {
-    /// The outbox, if one was set up: what waits in it, and what the queue has refused.
+    /// The outbox, if one was set up: its waiting rows, and those that the queue has refused.
     pub fn outbox(&self) -> Option<&docket_postgres::Outbox> {
         let store: &dyn std::any::Any = self.store().as_ref();
         store.downcast_ref()

@@ -7,10 +7,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(100);
-/// After so long somebody who watches is told.
+/// After this long the wait is logged.
 const SAID_AFTER: Duration = Duration::from_secs(1);
 
-/// Repeats `open` for as long as nobody answers, for at most `patience`. The last error is the answer.
+/// Repeats `open` while the server does not answer, for at most `patience`. Returns the last error.
 pub(crate) async fn wait_for<T, F>(patience: Duration, mut open: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
@@ -20,7 +20,8 @@ where
     let (mut latest, mut is_said) = (None, false);
     loop {
         let mut opening = std::pin::pin!(timeout_at(end, open()));
-        // Said while a try is under way as well: a peer that never answers takes its time, and one that refuses takes none.
+        // Logged during an attempt as well: a peer that never answers takes long, and one that
+        // refuses takes no time.
         let in_time = timeout_at(said_at, &mut opening).await;
         if Instant::now() >= said_at && !matches!(in_time, Ok(Ok(Ok(_)))) && !std::mem::replace(&mut is_said, true) {
             say(patience, latest.as_ref());

@@ -42,7 +42,7 @@ impl AudioFile {
         Ok(format!("audio/{}.{}", self.file_id, self.extension()?))
     }
 
-    /// What it is, for browsers.
+    /// Its media type, for browsers.
     pub(crate) fn media_type(&self) -> Result<&'static str> {
         Ok(match self.extension()? {
             "mp3" => "audio/mpeg",

@@ -1,4 +1,4 @@
-//! What the tasks read and write of the service's own data, behind one small trait.
+//! The service's data that the tasks read and write, behind one small trait.
 
 pub(crate) mod genres;
 mod job;
@@ -66,7 +66,7 @@ pub trait Catalogue: Genres + Lists + Notices + Placements + Resolutions + fmt::
     async fn update_job(&self, id: &str, fence: Fence, update: JobUpdate) -> Result<JobAnswer>;
 }
 
-/// A track, with what the tasks need of its artist.
+/// A track, with the data of its artist that tasks need.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Track {
     /// Its number.
@@ -104,7 +104,7 @@ pub struct Scan {
     pub state: ScanState,
     /// As the service reported it.
     pub highest_score: f64,
-    /// What the service recognised.
+    /// The recordings that the service recognised.
     pub matches: Vec<Match>,
     /// Why a flag was taken back: the artist the service recognised is the uploader.
     pub self_match: Option<String>,
@@ -122,7 +122,7 @@ pub struct Scan {
 pub enum ScanState {
     /// Scanned, nothing to object to.
     Clear,
-    /// Scanned, and recognised as somebody else's.
+    /// Scanned, and recognised as another artist's.
     Flagged,
     /// Flagged, and a moderator took the flag back.
     Resolved,
@@ -134,9 +134,9 @@ pub enum ScanState {
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Match {
-    /// Who recorded it.
+    /// The performer.
     pub artist: String,
-    /// What it is called.
+    /// The title.
     pub title: String,
     /// How sure the service is.
     pub score: f64,

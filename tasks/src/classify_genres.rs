@@ -1,8 +1,8 @@
-//! Genre classification: what a track sounds like, heard by a model, kept with the track, and made into tags if its artist
-//! asked for that.
+//! Genre classification: a model listens to a track; the genres are kept with the track, and made
+//! into tags if its artist asked for that.
 //!
-//! What was heard belongs to one audio: if the track has other audio by the end, nothing is written. What is known already
-//! is not paid for again.
+//! The genres belong to one audio: if the track has other audio by the end, nothing is written. A
+//! known result is not paid for again.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use crate::run::{Run, failure};
 use crate::{AudioStorage, Genre, GenresAnswer, Services};
 
-/// Tags that a track gets by itself, at most.
+/// The most tags that a track gets automatically.
 const TAGS_MAX: usize = 5;
 /// A tag is at least this sure, beside the surest.
 const TAG_SHARE: f64 = 0.5;
@@ -28,11 +28,11 @@ pub struct ClassifyGenres {
     pub file_id: String,
 }
 
-/// What became of a classification.
+/// The result of a classification.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum GenresReport {
-    /// It is known what the track sounds like.
+    /// The genres are known.
     Classified {
         /// The surest genre.
         top_genre: Option<String>,
@@ -140,7 +140,7 @@ fn genres(labels: &Map<String, Value>) -> Vec<Genre> {
     found
 }
 
-/// Those of `genres` that are worth a tag.
+/// The `genres` that are worth a tag.
 fn tags(genres: &[Genre]) -> Vec<String> {
     let least = genres.first().map_or(0.0, |top| top.confidence * TAG_SHARE);
     let sure = genres.iter().filter(|genre| genre.confidence >= least).take(TAGS_MAX);

@@ -1,4 +1,4 @@
-//! What a media export is made of.
+//! The parts of a media export.
 
 pub(crate) mod archive;
 pub(crate) mod download;

@@ -1,9 +1,10 @@
-//! One list record on a PDS, made what the service has.
+//! One list record on a PDS, made to match the service.
 //!
-//! A user may have put an album into an order of their own, which only the record holds: what is there keeps its place,
-//! what is new comes last. Written is only what differs, and only over the state that was read; somebody else's write in
-//! between is read again. Where the record goes is known before there is one, from when the list was made, so a run that
-//! dies behind the write finds its own record.
+//! A user may have put an album into an order of their own, which only the record holds: existing
+//! entries keep their position, new ones are appended. Only a difference is written, and only over
+//! the state that was read; a concurrent write is read again. The record's key is known before the
+//! record exists, from the list's creation time, so a run that dies after the write finds its own
+//! record.
 
 use docket_core::{Error, ErrorKind, Timestamp};
 use serde_json::{Value, json};
@@ -13,12 +14,12 @@ use crate::{AtUri, KeptRecord, ListId, Lists, PdsError, StrongRef, Swap, Tid, Tr
 
 /// Tracks in one list, as the lexicon says.
 pub(crate) const ITEMS_MAX: usize = 500;
-/// Times one run goes round because somebody else wrote.
+/// How often one run retries because of a concurrent write.
 const ROUNDS_MAX: usize = 3;
 /// Lists of likes have one key in every repository: before the first album was made.
 const LIKED_SINCE: Timestamp = Timestamp::from_micros(1_704_067_200_000_000);
 
-/// What became of a list.
+/// The result for a list.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Listed {
     Written(StrongRef),
@@ -27,7 +28,7 @@ pub(crate) enum Listed {
     Empty,
 }
 
-/// Makes the record of `list` what the service has; `now` is when it is changed, if it is.
+/// Makes the record of `list` match the service; `now` is the time of the change, if there is one.
 pub(crate) async fn sync_list(
     pds: &Pds,
     lists: &(impl Lists + ?Sized),
@@ -96,13 +97,13 @@ fn content(pds: &Pds, list: &TrackList, kept: Option<&KeptRecord>, now: Timestam
     content
 }
 
-/// The tracks of a record, in its order; what cannot be read is not there.
+/// The tracks of a record, in its order; unreadable entries are skipped.
 fn items(record: &Value) -> Vec<String> {
     let items = record["items"].as_array().map(Vec::as_slice).unwrap_or_default();
     items.iter().filter_map(|item| item["subject"]["uri"].as_str().map(str::to_owned)).collect()
 }
 
-/// Those that the record has, in its order, then the others in theirs.
+/// The tracks of the record, in its order, then the others in theirs.
 fn in_order(tracks: &[StrongRef], known: &[String]) -> Vec<StrongRef> {
     let place = |track: &StrongRef| {
         let uri = track.uri.to_string();

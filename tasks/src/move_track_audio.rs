@@ -1,13 +1,14 @@
 //! Moving a track's audio between the public and the private bucket.
 //!
-//! Where it belongs is read from the track each time, never from the message, so switches that follow each other end as
-//! the last one says. Every object of the track moves, the lossless original too. An object is copied, its bytes compared
-//! with its name (the hash of what it holds), and only then taken away on the other side, unless another track wants it
-//! there: tracks with equal bytes share one.
+//! Its destination is read from the track each time, never from the message, so a series of
+//! switches ends as the last one says. Every object of the track moves, the lossless original too.
+//! An object is copied, its bytes compared with its name (their hash), and only then deleted on the
+//! other side, unless another track wants it there: tracks with equal bytes share one.
 //!
-//! Towards private the public object goes **before** the track says that it is private: for a moment it cannot be played,
-//! but audio that is said to be private is never public. Towards public the address appears once the object is there.
-//! Caches in front of the public bucket are not purged here.
+//! Towards private the public object goes **before** the track is marked private: for a short time
+//! it cannot be played, but audio that is marked private is never public. Towards public the
+//! address appears once the object is there. Caches in front of the public bucket are not purged
+//! here.
 
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ pub struct MoveTrackAudio {
     pub track_id: i64,
 }
 
-/// What became of a move.
+/// The result of a move.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum MoveReport {
@@ -46,8 +47,8 @@ pub enum MoveReport {
     NoAudio,
 }
 
-/// The move of a track's audio, to be added, e.g. in the caller's transaction: the same one that switches the gate. One
-/// that runs meanwhile is followed by another, so that the last switch counts.
+/// The move of a track's audio, to be added, e.g. in the caller's transaction: the same one that
+/// switches the gate. A running one is followed by this one, so that the last switch counts.
 pub fn track_audio_move(client: &Client, track_id: i64) -> Add<'_> {
     client.schedule(MoveTrackAudio { track_id }).key(format!("track-audio:{track_id}"))
 }

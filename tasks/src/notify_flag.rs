@@ -1,16 +1,17 @@
 //! Telling people of a flag: moderators by a review event, the admin by a direct message.
 //!
-//! A task of its own, so that a scan that runs twice tells nobody twice. Beside the scan is kept how far each of the two
-//! notices is: "begun" before it is sent, "sent" once it has arrived, each by compare-and-set, so that of two runs one
-//! goes on. They are independent: while one fails, the other arrives all the same, and only what is missing is tried
-//! again.
+//! A task of its own, so that a scan that runs twice tells nobody twice. The scan's row records the
+//! progress of each of the two notices: "begun" before it is sent, "sent" once it has arrived, each
+//! by compare-and-set, so that of two runs one goes on. They are independent: if one fails, the
+//! other still arrives, and only the missing one is tried again.
 //!
-//! What a worker that dies between sending and noting it leaves open:
+//! If a worker dies between sending and recording it:
 //!
-//! * The message: the next run looks whether the bot has said the same before it sends, so that it comes once. Each flag
-//!   has its own text. It comes twice only after five hundred others, or if a run goes on beyond its lost lease.
-//! * The event: it carries `Idempotency-Key: flag:{track}:{file_id}`. A labeler that ignores the key makes a second
-//!   entry of it: at least once.
+//! * The message: before it sends, the next run checks whether the bot has already sent the same
+//!   text, so that it arrives once. Each flag has its own text. It arrives twice only after five
+//!   hundred others, or if a run goes on beyond its lost lease.
+//! * The event: it carries `Idempotency-Key: flag:{track}:{file_id}`. A labeler that ignores the
+//!   key makes a second entry of it: at least once.
 
 mod message;
 mod notifier;
@@ -70,7 +71,7 @@ impl NotifyFlag {
     }
 }
 
-/// Adds the notices of a flag; the scan that sets one does so by itself.
+/// Adds the notices of a flag; the scan that sets one does so itself.
 #[tracing::instrument(name = "scheduled flag notice via docket", skip_all, fields(track_id = track_id))]
 pub async fn schedule_flag_notice(client: &Client, track_id: i64, file_id: &str) -> docket_core::Result<Receipt> {
     let receipt = NotifyFlag::add(client, track_id, file_id).await?;
@@ -78,7 +79,7 @@ pub async fn schedule_flag_notice(client: &Client, track_id: i64, file_id: &str)
     Ok(receipt)
 }
 
-/// Of the task, and of what it sends.
+/// The key of the task, and of its notices.
 fn key(track_id: i64, file_id: &str) -> String {
     format!("flag:{track_id}:{file_id}")
 }
@@ -144,7 +145,7 @@ impl NotifyFlag {
         let Some(notifier) = &services.notifier else { return Ok(skipped("NOTIFY_ENABLED is false")) };
         let text = message::text(notifier, track, scan);
         let sending = async {
-            // One that was begun before may have arrived.
+            // A notice that was begun before may have arrived.
             if known.begun == 0 { notifier.chat.send(&text).await } else { notifier.chat.send_unless_sent(&text).await }
         };
         self.tell(services, NoticeKind::Message, known, sending).await
@@ -177,7 +178,7 @@ impl NotifyFlag {
     }
 }
 
-/// What can be tried again keeps the task alive.
+/// A failure that can be retried keeps the task alive.
 fn both(event: Result<Notified, Failure>, message: Result<Notified, Failure>) -> Result<NotifyReport, Failure> {
     match (event, message) {
         (Ok(event), Ok(message)) => Ok(NotifyReport::Flagged { event, message }),

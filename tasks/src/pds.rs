@@ -1,4 +1,4 @@
-//! What the tasks that write to users' PDSs share.
+//! Shared by the tasks that write to users' PDSs.
 
 mod converge;
 mod parking;

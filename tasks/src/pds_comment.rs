@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use crate::pds::{ATTEMPTS_MAX, backoff, converge, failure};
 use crate::{Change, Record, RecordReport, Services};
 
-/// Makes a comment on its author's PDS what the row says.
+/// Makes a comment on its author's PDS match the row.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct PdsComment {
-    /// Which.
+    /// The loop.
     pub comment_id: i64,
 }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::pds::{ATTEMPTS_MAX, backoff, converge, failure};
 use crate::{Change, Record, RecordReport, Services};
 
-/// Makes the like of a track on its user's PDS what the row says.
+/// Makes the like of a track on its user's PDS match the row.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct PdsLike {
     /// Who likes it, or did.

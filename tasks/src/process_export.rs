@@ -1,12 +1,14 @@
 //! Media export: all audio of an artist, in one archive.
 //!
-//! Audio streams from object storage through a ZIP of stored entries into the parts of one upload: in memory are
-//! [`crate::PARTS_IN_FLIGHT_MAX`] parts of [`crate::PART_BYTES`] and the one being filled, on disk is nothing. A track
-//! that storage does not have is left out and named, in the archive's `MANIFEST.txt` and in the report; storage that is
-//! away fails the attempt instead, so that an outage never passes for a small archive.
+//! Audio streams from object storage through a ZIP of stored entries into the parts of one upload:
+//! in memory are [`crate::PARTS_IN_FLIGHT_MAX`] parts of [`crate::PART_BYTES`] and the one being
+//! filled, nothing is on disk. A track that is missing in storage is left out and named, in the
+//! archive's `MANIFEST.txt` and in the report; storage that is down fails the attempt instead, so
+//! that an outage never passes for a small archive.
 //!
-//! The job row follows: it is completed only once the archive is whole and visible, and a completed job stays so. A
-//! worker that dies in between leaves nothing visible; the next run starts over and replaces the same object.
+//! The job row follows: it is completed only once the archive is whole and visible, and a completed
+//! job stays so. A worker that dies in between leaves nothing visible; the next run starts over and
+//! replaces the same object.
 
 use std::time::Duration;
 
@@ -39,7 +41,7 @@ pub struct ProcessExport {
     pub artist_did: String,
 }
 
-/// What became of an export.
+/// The result of an export.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ExportReport {
     /// Where the archive is, for people.
@@ -82,7 +84,7 @@ impl Task for ProcessExport {
             attempts_max: 3,
             backoff: Backoff { base: Duration::from_mins(1), max: Duration::from_mins(10) },
             timeout: RUN_MAX + Duration::from_mins(1),
-            // A lane of its own, so that a worker can be set aside for it and likes need not wait.
+            // A queue of its own, so that workers can be reserved for it and likes need not wait.
             queue: Queue::new("exports").expect("a plain word is a queue name"),
             ..Policy::default()
         }
@@ -103,13 +105,13 @@ impl Task for ProcessExport {
 }
 
 impl ProcessExport {
-    /// One run, with whatever becomes of it written to the job.
+    /// One run, with its result written to the job.
     pub(crate) async fn export(&self, services: &Services, run: &Run) -> Result<ExportReport, Failure> {
         let mut job = ExportJob::new(services.catalogue.clone(), &self.export_id, run.fence);
         let ended = match job.begin(&self.artist_did).await {
             Ok(Some(report)) => return Ok(report),
             Ok(None) => tokio::time::timeout(RUN_MAX, Box::pin(self.collect(services, run, &mut job))).await,
-            // There is no such job, or it is not ours to write to.
+            // The job does not exist, or is not ours.
             Err(failure @ Failure::Fatal(_)) => return Err(failure),
             Err(failure) => Ok(Err(failure)),
         };
@@ -125,7 +127,7 @@ impl ProcessExport {
         ended
     }
 
-    /// Streams the archive; whatever stops it takes the upload back.
+    /// Streams the archive; any failure deletes the upload.
     async fn collect(&self, services: &Services, run: &Run, job: &mut ExportJob) -> Result<ExportReport, Failure> {
         let tracks = services.catalogue.tracks_of(&self.artist_did).await.map_err(failure)?;
         if tracks.is_empty() {

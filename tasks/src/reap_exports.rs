@@ -1,8 +1,9 @@
 //! Exports whose job went quiet: each ends, or goes on.
 //!
-//! A job is written by the run that works on it, so one that is not, and whose task is dead, would say "processing" to its
-//! owner for ever. And a service that died between the commit of a job and the adding of its task leaves one that nobody
-//! works on. Every minute both are looked for: the first fails with the task's error, the second is added.
+//! A job is written by the run that works on it, so a job whose task is dead would show
+//! "processing" to its owner forever. And a service that died between the commit of a job and the
+//! adding of its task leaves a job without a task. Every minute both are looked for: the first
+//! fails with the task's error, the task of the second is added.
 
 use std::time::Duration;
 
@@ -19,11 +20,11 @@ const QUIET: Duration = Duration::from_mins(2);
 /// Jobs looked at in one run.
 const BATCH: usize = 100;
 
-/// Ends or revives quiet exports. A perpetual: workers begin it by themselves.
+/// Ends or revives quiet exports. Periodic: workers start it by themselves.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ReapExports {}
 
-/// What a run found.
+/// The findings of a run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct ReapReport {
     /// Jobs that failed, because their task had.

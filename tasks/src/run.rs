@@ -3,7 +3,7 @@
 use docket_core::{Context, Error, Failure, Fence, Policy, Timestamp};
 use tokio_util::sync::CancellationToken;
 
-/// What the steps of a task need to know of the run they belong to.
+/// The run that the steps of a task belong to.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
     /// Grows with every run: a write with a smaller one comes from a run that lost its lease.
@@ -35,7 +35,7 @@ impl Run {
         self.cancellation.run_until_cancelled(work).await.unwrap_or(Err(Failure::Cancelled))
     }
 
-    /// The error in words, if the task is dead after `failure`: what a row that a user sees must say.
+    /// The error as text, if the task is dead after `failure`: for rows that a user sees.
     pub(crate) fn final_error<'a>(&self, failure: &'a Failure) -> Option<&'a str> {
         match failure {
             Failure::Fatal(text) => Some(text),
@@ -45,7 +45,8 @@ impl Run {
     }
 }
 
-/// Trying again can help if the error says so; else the task is dead at once. The text is the whole chain of causes.
+/// A retry can help if the error says so; else the task is dead at once. The text is the whole
+/// chain of causes.
 pub(crate) fn failure(error: Error) -> Failure {
     let retryable = error.is_retryable();
     match Failure::from(error) {

@@ -1,12 +1,13 @@
 //! Copyright scan: one question to the moderation service, one row per track and audio.
 //!
-//! A row says clear or flagged only because the service said so. While the service is away the scan is tried again over
-//! about two hours; when it gives up, or the service refuses, the row says `failed`, which is a state of its own, and
-//! the task is dead and can be requeued. A verdict that is there already is not asked for again: a scan costs money.
+//! A row says clear or flagged only because the service said so. While the service is down the scan
+//! is retried for about two hours; when it gives up, or the service refuses, the row says `failed`,
+//! which is a state of its own, and the task is dead and can be requeued. An existing verdict is
+//! not asked for again: a scan costs money.
 //!
-//! Telling people of a flag is a task of its own, [`crate::NotifyFlag`], which this one adds when it finds a flag that
-//! somebody was not told of: one it has set, or one that a run before it set and died. So a scan that runs twice tells
-//! nobody twice.
+//! Telling people of a flag is a task of its own, [`crate::NotifyFlag`], which this one adds when
+//! it finds a flag with a missing notice: one it has set, or one that an earlier run set before it
+//! died. So a scan that runs twice tells nobody twice.
 
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ pub struct ScanCopyright {
     pub file_id: String,
 }
 
-/// What became of a scan.
+/// The result of a scan.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum ScanReport {
@@ -93,7 +94,7 @@ impl Task for ScanCopyright {
 }
 
 impl ScanCopyright {
-    /// One run; if it is the last and fails, the row says so.
+    /// One run; if it is the last and fails, it records that in the row.
     pub(crate) async fn judge(&self, services: &Services, run: &Run) -> Result<ScanReport, Failure> {
         let ended = run.unless_cancelled(self.scan(services, run)).await;
         if let Some(error) = ended.as_ref().err().and_then(|failure| run.final_error(failure))

@@ -1,8 +1,9 @@
-//! Teal scrobble: the play of a track, and for as long as it lasts what the listener hears now.
+//! Teal scrobble: the play of a track, and during it the listener's current track.
 //!
-//! The play time is taken by the request that reports the play, and the record key made from it, so a run that comes
-//! again writes the same play. The status is one record that every play replaces: an old one never replaces a newer, and
-//! what is no longer playing is left out. Neither write waits for the other to succeed.
+//! The request that reports the play sets the play time, and the record key derives from it, so a
+//! repeated run writes the same play. The status is one record that every play replaces: an old one
+//! never replaces a newer one, and a play that has ended is left out. Neither write waits for the
+//! other to succeed.
 
 use std::time::Duration;
 
@@ -15,23 +16,23 @@ use crate::pds::{ATTEMPTS_MAX, backoff, failure, time};
 use crate::run;
 use crate::{AtUri, Pds, PdsError, PdsNames, Played, Services, StrongRef, Swap, Tid};
 
-/// How long a status stands, and the longest that a track counts as playing now.
+/// How long a status is valid, and the longest that a track counts as playing now.
 const NOW: Duration = Duration::from_mins(10);
-/// Times a status is read again because somebody else wrote one meanwhile.
+/// How often a status is read again because of a concurrent write.
 const ROUNDS_MAX: usize = 3;
 
 /// Reports one play of a track.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ScrobbleToTeal {
-    /// Who listened.
+    /// The listener.
     pub did: String,
     /// To what.
     pub track_id: i64,
-    /// When, by the clock of the service that was told.
+    /// When, by the clock of the service that got the report.
     pub played_at: Timestamp,
 }
 
-/// What became of a play.
+/// The result of a play.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum ScrobbleReport {
@@ -39,22 +40,22 @@ pub enum ScrobbleReport {
     Reported {
         /// The play.
         play: StrongRef,
-        /// What is playing now.
+        /// The current track.
         status: StatusReport,
     },
     /// The listener does not want plays reported any more.
     Unwanted,
 }
 
-/// What became of the status.
+/// The result of the status.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StatusReport {
-    /// It says what is playing.
+    /// It shows the current track.
     Written,
     /// The track is over: nothing was written.
     Stale,
-    /// It says what has been played since: nothing was written.
+    /// It shows a later track: nothing was written.
     Superseded,
     /// The PDS will not have it.
     Refused(String),

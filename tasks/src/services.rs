@@ -1,4 +1,4 @@
-//! What the tasks need beside their args, shared by every run of a worker.
+//! The services of the tasks, shared by every run of a worker.
 
 mod vars;
 
@@ -14,14 +14,14 @@ use crate::{AudioFile, AudioStorage, Bluesky, Catalogue, Labeler, Moderation, No
 /// Exports that run at once in one worker: each holds parts in memory and a connection for minutes.
 pub const EXPORTS_MAX: usize = 2;
 
-/// Buckets by what they hold.
+/// Buckets by their contents.
 #[derive(Clone, Debug)]
 pub struct Buckets {
     /// Public audio.
     pub public: Storage,
     /// Audio of gated tracks.
     pub private: Option<Storage>,
-    /// Finished exports. They hold gated audio, so they are no public objects either: hand out
+    /// Finished exports. They hold gated audio, so their objects are not public: hand out
     /// [`Storage::download_url`]s. A lifecycle rule should delete `exports/` after a day.
     pub exports: Storage,
 }
@@ -46,7 +46,7 @@ impl Buckets {
     }
 }
 
-/// What a worker gives the tasks of this crate, with `worker::Builder::share`.
+/// A worker's services for the tasks of this crate, given with `worker::Builder::share`.
 #[derive(Debug)]
 pub struct Services {
     pub(crate) catalogue: Arc<dyn Catalogue>,
@@ -62,7 +62,8 @@ pub struct Services {
 }
 
 impl Services {
-    /// Puts them together; without `moderation`, scans are skipped, and what is not added by `with_…` is as well.
+    /// Creates them; without `moderation` scans are skipped, and so is the work of services that no
+    /// `with_…` adds.
     pub fn new(catalogue: Arc<dyn Catalogue>, buckets: Buckets, moderation: Option<Moderation>) -> Self {
         Self {
             catalogue,
@@ -93,7 +94,7 @@ impl Services {
         Self { replicate: Some(replicate), ..self }
     }
 
-    /// Adds Bluesky, which knows what artists look like.
+    /// Adds Bluesky, for the pictures of artists.
     pub fn with_bluesky(self, bluesky: Bluesky) -> Self {
         Self { bluesky: Some(bluesky), ..self }
     }
@@ -103,7 +104,7 @@ impl Services {
         Self { public_url: Some(url.into()), ..self }
     }
 
-    /// Adds what the tasks of [`crate::register_pds`] need.
+    /// Adds the services of the tasks of [`crate::register_pds`].
     pub fn with_pds(self, pds: Pds) -> Self {
         Self { pds: Some(pds), ..self }
     }

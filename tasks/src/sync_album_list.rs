@@ -1,7 +1,7 @@
 //! Album list: the record of an album on its artist's PDS.
 //!
-//! One task per album, whatever happened to it: it reads the tracks and makes the record follow, keeping the order that
-//! the artist gave it. Many uploads into one album are one write, some seconds after the last.
+//! One task per album, for any change: it reads the tracks and makes the record follow, keeping the
+//! artist's order. Many uploads into one album are one write, some seconds after the last.
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ use crate::{Services, StrongRef};
 /// How long an album must have been left alone.
 const DEBOUNCE: Duration = Duration::from_secs(5);
 
-/// Makes the list record of an album what the album is.
+/// Makes the list record of an album match the album.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SyncAlbumList {
     /// The album.
     pub album_id: String,
 }
 
-/// What became of the record.
+/// The result for the record.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum ListReport {
@@ -33,7 +33,7 @@ pub enum ListReport {
     Unchanged(StrongRef),
     /// No track of it has a record, and there is none of the album.
     Empty,
-    /// There is no such album any more.
+    /// The album no longer exists.
     Deleted,
 }
 

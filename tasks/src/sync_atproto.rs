@@ -1,8 +1,9 @@
-//! ATProto sync: after a login, the user's PDS and the service say the same.
+//! ATProto sync: after a login, the user's PDS matches the service.
 //!
-//! Four parts, of which none stops another: the profile, each album, the liked tracks, and what waited for the login. A
-//! part that fails is tried again with the next attempt; those that are done are only read then, since nothing is written
-//! that is as it should be. An error is never taken for an empty answer: an outage wipes no picture.
+//! Four parts, of which none stops another: the profile, each album, the liked tracks, and the
+//! tasks that waited for the login. A part that fails is tried again with the next attempt;
+//! finished parts are then only read, since nothing that matches is written. An error is never
+//! taken for an empty answer: an outage wipes no picture.
 
 use std::time::Duration;
 
@@ -17,14 +18,14 @@ use crate::pds::{Pds, time};
 use crate::run::failure;
 use crate::{AtUri, PdsError, Profile, Services, Swap, wake_did};
 
-/// Brings the PDS of a user who logged in up to date.
+/// Updates the PDS of a user who logged in.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SyncAtproto {
-    /// Who logged in.
+    /// The user who logged in.
     pub did: String,
 }
 
-/// What was done.
+/// The report of a sync.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct SyncReport {
     /// Records written.
@@ -84,7 +85,7 @@ struct Sync<'a> {
     did: &'a str,
     now: Timestamp,
     report: SyncReport,
-    /// The failure to end with: one that can pass comes before one that cannot.
+    /// The failure to end with: a temporary one takes precedence over a final one.
     failed: Option<Failure>,
 }
 

@@ -1,8 +1,8 @@
 //! Copyright resolutions: flags that moderators took back are taken back here, every five minutes.
 //!
-//! A flag goes only because the labeler said so, and only for a label younger than the scan: one that was taken back
-//! before the audio was replaced and flagged anew stays. While the labeler is away nothing changes, the slot fails, and
-//! the third failure in a row is an alarm in the log.
+//! A flag goes only because the labeler said so, and only for a label younger than the scan: one
+//! that was taken back before the audio was replaced and flagged anew stays. While the labeler is
+//! down nothing changes, the slot fails, and the third failure in a row is an alarm in the log.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -19,11 +19,11 @@ const BATCH: usize = 250;
 /// Failed slots in a row from which on it is an alarm.
 const FAILURES_ALARMING: u32 = 3;
 
-/// Takes back the flags that moderators took back. A perpetual: workers begin it by themselves.
+/// Takes back the flags that moderators took back. Periodic: workers start it by themselves.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SyncCopyrightResolutions {}
 
-/// What a run found.
+/// The findings of a run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct ResolutionsReport {
     /// Flags looked at.
@@ -81,7 +81,7 @@ pub(crate) async fn sync(services: &Services) -> Result<ResolutionsReport, Failu
     Ok(report)
 }
 
-/// Those of `flags` that were taken back after the scan.
+/// The `flags` that were taken back after the scan.
 async fn negated(labeler: &Labeler, mut flags: Vec<Flagged>) -> Result<Vec<Flagged>, Failure> {
     let uris: Vec<&str> = flags.iter().map(|flag| flag.uri.as_str()).collect();
     let negations: HashMap<_, _> = labeler.negations(&uris).await?;

@@ -9,7 +9,8 @@ use super::life::Moment;
 use super::record::{Phase, Record};
 
 impl Table {
-    /// Settles one lease. Twice: the record knows the token settled last and answers settled again.
+    /// Settles one lease. Repeated: the record remembers the token that settled it last and answers
+    /// settled again.
     pub(crate) fn ack(&mut self, ack: &Ack, now: Timestamp) -> Result<AckAnswer> {
         let token = &ack.token;
         if let Some(slot) = self.current(token) {
@@ -29,7 +30,8 @@ impl Record {
     fn settle(&mut self, ack: &Ack, ahead: Duration, moment: &mut Moment<'_>) {
         let now = moment.now;
         self.settled = Some((ack.token.fence, ack.token.lease));
-        // A cancel is never undone by what its run says, unless the work is done all the same.
+        // The outcome of a cancelled run does not undo the cancel, unless the work is done all the
+        // same.
         let outcome = match &ack.outcome {
             completed @ (Outcome::Completed(_) | Outcome::Unkept { .. }) => completed,
             _ if self.cancelling => &Outcome::Cancelled,

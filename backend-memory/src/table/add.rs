@@ -9,7 +9,8 @@ use super::records::Vacancy;
 use super::slots::Slot;
 
 impl Table {
-    /// Adds one task, unless its key is unfinished. Twice: the record knows the add id and gives its first answer.
+    /// Adds one task, unless its key is unfinished. Repeated: the record remembers the add id and
+    /// gives its first answer.
     pub(crate) fn add(&mut self, task: &NewTask, now: Timestamp) -> Result<AddAnswer> {
         let id = CallId::Add(task.add_id);
         let known = self.records.look_up(&task.key);
@@ -67,7 +68,7 @@ pub(super) fn check_time(operation: &'static str, task: &NewTask, now: Timestamp
     if task.run_at.is_too_far_from(now) { Err(words::too_far(operation)) } else { Ok(()) }
 }
 
-/// Only a requeue brings a finished perpetual back; a seed does not.
+/// Only a requeue revives a finished periodic task; a declaration does not.
 fn is_taken(record: &Record, task: &NewTask) -> bool {
     let is_seed = record.work.every.is_some() && task.every.is_some();
     !record.phase.is_finished() || is_seed

@@ -11,7 +11,7 @@ use super::lane::Kind;
 use super::lanes::LaneNo;
 use super::record::{LaneId, Record};
 
-/// What a worker asks for.
+/// A worker's request for tasks.
 #[derive(Debug)]
 pub(crate) struct Asked {
     pub(crate) request: RequestId,

@@ -6,7 +6,8 @@ use super::Table;
 use super::record::{Answered, CallId, Phase};
 
 impl Table {
-    /// Ends a task, or marks its run. Twice: the record knows the cancel id; a later life is never hit.
+    /// Ends a task, or marks its run. Repeated: the record remembers the cancel id; a later life is
+    /// never cancelled.
     pub(crate) fn cancel(&mut self, key: &Key, id: CancelId, now: Timestamp) -> Result<CancelAnswer> {
         let id = CallId::Cancel(id);
         let Some(slot) = self.records.find(key) else { return Ok(CancelAnswer::NotFound) };

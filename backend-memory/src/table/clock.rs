@@ -1,5 +1,5 @@
-//! How the docket's time stands to the clock of its server. In memory that is this process, whose clock never goes back
-//! but in tests.
+//! The docket's time relative to its server's clock. In memory the server is this process, whose
+//! clock never goes back except in tests.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ impl Table {
         self.offset.clock
     }
 
-    /// Counts the offset from here on. Twice: it is zero.
+    /// Resets the reported offset. Repeated: it is zero.
     pub(crate) fn settle_clock(&mut self) -> Result<Duration> {
         let lines = self.indexes.lanes.iter().flat_map(|(_, lane)| Kind::ALL.map(|kind| lane.lines(kind)));
         if lines.into_iter().any(|lines| lines.leased.first().is_some()) {

@@ -6,10 +6,10 @@ use super::Table;
 use super::record::{Answered, CallId, Follower, Phase, Record, Work};
 use super::slots::Slot;
 
-/// What is known of the definitions of one task.
+/// The definitions of one task.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Definitions {
-    /// The one that the task follows.
+    /// The definition that the task follows.
     applied: Option<DefinitionId>,
     /// In the order in which they were first seen, each with when its declarations end.
     known: Vec<(DefinitionId, Timestamp)>,
@@ -45,7 +45,8 @@ impl Definitions {
 }
 
 impl Table {
-    /// An add that declares, and finds its key taken. Twice: it declares what is declared, or gets its first answer.
+    /// An add that declares a periodic task whose key exists. Repeated: it declares the same again,
+    /// or gets its first answer.
     pub(super) fn declare(&mut self, slot: Slot, task: &NewTask, until: Timestamp, now: Timestamp) -> AddAnswer {
         let record = &self.records[slot];
         if record.work.lane.name != task.name || record.work.every.is_none() {
@@ -92,7 +93,8 @@ impl Record {
         }
     }
 
-    /// The same task by another definition: its counts at zero, and not later than its interval says.
+    /// The same periodic task with another definition: its counters are reset, and its next run
+    /// starts at most one interval after its latest start.
     pub(super) fn redefine(&mut self, work: Work, id: DefinitionId, now: Timestamp) {
         if let Some(at) = self.after_last_start(&work, now).filter(|at| *at < self.visible_at) {
             (self.visible_at, self.due_at) = (at, at);

@@ -13,7 +13,7 @@ impl Table {
         self.workers.write(&worker.clone().into(), Sign::Heartbeat, now);
     }
 
-    /// Extends one lease. Twice: the deadline moves again, as it would with the next heartbeat.
+    /// Extends one lease. Repeated: the deadline moves again, as with the next heartbeat.
     pub(crate) fn extend(&mut self, token: &Token, lease: Duration, now: Timestamp) -> HeartbeatAnswer {
         let Some(slot) = self.current(token) else { return HeartbeatAnswer::Lost };
         self.change(slot, now, |record, _| {

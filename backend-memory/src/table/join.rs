@@ -1,4 +1,4 @@
-//! Whose docket this is.
+//! The environment that the docket belongs to.
 
 use docket_core::{Error, ErrorKind, Result};
 

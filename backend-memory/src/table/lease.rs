@@ -44,8 +44,9 @@ struct Taking {
 }
 
 impl Table {
-    /// One lease call, or one look of a call that waits. Twice: the request is remembered, so those of its leases that
-    /// nobody has retaken come again with a fresh deadline, and nothing new is taken.
+    /// One lease call, or one poll of a call that waits. Repeated: the request is remembered, so
+    /// its leases that nobody has retaken are returned with a new deadline, and nothing new is
+    /// leased.
     pub(crate) fn lease(&mut self, asked: &Asked, turn: Turn, now: Timestamp) -> Look {
         self.workers.write(&asked.worker, Sign::Lease, now);
         let swept = Swept { dead_trimmed: self.trim(0, now), ..Swept::default() };
@@ -155,8 +156,9 @@ impl Table {
         lanes.flat_map(|lane| kinds.iter().filter_map(|kind| lane.lines(*kind).head_at())).min()
     }
 
-    /// Notes the lanes of a request that ends its wait: somebody else must look at what it leaves, and at what it was
-    /// armed for. One that never waits was never told of anything, so somebody else was.
+    /// Wakes others for the lanes of a request that ends its wait: another waiter must look at the
+    /// tasks it leaves, and at the times it was armed for. A request that never waited was never
+    /// woken for anything, so another waiter was.
     fn pass_on(&mut self, lanes: &[RankedLane]) {
         for (_, lane) in lanes {
             for kind in Kind::ALL {
@@ -165,7 +167,7 @@ impl Table {
         }
     }
 
-    /// Notes the lanes of a request that was dropped in the middle of its wait.
+    /// Wakes others for the lanes of a request that was dropped during its wait.
     pub(crate) fn hand_over(&mut self, asked: &Asked) {
         self.pass_on(&self.lanes_of(asked));
     }

@@ -16,7 +16,7 @@ use super::lanes::LaneNo;
 pub(crate) enum Phase {
     Queued,
     Leased,
-    /// Taken out, to be moved to another store.
+    /// Exported, to be moved to another store.
     Moving,
     Completed,
     Dead,

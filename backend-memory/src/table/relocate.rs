@@ -18,7 +18,7 @@ pub(crate) enum Door {
 }
 
 impl Table {
-    /// Takes tasks out of their lines. Twice: what was taken out comes first, and then more.
+    /// Exports tasks from their lanes. Repeated: returns the exported tasks first, and then more.
     pub(crate) fn take_out(
         &mut self,
         to: &Destination,
@@ -60,7 +60,8 @@ impl Table {
         heads
     }
 
-    /// Takes one parcel in, or turns it away for good. Twice: the record knows the parcel and gives its first answer.
+    /// Accepts one parcel, or turns it away for good. Repeated: the record remembers the parcel and
+    /// gives its first answer.
     pub(crate) fn take_in(&mut self, parcel: &Parcel, door: Door, now: Timestamp) -> Result<Arrival> {
         let parcel = &parcel.clone().ahead_by(self.offset.ahead);
         let id = CallId::Parcel(parcel.id);
@@ -118,7 +119,7 @@ impl Table {
         slot
     }
 
-    /// Ends a task that has arrived elsewhere. Twice: it is over.
+    /// Ends a task that has arrived elsewhere. Repeated: it has ended.
     pub(crate) fn let_go(&mut self, ticket: &Ticket, now: Timestamp) {
         if let Some(slot) = self.moving(ticket) {
             let place = self.moving_to.as_ref().map_or("another store", Destination::as_str).to_owned();
@@ -129,7 +130,7 @@ impl Table {
         }
     }
 
-    /// Gives a task its place back. Twice: it has it.
+    /// Restores a task's position. Repeated: it is there.
     pub(crate) fn put_back(&mut self, ticket: &Ticket, now: Timestamp) {
         if let Some(slot) = self.moving(ticket) {
             self.change(slot, now, |record, _| {
@@ -165,7 +166,7 @@ impl Record {
         self.parcel.get_or_insert(id);
     }
 
-    /// What is to be done, and all that was counted elsewhere.
+    /// The parcel's work, and the counts of its source.
     fn arrive(&mut self, parcel: &Parcel, work: Work) {
         self.take_over(work);
         self.due_at = parcel.due_at;

@@ -6,7 +6,8 @@ use super::Table;
 use super::record::{Phase, Record};
 
 impl Table {
-    /// Gives a dead task another life. Twice: the record knows the fence requeued last; a later life is never hit.
+    /// Starts a dead task again. Repeated: the record remembers the fence requeued last; a later
+    /// life is never requeued.
     pub(crate) fn requeue(&mut self, key: &Key, fence: Option<Fence>, now: Timestamp) -> Result<RequeueAnswer> {
         let Some(slot) = self.records.find(key) else { return Ok(RequeueAnswer::NotFound) };
         let record = &self.records[slot];

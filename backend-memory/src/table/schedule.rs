@@ -7,7 +7,8 @@ use super::add::check_time;
 use super::record::{Answered, CallId, Phase};
 
 impl Table {
-    /// Places one task, or moves the unfinished one. Twice: the record knows the add id and gives its first answer.
+    /// Places one task, or moves the unfinished one. Repeated: the record remembers the add id and
+    /// gives its first answer.
     pub(crate) fn schedule(&mut self, task: &NewTask, now: Timestamp) -> Result<ScheduleAnswer> {
         let id = CallId::Add(task.add_id);
         let known = self.records.look_up(&task.key);

@@ -1,4 +1,4 @@
-//! Who leases and renews here. A record expires unless it is written again.
+//! The workers of this docket. A record expires unless it is written again.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;

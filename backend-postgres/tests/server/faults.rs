@@ -14,7 +14,7 @@ use crate::work::{add, ask, completed, connect, docket, key, keys, take, task, t
 /// From a fault to the error it ends in.
 const IN_TIME: Duration = Duration::from_secs(6);
 
-/// A worker as its loop is: it goes on until it has a task, whatever comes.
+/// A worker like the real loop: it retries until it has a task.
 fn worker(store: &Arc<PostgresBackend>) -> JoinHandle<Vec<String>> {
     let store = store.fork();
     tokio::spawn(async move {

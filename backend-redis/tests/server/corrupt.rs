@@ -1,4 +1,4 @@
-//! What the store holds that no build would have written.
+//! Data in the store that no build would have written.
 
 use std::time::Duration;
 
@@ -31,7 +31,8 @@ async fn a_record_that_cannot_be_read_is_set_aside_and_holds_up_nobody() {
     add(&store, task("broken")).await.expect("a clear takes it away");
 }
 
-/// Setting aside an entry of a shelf once made the shelf a lane: counting failed, and a clear left the other records.
+/// Parking an entry of a shelf once turned the shelf into a lane: counting failed, and a clear left
+/// the other records.
 #[tokio::test]
 async fn a_finished_record_that_is_gone_holds_up_nobody() {
     let server = Server::start(&[]).await;
@@ -55,12 +56,13 @@ async fn a_finished_record_that_is_gone_holds_up_nobody() {
     assert_eq!(store.audit().await.unwrap(), Vec::<String>::new());
 }
 
-/// The next lease call looks for what is to be trimmed, whatever was noted.
+/// The next lease call looks for records to trim, regardless of the noted time.
 async fn trims_next(server: &Server) {
     server.tell::<()>(&format!("HDEL docket:{{{DOCKET}}}:meta trim")).await;
 }
 
-/// A plain record is trimmed without being read whole. One that only begins like one is not.
+/// The fast path trims a record without reading all of it. A truncated record must not pass for
+/// one.
 #[tokio::test]
 async fn a_finished_record_that_is_cut_off_is_set_aside_and_not_trimmed() {
     let server = Server::start(&[]).await;
@@ -82,7 +84,7 @@ async fn a_finished_record_that_is_cut_off_is_set_aside_and_not_trimmed() {
     assert!(store.audit().await.unwrap().join("\n").contains("cut"));
 }
 
-/// An ack that comes twice in one batch finds what the first has made of its task, whichever way that went.
+/// An ack that occurs twice in a batch sees the effect of its first copy, on the fast path or not.
 #[tokio::test]
 async fn an_ack_that_comes_twice_in_a_batch_settles_once() {
     let server = Server::start(&[]).await;
@@ -99,7 +101,8 @@ async fn an_ack_that_comes_twice_in_a_batch_settles_once() {
     assert_eq!(store.audit().await.unwrap(), Vec::<String>::new());
 }
 
-/// Nothing is trimmed before the moment that is noted, so one that is too late keeps records for ever, unseen.
+/// Nothing is trimmed before the noted time, so a noted time that is too late keeps records
+/// forever, unseen.
 #[tokio::test]
 async fn a_trim_that_is_noted_too_late_is_a_defect() {
     let server = Server::start(&[]).await;

@@ -60,7 +60,7 @@ async fn an_idle_worker_sends_two_commands_per_check_interval() {
     assert_eq!(keys(&wait().await), ["a"], "what was added between two calls is not missed");
 }
 
-/// What is renewed every few seconds must not carry the task along: a mebibyte of args went to the log each time.
+/// A heartbeat must not rewrite the whole task: a mebibyte of args used to be logged each time.
 #[tokio::test]
 async fn a_renewal_writes_next_to_nothing_however_large_the_task_is() {
     let server = Server::start(&[]).await;
@@ -78,7 +78,7 @@ async fn a_renewal_writes_next_to_nothing_however_large_the_task_is() {
     assert!((1..2_048).contains(&grown), "{grown} bytes");
 }
 
-/// Whoever is armed for a due time and does not come back leaves it to another.
+/// A waiter that was armed for a due time and vanished leaves it to another.
 #[tokio::test]
 async fn a_worker_that_does_not_come_back_holds_up_nobody() {
     let server = Server::start(&[]).await;
@@ -126,7 +126,7 @@ async fn a_due_time_wakes_few_of_many() {
     assert!((2..=9).contains(&sent), "{sent} commands for one due time");
 }
 
-/// Everybody knows of the task, and nobody looks before it is time.
+/// Every waiter knows of the task, and none polls before it is due.
 #[tokio::test]
 async fn a_task_for_later_costs_idle_workers_nothing() {
     let server = Server::start(&[]).await;

@@ -15,7 +15,7 @@ use crate::work::{add, ask, completed, connect, docket, key, keys, take, task};
 /// From a fault to the error it ends in.
 const IN_TIME: Duration = Duration::from_secs(6);
 
-/// A worker as its loop is: it goes on until it has a task, whatever comes.
+/// A worker like the real loop: it retries until it has a task.
 fn worker(store: &Arc<RedisBackend>) -> JoinHandle<(Vec<String>, u32)> {
     let store = store.fork();
     tokio::spawn(async move {
@@ -49,7 +49,8 @@ async fn forgotten_scripts_are_loaded_again() {
     assert_eq!(keys(&take(&store).await.unwrap()), ["b"]);
 }
 
-/// Loading a script and then calling it was not enough: it was forgotten in between, which no caller was to try again.
+/// Loading a script and then calling it was not enough: it was forgotten in between, and no caller
+/// retried that.
 #[tokio::test]
 async fn a_server_that_forgets_its_scripts_all_the_time_serves_every_call() {
     let server = Server::start(&["--appendfsync", "everysec"]).await;
@@ -142,7 +143,8 @@ async fn a_silent_connection_is_given_up_by_a_caller_that_waits_no_longer() {
     timeout(Duration::from_millis(300), add(&store, task("a"))).await.expect("over a new connection").unwrap();
 }
 
-/// A web server drops the call when its client hangs up. That cost everybody else a new connection.
+/// A web server drops the call when its client hangs up. That used to cost everybody else a new
+/// connection.
 #[tokio::test]
 async fn callers_that_go_away_cost_the_others_no_connection() {
     let server = Server::start(&["--appendfsync", "everysec"]).await;
@@ -215,7 +217,7 @@ async fn a_fail_over_to_a_copy_is_an_error_that_passes() {
     assert_eq!(waiting.await.unwrap().0, ["taken"]);
 }
 
-/// It once refused everything, and so nothing could ever make room again.
+/// It once refused everything, so nothing could ever make room again.
 #[tokio::test]
 async fn a_full_server_takes_no_new_tasks_and_works_off_those_it_has() {
     let server = Server::start(&["--maxmemory-policy", "noeviction"]).await;

@@ -57,7 +57,8 @@ async fn cost_of_one(queues: usize) -> u64 {
     (worked(&server).await - before) / TASKS as u64
 }
 
-/// Each look went through all lanes several times: 250 ms of the server's one thread per task at 990 queues.
+/// Each poll used to go through all lanes several times: 250 ms of the server's one thread per task
+/// at 990 queues.
 #[tokio::test]
 async fn a_task_costs_what_is_due_and_not_what_is_served() {
     let (few, many) = (cost_of_one(10).await, cost_of_one(990).await);

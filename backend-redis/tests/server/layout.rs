@@ -1,4 +1,4 @@
-//! A call of one build on a docket of another, and a password that changes under a handle.
+//! A call of one build on a docket of another, and a password that changes while a handle is open.
 
 use conformance_tests::layout::{before, every_write_is_refused};
 use docket_core::{DocketName, ErrorKind, Inspect, QueueBackend, Severity, UrlSource};
@@ -36,7 +36,8 @@ async fn every_call_compares_the_layout_before_it_writes() {
     assert!(error.kind() == ErrorKind::Conflict && error.to_string().contains("99"), "{error}");
 }
 
-/// The first add to a docket came from no worker, so nothing noted the layout: a newer build then took it for its own.
+/// The first add to a docket used to come from no worker, so nothing noted the layout: a newer
+/// build then took the docket for its own.
 #[tokio::test]
 async fn whoever_writes_first_notes_the_layout() {
     let server = Server::start(&[]).await;

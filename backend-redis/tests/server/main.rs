@@ -1,5 +1,5 @@
-//! What is particular to Redis, on a real server: the look at the start, faults of the server, the cost of a wait, what
-//! one script may hold. What every backend must do is in `conformance-tests`.
+//! Cases particular to Redis, on a real server: the check at the start, faults of the server, the
+//! cost of a wait, the memory of one script. `conformance-tests` has the cases of every backend.
 
 #![expect(clippy::unwrap_used, reason = "it is a test as a whole; the lint knows only its test functions")]
 

@@ -1,4 +1,4 @@
-//! A wire between client and server that can fall silent: nothing arrives, and nobody is told.
+//! A wire between client and server that can fall silent: nothing arrives, and neither end is told.
 
 use conformance_tests::proxy::{self, Held, Welcome};
 

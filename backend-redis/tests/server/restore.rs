@@ -43,8 +43,8 @@ async fn fences(store: &impl QueueBackend) -> Vec<Fence> {
     leases.iter().map(|lease| lease.token.fence).collect()
 }
 
-/// Of twelve tasks three had two live runs of one fence, and an outside system that keeps the largest refused the run
-/// that was the later one.
+/// Of twelve tasks, three had two live runs with one fence, and an outside system that keeps the
+/// largest fence refused the later run.
 #[tokio::test]
 async fn fences_stay_above_those_of_before_when_a_snapshot_is_put_back() {
     let server = Server::start(&[]).await;

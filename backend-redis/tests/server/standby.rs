@@ -1,4 +1,5 @@
-//! A due task starts in time whoever of those that were armed for it is gone, while somebody is there who waits.
+//! A due task starts in time, whichever of the waiters armed for it are gone, while another waiter
+//! is there.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,8 @@ use crate::proxy::Proxy;
 use crate::server::Server;
 use crate::work::{add, ask, connect, docket, keys, later, take, task};
 
-/// What is promised is a second; the other is for a busy machine. The next look would come after [`WAIT`].
+/// The promise is one second; the other is for a busy machine. The next poll would come after
+/// [`WAIT`].
 const LATE_MAX: Duration = Duration::from_secs(2);
 /// Far longer than any due time here.
 const WAIT: Duration = Duration::from_secs(20);
@@ -66,7 +68,7 @@ async fn a_due_task_starts_in_time_though_the_waiter_armed_for_it_is_killed() {
     first.abort();
 }
 
-/// The worker comes back under another waiter, and what it was before stands in the way of nobody.
+/// The worker returns as another waiter, and its earlier self is in nobody's way.
 #[tokio::test]
 async fn a_due_task_starts_in_time_after_any_number_of_restarts() {
     let server = Server::start(&[]).await;
@@ -88,7 +90,7 @@ async fn a_due_task_starts_in_time_after_any_number_of_restarts() {
     first.abort();
 }
 
-/// The longest waiter is the first to be told, and this one is gone without a word.
+/// The longest waiter is the first to be woken, and this one vanished silently.
 #[tokio::test]
 async fn a_new_due_time_is_told_to_more_than_one_waiter() {
     let server = Server::start(&[]).await;
@@ -126,7 +128,7 @@ async fn a_waiter_that_is_served_is_not_missed_though_its_successor_is_killed() 
     second.abort();
 }
 
-/// A killed worker holds up what it was armed for, and nothing after it.
+/// A killed worker delays what it was armed for, and nothing later.
 #[tokio::test]
 async fn a_moment_that_has_passed_is_in_the_way_of_no_later_one() {
     let server = Server::start(&[]).await;

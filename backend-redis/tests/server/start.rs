@@ -1,4 +1,4 @@
-//! The look at the start, and the ways to fail before anything works.
+//! The check at the start, and the ways to fail before anything works.
 
 use std::time::{Duration, Instant};
 

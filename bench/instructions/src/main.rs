@@ -1,7 +1,9 @@
-//! The pure core at work on 10,000 tasks, for `scripts/instruction-budget` to count the instructions of.
+//! The pure core at work on 10,000 tasks, for `scripts/instruction-budget` to count its
+//! instructions.
 //!
-//! Each phase does what the ones before it do, and then its own part, so that the difference of two counts is what the
-//! part costs. Keys, ids and payloads are the same in every run; what is left of chance is where a hash map puts them.
+//! Each phase does the work of the ones before it, and then its own part, so that the difference of
+//! two counts is the cost of the part. Keys, ids and payloads are the same in every run; the only
+//! randomness left is where a hash map puts them.
 
 use std::error::Error;
 use std::sync::Arc;

@@ -1,16 +1,18 @@
-//! The raw floor: the least that a store can be asked for the same lives, without Docket.
+//! The raw baseline: the least that a store can be asked for the same lives, without Docket.
 //!
-//! What it does, as we do: one record per task, refused when its key is there; an order of
-//! `visible_at` and of adding; a lease with a deadline and a fence from one counter, and leases that ran out found again;
-//! an ack that only the current fence makes; records kept for the default retention and trimmed, a bounded number a call;
-//! the store's clock; a wake-up for who waits, kept until taken; as durable as the store is set.
+//! As ours, it has: one record per task, refused if its key exists; an order of `visible_at` and of
+//! adding; a lease with a deadline and a fence from one counter, and expired leases found again; an
+//! ack that only the current fence makes; records kept for the default retention and trimmed, a
+//! bounded number per call; the store's clock; a wake-up for waiters, kept until taken; as durable
+//! as the store is set.
 //!
-//! What it does not: lanes and names, limits of attempts and crashes, suspects, answers that are the same when a call is
-//! repeated, cancels, followers, perpetuals, worker records, counts, heartbeats, handlers. It decodes no args (the number
-//! of the task apart), and has no memory of its own but one batch.
+//! It has no lanes and names, limits of attempts and crashes, suspects, equal answers for repeated
+//! calls, cancels, followers, periodic tasks, worker records, counts, heartbeats, handlers. It
+//! decodes no args (except the number of the task), and has no memory of its own but one batch.
 //!
-//! It drains with two loops, each leasing and settling half of the concurrency in one call each, so that no more is leased
-//! at a time than by a worker of ours. Its connections are one for each loop, and one for waiting.
+//! It drains with two loops, each leasing and settling half of the concurrency in one call each, so
+//! that it leases no more at a time than a worker of ours. It has one connection for each loop, and
+//! one for waiting.
 
 mod memory;
 mod postgres;
@@ -52,7 +54,7 @@ pub(crate) async fn drain(verbs: &dyn Verbs, concurrency: usize, tally: &Arc<Tal
 const LOOPS: usize = 2;
 
 fn held(key: &str, fence: u64, args: &[u8]) -> Outcome<Held> {
-    // A request is not among what a floor checks.
+    // A baseline does not check the request.
     let token = Token { key: Key::new(key)?, fence: Fence(fence), lease: RequestId::from_uuid(Uuid::nil()) };
     Ok(Held { token, track: track(args) })
 }

@@ -1,6 +1,6 @@
-//! The floor on Postgres: one statement a verb, on one narrow table.
+//! The baseline on Postgres: one statement per verb, on one narrow table.
 //!
-//! Beside what every floor leaves out, it does not bound the number of finished records but by their retention.
+//! In addition to what every baseline omits, it bounds finished records only by their retention.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

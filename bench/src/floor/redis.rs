@@ -44,14 +44,14 @@ impl Redis {
         Ok(Self { client, connection, waiting: Mutex::new(None), scripts })
     }
 
-    /// Until a wake-up, at most so long.
+    /// Waits for a wake-up, at most this long.
     async fn woken(&self, wait: Duration) -> Outcome {
         let mut waiting = self.waiting.lock().await;
         if waiting.is_none() {
             *waiting = Some(connection(&self.client).await?);
         }
         if let Some(connection) = waiting.as_mut() {
-            // Zero would be for ever.
+            // Zero would be forever.
             let seconds = wait.max(Duration::from_millis(1)).as_secs_f64();
             redis::cmd("BLPOP").arg("floor:wake").arg(seconds).query_async::<()>(connection).await?;
         }

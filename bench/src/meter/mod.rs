@@ -1,4 +1,4 @@
-//! What a store tells of itself, so that two looks tell what lay between them.
+//! A store's own counters, so that two readings give the difference.
 
 mod postgres;
 pub(crate) mod process;
@@ -16,16 +16,16 @@ pub(crate) struct Look {
     pub(crate) sent: f64,
     /// Looks for tasks among them; on Redis, all calls of scripts.
     pub(crate) looks: f64,
-    /// Those that were run inside scripts or functions.
+    /// Those run inside scripts or functions.
     pub(crate) inside: f64,
-    /// Bytes of log written: WAL; none where it is not told.
+    /// Bytes of log written: WAL; none if the store does not report it.
     pub(crate) log: Option<f64>,
-    /// Bytes that what is stored takes.
+    /// Bytes of stored data.
     pub(crate) stored: f64,
 }
 
 impl Look {
-    /// What lay between `earlier` and this.
+    /// The difference between `earlier` and this.
     pub(crate) fn since(self, earlier: Self) -> Self {
         Self {
             cpu: self.cpu - earlier.cpu,
@@ -38,7 +38,7 @@ impl Look {
     }
 }
 
-/// A connection that only looks. What it sends is not counted.
+/// A connection that only reads counters. Its own commands are not counted.
 pub(crate) enum Meter {
     Redis(redis::Meter),
     Postgres(postgres::Meter),
@@ -61,7 +61,7 @@ impl Meter {
         }
     }
 
-    /// What the commands are called.
+    /// The name of its commands.
     pub(crate) fn command(&self) -> &'static str {
         match self {
             Self::Redis(_) => "commands",

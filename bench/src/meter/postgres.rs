@@ -1,11 +1,12 @@
-//! What Postgres tells: its log's position, `pg_stat_statements` where it is loaded, and its processes.
+//! Postgres' counters: its log's position, `pg_stat_statements` if loaded, and its processes.
 
 use sqlx::{Connection as _, PgConnection};
 
 use super::{Look, process};
 use crate::Outcome;
 
-/// Statements by level: those that were sent, and those inside functions; and the looks for tasks, of both sides.
+/// Statements by level: those sent, and those inside functions; and the polls for tasks, of both
+/// sides.
 const STATEMENTS: &str = "SELECT coalesce(sum(calls) FILTER (WHERE toplevel), 0)::float8, \
     coalesce(sum(calls) FILTER (WHERE NOT toplevel), 0)::float8, \
     coalesce(sum(calls) FILTER (WHERE toplevel AND (query LIKE '%\"docket\".lease(%' OR query LIKE '%UPDATE floor.task%RETURNING t.key%')), 0)::float8 \

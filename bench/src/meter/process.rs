@@ -1,4 +1,4 @@
-//! What the system tells of a process.
+//! The system's counters of a process.
 
 use std::fs;
 
@@ -23,7 +23,7 @@ pub(crate) fn family_cpu(pid: i32) -> Outcome<f64> {
     let mut ticks: i64 = own[10..=13].iter().sum();
     for entry in fs::read_dir("/proc")? {
         let Some(child) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        // One that has just ended is counted by its parent.
+        // Its parent counts one that has just ended.
         if let Ok(fields) = stat(child)
             && fields[0] == i64::from(pid)
         {

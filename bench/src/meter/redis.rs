@@ -1,14 +1,14 @@
-//! What Redis tells: `INFO` and `commandstats`.
+//! Redis' counters: `INFO` and `commandstats`.
 
 use redis::aio::MultiplexedConnection;
 
 use super::Look;
 use crate::Outcome;
 
-/// What a client sends; everything else in the statistics was called inside a script.
+/// Commands that a client sends; everything else in the statistics was called inside a script.
 const SENT: [&str; 10] =
     ["auth", "blpop", "client|", "config|", "eval", "evalsha", "fcall", "hello", "ping", "script|"];
-/// What the looks themselves are; those of a worker that asks too are few.
+/// The commands of reading the counters; a worker sends few of them.
 const OURS: [&str; 2] = ["info", "config|resetstat"];
 
 pub(crate) struct Meter(MultiplexedConnection);
@@ -31,13 +31,13 @@ impl Meter {
             inside,
             looks,
             log: None,
-            // Without what comes and goes with connections and with what is not yet written out.
+            // Without the memory of connections and of data not yet written out.
             stored: value("used_memory")? - value("mem_clients_normal")? - value("mem_aof_buffer")?,
         })
     }
 }
 
-/// What was sent, what scripts called, and how many calls of scripts were sent.
+/// Commands sent, commands called by scripts, and calls of scripts.
 fn commands(all: &str) -> Outcome<(f64, f64, f64)> {
     let (mut sent, mut inside, mut scripts) = (0.0, 0.0, 0.0);
     for line in all.lines().filter_map(|line| line.strip_prefix("cmdstat_")) {

@@ -1,6 +1,8 @@
-//! The page `docs/performance.md`: what is between its marks is written from the kept figures; the rest is people's.
+//! The page `docs/performance.md`: the parts between its marks are written from the kept figures;
+//! people write the rest.
 //!
-//! A mark is `<!-- bench: NAME -->` … `<!-- /bench -->`, where NAME is `surroundings`, `bars`, `peers` or a workload.
+//! A mark is `<!-- bench: NAME -->` … `<!-- /bench -->`, where NAME is `surroundings`, `bars`,
+//! `peers` or a workload.
 
 mod picture;
 mod svg;

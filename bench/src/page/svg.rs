@@ -9,7 +9,7 @@ const LABEL: f64 = 330.0;
 const ROW: f64 = 26.0;
 const COLOURS: [&str; 6] = ["#2a6f97", "#a9b4c2", "#bc6c25", "#606c38", "#7b2cbf", "#9d0208"];
 
-/// One bar: what it is, how long, which colour, and what stands behind it.
+/// One bar: its label, length and colour, and the text after it.
 pub(super) struct Bar {
     pub(super) label: String,
     pub(super) value: f64,

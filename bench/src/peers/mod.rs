@@ -20,7 +20,7 @@ use crate::{Outcome, surroundings};
 
 pub(crate) use standing::{OURS, Standing, drain};
 
-/// One that is run beside us.
+/// A queue that is run beside us.
 struct Peer {
     name: &'static str,
     kind: Kind,
@@ -30,7 +30,7 @@ struct Peer {
     runs: &'static [(usize, usize)],
 }
 
-/// What runs its driver.
+/// The runtime of its driver.
 #[derive(Clone, Copy)]
 enum Runtime {
     Node,
@@ -41,7 +41,7 @@ enum Runtime {
 const PEERS: [Peer; 8] = [
     Peer::new("bullmq", Kind::Redis, Runtime::Node, "usual", &[(10, 20_000), (100, 20_000)]),
     Peer::new("oxanus", Kind::Redis, Runtime::Rust, "usual", &[(10, 5_000), (100, 5_000)]),
-    // With more that are due at once it comes to a stand.
+    // With more due tasks at once it stalls.
     Peer::new("apalis-redis", Kind::Redis, Runtime::Rust, "usual", &[(10, 5_000), (100, 5_000)]),
     Peer::new("pydocket", Kind::Redis, Runtime::Python, "usual", &[(10, 300), (100, 2_000)]),
     Peer::new("graphile-worker", Kind::Postgres, Runtime::Node, "usual", &[(10, 4_000), (100, 4_000)]),
@@ -53,7 +53,7 @@ const PEERS: [Peer; 8] = [
 /// Longer than any driver takes that still gets anywhere.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// What a driver prints, and what we measure of ourselves.
+/// The output of a driver, and of our own measurement.
 #[derive(Deserialize)]
 struct Told {
     add: f64,
@@ -73,7 +73,7 @@ impl Peer {
         Self { name, kind, runtime, mode, runs }
     }
 
-    /// As it stands in the table.
+    /// Its label in the table.
     fn label(&self) -> String {
         if self.mode == "usual" { self.name.to_owned() } else { format!("{} ({})", self.name, self.mode) }
     }
@@ -146,7 +146,7 @@ pub(crate) async fn run(only: &[String], scale: Scale, save: Option<&Path>) -> O
                     let server = servers.empty(kind).await?;
                     match peer.drive(&server, *concurrency, scale.tasks(*tasks)).await {
                         Ok(told) => standing.take(kind, &peer.label(), *concurrency, &told),
-                        // One that does not run is no reason to hear nothing of the others.
+                        // The other peers still count if one does not run.
                         Err(error) => standing.absent(format!("{}, round {round}: {error}", peer.label())),
                     }
                 }

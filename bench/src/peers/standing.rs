@@ -1,4 +1,4 @@
-//! Where we stand among the peers: on stdout and as JSON.
+//! The comparison with the peers: on stdout and as JSON.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::report::{Faults, median};
 use crate::servers::Kind;
 use crate::table::spread;
 
-/// What we are called in the table.
+/// Our name in the table.
 pub(crate) const OURS: &str = "docket";
 pub(crate) const BULK_ADD: &str = "bulk add";
 
@@ -72,7 +72,7 @@ impl Standing {
         self.rows.push(Row { store, figure: figure.to_owned(), who: who.to_owned(), values: vec![value], faults });
     }
 
-    /// What was lost of ours, and ran twice.
+    /// Our lost tasks, and those that ran twice.
     pub(super) fn of_ours(&self) -> Faults {
         let mut all = Faults::default();
         for row in self.rows.iter().filter(|row| row.who == OURS) {

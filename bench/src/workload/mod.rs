@@ -1,4 +1,4 @@
-//! W1 to W10, one file each: what is measured, on both sides.
+//! W1 to W10, one file each: measurements, on both sides.
 
 mod w01_add;
 mod w02_drain;
@@ -23,7 +23,7 @@ use crate::report::Report;
 use crate::servers::{Kind, Servers};
 use crate::{Outcome, surroundings, table};
 
-/// Their names, as `--only` takes them and figures carry them, and what each measures.
+/// Their names, as in `--only` and in the figures, and the subject of each.
 pub(crate) const ALL: [(&str, &str); 10] = [
     ("w1", "adding: one by one, ten at once, in bulk"),
     ("w2", "draining at concurrency 10 and 100, acks durable"),

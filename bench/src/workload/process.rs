@@ -13,7 +13,7 @@ use crate::servers::open;
 use crate::tasks::{Tally, busy, idle};
 use crate::verbs::serve;
 
-/// What the process is told.
+/// The arguments of the process.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     role: Role,
@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     heartbeat_interval_ms: u64,
 }
 
-/// What the process is for.
+/// The purpose of the process.
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum Role {
     /// A worker with ten task types that nobody adds.

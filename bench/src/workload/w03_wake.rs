@@ -16,7 +16,7 @@ use crate::verbs::{add_all, serve};
 
 /// Long enough for the worker to have settled the last task and to wait again.
 const PAUSE: Duration = Duration::from_millis(5);
-/// Those that open the connections are not counted.
+/// The first ones open connections and are not counted.
 const FIRST: usize = 20;
 
 pub(crate) async fn measure(bench: &mut Bench) -> Outcome {

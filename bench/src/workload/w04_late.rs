@@ -16,7 +16,7 @@ use crate::servers::Server;
 use crate::tasks::{Note, Tally};
 use crate::verbs::{add_all, serve};
 
-/// The floor knows no check interval; it stands beside both.
+/// The baseline has no check interval; it stands beside both.
 const CHECK_INTERVALS: [Duration; 2] = [Duration::from_secs(15), Duration::from_millis(250)];
 /// The first is due when all have been added.
 const SOONEST: Duration = Duration::from_secs(1);

@@ -1,6 +1,7 @@
-//! W5: what a worker with nothing to do costs: a process of its own, default settings, ten task types.
+//! W5: the cost of a worker without work: a process of its own, default settings, ten task types.
 //!
-//! All runs of one store are at the same time, each with a server of its own: they do nothing, so none is in another's way.
+//! All runs of one store are at the same time, each with a server of its own: they do nothing, so
+//! none disturbs another.
 
 use std::time::Duration;
 

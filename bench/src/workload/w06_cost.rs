@@ -1,4 +1,5 @@
-//! W6: what one task costs the store, in batches of 100: processor time, commands, log and bytes.
+//! W6: the cost of one task for the store, in batches of 100: processor time, commands, log and
+//! bytes.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,8 @@
-//! W7: how soon the tasks of a killed worker run again, a second worker being there.
+//! W7: how soon the tasks of a killed worker run again, with a second worker there.
 //!
-//! The floor: leases of the same length that nobody renews, and a second minimal worker that waits for their deadline.
-//! What a setting asks for is waited for, not worked for: so all runs are at the same time, ours on a docket each.
+//! The baseline: leases of the same length that nobody renews, and a second minimal worker that
+//! waits for their deadline. The time depends on settings, not on work: so all runs are at the same
+//! time, ours on a docket each.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,7 +26,7 @@ const HEARTBEAT_INTERVALS: [Duration; 2] = [Duration::from_secs(2), Duration::fr
 pub(crate) async fn measure(bench: &mut Bench) -> Outcome {
     let mut runs = JoinSet::new();
     for kind in bench.kinds.clone() {
-        // What is in the memory of a killed process is gone with it.
+        // The memory of a killed process is gone with it.
         if kind == Kind::Memory {
             continue;
         }
@@ -101,7 +102,8 @@ async fn until_running(client: &Client) -> Outcome {
     Err("the first worker did not start the tasks within 30 s".into())
 }
 
-/// Its lease is that of the default settings. One round after another: its tasks have no docket of their own.
+/// Its lease is that of the default settings. One round after another: its tasks have no docket of
+/// their own.
 async fn floor_side(server: &Server, rounds: usize) -> Outcome<Vec<Measured>> {
     let verbs = floor::open(&server.url()).await?;
     let mut all = Vec::new();

@@ -1,6 +1,7 @@
-//! W8: what a lease costs as the docket grows: 10³ to 10⁶ pending tasks, and as many scheduled beside them.
+//! W8: the cost of a lease as the docket grows: 10³ to 10⁶ pending tasks, and as many scheduled
+//! beside them.
 //!
-//! Both sides grow at the same time, and at each size they take turns.
+//! Both sides grow at the same time, and at each size they alternate.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,7 +25,7 @@ const CALLS: usize = 100;
 /// Later than anybody looks.
 const SCHEDULED: Duration = Duration::from_hours(10);
 
-/// One side, and what it has been given.
+/// One side, and its number of tasks.
 struct Growing {
     side: Side,
     verbs: Arc<dyn Verbs>,
@@ -78,7 +79,7 @@ impl Growing {
         Ok(())
     }
 
-    /// Only the lease calls are timed; what they took is settled and replaced.
+    /// Only the lease calls are timed; their tasks are settled and replaced.
     async fn calls(&self, size: usize) -> Outcome<Measured> {
         let mut times = Vec::with_capacity(CALLS);
         let mut measured = Measured::default();

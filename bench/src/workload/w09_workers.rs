@@ -20,9 +20,9 @@ const WORKERS: [usize; 4] = [1, 2, 4, 8];
 const CONCURRENCY: usize = 10;
 /// Tasks that arrive one by one where nobody has anything to do.
 const ARRIVALS: usize = 15;
-/// Only what a task causes is to be counted.
+/// Only work caused by a task is to be counted.
 const RARELY: Duration = Duration::from_mins(5);
-/// Longer than the time after which those look who were not woken: they count too.
+/// Longer than the time after which waiters that were not woken poll: they count too.
 const PAUSE: Duration = Duration::from_millis(1_300);
 
 pub(crate) async fn measure(bench: &mut Bench) -> Outcome {
@@ -45,7 +45,7 @@ pub(crate) async fn measure(bench: &mut Bench) -> Outcome {
 async fn drain(side: Side, server: &Server, scale: Scale, workers: usize) -> Outcome<Measured> {
     let count = scale.tasks(match server.kind() {
         Kind::Memory => 100_000,
-        // So many that what the workers' starts cost the server (connections, plans) is not what is measured.
+        // So many that the workers' starts (connections, plans) do not dominate the server's cost.
         Kind::Redis => 50_000,
         Kind::Postgres => 40_000,
     });
@@ -88,7 +88,7 @@ async fn drain(side: Side, server: &Server, scale: Scale, workers: usize) -> Out
     Ok(measured)
 }
 
-/// How often eight workers look more than one does for each task that arrives: all but one of those that woke.
+/// How often eight workers poll, beyond one poll per task that arrives.
 async fn stampede(side: Side, server: &Server) -> Outcome<Measured> {
     let mut measured = Measured::default();
     let mut sent = Vec::new();

@@ -1,4 +1,4 @@
-//! One actor: a process of its own, or, where the store is in this process, a runtime of its own.
+//! One actor: a process of its own, or, if the store is in this process, a runtime of its own.
 
 use std::fs::File;
 use std::process::Stdio;

@@ -1,4 +1,4 @@
-//! What was acknowledged runs to its end, and what runs was added.
+//! Acknowledged tasks run to their end, and tasks that run were added.
 
 use super::Violation;
 use crate::history::{Add, History, PERIODIC};
@@ -26,7 +26,7 @@ pub(super) fn check(history: &History) -> Lost {
                 let what = format!("{key} is {}, and nothing asked for that", found.as_deref().unwrap_or_default());
                 lost.violations.push(Violation::new("lost", what));
             }
-            // The store believes what no run has done.
+            // The store reports an end that no run has reached.
             Some("completed") if !done => {
                 lost.violations.push(Violation::new("lost", format!("{key} is completed, and no run of it was")));
             }
@@ -37,7 +37,7 @@ pub(super) fn check(history: &History) -> Lost {
                     lost.violations.push(Violation::new("lost", format!("{key} was acknowledged, and is gone")));
                 }
             }
-            // Unfinished ones are told of by the rule about stuck tasks.
+            // The rule about stuck tasks covers unfinished ones.
             _ => {}
         }
     }

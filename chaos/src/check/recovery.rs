@@ -1,8 +1,9 @@
 //! How soon tasks run again after a fault.
 //!
-//! Two kinds of tasks are looked at: those whose run was struck, until they start again, and those that fell due while
-//! the fault lasted, until they start. The wait of a task counts from when it could have run: for a fault of the store or
-//! the network, not before it was over; for a fault of processes, from its beginning, because others are there.
+//! Two kinds of tasks are considered: those whose run was struck, until they start again, and those
+//! that fell due while the fault lasted, until they start. The wait of a task counts from when it
+//! could have run: for a fault of the store or the network, from the end of the fault; for a fault
+//! of processes, from its beginning, because others are there.
 
 use std::collections::BTreeMap;
 
@@ -56,7 +57,7 @@ pub fn measure(history: &History, rules: &Rules) -> Vec<Recovery> {
     by_kind.into_iter().map(of).collect()
 }
 
-/// Nothing waits for longer than a lease and what is allowed.
+/// No task waits for longer than a lease and the allowance.
 pub(super) fn check(history: &History, rules: &Rules) -> Vec<Violation> {
     let slow = waits(history, rules).filter_map(|wait| {
         let waited = wait.undisturbed(history);
@@ -89,7 +90,7 @@ fn waits<'a>(history: &'a History, rules: &'a Rules) -> impl Iterator<Item = Wai
     })
 }
 
-/// What broke this run off: of several faults the last, since it outlived the others.
+/// The fault that ended this run: of several the last, since it outlived the others.
 fn broken<'a>(history: &'a History, run: &Run) -> Option<&'a Strike> {
     let is_whole = matches!(run.how, Some(How::Done | How::Failed));
     history.strikes.iter().rfind(|strike| !is_whole && History::strikes(strike, run, 0, 0))

@@ -8,7 +8,7 @@ use crate::cast::Role;
 use crate::plan::Planned;
 use crate::roles::Build;
 
-/// What a platform gives a process that it asks to end.
+/// The time that a platform gives a process to end.
 const GRACE: Duration = Duration::from_secs(10);
 
 pub(super) async fn deploy(stage: &mut Stage, planned: &Planned) -> Outcome<Struck> {

@@ -6,7 +6,7 @@ use crate::plan::Planned;
 use crate::time::now;
 
 pub(super) async fn fail_over(stage: &mut Stage, planned: &Planned) -> Outcome<Struck> {
-    // Before the copy is cut off: the last moment at which it surely had everything.
+    // Before the copy is cut off: the last time at which it surely had everything.
     let lossy_since = now();
     stage.server.copy().await?;
     stage.wait(planned.lasts).await?;

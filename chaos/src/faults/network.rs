@@ -1,4 +1,4 @@
-//! What lies between the processes and the store: one of the two ways, or both.
+//! Between the processes and the store: one of the two ways, or both.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub(super) async fn cut(stage: &mut Stage, planned: &Planned) -> Outcome<Struck>
                 proxy.kill_all();
             });
             stage.wait(planned.lasts).await?;
-            // Those that were accepted meanwhile are never answered.
+            // Connections accepted in between are never answered.
             each(stage, &|proxy| proxy.welcome(Welcome::Carry));
         }
         Kind::Hang | Kind::HalfOpen => {

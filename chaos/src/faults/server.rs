@@ -1,4 +1,4 @@
-//! What the store itself runs out of.
+//! Resources that the store itself runs out of.
 
 use super::{Stage, Struck};
 use crate::Outcome;
@@ -24,7 +24,7 @@ pub(super) async fn fill(stage: &mut Stage, planned: &Planned) -> Outcome<Struck
 }
 
 pub(super) async fn bound_connections(stage: &mut Stage, planned: &Planned) -> Outcome<Struck> {
-    // From nearly none to about half of what they have.
+    // From nearly none to about half of their connections.
     stage.server.set_connections(Some(1 + planned.target % 8)).await?;
     stage.wait(planned.lasts).await?;
     stage.server.set_connections(None).await?;

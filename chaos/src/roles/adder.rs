@@ -17,7 +17,7 @@ use crate::ledger::{Event, Ledger};
 use crate::store::open;
 use crate::time::micros;
 
-/// Adds under way at once, at most: those of a store that is away wait for their patience.
+/// The most concurrent adds: those to a store that is down wait for their patience.
 const UNDER_WAY_MAX: usize = 100;
 
 /// An adder's arguments.
@@ -25,7 +25,7 @@ const UNDER_WAY_MAX: usize = 100;
 pub struct Adder {
     #[command(flatten)]
     common: Common,
-    /// What it draws tasks from.
+    /// The seed of its tasks.
     #[arg(long)]
     seed: u64,
     /// Tasks added a second.
@@ -42,7 +42,7 @@ struct Draft {
 }
 
 impl Adder {
-    /// One that adds so many tasks a second.
+    /// An adder of this many tasks per second.
     pub fn new(common: Common, seed: u64, rate: u32) -> Self {
         Self { common, seed, rate }
     }
@@ -63,7 +63,7 @@ impl Adder {
         self.run_on(store, stop).await
     }
 
-    /// Runs it on this store until `stop`, and waits for what is under way.
+    /// Runs it on this store until `stop`, and waits for the pending adds.
     pub async fn run_on(self, store: Arc<dyn Store>, stop: impl Future<Output = ()>) -> Outcome {
         let ledger = Arc::new(self.common.ledger()?);
         let client = Client::new(store);

@@ -16,14 +16,15 @@ use crate::ledger::{Event, How, Ledger};
 /// A build of the service.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Build {
-    /// The one that a run begins and ends with.
+    /// The build that a run begins and ends with.
     Old,
-    /// Its tasks need an arg that those of the old one do not have; its periodic task has another queue and interval.
+    /// Its tasks need an arg that those of the old build do not have; its periodic task has another
+    /// queue and interval.
     New,
 }
 
 impl Build {
-    /// What it can run.
+    /// Its task types.
     pub fn registry(self) -> Result<Registry> {
         let mut registry = Registry::new();
         match self {
@@ -48,7 +49,7 @@ impl Build {
     }
 }
 
-/// What the runs of one worker share.
+/// Shared by the runs of one worker.
 #[derive(Debug)]
 pub struct Desk {
     ledger: Arc<Ledger>,
@@ -103,7 +104,7 @@ impl Desk {
     }
 }
 
-/// A run; dropped before its end, it says so.
+/// A run; if dropped before its end, it records that.
 struct Run {
     ledger: Arc<Ledger>,
     number: u64,
@@ -130,7 +131,7 @@ impl Drop for Run {
     }
 }
 
-/// Faults strike some keys many times; none of them is to be given up for that.
+/// Faults strike some keys many times; none of them is to die of that.
 fn policy(queue: &str, every: Option<Duration>) -> Policy {
     let queue = Queue::new(queue).unwrap_or_default();
     Policy { crashes_max: 1_000, retention: Duration::from_hours(1), queue, every, ..Policy::default() }

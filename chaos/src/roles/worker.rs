@@ -1,4 +1,4 @@
-//! A worker: runs tasks until it is told to stop, or killed.
+//! A worker: runs tasks until it is asked to stop, or killed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,12 +20,13 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// One that is told this.
+    /// A worker with these arguments.
     pub fn new(common: Common) -> Self {
         Self { common }
     }
 
-    /// Runs it on its own connections. A store that is away at the start is tried again, as a platform does.
+    /// Runs it on its own connections. Retries a store that is down at the start, as a platform
+    /// does.
     pub async fn run(self) -> Outcome {
         let store = loop {
             match open(&self.common.url, self.common.docket.clone()).await {

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::Outcome;
 
-/// The size of its disk: what it writes at most between two checkpoints fits several times.
+/// The size of its disk: its writes between two checkpoints fit several times.
 const DISK_MIB: usize = 512;
 /// How long a reload or a promotion may take.
 const SOON: Duration = Duration::from_secs(20);
@@ -98,7 +98,7 @@ impl Postgres {
         self.end_connections().await
     }
 
-    /// As a fail-over does, so that nobody goes on with what was true before.
+    /// As a failover does, so that nobody goes on with an outdated state.
     async fn end_connections(&self) -> Outcome {
         let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'service'";
         tell(&self.server, &[end]).await

@@ -98,7 +98,7 @@ impl Redis {
         Ok(())
     }
 
-    /// As a copy of a primary that is nowhere: it keeps what it has.
+    /// As a copy of a primary that is gone: it keeps its data.
     pub(super) async fn set_read_only(&self, read_only: bool) -> Outcome {
         let (host, port) = if read_only { ("127.0.0.1", "1") } else { ("NO", "ONE") };
         self.tell(&["REPLICAOF", host, port]).await

@@ -2,7 +2,7 @@
 
 use super::{postgres, redis};
 
-/// What is spoken on a connection.
+/// The protocol of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Wire {
     Redis,
@@ -10,7 +10,7 @@ pub(super) enum Wire {
 }
 
 impl Wire {
-    /// That of URLs with this scheme.
+    /// The protocol of URLs with this scheme.
     pub(super) fn of(scheme: &str) -> Self {
         if scheme.starts_with("postgres") { Self::Postgres } else { Self::Redis }
     }
@@ -58,14 +58,14 @@ impl Seen {
 pub(super) struct Command {
     /// In upper case: `EVALSHA`; on Postgres the first word of the statement, and `EXECUTE` of one sent before.
     pub(super) name: String,
-    /// Whether it calls what a backend's verbs are made of: a script, a function.
+    /// Whether it is a call of a backend's verb: a script, a function.
     pub(super) is_call: bool,
     /// As it was written.
     pub(super) bytes: Vec<u8>,
 }
 
 impl Command {
-    /// Whether `text` stands anywhere in it.
+    /// Whether it contains `text`.
     pub(super) fn holds(&self, text: &str) -> bool {
         self.bytes.windows(text.len()).any(|window| window == text.as_bytes())
     }
@@ -76,7 +76,7 @@ impl Reader {
         Self { wire, bytes: Vec::new(), is_first: true }
     }
 
-    /// Takes in what was read.
+    /// Adds bytes that were read.
     pub(super) fn extend(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }

@@ -1,4 +1,4 @@
-//! One connection on its way through, and what can be done to it.
+//! One connection through the proxy, and its faults.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,12 +13,13 @@ use tokio::time::{Instant, sleep};
 use super::command::{Command, Reader};
 use super::{Rules, Shared, lock};
 
-/// What is kept back, without a word to either side.
+/// Data that is held back, silently.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Held {
     /// Nothing.
     Nothing,
-    /// What the server says: commands arrive and take effect, and nobody hears of it. Half-open, to the client.
+    /// The server's answers: commands arrive and take effect, and nobody hears of it. To the
+    /// client, half-open.
     Answers,
     /// Everything, as if the cable were cut.
     Both,
@@ -85,7 +86,7 @@ struct State {
     latest: Mutex<Option<String>>,
 }
 
-/// What was said about this one connection.
+/// The rules of this one connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Own {
     held: Held,
@@ -104,7 +105,7 @@ impl Flow {
         }))
     }
 
-    /// Its place in the order of opening.
+    /// Its number in the order of opening.
     pub fn id(&self) -> usize {
         self.0.id
     }
@@ -134,7 +135,7 @@ impl Flow {
         self.0.own.send_modify(|own| own.killed = true);
     }
 
-    /// Keeps back what this one carries.
+    /// Holds back the data of this connection.
     pub fn hold(&self, held: Held) {
         self.0.own.send_modify(|own| own.held = held);
     }
@@ -143,7 +144,7 @@ impl Flow {
         self.0.ended.store(true, Ordering::SeqCst);
     }
 
-    /// Takes what the client says and never answers, until it is killed or the client is tired of it.
+    /// Accepts the client's data and never answers, until it is killed or the client gives up.
     pub(super) async fn mute(&self, client: &TcpStream) {
         let mut own = self.0.own.subscribe();
         let tired = async {
@@ -160,7 +161,7 @@ impl Flow {
         }
     }
 
-    /// Carries commands one way and answers the other, as the rules of the moment say.
+    /// Carries commands one way and answers the other, by the current rules.
     pub(super) async fn carry(&self, shared: &Shared, client: TcpStream, server: TcpStream) -> io::Result<()> {
         let mut carrying = Carrying {
             flow: self.clone(),
@@ -209,7 +210,7 @@ impl Carrying {
             }
             let held = now.held.and(mine.held);
             let (bytes, is_command) = tokio::select! {
-                // Order matters: what was said before a byte came holds for it.
+                // Order matters: earlier rules apply to a later byte.
                 biased;
                 _ = rules.changed() => continue,
                 _ = own.changed() => continue,
@@ -258,7 +259,8 @@ impl Carrying {
         Ok(())
     }
 
-    /// Passes on what the server said, unless it is lost; says whether the connection is to be closed for that.
+    /// Forwards the server's answers, unless they are lost; returns whether to close the connection
+    /// for that.
     async fn answers(&mut self, bytes: &[u8]) -> io::Result<bool> {
         let Some(loss) = &self.loss else {
             self.client.write_all(bytes).await?;

@@ -51,7 +51,7 @@ pub(super) fn refusal(error: &str) -> Vec<u8> {
     [&[QUERY], length.to_be_bytes().as_slice(), statement.as_bytes()].concat()
 }
 
-/// Where a message ends whose length, which counts itself, stands at `at`.
+/// The end of a message whose length, which includes itself, is at `at`.
 fn end_of(bytes: &[u8], at: usize) -> Option<usize> {
     let length = bytes.get(at..at + 4)?.try_into().map(u32::from_be_bytes).ok()?;
     let end = at + usize::try_from(length).ok()?;

@@ -33,7 +33,7 @@ async fn connect(proxy: &Proxy) -> TcpStream {
     TcpStream::connect(proxy.shared.address).await.unwrap()
 }
 
-/// What one command gets: an answer, or `None` if nothing comes for a while.
+/// The answer to one command, or `None` if nothing comes for a while.
 async fn ping(stream: &mut TcpStream) -> Option<io::Result<String>> {
     if let Err(error) = stream.write_all(PING).await {
         return Some(Err(error));
@@ -61,7 +61,7 @@ async fn it_carries_both_ways_and_counts() {
     let flow = &proxy.flows_in("PING")[0];
     assert_eq!((flow.commands(), flow.bytes()), (1, PING.len() + 5));
     drop(stream);
-    // The end of a connection takes a moment to be seen.
+    // The end of a connection is noticed a little later.
     timeout(SOON, async {
         while !proxy.flows().is_empty() {
             tokio::task::yield_now().await;

@@ -19,7 +19,7 @@ pub(super) fn give(directory: &Path) {
     fs::write(directory.join("clock"), 0_i64.to_ne_bytes()).expect("a file can be written");
 }
 
-/// Moves it: so many seconds before or after the machine's.
+/// Moves it: by so many seconds relative to the machine's.
 pub(super) fn set(directory: &Path, ahead_seconds: i64) {
     let file = OpenOptions::new().write(true).open(directory.join("clock")).expect("the server was given a clock");
     // In place: the server maps it.

@@ -18,12 +18,13 @@ use super::kind::Kind;
 const PULL_MAX: Duration = Duration::from_mins(1);
 /// How long a server may take to answer once its container runs.
 const START_MAX: Duration = Duration::from_secs(30);
-/// Seconds after which a server ends by itself, should nobody be left to remove its container.
+/// Seconds after which a server ends by itself, if its process is gone and cannot remove its
+/// container.
 const LIFE_MAX_SECONDS: &str = "1800";
 /// Where an engine on this machine may publish its ports, when the library takes this machine for a container of that
 /// engine, and names a host that it could be reached at from there.
 const LOOPBACK: &str = "127.0.0.1";
-/// On every container of ours, so that what is left of them can be looked for.
+/// On every container of ours, so that leftovers can be found.
 const LABEL: &str = "docket.test";
 
 /// Removes the container at the end of its input.
@@ -49,7 +50,7 @@ impl Server {
     /// Runs an image by its full name.
     pub(super) async fn start(kind: &Kind, image: &str) -> Result<Self, TestcontainersError> {
         let name = format!("docket-test-{}", Uuid::now_v7().simple());
-        // Order matters: there is no moment at which a container is there and its keeper is not.
+        // Order matters: there is never a container without its keeper.
         let keeper = Keeper::new(KEEPER, &[OsStr::new(&name)]);
         let container = request(kind, image).with_container_name(name).start().await?;
         let host = container.get_host().await?.to_string();

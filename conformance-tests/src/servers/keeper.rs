@@ -1,12 +1,12 @@
-//! A shell that ends a little later than the test process, and takes along what that started.
+//! A shell that ends a little later than the test process, and ends everything that it started.
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-/// Runs a script that obeys one word per line of its input, and answers each with a line. Its input ends when it is
-/// dropped, and when this process ends, however it does: what the script then does is done last.
+/// Runs a script that obeys one word per line of its input, and answers each with a line. Its input
+/// ends when it is dropped, and when this process ends in any way: the script cleans up then.
 pub(super) struct Keeper {
     shell: Child,
     /// Taken when dropped: the end of it is the shell's sign.
@@ -27,8 +27,8 @@ impl Keeper {
 
     fn shell(script: &str, arguments: &[&OsStr]) -> Command {
         let mut shell = Command::new("sh");
-        // Signals to the test's process group must not reach it: it has to tidy up. A group of its own gets one more: a
-        // hang-up, when its parent dies while a process in it is stopped.
+        // Signals to the test's process group must not reach it: it has to clean up. A group of its
+        // own gets one more: a hang-up, when its parent dies while a process in it is stopped.
         let script = format!("trap '' HUP\n{script}");
         shell.args(["-c", &script, "keeper"]).args(arguments).process_group(0);
         shell

@@ -1,4 +1,4 @@
-//! What differs between the stores that have a server, when one is looked for.
+//! The differences between the stores with a server, for finding one.
 
 use std::io::Result;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub(super) struct Kind {
     pub(super) image_variable: &'static str,
     /// Used where no image was named.
     pub(super) default_image: &'static str,
-    /// What to install for the third way.
+    /// The package to install for the third way.
     pub(super) program: &'static str,
     /// Its port in the container.
     pub(super) port: u16,
@@ -30,7 +30,7 @@ pub(super) struct Kind {
     pub(super) url: fn(host: &str, port: u16) -> String,
     /// Sent to a server, to learn whether it serves.
     ask: &'static [u8],
-    /// How the answer of one that does begins.
+    /// The start of a ready server's answer.
     answer: &'static [u8],
 }
 
@@ -73,12 +73,12 @@ pub(super) const POSTGRES: Kind = Kind {
     url: |host, port| format!("postgres://postgres@{host}:{port}/postgres"),
     // A start-up message for the user `postgres`, and a goodbye.
     ask: b"\0\0\0\x17\0\x03\0\0user\0postgres\0\0X\0\0\0\x04",
-    // An answer about authentication; one that starts up or ends answers with an error.
+    // An answer about authentication; a server that starts up or ends answers with an error.
     answer: b"R",
 };
 
 impl Kind {
-    /// Whether who is at the other end of a new connection serves.
+    /// Whether the peer of a new connection is ready.
     pub(super) async fn answers<S>(&self, connect: impl Future<Output = Result<S>>) -> bool
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -93,7 +93,7 @@ impl Kind {
         matches!(timeout(LOOK_MAX, ask).await, Ok(Ok(true)))
     }
 
-    /// What to say when nothing is there.
+    /// The message if no server was found.
     pub(super) fn three_ways(&self) -> String {
         let Self { name, url_variable, image_variable, default_image, program, .. } = self;
         format!(

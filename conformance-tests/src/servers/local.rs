@@ -46,7 +46,8 @@ if [ -n "$pid" ]; then kill -KILL "$pid"; wait "$pid"; fi
 rm -rf -- "$dir"
 "#;
 
-/// A Redis of its own for one test, to be killed, restarted and paused. What it has acknowledged survives a restart.
+/// A Redis of its own for one test, to be killed, restarted and paused. Its acknowledged writes
+/// survive a restart.
 pub struct RedisServer {
     port: u16,
     keeper: Mutex<Keeper>,
@@ -64,7 +65,7 @@ impl RedisServer {
     ///
     /// # Panics
     ///
-    /// When there is no `redis-server` on this machine, or it does not start.
+    /// When `redis-server` is not installed, or it does not start.
     pub async fn start() -> Self {
         Self::start_with(&[]).await
     }
@@ -113,12 +114,12 @@ impl RedisServer {
     ///
     /// # Panics
     ///
-    /// When there is no C compiler on this machine.
+    /// When no C compiler is installed.
     pub fn give_clock(&self) {
         clock::give(self.directory.path());
     }
 
-    /// Moves the clock it was given: so many seconds before or after the machine's.
+    /// Moves the clock it was given: by so many seconds relative to the machine's.
     ///
     /// # Panics
     ///

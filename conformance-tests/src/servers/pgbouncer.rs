@@ -67,7 +67,7 @@ impl PgBouncer {
     ///
     /// # Panics
     ///
-    /// When there is no `pgbouncer` on this machine, or it does not start.
+    /// When `pgbouncer` is not installed, or it does not start.
     pub async fn before(postgres: &str) -> Self {
         let binaries = env::split_paths(&env::var_os("PATH").unwrap_or_default())
             .chain(PLACES.map(Into::into))
@@ -117,7 +117,8 @@ impl PgBouncer {
     }
 }
 
-/// `extra_float_digits` and the like are refused, as they are by one that nobody told to overlook them.
+/// `extra_float_digits` and the like are refused, as by a pooler that was not configured to ignore
+/// them.
 const SETTINGS: &str = "[databases]
 postgres = {SERVER}
 [pgbouncer]

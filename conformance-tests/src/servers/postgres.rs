@@ -25,7 +25,8 @@ const NOT_ROOT: u32 = 65_534;
 /// Where distributions keep binaries that are not in `PATH`, in a directory per version.
 const VERSIONS: &str = "/usr/lib/postgresql";
 
-/// A Postgres of its own for one test, to be killed, restarted and paused. What it has acknowledged survives a restart.
+/// A Postgres of its own for one test, to be killed, restarted and paused. Its acknowledged writes
+/// survive a restart.
 pub struct PostgresServer {
     port: u16,
     keeper: Mutex<Keeper>,
@@ -43,7 +44,7 @@ impl PostgresServer {
     ///
     /// # Panics
     ///
-    /// When there is no Postgres on this machine, or it does not start.
+    /// When Postgres is not installed, or it does not start.
     pub async fn start() -> Self {
         Self::start_with("on", None, None).await
     }
@@ -57,7 +58,8 @@ impl PostgresServer {
         Self::start_with("on", Some(mib), None).await
     }
 
-    /// The same, but a power cut of the machine would lose what it acknowledged. For tests that do not ask for more.
+    /// The same, but a power cut of the machine would lose acknowledged writes. For tests that do
+    /// not need more.
     pub(super) async fn start_in_haste() -> Self {
         Self::start_with("off", None, None).await
     }
@@ -129,12 +131,12 @@ impl PostgresServer {
     ///
     /// # Panics
     ///
-    /// When there is no C compiler on this machine.
+    /// When no C compiler is installed.
     pub fn give_clock(&self) {
         clock::give(self.directory.path());
     }
 
-    /// Moves the clock it was given: so many seconds before or after the machine's.
+    /// Moves the clock it was given: by so many seconds relative to the machine's.
     ///
     /// # Panics
     ///
@@ -148,7 +150,8 @@ impl PostgresServer {
         self.tell("kill");
     }
 
-    /// Stops it as `pg_ctl stop -m fast` does: transactions are broken off, clients told. Returns when it is gone.
+    /// Stops it as `pg_ctl stop -m fast` does: transactions are aborted, clients informed. Returns
+    /// when it is gone.
     pub fn stop_fast(&self) {
         self.tell("stop");
     }
@@ -207,7 +210,7 @@ impl PostgresServer {
         self.keeper.lock().expect("no keeper panics").tell(word)
     }
 
-    /// What the server has logged.
+    /// The server's log.
     pub fn log(&self) -> String {
         fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }

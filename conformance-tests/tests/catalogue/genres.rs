@@ -53,7 +53,7 @@ async fn tags_are_made_once_and_only_where_asked_for(place: Place) {
         assert_eq!(place.catalogue.keep_genres(id, "a", &heard(), &tags()).await.unwrap(), TAGGED);
         assert_eq!(place.tags_of(id).await, tags());
     }
-    // The wish is granted: what the artist takes off meanwhile stays off.
+    // The wish is granted: tags that the artist removes later stay off.
     assert_eq!(place.catalogue.keep_genres(1, "a", &heard(), &["more".to_owned()]).await.unwrap(), PLAIN);
     assert_eq!(place.tags_of(1).await, tags());
 }

@@ -42,7 +42,7 @@ async fn a_job_moves_on_as_it_is_told(place: Place) {
     assert_eq!(job(&place).await, Job::pending("e1", ARTIST));
     let half = JobUpdate { progress_pct: Some(50), ..to(JobState::Processing) };
     assert_eq!(update(&place, 3, half).await, JobAnswer::Updated);
-    // What an update leaves out stays.
+    // Fields that an update leaves out stay.
     assert_eq!(update(&place, 3, to(JobState::Processing)).await, JobAnswer::Updated);
     let found = job(&place).await;
     assert_eq!((found.state, found.progress_pct, found.message.as_str()), (JobState::Processing, 50, "at it"));

@@ -71,7 +71,7 @@ async fn where_a_list_was_written_is_kept(place: Place) {
     }
     assert_eq!(place.catalogue.album("a").await.unwrap().unwrap().record, Some(written.uri.clone()));
     assert_eq!(place.catalogue.liked_by(ARTIST).await.unwrap().record, Some(written.uri.clone()));
-    // An album that was deleted meanwhile is no error.
+    // An album that was deleted in the meantime is not an error.
     place.catalogue.record_list(&ListId::Album("gone".to_owned()), &written).await.unwrap();
 }
 

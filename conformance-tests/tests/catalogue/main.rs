@@ -1,4 +1,4 @@
-//! What every catalogue must do, asked of each: the one in memory and the one in a real Postgres.
+//! The rules for every catalogue: the one in memory and the one in a real Postgres.
 
 #![expect(clippy::unwrap_used, reason = "this is a test")]
 

@@ -1,4 +1,4 @@
-//! Who was told of a flag.
+//! The people who were told of a flag.
 
 use docket_core::Timestamp;
 use docket_tasks::{Notice, NoticeKind, NoticeStep, Scan, ScanState, Told};

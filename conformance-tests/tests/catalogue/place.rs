@@ -77,7 +77,7 @@ impl Place {
         }
     }
 
-    /// As an artist who asks for tags to be found.
+    /// Acts as an artist who asks for tags to be found.
     pub(crate) async fn ask_for_tags(&self, track_id: i64) {
         match &self.kind {
             Kind::Memory(memory) => memory.ask_for_tags(track_id),
@@ -85,7 +85,7 @@ impl Place {
         }
     }
 
-    /// As an artist who closes a track to all but supporters, or opens it.
+    /// Acts as an artist who closes a track to all but supporters, or opens it.
     pub(crate) async fn gate(&self, track_id: i64, is_gated: bool) {
         match &self.kind {
             Kind::Memory(memory) => memory.gate(track_id, is_gated),
@@ -126,14 +126,15 @@ impl Place {
         }
     }
 
-    /// As another part of the service, which keeps something of its own with the track. In memory there is nobody else.
+    /// Acts as another part of the service, which keeps its own data with the track. In memory
+    /// there is no other part.
     pub(crate) async fn write_beside(&self, track_id: i64) {
         if let Kind::Postgres(_) = &self.kind {
             self.write_extra(track_id, r#"{"embedding": [1]}"#).await;
         }
     }
 
-    /// Whether what was written beside is still there.
+    /// Whether that data is still there.
     pub(crate) async fn is_beside(&self, track_id: i64) -> bool {
         match &self.kind {
             Kind::Memory(_) => true,

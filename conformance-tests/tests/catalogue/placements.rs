@@ -63,7 +63,7 @@ async fn tracks_of_equal_bytes_want_one_object(place: Place) {
     assert!(!wanted("c", AudioStorage::Public).await);
     place.gate(2, true).await;
     assert!(!wanted("a", AudioStorage::Public).await && wanted("a", AudioStorage::Private).await);
-    // A track does not stand in its own way.
+    // A track does not block itself.
     place.gate(1, true).await;
     place.gate(2, false).await;
     assert!(!wanted("a", AudioStorage::Private).await);

@@ -1,5 +1,5 @@
-//! One answer lost after the call took effect, for each verb: the effect happened once, and whoever repeats the call gets
-//! the answer of the first.
+//! One answer lost after the call took effect, for each verb: the effect happened once, and a
+//! repeated call gets the first answer.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ async fn on_each_loss(play: impl AsyncFn(Scene, Then)) {
     let plays = [Then::Close, Then::Silence].into_iter().flat_map(|then| SERVED.map(|kind| (kind, then)));
     join_all(plays.map(async |(kind, then)| {
         let scene = Scene::proxied(kind, "answers").await;
-        // The server knows the scripts and statements, so that the answer that is lost is that of the run.
+        // The server knows the scripts and statements, so the lost answer is that of the run.
         warm_up(&scene).await;
         play(scene, then).await;
     }))
@@ -39,7 +39,7 @@ async fn warm_up(scene: &Scene) {
     scene.client.requeue(&key, None).await.unwrap();
 }
 
-/// What a caller of the store does: repeats what went unanswered, as it was, within its bound.
+/// Acts as a caller of the store: repeats a call without an answer, unchanged, within its limit.
 async fn again<T>(mut call: impl AsyncFnMut() -> Result<T>) -> T {
     let end = Instant::now() + SOON;
     loop {

@@ -1,7 +1,7 @@
 //! T16: a process killed anywhere between a business row and its task.
 //!
-//! On Postgres the two are one transaction, so there is nothing in between. The process is this test binary once more,
-//! asked for the one test that is no test: [`a_service_process`].
+//! On Postgres the two are one transaction, so nothing is in between. The process is this test
+//! binary once more, started for the one test that is no real test: [`a_service_process`].
 
 use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};
@@ -18,7 +18,7 @@ use crate::scene::{SHORT, SOON, Scene, eventually};
 use crate::stores::{docket, open};
 use crate::tasks::Note;
 
-/// Where the process is told what to do.
+/// The variable with the process's instructions.
 const ASKED: &str = "DOCKET_INCIDENT_SERVICE";
 /// Processes killed one after another.
 const KILLS: usize = 8;
@@ -46,7 +46,7 @@ impl Asked {
             .unwrap()
     }
 
-    /// Places orders for ever, each with its task.
+    /// Places orders forever, each with its task.
     async fn place_orders(&self, lane: usize) {
         let client = Client::new(open(&self.url, &DocketName::new(&self.docket).unwrap()).await);
         let mut connection = PgConnection::connect(&self.url).await.unwrap();
@@ -91,12 +91,12 @@ async fn t16_a_crash_leaves_no_row_without_its_task_and_no_task_without_its_row(
             (placed >= 20).then_some(())
         })
         .await;
-        // At another moment each time.
+        // At a different time in each round.
         tokio::time::sleep(Duration::from_micros(1_700 * u64::try_from(round).unwrap())).await;
         process.kill().unwrap();
         process.wait().unwrap();
     }
-    // What the last process had under way is rolled back by the server as soon as it notices.
+    // The server rolls back the last process's transactions as soon as it notices.
     let rows = "SELECT id FROM incident_orders";
     eventually("each order has had its task, and nothing else had one", SOON, async || {
         let rows: Vec<String> = sqlx::query_scalar(rows).fetch_all(&mut connection).await.unwrap();

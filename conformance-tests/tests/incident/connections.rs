@@ -117,8 +117,8 @@ async fn add_some(scene: &Scene, prefix: &str) -> usize {
     join_all(adds).await.into_iter().sum()
 }
 
-/// Of two machines one had a new connection that was accepted and never answered: every call of that process waited
-/// for ever behind it, and nothing was logged.
+/// Of two machines one had a new connection that was accepted and never answered: every call of
+/// that process waited for it forever, and nothing was logged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t4_one_handshake_that_is_never_answered_costs_seconds_and_no_task() {
     on_each(&EACH, async |kind, setup| {
@@ -153,8 +153,8 @@ async fn t5_while_connections_are_refused_dropped_or_reset_the_other_machine_goe
     .await;
 }
 
-/// Machine A goes through the proxy, machine B does not. A says that it is not alive, B does all the work, and A is back
-/// by itself.
+/// Machine A goes through the proxy, machine B does not. A reports that it is not alive, B does all
+/// the work, and A recovers by itself.
 async fn a_machine_without_connections(kind: Kind, setup: Setup, welcome: Welcome) {
     let scene = Scene::proxied(kind, "t4b").await;
     let a = scene.start_all_with(setup, &checking(setup));
@@ -187,7 +187,8 @@ async fn a_machine_without_connections(kind: Kind, setup: Setup, welcome: Welcom
     stop(a).await;
 }
 
-/// The connection that is used every 50 ms is the heartbeat's; the perpetual keeps the others at a few commands a second.
+/// The connection that is used every 50 ms is the heartbeat's; the periodic task keeps the others
+/// at a few commands a second.
 async fn heartbeat_flow(scene: &Scene) -> Flow {
     eventually("a connection is used all the time", SOON, async || {
         let flows = scene.proxy().flows();
@@ -236,7 +237,7 @@ async fn t5_calls_that_hang_starve_neither_renewals_nor_leasing() {
 
 async fn hanging_calls(kind: Kind, setup: Setup) {
     let scene = Scene::proxied(kind, "t5c").await;
-    // Those that are open before there is a worker are the client's.
+    // The connections that are open before there is a worker are the client's.
     scene.client.add(Note {}).key("first").await.unwrap();
     let clients = scene.proxy().flows();
     let worker = scene.start(setup.settings());

@@ -11,23 +11,24 @@ use std::os::unix::fs::MetadataExt as _;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Says that this process lives in a namespace of its own.
+/// Marks that this process lives in a namespace of its own.
 const INSIDE: &str = "DOCKET_INCIDENT_NAMESPACE";
 const NEEDS: &str = "it needs root (or sudo without a password), unshare (Debian: util-linux), ip (iproute2), \
                      nft (nftables), and a kernel with nf_tables, nf_conntrack and nf_nat";
 
-/// Plays what the test of this name, with the path of its module, is about, in a network namespace of its own.
+/// Plays the scene of the test of this name, with the path of its module, in a network namespace of
+/// its own.
 ///
 /// # Panics
 ///
-/// When the scene fails, or when such a namespace cannot be made: then it names what it needs.
+/// When the scene fails, or when such a namespace cannot be created: then it names what it needs.
 pub(crate) async fn in_own_network(test: &str, play: impl AsyncFnOnce()) {
     if std::env::var_os(INSIDE).is_some() {
         told(command("ip").args(["link", "set", "lo", "up"]), "");
         return play().await;
     }
     let again = std::env::current_exe().expect("a test has a binary");
-    // A namespace that cannot be made is told apart from a scene that fails.
+    // A namespace that cannot be created is distinguished from a scene that fails.
     told(as_root().args(["unshare", "--net", "true"]), "");
     let mut inside = as_root();
     inside.args(["unshare", "--net", "--", "env", &format!("{INSIDE}=yes")]).arg(again).args([
@@ -44,7 +45,7 @@ pub(crate) async fn in_own_network(test: &str, play: impl AsyncFnOnce()) {
     );
 }
 
-/// In front of one server. Whoever does not come through it is not concerned.
+/// In front of one server. Clients that do not come through it are not affected.
 #[derive(Debug)]
 pub(crate) struct Firewall {
     port: u16,

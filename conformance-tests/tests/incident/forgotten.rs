@@ -51,7 +51,7 @@ async fn forgotten(kind: Kind, bound: Duration) {
         scene.add(&scene.aside_client(), Note {}, &format!("{round}.first"), Duration::ZERO).await.unwrap();
         scene.all_ran(bound + SPARE).await;
         assert!(forgotten.elapsed() < bound + SPARE, "{:?}", forgotten.elapsed());
-        // What the server still believes to be the worker's takes no wake-up for nobody.
+        // The worker's old reads, which the server still believes in, take no wake-up.
         scene.add(&scene.aside_client(), Note {}, &format!("{round}.second"), Duration::ZERO).await.unwrap();
         scene.all_ran(bound + SPARE).await;
         let late = scene.latencies("second");

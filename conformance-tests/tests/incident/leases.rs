@@ -99,7 +99,7 @@ async fn lease_left(scene: &Scene, key: &str) -> Duration {
     task.visible_at.since(page.now)
 }
 
-/// Whoever takes the task over starts then; a run was told half a second later.
+/// The new run starts then; a run was once told half a second later.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_is_told_when_its_lease_ends_also_while_a_renewal_goes_unanswered() {
     on_all("told", async |scene| {
@@ -111,7 +111,7 @@ async fn a_run_is_told_when_its_lease_ends_also_while_a_renewal_goes_unanswered(
         scene.client.add(Hold { millis: 20_000, stubborn: false }).key("k").await.unwrap();
         scene.until("k", State::Running, SOON).await;
         sabotage.set(Verb::Heartbeat, Fault::NeverAnswers);
-        // What was under way has been answered.
+        // Pending calls have been answered.
         tokio::time::sleep(Duration::from_millis(300)).await;
         let ends_at = Instant::now() + lease_left(&scene, "k").await;
         let told_at =

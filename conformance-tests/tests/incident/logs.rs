@@ -1,4 +1,5 @@
-//! What was logged, by every test of this process: look for something that only one scene says (a worker, a port).
+//! The log of every test of this process: look for something that only one scene logs (a worker, a
+//! port).
 
 use std::fmt::{Debug, Write as _};
 use std::sync::{Mutex, Once};
@@ -16,7 +17,7 @@ pub(crate) fn count(level: Level, texts: &[&str]) -> usize {
     lines.iter().filter(|(found, line)| *found == level && texts.iter().all(|text| line.contains(text))).count()
 }
 
-/// Keeps what is logged from now on.
+/// Keeps everything logged from now on.
 pub(crate) fn keep() {
     INSTALL.call_once(|| {
         let subscriber = tracing_subscriber::registry().with(Keep);

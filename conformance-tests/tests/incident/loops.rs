@@ -15,7 +15,8 @@ use crate::tasks::Hold;
 
 const SHORT: Setup = Setup::new(50, 1);
 const CHECK: Duration = Duration::from_secs(1);
-/// A call that never answers is given up after ten seconds (and a lease's wait): so long may coming back take.
+/// A call that never answers is given up after ten seconds (and a lease's wait): recovery may take
+/// this long.
 const BACK: Duration = Duration::from_secs(17);
 
 fn settings() -> Settings {
@@ -133,7 +134,7 @@ async fn t12_a_worker_that_cannot_seed_works_all_the_same() {
     .await;
 }
 
-/// What it cannot renew it does not take; another worker does.
+/// A worker leases no task that it cannot renew; another worker does.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t13_work_goes_on_while_only_the_heartbeat_of_one_worker_fails() {
     on_each_fault("t13a", async |scene, fault| {

@@ -22,7 +22,7 @@ async fn each(case: &str) -> Vec<Scene> {
     join_all(ALL.map(|kind| Scene::new(kind, case))).await
 }
 
-/// A worker of which the docket knows nothing else: only the perpetual is registered.
+/// A worker of which the docket knows nothing else: only the periodic task is registered.
 fn only_ticks() -> Registry {
     let mut registry = Registry::new();
     registry.perpetual::<Tick>().unwrap();
@@ -48,7 +48,7 @@ async fn t15_a_worker_that_knows_only_some_names_leaves_the_others_untouched_and
             let view = scene.view(&format!("n{n}")).await;
             assert_eq!((view.state, view.attempts, view.crashes, view.fence), (State::Ready, 0, 0, None));
         }
-        // Old and new code together: everything runs as soon as somebody knows it.
+        // Old and new code together: everything runs as soon as some worker knows it.
         let knows = scene.start_on(scene.store.fork(), all_tasks(), settings());
         for n in 0..40 {
             scene.until(&format!("n{n}"), State::Completed, SOON).await;

@@ -19,7 +19,8 @@ async fn each(case: &str) -> Vec<Scene> {
     join_all(ALL.map(|kind| Scene::new(kind, case))).await
 }
 
-/// One exception that could not be serialised once ended the worker, and the next one that got the message.
+/// One exception that could not be serialised once ended the worker, and the next one that got the
+/// message.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t9_a_run_that_ends_badly_says_why_and_the_worker_goes_on() {
     join_all(each("t9a").await.into_iter().map(async |scene| {
@@ -61,7 +62,7 @@ async fn t9_a_store_that_takes_no_outcomes_for_a_while_runs_nothing_twice() {
         scene.runs_again("tick", SOON).await;
         sabotage.set(Verb::Ack, Fault::Fails);
         scene.burst("during", 10).await;
-        // Longer than a lease: what has run is kept until its outcome has arrived.
+        // Longer than a lease: an outcome is kept until it has arrived.
         tokio::time::sleep(SHORT.lease() + Duration::from_secs(1)).await;
         sabotage.lift();
         scene.all_ran(SOON + SHORT.lease()).await;
@@ -89,7 +90,7 @@ async fn t11_a_run_longer_than_its_lease_runs_once() {
     .await;
 }
 
-/// Waits until the worker that has the task knows nothing of another one that takes it.
+/// Waits until another worker has taken the task, which its first worker does not know.
 async fn taken_over(scene: &Scene, worker: &Running) -> docket_core::TaskView {
     let long = SHORT.lease() + SOON + Duration::from_secs(4);
     crate::scene::eventually("the other worker settles it", long, async || {

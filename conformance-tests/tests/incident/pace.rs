@@ -1,4 +1,5 @@
-//! T1, T17, T19: settings move nothing but how soon a lost worker is noticed, and what cannot work is refused.
+//! T1, T17, T19: settings change only how soon a lost worker is noticed, and settings that cannot
+//! work are refused.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ const PER_PATH: usize = 100;
 /// The change that was blamed: a heartbeat of 30 s instead of 2 s.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t1_the_heartbeat_interval_changes_neither_what_runs_nor_when() {
-    // One store after the other: what is measured is the setting, not how they share the machine.
+    // One store after the other: the setting is measured, not how they share the machine.
     for kind in ALL {
         let mut plays = Vec::new();
         for heartbeat_ms in [50, 2_000, 30_000, 120_000] {
@@ -26,7 +27,8 @@ async fn t1_the_heartbeat_interval_changes_neither_what_runs_nor_when() {
         for path in 0..medians[0].len() {
             let of_path = medians.iter().map(|medians| medians[path]);
             let (least, most) = (of_path.clone().min().unwrap(), of_path.max().unwrap());
-            // Eight scenes share the machine: noise is tens of milliseconds, what is looked for are seconds.
+            // Eight scenes share the machine: noise is tens of milliseconds, the differences of
+            // interest are seconds.
             assert!(most < least + Duration::from_millis(1_500), "{kind:?}, path {path}: {least:?} to {most:?}");
         }
     }
@@ -100,7 +102,7 @@ async fn t19_settings_that_cannot_work_are_refused_at_the_start_with_the_reason(
     assert!(error.to_string().contains("no task is registered"), "{error}");
 }
 
-/// What the incident's settings would have to be refused for, were they not made harmless.
+/// The incident's settings would have to be refused, if they were not made harmless.
 #[tokio::test]
 async fn t19_any_heartbeat_interval_leaves_four_renewals_to_a_lease() {
     for heartbeat_ms in [1, 50, 2_000, 30_000, 120_000, 86_400_000] {

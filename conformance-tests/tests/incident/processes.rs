@@ -1,6 +1,7 @@
 //! T10, T14, T20: workers as processes, killed and replaced.
 //!
-//! A process is this test binary once more, asked for the one test that is no test: [`a_worker_process`].
+//! A process is this test binary once more, started for the one test that is no real test:
+//! [`a_worker_process`].
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -19,10 +20,10 @@ use tempfile::TempDir;
 use crate::scene::{IN_TIME, SOON, Setup, eventually};
 use crate::stores::{Kind, SERVED, docket, on_kinds, open};
 
-/// Where a process is told what to do.
+/// The variable with a process's instructions.
 const ASKED: &str = "DOCKET_INCIDENT_PROCESS";
 
-/// What a worker process has to know.
+/// The instructions of a worker process.
 #[derive(Serialize, Deserialize, Clone)]
 struct Asked {
     url: String,
@@ -30,7 +31,7 @@ struct Asked {
     /// Runs leave a line here, whichever process they were in.
     log: PathBuf,
     heartbeat_ms: u64,
-    /// Whether it never ends what it takes.
+    /// Whether it never ends its tasks.
     stuck: bool,
     /// Whether its worker leaves signals to it.
     without_signals: bool,
@@ -173,7 +174,8 @@ impl Scene {
     }
 }
 
-/// The killed process comes back under the same command, or never: both times somebody else has the tasks.
+/// The killed process returns under the same command, or never: both times another worker has the
+/// tasks.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t10_what_a_killed_worker_held_runs_once_its_own_leases_end_and_not_before() {
     let plays = [(50, false), (50, true), (2_000, false)];
@@ -217,7 +219,7 @@ async fn deadly(kind: Kind) {
     scene.client.add(Deadly {}).key("deadly").await.unwrap();
     let end = Instant::now() + (scene.lease() + SOON) * 3;
     let mut process = scene.asked.start();
-    // What a platform does: whatever ends is started again.
+    // As a platform does: a process that ends is restarted.
     let view = loop {
         if process.0.try_wait().unwrap().is_some() {
             process = scene.asked.start();
@@ -274,7 +276,7 @@ async fn deploys(kind: Kind) {
     assert!(took < Duration::from_secs(5) && status.success(), "{took:?}, {status}");
 }
 
-/// The one that was the first to know of the due time is killed; the other idles.
+/// The waiter that was the first to know of the due time is killed; the other idles.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t20_due_and_new_tasks_start_in_time_though_a_waiting_worker_is_killed() {
     on_kinds(&SERVED, async |kind| {
@@ -301,7 +303,7 @@ async fn t20_due_and_new_tasks_start_in_time_though_a_waiting_worker_is_killed()
     .await;
 }
 
-/// Nobody heeds the signal here, so it does what it does by default.
+/// Nobody handles the signal here, so it has its default effect.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t14_a_worker_without_signals_leaves_them_to_its_caller() {
     let scene = Scene::new(SERVED[0], 50).await;

@@ -1,4 +1,5 @@
-//! What a test may use: a docket, a proxy before it, workers, and the expectation that what was accepted runs in time.
+//! The helpers of a test: a docket, a proxy before it, workers, and the expectation that accepted
+//! tasks run in time.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -15,13 +16,15 @@ use crate::running::Running;
 use crate::stores::{Kind, SERVED, docket, open};
 use crate::tasks::{Flaky, Hang, Hold, Log, Note, Panics, Tick, Unwritable};
 
-/// The bound where nothing else is said: this long after its time, a task has run.
+/// The default bound: this long after its time, a task has run.
 pub(crate) const SOON: Duration = Duration::from_secs(5);
-/// A due task starts within a second whoever of those that wait for it dies; the other is for a busy machine.
+/// A due task starts within a second whichever of its waiters dies; the other is for a busy
+/// machine.
 pub(crate) const IN_TIME: Duration = Duration::from_secs(2);
-/// How long a client's call may take when the store is away: its patience, and a moment.
+/// How long a client's call may take when the store is down: its patience, and a little more.
 pub(crate) const CALL_MAX: Duration = Duration::from_secs(7);
-/// How long a worker may be dead before it says so: its check interval here, the deadline of one call, and a moment.
+/// How long a worker may be dead before it reports so: its check interval here, the deadline of one
+/// call, and a little more.
 pub(crate) const NOTICED: Duration = Duration::from_secs(14);
 
 /// How many workers, and how they are set.
@@ -59,7 +62,7 @@ pub(crate) async fn on_each(setups: &[Setup], play: impl AsyncFn(Kind, Setup)) {
 
 /// One docket and what happens on it.
 pub(crate) struct Scene {
-    /// What workers and the service use: through the proxy, where there is one.
+    /// The store of workers and the service: through the proxy, if there is one.
     pub(crate) store: Arc<dyn Store>,
     /// Another machine's view: never through the proxy.
     pub(crate) aside: Arc<dyn Store>,
@@ -174,8 +177,9 @@ impl Scene {
         join_all(adds).await;
     }
 
-    /// Adds `count` tasks, has a worker take them that then dies, and expects them once their leases are over. The
-    /// leases are short, whatever the heartbeat of the workers that are to find them. Before any worker is started.
+    /// Adds `count` tasks, has a worker lease them that then dies, and expects them once their
+    /// leases are over. The leases are short, whatever the heartbeat of the workers that are to
+    /// find them. Call it before any worker is started.
     pub(crate) async fn abandon(&self, prefix: &str, count: usize, lease: Duration) {
         let client = self.aside_client();
         for n in 0..count {
@@ -234,7 +238,7 @@ impl Scene {
         .await
     }
 
-    /// Waits for a run of `key` after this moment: the periodic path is alive.
+    /// Waits for a run of `key` after now: the periodic path is alive.
     pub(crate) async fn runs_again(&self, key: &str, within: Duration) {
         let runs = self.log.runs(key).len();
         eventually(&format!("{key} runs again"), within, async || (self.log.runs(key).len() > runs).then_some(()))

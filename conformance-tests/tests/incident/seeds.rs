@@ -39,7 +39,7 @@ async fn goes_on(scene: &Scene, worker: Running) {
     worker.stopped().await.unwrap();
 }
 
-/// A full server is worked off, or it would be full for ever.
+/// Workers must be able to work off a full server, or it would stay full forever.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_redis_is_worked_off_by_a_worker_with_a_periodic_task() {
     let server = RedisServer::start().await;
@@ -64,7 +64,8 @@ async fn a_record_of_a_periodic_task_that_cannot_be_read_holds_up_nobody() {
     goes_on(&scene, worker).await;
 }
 
-/// Somebody's open transaction has added the key: whether it will be there is not known before that ends.
+/// Another transaction has added the key and is still open: whether the key will be there is
+/// unknown until it ends.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_of_a_periodic_task_that_a_transaction_holds_holds_up_nobody() {
     let (url, name) = (postgres_url().await, docket("held"));

@@ -13,7 +13,7 @@ use crate::tasks::{Hold, Note};
 
 const CHECK: Duration = Duration::from_secs(1);
 
-/// A scene on a server of its own, with its workers under way.
+/// A scene on a server of its own, with its workers running.
 async fn with_own_server(kind: Kind, case: &str, setup: Setup) -> (Server, Scene, Vec<Running>) {
     let server = Server::start(kind).await;
     let scene = Scene::proxied_before(&server.url(), case).await;
@@ -26,8 +26,8 @@ async fn with_own_server(kind: Kind, case: &str, setup: Setup) -> (Server, Scene
     (server, scene, workers)
 }
 
-/// The store takes nothing for a while: adds fail in time, the workers say that they are not alive; afterwards they are
-/// back by themselves, and what was running is settled.
+/// The store refuses everything for a while: adds fail in time, the workers report that they are
+/// not alive; afterwards they recover by themselves, and running tasks are settled.
 async fn an_outage(scene: &Scene, workers: Vec<Running>, setup: Setup, end: impl AsyncFnOnce()) {
     let start = Instant::now();
     scene.add(&scene.client, Note {}, "during", Duration::ZERO).await.unwrap_err();
@@ -61,7 +61,7 @@ async fn t7_a_restarted_server_finds_its_workers_again() {
     on_each(&SHORT, async |kind, setup| {
         let (server, scene, workers) = with_own_server(kind, "t7a", setup).await;
         a_task_under_way(&scene).await;
-        // Acknowledged just before, and due while the server is away.
+        // Acknowledged just before, and due while the server is down.
         scene.add(&scene.client, Note {}, "accepted", Duration::from_secs(16)).await.unwrap();
         server.kill9();
         an_outage(&scene, workers, setup, async || server.restart().await).await;
@@ -99,7 +99,7 @@ async fn t8_an_emptied_server_is_filled_again_and_said() {
         server.empty().await;
         scene.burst("after", 20).await;
         scene.all_ran(SOON).await;
-        // Only the workers know of the perpetual: one of them sees that it is gone.
+        // Only the workers know of the periodic task: one of them notices that it is gone.
         scene.runs_again("tick", SOON).await;
         let said = workers.iter().map(|worker| worker.logged(Level::ERROR, &["lost a periodic task", "tick"]));
         assert!(said.sum::<usize>() > 0);
@@ -112,8 +112,8 @@ async fn t8_an_emptied_server_is_filled_again_and_said() {
     .await;
 }
 
-/// Somebody restored a dump without the schema. A running worker makes no tables behind an operator's back: it says what is
-/// missing, and goes on once it is there again.
+/// Somebody restored a dump without the schema. A running worker creates no tables behind an
+/// operator's back: it reports the missing schema, and goes on once it is there again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t8_a_schema_that_is_gone_is_said_and_work_goes_on_once_it_is_back() {
     let setup = SHORT[0];
@@ -139,7 +139,7 @@ async fn t8_a_schema_that_is_gone_is_said_and_work_goes_on_once_it_is_back() {
     }
 }
 
-/// What the server kept of who waits is of waits that are over.
+/// The server's entries about waiters belong to waits that are over.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t20_after_restarts_of_the_server_due_and_new_tasks_start_in_time() {
     on_kinds(&SERVED, async |kind| {

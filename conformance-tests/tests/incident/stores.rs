@@ -112,7 +112,7 @@ impl Server {
         }
     }
 
-    /// A copy that takes no write. It keeps what it has, so nothing is lost by it.
+    /// A copy that accepts no write. It keeps its data, so nothing is lost by it.
     pub(crate) async fn turn_read_only(&self) {
         match self {
             // Of a primary that is nowhere.

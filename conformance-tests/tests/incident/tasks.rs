@@ -1,4 +1,4 @@
-//! Task types for the scenes, and what they leave behind.
+//! Task types for the scenes, and the effects they leave behind.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Mutex;
@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use docket_core::{Backoff, Context, Failure, Policy, Task};
 use serde::{Deserialize, Serialize, Serializer};
 
-/// When what ran: the effects of a scene's tasks.
+/// The runs and their times: the effects of a scene's tasks.
 #[derive(Default, Debug)]
 pub(crate) struct Log(Mutex<HashMap<String, Vec<Instant>>>);
 
@@ -17,7 +17,7 @@ impl Log {
         self.0.lock().unwrap().get(key).cloned().unwrap_or_default()
     }
 
-    /// What has run.
+    /// The keys that have run.
     pub(crate) fn keys(&self) -> BTreeSet<String> {
         self.0.lock().unwrap().keys().cloned().collect()
     }
@@ -88,8 +88,8 @@ impl Task for Tick {
     }
 }
 
-/// Takes a while; leaves its key behind when it starts, `KEY done` when it ends, and `KEY told` when it is asked to stop and
-/// does. Returns its fence.
+/// Takes a while; records its key when it starts, `KEY done` when it ends, and `KEY told` when it
+/// is asked to stop and does. Returns its fence.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Hold {
     pub(crate) millis: u64,
@@ -155,7 +155,7 @@ impl Task for Panics {
     }
 }
 
-/// Returns what cannot be written down.
+/// Returns a value that cannot be serialised.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Unwritable {}
 

@@ -1,4 +1,4 @@
-//! A page that says what a test shows must name a test that there is.
+//! A page that names a test must name an existing one.
 
 #![expect(clippy::unwrap_used, reason = "it is a test as a whole; the lint knows only its test functions")]
 
@@ -13,7 +13,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// Where the tests are that a word of the page stands for.
+/// The folder of tests that a word of the page stands for.
 fn folder(target: &str) -> Option<&'static str> {
     Some(match target {
         "incident" => "conformance-tests/tests/incident",
@@ -28,7 +28,7 @@ fn folder(target: &str) -> Option<&'static str> {
     })
 }
 
-/// What the code spans of a text name, as (target, test).
+/// The tests that the code spans of a text name, as (target, test).
 fn named(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let spans = text.split('`').skip(1).step_by(2).filter_map(|span| span.split_once(' '));
     // `docket doctor` is a command.

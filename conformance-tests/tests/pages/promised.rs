@@ -14,7 +14,7 @@ const DOCUMENTS: [(&str, &str); 6] = [
     ("write-a-backend.md", include_str!("../../../docs/write-a-backend.md")),
 ];
 
-/// What stands between backticks and has the form of a case: `subject::rule`, in small letters.
+/// Code spans in the form of a case: `subject::rule`, in lower case.
 fn named(document: &str) -> impl Iterator<Item = &str> {
     let small = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c == '_');
     let quoted = document.lines().flat_map(|line| line.split('`').skip(1).step_by(2));

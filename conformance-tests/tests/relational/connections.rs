@@ -12,7 +12,7 @@ const TASKS: usize = 2_000;
 /// The service's pool, and the tasks that hold all of it.
 const POOL: u32 = 5;
 
-/// Ends one of our connections, the one that has been there longest; none, if there is none.
+/// Ends our oldest connection, if there is one.
 const TERMINATE_ONE: &str = "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity \
                              WHERE application_name = 'docket' ORDER BY backend_start LIMIT 1) oldest";
 

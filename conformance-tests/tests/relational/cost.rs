@@ -12,7 +12,7 @@ use crate::tasks::Count;
 const TASKS: usize = 5_000;
 const IDLE: Duration = Duration::from_secs(30);
 
-/// What a connection says, by its first word.
+/// The statements of a connection, by their first word.
 const SAID: [&str; 5] = ["TLS", "STARTUP", "LISTEN", "SELECT", "EXECUTE"];
 /// A connection that ends hands in its statistics.
 const END_ALL: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'docket'";
@@ -22,13 +22,14 @@ const BYTES: &str = "SELECT sum(pg_total_relation_size(c.oid))::bigint FROM pg_c
 const WRITTEN: &str = "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del)::bigint FROM pg_stat_user_tables \
                        WHERE schemaname = 'docket'";
 
-/// The rows that are written, the bytes that are kept until the task is trimmed, and the WAL, of tasks added in full
-/// batches and run by one worker. A fourth row per life, or a kilobyte more, is to be noticed.
+/// The rows written, the bytes kept until the task is trimmed, and the WAL, of tasks added in full
+/// batches and run by one worker. A fourth row per life, or a kilobyte more, must be noticed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_life_costs_few_rows_and_few_bytes() {
     let scene = Scene::new().await;
     let worker = scene.start(Settings { concurrency: 100, ..Settings::default() });
-    // The first life also makes what all of them share; and a page is written whole after a checkpoint.
+    // The first life also creates everything shared; and a page is written whole after a
+    // checkpoint.
     scene.add::<Count>(0..100).await;
     scene.ran(100, SOON).await;
     let before = figures(&scene).await;

@@ -12,7 +12,8 @@ const DISK_MIB: usize = 160;
 /// Adds that a disk without room may still take: pages that are there have some.
 const TAKEN_MAX: usize = 200;
 
-/// What was accepted is kept and run; what is not is told so, with the reason; when there is room again all goes on.
+/// Accepted tasks are kept and run; refused ones get the reason; when there is room again all goes
+/// on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_said_and_loses_nothing() {
     let scene = Scene::on(PostgresServer::start_on_small_disk(DISK_MIB).await).await;
@@ -34,7 +35,8 @@ async fn a_full_disk_is_said_and_loses_nothing() {
     assert_eq!(error.kind(), ErrorKind::Refused, "{error:?}");
     assert!(error.to_string().contains("the server's disk is full; make room"), "{error}");
 
-    // Without room for its log, the server ends: from here on a worker can do nothing, and says so.
+    // Without room for its log, the server ends: from here on a worker can do nothing, and reports
+    // so.
     eventually("the server has ended", SOON, async || {
         let switched = sqlx::query("SELECT pg_switch_wal(), txid_current()").execute(&scene.pool).await;
         switched.is_err().then_some(())
@@ -52,7 +54,7 @@ async fn a_full_disk_is_said_and_loses_nothing() {
     worker.stopped().await;
 }
 
-/// One that needs pages of its own.
+/// A task that needs pages of its own.
 async fn add_heavy(scene: &Scene, key: &str) -> Result<(), Error> {
     let ballast = (0..100_000).map(|_| fastrand::alphanumeric()).collect();
     scene.client.add(Count { ballast }).key(key).await.map(|_| ())

@@ -37,8 +37,8 @@ impl Factory for Raised {
     }
 }
 
-/// A floor above a task would hide it from every lease: nothing could be worse, and nothing quieter. After each sequence
-/// the audit looks for one, too.
+/// A mark above a task would hide it from every lease, and nothing would be worse or quieter. After
+/// each sequence the audit looks for one, too.
 #[test]
 fn lanes_whose_floors_rise_with_every_look_answer_as_the_model() {
     let plan = Plan::from_env(100, KEPT);

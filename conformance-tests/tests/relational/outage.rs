@@ -1,4 +1,5 @@
-//! The server killed, stopped and frozen in the middle of a batch, or its tasks locked by somebody, while adds come.
+//! The server killed, stopped and frozen within a batch, or its tasks locked by another session,
+//! while adds come.
 
 use std::time::{Duration, Instant};
 
@@ -12,9 +13,9 @@ use crate::tasks::Count;
 
 /// Far more than are run before the fault has begun.
 const TASKS: usize = 15_000;
-/// How long it is away: longer than a client repeats a call.
+/// How long it is down: longer than a client repeats a call.
 const AWAY: Duration = Duration::from_secs(6);
-/// How long a client's call may take meanwhile: its patience, and a moment.
+/// How long a client's call may take in that time: its patience, and a little more.
 const CALL_MAX: Duration = Duration::from_secs(7);
 
 /// A way to be away.
@@ -22,16 +23,17 @@ const CALL_MAX: Duration = Duration::from_secs(7);
 enum Fault {
     /// SIGKILL of all its processes.
     Killed,
-    /// `pg_ctl stop -m fast`: what is open is broken off, and its clients are told.
+    /// `pg_ctl stop -m fast`: open transactions are aborted, and their clients informed.
     Stopped,
     /// It answers nothing, its connections open: a machine that is out of memory, or a cable.
     Frozen,
-    /// Somebody rewrites the table (`VACUUM FULL`, `ALTER TABLE`): each statement waits, and `statement_timeout` ends it.
+    /// Another session rewrites the table (`VACUUM FULL`, `ALTER TABLE`): each statement waits, and
+    /// `statement_timeout` ends it.
     Locked,
 }
 
 impl Fault {
-    /// Begins; what it answers is to be held until the end.
+    /// Begins; hold the returned value until the end.
     async fn begin(self, scene: &Scene) -> Option<PgConnection> {
         match self {
             Self::Killed => scene.server.kill9(),

@@ -22,7 +22,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(30);
 /// Shared by scenes that may play beside each other.
 static MACHINE: RwLock<()> = RwLock::const_new(());
 
-/// What a scene has of the machine, for as long as it plays.
+/// The machine's share of a scene, for as long as it plays.
 #[expect(dead_code, reason = "they are held, not read")]
 enum Turn {
     Beside(RwLockReadGuard<'static, ()>),
@@ -50,7 +50,7 @@ impl Scene {
         Self::through(server, &url).await
     }
 
-    /// Beside no other: what takes time is measured.
+    /// Alone on the machine: durations are measured.
     pub(crate) async fn alone() -> Self {
         let turn = Turn::Alone(MACHINE.write().await);
         let server = PostgresServer::start().await;
@@ -107,7 +107,7 @@ impl Scene {
         eventually(&format!("{count} runs"), within, async || (self.log.len() >= count).then_some(())).await;
     }
 
-    /// Nothing that was accepted is lost, and what ran again did so because its lease was lost.
+    /// No accepted task is lost, and a task ran again only because its lease was lost.
     pub(crate) async fn settled(&self, accepted: impl IntoIterator<Item = String>) {
         let left = "SELECT count(*) FROM docket.task WHERE state <> 'completed'";
         eventually("all is settled", SOON, async || (self.number(left).await == 0).then_some(())).await;

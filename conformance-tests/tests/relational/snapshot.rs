@@ -1,4 +1,4 @@
-//! A transaction of somebody else's that is open while 100,000 tasks pass: no vacuum may clean up after them.
+//! A transaction that is open while 100,000 tasks pass: no vacuum may clean up after them.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ const WINDOW: usize = 10_000;
 const BATCH: usize = 1_000;
 /// How far the adds may run ahead of the worker.
 const AHEAD: usize = 5_000;
-/// What a slow machine may take for one window.
+/// How long a slow machine may take for one window.
 const PATIENCE: Duration = Duration::from_mins(2);
 /// Looks timed at either end.
 const LOOKS: usize = 40;
@@ -51,7 +51,7 @@ async fn a_transaction_held_open_slows_nothing_down() {
     assert!(scene.number(DEAD).await > 150_000);
     other.execute("COMMIT").await.unwrap();
     let left = "SELECT n_dead_tup FROM pg_stat_user_tables WHERE schemaname = 'docket' AND relname = 'task'";
-    // Again and again: an analyze that the server does by itself is a transaction that keeps them, too.
+    // Repeatedly: an analyze by the server itself is a transaction that keeps them, too.
     eventually("vacuum cleans up after it", Duration::from_secs(10), async || {
         scene.connection().await.execute("VACUUM docket.task").await.unwrap();
         (scene.number(left).await < 1_000).then_some(())

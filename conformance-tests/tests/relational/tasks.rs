@@ -1,4 +1,4 @@
-//! Task types for the scenes, and what they leave behind.
+//! Task types for the scenes, and the effects they leave behind.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -9,7 +9,7 @@ use docket_core::{Context, Failure, Policy, Registry, Task};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
-/// What ran when.
+/// The runs and their times.
 #[derive(Default, Debug)]
 pub(crate) struct Log(Mutex<Vec<(String, Instant)>>);
 
@@ -71,7 +71,7 @@ impl Task for Count {
     }
 }
 
-/// The same, and forgotten soon: what is trimmed dies as well.
+/// The same, and soon forgotten: trimmed records leave dead rows as well.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Brief {}
 

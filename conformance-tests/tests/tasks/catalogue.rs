@@ -12,7 +12,7 @@ use docket_tasks::{
 };
 use tokio::sync::watch;
 
-/// [`MemoryCatalogue`], told when to answer.
+/// [`MemoryCatalogue`] that answers on command.
 #[derive(Debug)]
 pub(crate) struct ToldCatalogue {
     pub(crate) kept: MemoryCatalogue,

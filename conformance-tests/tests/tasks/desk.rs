@@ -1,5 +1,5 @@
-//! Where flags are told of: a labeler, and a PDS with a chat service behind it. It keeps what it is told, and can be made to
-//! refuse, or to do as it is told and never answer.
+//! The place where flags are reported: a labeler, and a PDS with a chat service behind it. It keeps
+//! its messages, and can be made to refuse, or to obey and never answer.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-/// What it does for somebody.
+/// An effect for somebody.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Effect {
     /// An entry for moderators.
@@ -67,7 +67,7 @@ impl Desk {
         self.0.lock().unwrap().asked_for_event
     }
 
-    /// What the admin reads.
+    /// The message to the admin.
     pub(crate) fn messages(&self) -> Vec<String> {
         self.0.lock().unwrap().messages.clone()
     }

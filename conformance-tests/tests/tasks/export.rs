@@ -21,7 +21,7 @@ async fn scene(store: Arc<dyn TestStore>) -> Scene {
     scene
 }
 
-/// The archive is whole: what every case that ends well has in common.
+/// The archive is whole: common to every case that ends well.
 fn assert_archive(scene: &Scene, id: &str) {
     let mut zip = ZipArchive::new(Cursor::new(scene.archive(id))).unwrap();
     let mut entries = Vec::new();
@@ -88,7 +88,7 @@ pub(crate) async fn a_worker_killed_in_the_middle_leaves_one_archive(store: Arc<
     scene.until(&key, State::Completed).await;
     assert_archive(&scene, "e1");
     assert_eq!(scene.job("e1").await.state, JobState::Completed);
-    // Whatever the killed run still did, it took back.
+    // The killed run has undone its remaining effects.
     becomes("only the archive is left", || scene.exports() == ["e1.zip"]).await;
     second.stopped().await;
     scene.audit().await;

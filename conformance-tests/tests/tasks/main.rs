@@ -1,7 +1,8 @@
 //! Every task type on every backend, through real workers, its effects checked.
 //!
-//! The docket's clock is set, so that backoffs, lost leases and a server's "come back later" are moved through and not
-//! waited for. Object storage is a folder; the moderation service, the labeler and Replicate are stand-ins on loopback.
+//! The docket's clock is set, so that backoffs, lost leases and a server's "come back later" need
+//! no waiting. Object storage is a folder; the moderation service, the labeler and Replicate are
+//! stand-ins on loopback.
 
 #![expect(clippy::unwrap_used, reason = "it is a test as a whole; the lint knows only its test functions")]
 

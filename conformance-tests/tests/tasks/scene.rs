@@ -33,7 +33,7 @@ pub(crate) struct Scene {
     moderation_url: String,
     pub(crate) labeler: Service,
     labeler_url: String,
-    /// Tells of flags, if somebody is to hear of them.
+    /// Reports flags, if somebody is to be told.
     pub(crate) desk: Desk,
     chat_url: Option<String>,
     pub(crate) replicate: Service,
@@ -66,7 +66,7 @@ impl Scene {
         }
     }
 
-    /// One whose labeler and chat are at a desk that answers by itself.
+    /// A scene whose labeler and chat are at a desk that answers by itself.
     pub(crate) async fn with_desk(store: Arc<dyn TestStore>) -> Self {
         let scene = Self::new(store).await;
         let url = scene.desk.serve().await;
@@ -120,7 +120,7 @@ impl Scene {
         docket_tasks::schedule_genre_classification(&self.client, track_id, &file_id).await.unwrap().key
     }
 
-    /// As an artist who closes a track to all but supporters, or opens it.
+    /// Acts as an artist who closes a track to all but supporters, or opens it.
     pub(crate) async fn switch_gate(&self, track_id: i64, is_gated: bool) -> Key {
         self.catalogue.kept.gate(track_id, is_gated);
         docket_tasks::schedule_track_audio_move(&self.client, track_id).await.unwrap().key
@@ -136,7 +136,7 @@ impl Scene {
         self.catalogue.kept.job(id).await.unwrap().unwrap()
     }
 
-    /// What is in the export folder, in order.
+    /// The contents of the export folder, in order.
     pub(crate) fn exports(&self) -> Vec<String> {
         let Ok(files) = fs::read_dir(self.folder.path().join("exports")) else { return Vec::new() };
         let mut names: Vec<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();

@@ -1,4 +1,5 @@
-//! An outside service that answers what it is told, in order, and keeps a caller waiting while it is told nothing.
+//! An outside service that gives prepared answers, in order, and keeps a caller waiting if none is
+//! left.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! What is leased ahead of a free slot: in order, not for long, and given back.
+//! Prefetched tasks: in order, not for long, and given back.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -60,7 +60,7 @@ pub(crate) async fn long_tasks_do_not_hold_up_what_was_leased_ahead(store: Arc<d
     scene.until("long 1", State::Running).await;
     scene.until("long 2", State::Running).await;
     let begun = Instant::now();
-    // Both of its slots are taken, and only another worker can run what stands behind them.
+    // Both of its slots are taken, and only another worker can run the tasks behind them.
     let second = scene.start(Settings { concurrency: 2, ..fast() });
     let short = || scene.log.starts().iter().filter(|start| !start.starts_with("long")).count();
     eventually("all short tasks have started", async || (short() >= 5_100).then_some(())).await;

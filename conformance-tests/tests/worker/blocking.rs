@@ -1,4 +1,5 @@
-//! Code that blocks cannot be stopped: its slot and its lease are kept until it returns, for so long at most.
+//! Code that blocks cannot be stopped: its slot and its lease are kept until it returns, for a
+//! limited time.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

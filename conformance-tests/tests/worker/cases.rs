@@ -1,4 +1,5 @@
-//! One rule each. Bounds are wide: the machine may be busy; what they rule out is seconds, not milliseconds.
+//! One rule each. Bounds are wide, as the machine may be busy: they rule out seconds, not
+//! milliseconds.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -150,7 +151,7 @@ pub(crate) async fn args_that_no_build_can_read_are_dead_in_the_end(store: Arc<d
     worker.stopped().await;
 }
 
-/// In a rolling deploy one build cannot read what the other has added.
+/// In a rolling deploy one build cannot decode args that the other has added.
 pub(crate) async fn args_that_one_build_cannot_read_are_run_by_another(store: Arc<dyn Store>) {
     let scene = Scene::new(store);
     let keys: Vec<String> = (0..10).map(|n| format!("k{n}")).collect();
@@ -275,7 +276,8 @@ pub(crate) async fn a_periodic_task_whose_key_is_taken_is_an_alarm_that_names_bo
     running.stopped().await;
 }
 
-/// Once a new queue gave no runs, new args failed for ever, and a new interval waited for the old one.
+/// Once a new queue got no runs, new args failed forever, and a new interval waited for the old
+/// one.
 pub(crate) async fn a_deploy_changes_a_periodic_task_and_a_rollback_changes_it_back(store: Arc<dyn Store>) {
     let scene = Scene::new(store);
     // A declaration holds for five seconds.
@@ -322,7 +324,7 @@ pub(crate) async fn three_failures_in_a_row_of_a_periodic_task_are_an_alarm(stor
 
 pub(crate) async fn a_stop_leaves_no_lease_behind(store: Arc<dyn Store>) {
     let scene = Scene::new(store);
-    // Stopped again and again in the middle of leasing: whatever was taken must run or be given back.
+    // Stopped repeatedly while leasing: every leased task must run or be given back.
     for round in 0..20 {
         let worker = scene.start(fast());
         for n in 0..5 {

@@ -1,4 +1,4 @@
-//! A task that will not run again by itself is one error line, whatever killed it.
+//! A task that will not run again by itself is one error line, whatever the cause.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub(crate) async fn each_death_is_one_error_line_that_names_the_task(store: Arc<
     logs::keep();
     let scene = Scene::new(store);
     let worker = scene.start(fast());
-    // The last attempt, whoever set the limit; no hope; a panic; a timeout.
+    // The last attempt, whoever set the limit; a fatal failure; a panic; a timeout.
     let ways = [
         ("used-up", How::Error, None, 3),
         ("overridden", How::Error, Some(2), 2),

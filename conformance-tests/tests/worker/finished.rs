@@ -60,7 +60,7 @@ pub(crate) async fn until_finished_waits_for_the_tasks_of_other_workers(store: A
     other.stopped().await;
 }
 
-/// Every look takes longer than a task is away.
+/// Every look takes longer than a task is invisible to it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn until_finished_leaves_nothing_behind_on_a_slow_redis() {
     let proxy = Proxy::before(&conformance_tests::servers::redis_url().await).await;

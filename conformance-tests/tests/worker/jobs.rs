@@ -1,4 +1,4 @@
-//! Task types for the cases, and what they leave behind.
+//! Task types for the cases, and the effects they leave behind.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use docket_core::{Backoff, Context, Failure, Policy, Task};
 use serde::{Deserialize, Serialize};
 
-/// What the runs of one case have done.
+/// The runs of one case.
 #[derive(Default, Debug)]
 pub(crate) struct Log {
     pub(crate) starts: Mutex<Vec<String>>,
@@ -45,7 +45,7 @@ fn quick() -> Policy {
     Policy { attempts_max: 3, backoff, ..Policy::default() }
 }
 
-/// Returns what it was given.
+/// Returns its args.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Echo {
     pub(crate) text: String,
@@ -80,7 +80,7 @@ impl Task for OtherEcho {
     }
 }
 
-/// Fails as it is told to, until `good_from` attempts have been made.
+/// Fails as instructed, until `good_from` attempts have been made.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Fail {
     pub(crate) how: How,
@@ -169,7 +169,7 @@ impl Task for Block {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Stuck {
     pub(crate) millis: u64,
-    /// On a thread where it may, or on the one that it runs on.
+    /// On a blocking thread, or on the one that it runs on.
     pub(crate) apart: bool,
 }
 
@@ -254,7 +254,7 @@ impl Task for Fork {
     }
 }
 
-/// Comes back a few milliseconds later, as often as it is told to; then it is done.
+/// Runs again a few milliseconds later, as often as instructed; then it is done.
 #[derive(Serialize, Deserialize, Clone)]
 pub(crate) struct Back {
     pub(crate) by: By,
@@ -265,7 +265,7 @@ pub(crate) struct Back {
 pub(crate) enum By {
     Retry,
     Snooze,
-    /// By a task that it adds, under a key made of its own.
+    /// By a task that it adds, under a key derived from its own.
     Successor,
 }
 

@@ -1,4 +1,5 @@
-//! What was logged, by every test of this process: look for something that only one scene says, as a key of its own.
+//! The log of every test of this process: look for something that only one scene logs, such as a
+//! key of its own.
 
 use std::io;
 use std::sync::{Mutex, Once};
@@ -14,7 +15,7 @@ static TEXT: Log = Log(Mutex::new(Vec::new()));
 /// As JSON, from `info` on.
 static JSON: Log = Log(Mutex::new(Vec::new()));
 
-/// Keeps what is logged from now on.
+/// Keeps everything logged from now on.
 pub(crate) fn keep() {
     INSTALL.call_once(|| {
         let text = fmt::layer().with_ansi(false).with_writer(&TEXT).with_filter(LevelFilter::WARN);

@@ -1,4 +1,4 @@
-//! Args and results: what is refused when it is written, and what is told when it cannot be read.
+//! Args and results: refusals when they are written, and errors when they cannot be decoded.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cases::{Scene, fast};
 
-/// A payment whose fields can hold what JSON cannot.
+/// A payment whose fields can hold values that JSON cannot.
 #[derive(Serialize, Deserialize)]
 struct Pay {
     rates: Vec<f64>,

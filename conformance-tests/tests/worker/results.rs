@@ -1,4 +1,4 @@
-//! A run that did its work has done it, whatever becomes of its result.
+//! A run that did its work has done it, whatever happens to its result.
 
 use std::sync::Arc;
 

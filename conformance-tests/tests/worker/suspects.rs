@@ -50,7 +50,7 @@ pub(crate) async fn a_suspect_starts_when_the_one_before_has_ended(store: Arc<dy
         scene.client.add(Slow { millis: 300, listens: true }).key(key).await.unwrap();
     }
     make_suspects(&scene, 2).await;
-    // It looks for work every 15 s: the second must not wait for that.
+    // It polls every 15 s: the second must not wait for that.
     let worker = scene.start(fast());
     scene.until("a", State::Completed).await;
     scene.until("b", State::Completed).await;

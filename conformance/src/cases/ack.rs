@@ -1,4 +1,4 @@
-//! How a run ends, and what its record then says.
+//! How a run ends, and what its record shows afterwards.
 
 use std::time::Duration;
 
@@ -105,7 +105,7 @@ pub(crate) async fn undecodable_is_timed_from_the_first(stage: Stage) {
     assert_eq!(stage.take_one().await.undecodable_since, Some(first));
 }
 
-/// What somebody could read, and what was put in its place, starts from nothing.
+/// Decoded args, and args put in their place, start from nothing.
 pub(crate) async fn undecodable_is_forgotten_with_what_could_be_read(stage: Stage) {
     for (n, outcome) in [retry(SECOND), snooze(SECOND), repeat_in(SECOND)].into_iter().enumerate() {
         let name = &format!("read-{n}");
@@ -195,7 +195,7 @@ pub(crate) async fn a_run_may_end_as_cancelled_by_itself(stage: Stage) {
     stage.nothing_to_lease().await;
 }
 
-/// Who looks at a dead task wants to know how often it was tried.
+/// Whoever looks at a dead task wants to know how often it was tried.
 pub(crate) async fn the_counts_outlive_the_end(stage: Stage) {
     for (key, end) in [("completed", completed()), ("dead", dead()), ("cancelled", Outcome::Cancelled)] {
         stage.add(key).await;
@@ -309,7 +309,7 @@ pub(crate) async fn a_delayed_task_gets_its_place_by_its_new_time(stage: Stage) 
     assert_eq!(keys(&stage.take(10).await), ["later", "snoozed"]);
 }
 
-/// Each is known to every store: one that core has anew fails here until it is.
+/// Every store knows each outcome: a new one in core fails here until the store knows it.
 pub(crate) async fn every_outcome_is_settled(stage: Stage) {
     for (n, outcome) in Outcome::one_of_each().into_iter().enumerate() {
         let lease = stage.running(task(&format!("a{n}")).queue(&format!("q{n}"))).await;

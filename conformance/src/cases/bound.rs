@@ -1,4 +1,5 @@
-//! I8 Bounded memory: what is finished goes, and what is too large is refused by name.
+//! I8 Bounded memory: finished records are trimmed, and items that are too large are refused by
+//! name.
 
 use std::time::Duration;
 
@@ -258,7 +259,7 @@ pub(crate) async fn beyond_their_bytes_the_oldest_finished_go_first(stage: Stage
     for (key, is_kept) in [(0, false), (2, false), (3, true), (kept + 2, true)] {
         assert_eq!(stage.get(&key.to_string()).await.is_some(), is_kept, "{key}");
     }
-    // What weighs nothing does not push out what weighs.
+    // Records that keep nothing do not push out those that do.
     for n in 0..10 {
         let lease = stage.running(&*format!("small {n}")).await;
         stage.complete(&lease).await;
@@ -279,7 +280,8 @@ pub(crate) async fn beyond_their_bytes_the_oldest_dead_go_first(stage: Stage) {
     assert_eq!(stage.state("2").await, State::Dead);
 }
 
-/// Lets so many tasks of a mebibyte end, the oldest first; how many dead ones were trimmed for it.
+/// Finishes that many tasks of a mebibyte, the oldest first; returns how many dead ones were
+/// trimmed for it.
 async fn finish_large(stage: &Stage, count: usize, outcome: &Outcome) -> u64 {
     let mut trimmed = 0;
     let keys: Vec<usize> = (0..count).collect();
@@ -288,19 +290,19 @@ async fn finish_large(stage: &Stage, count: usize, outcome: &Outcome) -> u64 {
         stage.add_all(&tasks).await;
         for lease in stage.take(batch.len()).await {
             trimmed += stage.ack_all(&[settle(&lease, outcome.clone())], None).await.swept.dead_trimmed;
-            // Each ends at a time of its own.
+            // Each ends at a different time.
             stage.advance(MICRO).await;
         }
     }
     trimmed
 }
 
-/// Trimmed a hundred a call, what full batches finish would grow without end.
+/// Trimming a hundred per call, tasks finished in full batches would grow without end.
 pub(crate) async fn a_batch_of_acks_trims_as_many_as_it_finishes(stage: Stage) {
     stage.add_many(1_000).await;
     for _ in 0..2 {
         let leases = stage.take(500).await;
-        // By the second round those of the first are over their time.
+        // By the second round the records of the first have expired.
         stage.advance(limits::RETENTION).await;
         stage.ack_all(&completions(&leases), None).await;
     }

@@ -6,7 +6,7 @@ use docket_core::{Clock, ErrorKind, ListFilter, Outcome, Page, RunAt, ScheduleAn
 
 use crate::stage::{Edit, LEASE, MICRO, SECOND, Stage, almost, ask, completed, key, refusal, retry, settle, task};
 
-/// Five minutes: what a virtual machine loses that was put aside.
+/// Five minutes: the step of a virtual machine that was suspended.
 const STEP: Duration = Duration::from_mins(5);
 const YEAR: Duration = Duration::from_hours(24 * 365);
 

@@ -4,7 +4,7 @@ use docket_core::{AckAnswer, AddAnswer, ErrorKind, HeartbeatAnswer, ListFilter};
 
 use crate::stage::{Edit, LEASE, SECOND, Stage, completed, keys, refusal, task};
 
-/// A task in every state, with a follower, a suspect and a perpetual that was cancelled: twelve records.
+/// A task in every state, with a follower, a suspect and a cancelled periodic task: twelve records.
 async fn crowd(stage: &Stage) {
     stage.add(task("suspect")).await;
     for _ in 0..2 {
@@ -45,7 +45,7 @@ pub(crate) async fn clear_takes_everything(stage: Stage) {
 
 /// `FLUSHDB` is how another queue cleared; its neighbours' work went too.
 pub(crate) async fn clear_spares_other_dockets(stage: Stage) {
-    // Its name begins like ours: what matches by prefix would take it.
+    // Its name starts like ours: a match by prefix would take it.
     let other = stage.neighbour().await;
     crowd(&other).await;
     let before = other.store().counts().await.expect("tasks can be counted");

@@ -17,7 +17,7 @@ const IN_FORCE: AddAnswer = AddAnswer::Declared(Declared::InForce { failures: 0 
 const SUPERSEDED: AddAnswer = AddAnswer::Declared(Declared::Superseded { failures: 0 });
 const TAKEN: AddAnswer = AddAnswer::Declared(Declared::Taken);
 
-/// What a build declares that has these args.
+/// The declaration of a build with these args.
 fn build(args: &str) -> NewTask {
     NewTask { declared_for: Some(TTL), ..task("chain").every(EVERY).args(args) }
 }
@@ -60,7 +60,7 @@ pub(crate) async fn the_earlier_returns_when_the_later_is_gone(stage: Stage) {
     assert_eq!(args_of(&stage).await, "new");
 }
 
-/// Nobody could declare anything: whoever is back first must not take over.
+/// Nobody could declare anything: the first worker to return must not take over.
 pub(crate) async fn an_outage_changes_nothing(stage: Stage) {
     stage.add(build("old")).await;
     stage.add(build("new")).await;
@@ -174,7 +174,7 @@ pub(crate) async fn a_key_of_another_task_is_left_alone(stage: Stage) {
     assert_eq!(stage.add(build("new")).await, AddAnswer::Added, "a one-shot task that has ended leaves its key");
 }
 
-/// It counts as said once: until another definition is declared, it is what somebody asked for.
+/// It counts as scheduled: until another definition is declared, it stays as somebody asked for it.
 pub(crate) async fn what_was_scheduled_stays_until_another_is_declared(stage: Stage) {
     stage.add(build("old")).await;
     let by_hand = task("chain").every(EVERY).args("by hand");
@@ -191,7 +191,7 @@ pub(crate) async fn what_was_scheduled_stays_until_another_is_declared(stage: St
     assert_eq!(args_of(&stage).await, "by hand");
 }
 
-/// One that was there before builds declared anything, or that came from another store.
+/// A task from before builds declared anything, or from another store.
 pub(crate) async fn one_that_nobody_declared_is_taken_on(stage: Stage) {
     stage.add(task("chain").every(EVERY).args("old")).await;
     assert_eq!(stage.add(build("old")).await, IN_FORCE);
@@ -211,7 +211,8 @@ pub(crate) async fn a_repeated_declaration_gets_its_first_answer(stage: Stage) {
     assert_eq!(args_of(&stage).await, "new");
 }
 
-/// Declared again and again by every worker, it must not push out what the record remembers of other calls.
+/// Declared again and again by every worker, it must not push out the remembered ids of other
+/// calls.
 pub(crate) async fn a_declaration_that_changes_nothing_is_not_remembered(stage: Stage) {
     let first = build("old");
     stage.add(&first).await;

@@ -69,7 +69,7 @@ pub(crate) async fn a_nanosecond_is_rounded_up(stage: Stage) {
     becomes_visible_after(&stage, MICRO).await;
 }
 
-/// `--at 2099-01-01` became 2036, and nobody was told.
+/// `--at 2099-01-01` silently became 2036.
 pub(crate) async fn the_furthest_future_is_ten_years(stage: Stage) {
     let (furthest, beyond) = (stage.now().plus(limits::DELAY_MAX), limits::DELAY_MAX + MICRO);
     let after = Timestamp::from_micros(furthest.as_micros() + 1);
@@ -142,9 +142,9 @@ pub(crate) async fn ten_thousand_may_be_due_in_one_microsecond(stage: Stage) {
     stage.nothing_to_lease().await;
 }
 
-/// Polling intervals delayed scheduled work by up to five minutes elsewhere. One of many has to be on time, for what is
-/// to be shown is that nothing polls, on however busy a machine. Each try is like the last, so that a store that polls is
-/// late by the same each time.
+/// Polling intervals delayed scheduled work by up to five minutes elsewhere. One try of many has to
+/// be on time, since the case must show on any busy machine that nothing polls. A store that polls
+/// is late by the same in each try.
 pub(crate) async fn a_waiting_worker_has_it_within_milliseconds(stage: Stage) {
     let stage = stage.with_running_clock().await;
     let mut best = SOON;

@@ -21,7 +21,7 @@ async fn is_stale(stage: &Stage, lease: &Lease) {
     assert_eq!(stage.get(key).await, before, "a stale token changes nothing");
 }
 
-/// A late worker settled what belonged to another, in six queues that finish by id or by worker name.
+/// A late worker settled the task of another, in six queues that finish by id or by worker name.
 pub(crate) async fn stale_token_settles_nothing(stage: Stage) {
     let lost = stage.running("a").await;
     stage.advance(LEASE).await;

@@ -1,4 +1,4 @@
-//! A schedule on a running key waits behind it, and takes its place however the run ends.
+//! A schedule on a running key waits behind the run, and takes its place however the run ends.
 
 use std::time::Duration;
 

@@ -15,7 +15,8 @@ pub(crate) async fn puts_the_deadline_off(stage: Stage) {
     assert_eq!(stage.take_one().await.crashes, 1);
 }
 
-/// A job ran again elsewhere while it still ran: here it may run for ever, as long as somebody beats for it.
+/// A job ran again elsewhere while it still ran: here it may run forever, as long as its worker
+/// sends heartbeats.
 pub(crate) async fn holds_a_long_run_for_as_long_as_it_goes_on(stage: Stage) {
     let lease = stage.running("a").await;
     for _ in 0..50 {

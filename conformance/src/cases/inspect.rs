@@ -1,4 +1,4 @@
-//! Reading: what it shows is what is there, and it changes nothing.
+//! Reading shows the current records, and changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -132,7 +132,7 @@ pub(crate) async fn list_filters_by_name_and_queue(stage: Stage) {
     assert!(found.is_empty(), "a filter that nothing passes comes to an end");
 }
 
-/// What a page ended on may be gone when the next one is asked for.
+/// The last task of a page may be gone when the next page is asked for.
 pub(crate) async fn a_cursor_outlives_its_task(stage: Stage) {
     stage.add_many(9).await;
     let all = ListFilter::default();
@@ -216,7 +216,8 @@ pub(crate) async fn a_worker_that_leaves_is_gone(stage: Stage) {
     assert!(stage.store().workers().await.expect("workers can be listed").is_empty());
 }
 
-/// Alive but leasing nothing was the commonest silent failure: a heartbeat alone is no sign of life.
+/// Alive but leasing nothing was the commonest silent failure: a heartbeat alone does not count as
+/// a sign of life.
 pub(crate) async fn a_worker_shows_when_it_last_leased(stage: Stage) {
     let lease = stage.running("a").await;
     stage.advance(SECOND * 5).await;

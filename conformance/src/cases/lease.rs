@@ -1,4 +1,4 @@
-//! Leasing: what one call takes, and what it says beside.
+//! Leasing: what one call takes, and what else it reports.
 
 use std::time::Duration;
 
@@ -126,7 +126,8 @@ pub(crate) async fn says_when_the_next_is_due(stage: Stage) {
     assert_eq!(stage.lease(&ask(10)).await.next_visible, Some(SECOND * 10));
 }
 
-/// What a dead worker holds becomes visible at its deadline; another worker must know when to look.
+/// The tasks of a dead worker become visible at their deadline; another worker must know when to
+/// poll.
 pub(crate) async fn says_when_the_next_lease_runs_out(stage: Stage) {
     stage.running("a").await;
     stage.advance(SECOND * 4).await;

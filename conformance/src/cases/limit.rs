@@ -1,4 +1,4 @@
-//! I3 Bounded: at most so many failed attempts, at most so many crashes, then dead, kept and shown.
+//! I3 Bounded: a limited number of failed attempts and of crashes, then dead, kept and shown.
 
 use std::time::Duration;
 
@@ -117,7 +117,7 @@ pub(crate) async fn the_crashed_are_named_by_the_call_that_ended_them(stage: Sta
     assert_eq!(stage.view("a").await.visible_at, stage.now(), "it died when it was found");
 }
 
-/// What is named is the run that ended, not the task that takes its place.
+/// The report names the run that ended, not the task that takes its place.
 pub(crate) async fn the_crashed_are_named_as_they_were(stage: Stage) {
     stage.add(task("a").crashes_max(1).attempts_max(9)).await;
     let lease = stage.take_one().await;
@@ -191,7 +191,7 @@ pub(crate) async fn a_second_life_has_all_its_attempts(stage: Stage) {
     }
 }
 
-/// A move that kept the counts: Retry, a move, Retry: dead after a single attempt of what was asked for.
+/// With kept counts, Retry, a move and Retry would be dead after a single attempt of the new task.
 pub(crate) async fn a_move_starts_counting_again(stage: Stage) {
     let lease = stage.running(task("a").attempts_max(2)).await;
     stage.retry(&lease, SECOND).await;

@@ -1,4 +1,4 @@
-//! I1 No loss: what was added is there until a current token, a cancel or a limit ended it.
+//! I1 No loss: an added task is there until a current token, a cancel or a limit ends it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub(crate) async fn a_worker_that_dies_loses_nothing(stage: Stage) {
     assert_eq!(distinct(&stage.take(10).await), 10);
 }
 
-/// A call meets a hundred lost leases at most; the rest must wait for the next call, not for ever.
+/// A call sweeps at most a hundred lost leases; the rest must wait for the next call, not forever.
 pub(crate) async fn more_lost_leases_than_one_call_sweeps(stage: Stage) {
     stage.add_many(250).await;
     assert_eq!(stage.take(250).await.len(), 250);
@@ -93,7 +93,7 @@ pub(crate) async fn a_dropped_lease_call_loses_nothing(stage: Stage) {
         let (store, request) = (stage.fork(), ask(1));
         drop(timeout(Duration::from_micros(micros * 40), store.lease(&request)).await);
     }
-    // What a dropped call sent may still be on its way; it must arrive before its leases can run out.
+    // A dropped call may still be on its way; it must arrive before its leases can expire.
     tokio::time::sleep(Duration::from_millis(100)).await;
     stage.advance(LEASE).await;
     assert_eq!(distinct(&stage.take(30).await), 30);

@@ -1,4 +1,5 @@
-//! Perpetuals: one record whose ack puts the same key back, so that the chain cannot break. Only a cancel ends it.
+//! Periodic tasks: one record whose ack puts the same key back, so that the chain cannot break.
+//! Only a cancel ends it.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Relocate: a docket gives its tasks away, and takes those of another.
+//! Relocate: a docket exports its tasks, and accepts those of another.
 
 mod arrive;
 mod leave;

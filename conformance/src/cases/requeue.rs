@@ -107,7 +107,7 @@ pub(crate) async fn a_poisonous_task_can_be_given_another_chance(stage: Stage) {
     assert_eq!(stage.take_one().await.crashes, 0);
 }
 
-/// An operator who looks on Monday still finds what died on Friday.
+/// An operator who looks on Monday still finds tasks that died on Friday.
 pub(crate) async fn a_dead_task_waits_for_it(stage: Stage) {
     dies(&stage, task("a")).await;
     stage.advance(limits::DEAD_RETENTION.saturating_sub(SECOND)).await;
@@ -124,8 +124,9 @@ pub(crate) async fn a_requeued_task_outlives_its_old_retention(stage: Stage) {
     stage.take_one().await;
 }
 
-/// A death without a lease has no fence of its own unless the requeue before it drew one: then the second requeue would
-/// pass for a repetition of the first, answer Requeued, and do nothing.
+/// A death without a lease has no fence of its own unless the requeue before it drew one: without
+/// that, the second requeue would look like a repetition of the first, answer Requeued, and do
+/// nothing.
 pub(crate) async fn a_perpetual_cancelled_again_lives_again(stage: Stage) {
     stage.add(task("a").every(SECOND)).await;
     for _ in 0..3 {

@@ -54,7 +54,7 @@ pub(crate) async fn the_innocent_are_not_held_up(stage: Stage) {
     assert_eq!(keys(&stage.lease(&ask(10)).await.leases), ["a", "d"]);
 }
 
-/// Many suspects at the head of the line: what is behind them must still be found.
+/// Many suspects at the head of a lane: the tasks behind them must still be found.
 pub(crate) async fn a_crowd_of_suspects_does_not_hide_the_innocent(stage: Stage) {
     let tasks: Vec<_> = (0..80).map(|n| task(&format!("suspect-{n}"))).collect();
     stage.add_all(&tasks).await;

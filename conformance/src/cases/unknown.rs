@@ -47,7 +47,7 @@ pub(crate) async fn a_name_nobody_serves_waits_for_its_worker(stage: Stage) {
     assert_eq!(keys(&stage.lease(&ask(1).names(&["other"])).await.leases), ["a"]);
 }
 
-/// A queue whose head nobody here can run must not keep the worker from what is behind it.
+/// A queue whose first tasks nobody here can run must not hide the tasks behind them.
 pub(crate) async fn a_crowd_of_unknown_tasks_hides_nothing(stage: Stage) {
     let strangers: Vec<_> = (0..1_000).map(|n| task(&format!("stranger-{n}")).name("other")).collect();
     stage.add_all(&strangers).await;

@@ -1,5 +1,5 @@
-//! Waiting: a lease call that finds nothing sleeps until there is something for it. A wake-up is a hint, kept until it
-//! is taken; what is leased is decided by the lease alone.
+//! Waiting: a lease call that finds nothing sleeps until there is work for it. A wake-up is a hint,
+//! kept until it is taken; the lease alone decides which task is leased.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(crate) use wake::*;
 
 /// How far in the future a case puts a task when it shows that it starts on time.
 const SHORTLY: Duration = Duration::from_millis(300);
-/// How late a start may be. Far above what a store needs, far below any interval at which one could look again.
+/// How late a start may be. Far above what a store needs, far below any polling interval.
 const LATE_MAX: Duration = Duration::from_millis(400);
 /// How long a case looks whether a waiter that must sleep does sleep.
 const A_WHILE: Duration = Duration::from_millis(150);
@@ -29,7 +29,8 @@ async fn still_waiting(waiters: &[&Waiter]) {
     assert!(waiters.iter().all(|waiter| waiter.is_waiting()), "there is nothing for them");
 }
 
-/// A worker gives a lease up by its own clock. One that counted from the beginning of a long wait was given up at once.
+/// A worker gives a lease up by its own clock. A lease counted from the beginning of a long wait
+/// was given up at once.
 pub(crate) async fn a_lease_counts_from_the_look_that_took_it(stage: Stage) {
     let waiter = stage.waiter("waiter").await;
     still_waiting(&[&waiter]).await;
@@ -41,7 +42,7 @@ pub(crate) async fn a_lease_counts_from_the_look_that_took_it(stage: Stage) {
     assert!(looked_at <= std::time::Instant::now());
 }
 
-/// Takes what the waiter brings, which must be there at this moment, and not before.
+/// Takes the waiter's reply, which must come at this time, and not before.
 async fn on_time(waiter: Waiter, due: Instant) {
     let lease = waiter.lease().await;
     let late = Instant::now().saturating_duration_since(due);

@@ -1,4 +1,4 @@
-//! What is refused for its size, before any event sees it.
+//! Items refused for their size, before any event sees them.
 
 use docket_core::{Error, ErrorKind, LeaseRequest, Names, Outcome, Result, limits};
 
@@ -7,7 +7,7 @@ pub(super) fn payload(bytes: usize) -> Result<()> {
     within(bytes, "bytes", "PAYLOAD_BYTES_MAX", limits::PAYLOAD_BYTES_MAX)
 }
 
-/// A batch, refused whole. What is refused alone does not count.
+/// A batch that is refused whole. Items that are refused alone do not count.
 pub(super) fn batch(payloads: impl Iterator<Item = usize>) -> Result<()> {
     let payloads: Vec<usize> = payloads.collect();
     within(payloads.len(), "items", "BATCH_ITEMS_MAX", limits::BATCH_ITEMS_MAX)?;

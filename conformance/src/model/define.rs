@@ -5,10 +5,10 @@ use docket_core::{AddAnswer, Declared, DefinitionId, NewTask, Timestamp, limits}
 use super::record::{Answer, Life, Record, Step, Work};
 use crate::teeth::Fault;
 
-/// What is known of the definitions of one task.
+/// The definitions of one task.
 #[derive(Clone, PartialEq, Default, Debug)]
 pub(super) struct Definitions {
-    /// The one that the task follows.
+    /// The definition that the task follows.
     pub(super) applied: Option<DefinitionId>,
     /// In the order in which they were first seen.
     pub(super) known: Vec<Known>,

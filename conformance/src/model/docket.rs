@@ -25,7 +25,7 @@ pub(super) struct Docket {
     pub(super) fault: Option<Fault>,
 }
 
-/// A lease request that was answered, and what it took.
+/// An answered lease request, and its leases.
 #[derive(Debug)]
 pub(super) struct Answered {
     pub(super) request: RequestId,
@@ -141,7 +141,7 @@ impl Docket {
         Ok(answer)
     }
 
-    /// Refuses a moment that is further away than ten years.
+    /// Refuses a time that is more than ten years away.
     pub(super) fn check_time(&self, at: RunAt, now: Timestamp) -> Result<()> {
         if at.is_too_far_from(now) && !self.has(Fault::CutsFarTimes) {
             Err(words::too_far("place a task"))

@@ -1,4 +1,4 @@
-//! Leasing: count the late, take the due, say what comes next.
+//! Leasing: count expired leases, lease due tasks, report the next due time.
 
 use docket_core::{
     Fence, Key, Lease, LeaseOrder, LeaseReply, LeaseRequest, Limited, Names, RequestId, Suspects, Swept, Timestamp,
@@ -138,7 +138,7 @@ impl Docket {
         lease_of(record).expect("it was just leased")
     }
 
-    /// The keys that this request may lease, in the order in which they are to be taken.
+    /// The keys that this request may lease, in the order in which to lease them.
     fn line(&self, request: &LeaseRequest, now: Timestamp) -> Vec<Key> {
         let due = if self.has(Fault::LeasesEarly) { now.plus(std::time::Duration::from_millis(1)) } else { now };
         let mut line: Vec<&Record> = self
@@ -199,7 +199,7 @@ enum Crash {
     Limit,
 }
 
-/// A task that has reached its crash limit, as it is said.
+/// The report about a task that has reached its crash limit.
 fn limited(record: &Record) -> Limited {
     Limited {
         key: record.key.clone(),
@@ -224,7 +224,7 @@ fn crash(record: &mut Record, max: u32, step: &mut Step<'_>) -> Crash {
         return Crash::Counted;
     }
     if !limit {
-        // Queued at its old deadline: its place in the line (`due_at`, `seq`) is what it was.
+        // Queued at its old deadline: its position in the lane (`due_at`, `seq`) stays.
         record.state = Life::Queued;
         record.work.visible_at = if step.has(Fault::LostLeasesGoLast) { step.now } else { deadline };
         if step.has(Fault::PromotesOnlyOnCompleted) {

@@ -41,7 +41,7 @@ impl Record {
         }
     }
 
-    /// A further life of a finished key: what is remembered of calls, leases and errors stays.
+    /// A further life of a finished key: the remembered calls, leases and errors stay.
     pub(super) fn live_again(&mut self, task: &NewTask, step: &mut Step<'_>) {
         self.become_work(Work::of(task, step.now));
         self.begin_life(step);
@@ -124,7 +124,7 @@ impl Record {
         }
     }
 
-    /// `back(d)` of the table, with the moment that d means.
+    /// `back(d)` of the table, with d as a time.
     pub(super) fn back(&mut self, moment: Timestamp, step: &mut Step<'_>) {
         self.state = Life::Queued;
         (self.work.visible_at, self.due_at) = (moment, moment);
@@ -135,7 +135,7 @@ impl Record {
         self.promote(step);
     }
 
-    /// `next` of the table: the occurrence is over, the same key comes back at `moment`.
+    /// `next` of the table: the occurrence is over, the same key runs again at `moment`.
     pub(super) fn next(&mut self, moment: Timestamp, failure: Option<String>, step: &mut Step<'_>) {
         (self.attempts, self.crashes) = (0, 0);
         self.undecodable_since = None;

@@ -69,7 +69,7 @@ impl Docket {
         live.map(view).collect()
     }
 
-    /// What no record may look like, whatever happened to it. The model has no index that could disagree with them.
+    /// Contradictions within records. The model has no index that could disagree with them.
     pub(super) fn audit(&self) -> Vec<String> {
         let mut defects = Vec::new();
         for (key, record) in &self.records {

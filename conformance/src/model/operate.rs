@@ -102,7 +102,7 @@ impl TestStore for ModelStore {
             None if !state.docket.records.is_empty() => "the docket is not empty",
             before => {
                 let step = before.map_or(Duration::ZERO, |before| before.since(now));
-                // Its time stands still until the clock has caught up.
+                // Its time stops until the clock has caught up.
                 let now =
                     if self.has(Fault::StepsStopTime) { before.map_or(now, |before| before.max(now)) } else { now };
                 state.clock = Some(now);

@@ -13,7 +13,7 @@ use crate::teeth::Fault;
 
 pub(crate) use docket_core::words::CRASH_LIMIT;
 
-/// The state of a record; what people see is derived from it and the time.
+/// The state of a record; the shown state is derived from it and the time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Life {
     Queued,
@@ -45,13 +45,13 @@ pub(super) struct Taken {
 /// A requeue that took effect.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Requeued {
-    /// The fence of the death; a perpetual cancelled before its first lease has none.
+    /// The fence of the death; none for a periodic task that was cancelled before its first lease.
     pub(super) death: Option<Fence>,
     /// The one drawn for the life that follows.
     pub(super) fence: Fence,
 }
 
-/// What a task is: of the record itself, and of the follower behind it.
+/// The work of a record, or of the follower behind it.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Work {
     pub(super) name: Name,
@@ -115,11 +115,11 @@ pub(super) struct Record {
     pub(super) result: Option<Payload>,
     /// The call that took it out; it stays when the task is let go, and goes when it is put back or lives again.
     pub(super) parcel: Option<ParcelId>,
-    /// When a finished record may be trimmed; a finished perpetual never is.
+    /// When a finished record may be trimmed; a finished periodic task never is.
     pub(super) expires: Option<Timestamp>,
 }
 
-/// What a step needs beside the record: the time, the docket's sequence, and the fault that is built in, if any.
+/// The surroundings of a step: the time, the docket's sequence, and the built-in fault, if any.
 pub(super) struct Step<'a> {
     pub(super) now: Timestamp,
     pub(super) seq: &'a mut u64,
@@ -188,7 +188,7 @@ impl Record {
         self.state == Life::Cancelled && self.parcel.is_some()
     }
 
-    /// How its task came to be what it is: by which kind of call, and whether that was by a move.
+    /// How its task got its key: by which verb, and whether by a move.
     pub(super) fn origin(&self) -> (Verb, bool) {
         let placed = self.calls.iter().rev().find_map(|(_, answer)| match answer {
             Answer::Add(AddAnswer::Added) => Some((Verb::Add, false)),

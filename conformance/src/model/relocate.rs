@@ -119,7 +119,7 @@ fn moves(record: &Record, ticket: &Ticket) -> bool {
     record.state == Life::Moving && record.parcel == Some(ticket.id)
 }
 
-/// What is to be done, and all that was counted elsewhere.
+/// The parcel's work, and the counts of its source.
 fn arrive(record: &mut Record, parcel: &Parcel, step: &Step<'_>) {
     record.become_work(Work::of_parcel(parcel));
     (record.due_at, record.added_at) = (parcel.due_at, parcel.added_at);

@@ -111,7 +111,7 @@ fn completed(record: &mut Record, ack: &Ack, result: Option<docket_core::Payload
     }
 }
 
-/// The last attempt failed, or the run said that there is no hope.
+/// The last attempt failed, or the failure was fatal.
 fn failed(record: &mut Record, ack: &Ack, error: &str, step: &mut Step<'_>) {
     match record.work.every {
         Some(every) if !step.has(Fault::LimitKillsAPerpetual) => {
@@ -128,7 +128,7 @@ fn end(record: &mut Record, state: Life, ack: &Ack, step: &mut Step<'_>) {
     record.finish(state, retention, step);
 }
 
-/// Back to its place in the line, uncounted.
+/// Back at its position in the lane, uncounted.
 fn release(record: &mut Record, step: &mut Step<'_>) {
     record.state = Life::Queued;
     record.cancelling = false;

@@ -16,12 +16,12 @@ use super::docket::Docket;
 use super::lease::Look;
 use crate::teeth::Fault;
 
-/// Where the model's clock starts unless it is set: any moment will do.
+/// Where the model's clock starts unless it is set: any time will do.
 const EPOCH: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 /// How seldom [`Fault::Polls`] looks.
 const POLL: Duration = Duration::from_secs(1);
 
-/// The reference model, or a broken one, as a store of its own. Handles share it.
+/// The reference model, or a broken one, as a store. Handles share it.
 #[derive(Clone)]
 pub struct ModelStore {
     docket: DocketName,
@@ -81,7 +81,7 @@ impl ModelStore {
         tasks.iter().map(|task| NewTask { run_at: task.run_at.ahead_by(ahead), ..task.clone() }).collect()
     }
 
-    /// As `with`, for what may make something leasable: everybody who waits looks again.
+    /// As `with`, for changes after which something may be leasable: every waiter polls again.
     pub(super) fn change<T>(&self, f: impl FnOnce(&mut Docket, Timestamp) -> T) -> T {
         let answer = self.with(f);
         self.shared.changed.notify_waiters();
@@ -92,7 +92,7 @@ impl ModelStore {
         self.shared.fault == Some(fault)
     }
 
-    /// One look of a lease call; whoever waits looks again if this one changed something.
+    /// One poll of a lease call; every waiter polls again if this one changed something.
     fn look(&self, request: &LeaseRequest, look: Look, swept: &mut Swept) -> LeaseReply {
         let reply = self.with(|docket, now| {
             let dead_trimmed = docket.trim(0, now);
@@ -183,7 +183,7 @@ impl QueueBackend for ModelStore {
         loop {
             let changed = self.shared.changed.notified();
             tokio::pin!(changed);
-            // Before the look: what changes during it is not missed.
+            // Before the poll: changes during it are not missed.
             changed.as_mut().enable();
             let left = until.saturating_duration_since(Instant::now());
             let look = if left.is_zero() { Look::Last } else { Look::WithinAWait };
@@ -229,7 +229,7 @@ impl QueueBackend for ModelStore {
     }
 }
 
-/// An ack with its moment in the docket's time.
+/// An ack with its time in the docket's time.
 fn ahead_by(ack: &Ack, ahead: Duration) -> Ack {
     let outcome = match ack.outcome.clone() {
         Outcome::Repeat { at, args } => Outcome::Repeat { at: at.ahead_by(ahead), args },

@@ -1,4 +1,4 @@
-//! Making a call on a store, and bringing what it answers into a form that can be compared.
+//! Making a call on a store, and converting its answer for comparison.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use docket_core::{
 use super::issue::Issued;
 use super::op::Step;
 
-/// What a store answered; a refused item is compared by the kind of its error.
+/// A store's answer; a refused item is compared by the kind of its error.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Answer {
     Add(Vec<Result<AddAnswer, ErrorKind>>),
@@ -31,7 +31,7 @@ impl Answer {
         Ok(match call {
             Issued::Add(tasks) => Self::Add(kinds(store.add(tasks).await?)),
             Issued::Schedule(tasks) => Self::Schedule(kinds(store.schedule(tasks).await?)),
-            // When a store looked is no part of what it answered.
+            // The time of the poll is not compared.
             Issued::Lease(request) => Self::Lease(LeaseReply { looked_at: None, ..store.lease(request).await? }),
             Issued::Heartbeat(beat) => Self::Heartbeat(kinds(store.heartbeat(beat).await?)),
             Issued::Ack(acks, next) => {

@@ -1,4 +1,4 @@
-//! From what a sequence says to calls with ids, the same for every store but for the fences in its tokens.
+//! From a sequence to calls with ids, the same for every store except for the fences in its tokens.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::op::{Asking, Call, End, Ending, Item, Said, Step, Time};
 
-/// The names that exist, and one that nobody adds.
+/// The known names, and one that nobody adds.
 const NAMES: [&str; 3] = ["work", "mail", "ghost"];
 const QUEUES: [&str; 2] = ["default", "bulk"];
 const PLACES: [&str; 2] = ["there", "elsewhere"];
@@ -31,12 +31,12 @@ pub(super) enum Issued {
     Clear,
 }
 
-/// What a caller knows when it makes a call.
+/// The knowledge of a caller when it makes a call.
 pub(super) struct Known<'a> {
     pub(super) now: Timestamp,
-    /// The tokens that somebody heard of, the latest last.
+    /// The tokens that some caller got, the latest last.
     pub(super) tokens: &'a [Token],
-    /// The parcels that somebody heard of, the latest last.
+    /// The parcels that some caller got, the latest last.
     pub(super) parcels: &'a [Parcel],
     /// The fence that the record of a key shows, looked up for requeues.
     pub(super) fence: Option<Fence>,

@@ -1,10 +1,12 @@
-//! Generated sequences: whatever callers, packets and time do, a store must answer as the model does.
+//! Generated sequences: whatever callers, packets and time do, a store must answer as the model
+//! does.
 //!
-//! A sequence is a list of calls by two workers and two producers on a handful of keys, with replies lost, packets late,
-//! calls repeated and time moved past leases and retentions. It is played on the model and on the store at once; the
-//! first answer that differs ends it, and at the end records, counts, lists and workers are compared as well. A failing
-//! sequence is cut down to the steps it takes, and its seed is kept in `proptest-regressions/`, to be played first ever
-//! after.
+//! A sequence is a list of calls by two workers and two producers on a handful of keys, with
+//! replies lost, packets late, calls repeated and time moved past leases and retentions. It is
+//! played on the model and on the store at once; the first answer that differs ends it, and at the
+//! end records, counts, lists and workers are compared as well. A failing sequence is reduced to
+//! the necessary steps, and its seed is kept in `proptest-regressions/`, to be played first from
+//! then on.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,11 +37,12 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// `cases` sequences, or `DOCKET_MODEL_CASES` of them; from a seed that nobody chose, or `DOCKET_MODEL_SEED`.
+    /// `cases` sequences, or `DOCKET_MODEL_CASES` of them; from a random seed, or
+    /// `DOCKET_MODEL_SEED`.
     ///
     /// # Panics
     ///
-    /// When one of the two is no number.
+    /// When one of the two variables is not a number.
     pub fn from_env(cases: u32, kept_in: &'static str) -> Self {
         let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().expect("a whole number"));
         let cases = number("DOCKET_MODEL_CASES").map_or(cases, |cases| u32::try_from(cases).unwrap_or(u32::MAX));
@@ -64,7 +67,7 @@ pub fn agree(plan: Plan, factory: &dyn Factory) -> Result<(), String> {
     outcome.map_err(|error| report(error, plan.seed))
 }
 
-/// Plays one sequence on a docket of its own, and clears that also when it failed.
+/// Plays one sequence on a docket of its own, and clears the docket even if it failed.
 async fn one(ops: &[op::Op], docket: &str, factory: &dyn Factory) -> Result<(), String> {
     let docket = DocketName::new(docket).map_err(|error| error.to_string())?;
     let store = factory.fresh(docket.clone()).await;

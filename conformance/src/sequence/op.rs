@@ -1,4 +1,4 @@
-//! One step of a generated sequence: a call by somebody, a call made once more, or time.
+//! One step of a generated sequence: a call, a call made once more, or time.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use docket_core::{LeaseOrder, Suspects};
 /// One step.
 #[derive(Clone, Debug)]
 pub(super) enum Op {
-    /// Somebody makes a call.
+    /// A call is made.
     Send {
-        /// What is asked.
+        /// The request.
         call: Call,
-        /// What becomes of the packet.
+        /// The fate of the packet.
         fate: Fate,
     },
     /// A call arrives once more, with the ids it had: a retry, or a packet that took its time.
@@ -23,7 +23,7 @@ pub(super) enum Op {
     Advance(Duration),
 }
 
-/// What becomes of a call.
+/// The fate of a call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Fate {
     /// It takes effect and the caller hears of it.
@@ -34,7 +34,8 @@ pub(super) enum Fate {
     Delayed,
 }
 
-/// A call, as far as it can be said before the sequence is played; numbers are taken modulo what there is.
+/// A call, as far as it is known before the sequence is played; numbers are taken modulo the number
+/// of candidates.
 #[derive(Clone, Debug)]
 pub(super) enum Call {
     /// A batch of adds.
@@ -52,7 +53,7 @@ pub(super) enum Call {
     },
     /// Some of the tokens settled, and perhaps the next ones taken.
     Ack {
-        /// What is settled, and how.
+        /// The acks.
         endings: Vec<Ending>,
         /// The lease request behind it.
         next: Option<Asking>,
@@ -109,9 +110,9 @@ pub(super) struct Item {
     pub(super) queue: usize,
     /// When.
     pub(super) time: Time,
-    /// Whether it is a perpetual.
+    /// Set for a periodic task.
     pub(super) every: Option<Duration>,
-    /// Whether a perpetual is declared, with args of which there are few.
+    /// Whether it declares a periodic task; there are only a few different args.
     pub(super) declared: bool,
     /// What the adder overrides.
     pub(super) attempts_max: Option<u32>,
@@ -126,9 +127,9 @@ pub(super) enum Time {
     Now,
     /// This long from now.
     In(Duration),
-    /// At a moment this long after now.
+    /// At a time this long after now.
     After(Duration),
-    /// At a moment this long before now.
+    /// At a time this long before now.
     Before(Duration),
 }
 
@@ -189,7 +190,7 @@ pub(super) enum End {
     Cancelled,
 }
 
-/// Whether a run says something of its own.
+/// Whether a run returns something of its own.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Said {
     /// It does.

@@ -1,4 +1,4 @@
-//! Playing one sequence on the model and on a store, and comparing what they say.
+//! Playing one sequence on the model and on a store, and comparing their answers.
 
 use docket_core::{
     DocketName, Fence, Key, ListFilter, Parcel, TaskView, TestStore, Timestamp, Token, WorkerView, limits,
@@ -12,18 +12,18 @@ use crate::model::{CRASH_LIMIT, ModelStore};
 /// Where the clock starts.
 const START: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
 
-/// A model and a store that were told the same so far.
+/// A model and a store that got the same calls so far.
 struct Play<'a> {
     model: ModelStore,
     store: &'a dyn TestStore,
     now: Timestamp,
     issuer: Issuer,
     fences: Fences,
-    /// The tokens somebody heard of.
+    /// The tokens that some caller got.
     tokens: Vec<Token>,
-    /// The parcels somebody heard of.
+    /// The parcels that some caller got.
     parcels: Vec<Parcel>,
-    /// What was sent, and when.
+    /// The calls sent, and when.
     sent: Vec<(Timestamp, Issued)>,
 }
 

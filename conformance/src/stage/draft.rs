@@ -27,7 +27,7 @@ pub(crate) fn task(text: &str) -> NewTask {
     NewTask { key: key(text), ..NewTask::new(name("work"), payload(text)) }
 }
 
-/// What can be added: a task, or just its key.
+/// Something that can be added: a task, or just its key.
 pub(crate) trait Draft {
     fn draft(self) -> NewTask;
 }

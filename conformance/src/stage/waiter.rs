@@ -1,4 +1,4 @@
-//! Lease calls that wait, each on a handle of its own, as other workers would make them.
+//! Lease calls that wait, each on a handle of its own, as those of other workers.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ impl Stage {
 }
 
 impl Waiter {
-    /// What the call brings; it must come at once.
+    /// The reply of the call; it must come at once.
     pub(crate) async fn reply(mut self) -> LeaseReply {
         let reply = timeout(SOON, &mut self.call).await.expect("the waiter is woken at once");
         reply.expect("a lease call does not panic")

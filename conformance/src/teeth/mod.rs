@@ -48,9 +48,10 @@ faults! {
         CurrentWhateverTheState
         /// A cancel finishes a leased task at once, so its key can be leased while the first run goes on.
         CancelEndsARunningTask
-        /// The token of a lost lease is told that it settled.
+        /// The token of a lost lease gets the answer that it settled.
         CrashSettlesTheToken
-        /// A repeated lease gets the stored reply, also for what somebody else has leased since.
+        /// A repeated lease gets the stored reply, even for tasks that another request has leased
+        /// since.
         ReplaysStoredReplies
         /// A task that was taken out for a move can still be leased.
         LeasesWhatMoves
@@ -74,7 +75,7 @@ faults! {
         MoveKeepsTheCounts
         /// A task that was moved here starts counting again.
         ArrivalsStartCountingAgain
-        /// A lease takes all suspects there are, whatever it asked for.
+        /// A lease takes all suspects, whatever it asked for.
         TakesEverySuspect
     }
     "I4" {
@@ -84,15 +85,15 @@ faults! {
         LeasesEarly
         /// An `add` wakes nobody.
         ForgetsTheWakeUp
-        /// A wait looks again only once a second, not when the next task is due.
+        /// A wait polls again only once a second, not when the next task is due.
         Polls
     }
     "I5" {
         /// Tasks are leased in the order of their keys.
         OrdersByKey
-        /// A lost lease queues up behind what is due already.
+        /// A lost lease goes behind tasks that are already due.
         LostLeasesGoLast
-        /// A released task goes to the end of the line.
+        /// A released task goes to the end of the lane.
         ReleaseLosesItsPlace
         /// The earliest of all queues is never asked for: the first queue always comes first.
         StarvesTheLastQueue
@@ -106,7 +107,7 @@ faults! {
         ForgetsAcks
         /// A second life forgets the calls of the first.
         ForgetsAddIds
-        /// A repeated add is answered by what it finds, not by what it was told.
+        /// A repeated add is answered by the current state, not by its first answer.
         AnswersARepeatedAddAfresh
         /// A repeated schedule is done again.
         SchedulesAgain
@@ -118,7 +119,7 @@ faults! {
         ForgetsEmptyRequests
         /// A repeated lease brings leases that are about to run out, or have.
         ReplayKeepsTheDeadline
-        /// A repeated cancel hits whatever lives under the key now.
+        /// A repeated cancel cancels whatever has the key now.
         CancelsByKeyAlone
         /// A requeue hits any death of the key.
         RequeuesByKeyAlone
@@ -134,7 +135,7 @@ faults! {
         LeavesFinishedOnClear
     }
     "I8" {
-        /// Finished records stay for ever.
+        /// Finished records stay forever.
         NeverTrims
         /// Every finished record is kept for the same time.
         IgnoresRetention
@@ -142,7 +143,7 @@ faults! {
         TrimsWithoutBound
         /// One call sweeps all there is.
         SweepsWithoutBound
-        /// Finished records are bounded by their number, whatever they keep.
+        /// Finished records are bounded only by their number, not by their bytes.
         BoundsByNumberAlone
         /// One payload that is too large refuses the whole batch.
         OversizedItemSpoilsTheBatch
@@ -156,7 +157,7 @@ faults! {
         LeasesUnaskedNames
         /// A lease call counts crashes of tasks it did not ask for.
         SweepsUnaskedNames
-        /// `next_visible` counts what this request could not have leased.
+        /// `next_visible` counts tasks that this request could not have leased.
         CountsUnaskedNames
         /// All dockets are one.
         DocketsMeet
@@ -170,21 +171,21 @@ faults! {
         CancelKeepsTheFollower
     }
     "perpetual" {
-        /// Seeding a perpetual brings it back after its cancel.
+        /// Seeding a cancelled periodic task revives it.
         SeedUndoesACancel
-        /// A perpetual that uses up its attempts is dead: the chain is cut.
+        /// A periodic task that uses up its attempts is dead: the chain is cut.
         LimitKillsAPerpetual
         /// `Repeat` counts from the end of the run: the chain drifts.
         RepeatCountsFromNow
-        /// A perpetual that crashes comes back at its usual pace.
+        /// A periodic task that crashes runs again at its usual interval.
         CrashedChainsHurry
     }
     "definition" {
         /// A seed never changes the definition of a periodic task that is there.
         SeedsChangeNothing
-        /// The last seed wins, whoever lives: in a deploy the definition goes to and fro.
+        /// The last seed wins, whichever builds are alive: in a deploy the definition alternates.
         LastSeedWins
-        /// Whoever declares first after an outage takes over.
+        /// The first worker to declare after an outage takes over.
         OutageForgetsWhoLives
         /// A new interval waits for the end of the old one.
         RedefinedWaitsForTheOldInterval
@@ -222,9 +223,9 @@ faults! {
         ClockWakesNobody
         /// A clock that nobody has set does not run.
         ClockStandsStill
-        /// The docket's time stands still until a clock that was set back has caught up.
+        /// The docket's time stops until a clock that was set back has caught up.
         StepsStopTime
-        /// A moment is taken, and shown, as if the docket's time were the server's clock.
+        /// A time is taken, and shown, as if the docket's time were the server's clock.
         TranslatesNoMoment
         /// Settling the clock takes the docket's time back.
         SettlingMovesTime
@@ -234,11 +235,11 @@ faults! {
     "control" {
         /// A docket of another environment is joined.
         EnvironmentsMix
-        /// Who names the environment first empties the docket.
+        /// Naming the environment first empties the docket.
         JoiningEmptiesTheDocket
     }
     "heartbeat" {
-        /// A late heartbeat of a current token is told that it lost.
+        /// A late heartbeat of a current token is answered as lost.
         LateHeartbeatIsLost
     }
     "add" {

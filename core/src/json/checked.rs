@@ -1,22 +1,23 @@
-//! A serializer in front of another one. It costs a comparison per number and a count per level, and nothing is read twice.
+//! A serializer that wraps another one. It costs a comparison per number and a count per level, and
+//! reads nothing twice.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
 
 use serde::ser::{self, Serialize, Serializer};
 
-/// Levels that a reader of JSON goes down, at most: what that of `serde_json` does.
+/// The deepest level that a reader of JSON accepts: the limit of `serde_json`.
 const DEPTH_MAX: u32 = 127;
 const NOT_FINITE: &str = "is NaN or infinite, which JSON cannot express";
 const TOO_DEEP: &str = "is nested deeper than 127 levels, more than a worker reads";
 
-/// What is seen on the way.
+/// Findings along the way.
 #[derive(Default)]
 pub(super) struct Notes {
     depth: Cell<u32>,
     is_wide: Cell<bool>,
     why: Cell<Option<&'static str>>,
-    /// Where that is, from the inside out; written only on the way back from a refusal.
+    /// Where that is, innermost first; written only on the way back from a refusal.
     path: RefCell<Vec<String>>,
 }
 
@@ -25,7 +26,7 @@ impl Notes {
         self.is_wide.get()
     }
 
-    /// What was refused, and where, if anything was.
+    /// The refusal and its place, if any.
     pub(super) fn told(&self) -> Option<String> {
         let why = self.why.get()?;
         let path: String = self.path.borrow().iter().rev().map(String::as_str).collect();
@@ -56,7 +57,7 @@ impl Notes {
     }
 }
 
-/// Passes on to `inner`.
+/// Forwards to `inner`.
 pub(super) struct Checked<'a, S> {
     inner: S,
     notes: &'a Notes,
@@ -103,7 +104,7 @@ impl<'a, C> Parts<'a, C> {
         Value { value, notes: self.notes }
     }
 
-    /// One of a list.
+    /// An element of a list.
     fn element<E>(&mut self, write: impl FnOnce(&mut C) -> Result<(), E>) -> Result<(), E> {
         let result = write(&mut self.inner);
         self.index += 1;
@@ -116,7 +117,7 @@ impl<'a, C> Parts<'a, C> {
     }
 }
 
-/// Methods that only pass on.
+/// Methods that only forward.
 macro_rules! pass_on {
     ($($method:ident($($arg:ident: $type:ty),*);)*) => {
         $(fn $method(self, $($arg: $type),*) -> Result<S::Ok, S::Error> {
@@ -244,7 +245,7 @@ impl<'a, S: Serializer> Serializer for Checked<'a, S> {
     }
 }
 
-/// The traits of lists: all the same but for a name.
+/// The traits of lists: all the same except for a name.
 macro_rules! lists {
     ($($trait:ident::$method:ident;)*) => {
         $(impl<C: ser::$trait> ser::$trait for Parts<'_, C> {

@@ -1,49 +1,50 @@
-//! What a person must look at.
+//! Conditions that a person must look at.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::{Key, Name, Queue, display_duration};
 
-/// Something a person must look at.
+/// A condition that a person must look at.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Alarm {
     /// A loop made no progress for this long: the worker is not alive.
     Stalled {
-        /// Which.
+        /// The loop.
         name: &'static str,
         /// For how long.
         silent: Duration,
-        /// The latest error, if one was seen.
+        /// The latest error, if there was one.
         error: Option<String>,
     },
-    /// The handlers' runtime does not run what it is given: leases are no longer renewed.
+    /// The handlers' runtime runs nothing: leases are no longer renewed.
     Wedged(Duration),
-    /// Nothing is leased, because this has not worked for so long: a lease could not be kept, or its outcome not settled.
+    /// Nothing is leased, because this has failed for so long: a lease could not be kept, or its
+    /// outcome not settled.
     HeldBack {
-        /// What does not work.
+        /// The failing call.
         what: &'static str,
         /// For how long.
         silent: Duration,
-        /// The latest error, if one was seen.
+        /// The latest error, if there was one.
         error: Option<String>,
     },
-    /// So many runs of this name are over, but their code still blocks, the first of them for this long: their slots and
-    /// leases were given up, and their tasks may run beside them.
+    /// This many runs of this name have ended while their code still blocks, the first for this
+    /// long: their slots and leases were given up, and their tasks may run beside that code.
     Blocked(Name, usize, Duration),
     /// Ready work of this worker's names is this old.
     OldestReady(Duration),
     /// Ready work is this old, and no live worker handles its name.
     Unserved(Queue, Name, Duration),
-    /// The store has not taken a periodic task of this worker.
+    /// The store has not accepted a periodic task of this worker.
     NotSeeded {
         /// Its key.
         key: Key,
         /// The latest error.
         error: String,
     },
-    /// The key of a periodic task of this worker belongs to another task, so it does not start.
+    /// Another task has the key of a periodic task of this worker, so it does not start.
     KeyTaken {
         /// The key, and so the name of the periodic task.
         key: Key,
@@ -61,12 +62,13 @@ pub enum Alarm {
     },
     /// The server's clock was set back, and the docket's time is this far ahead of it.
     ClockOff(Duration),
-    /// What the store's companion of this name has yet to bring in is this old.
+    /// The oldest task that the store's companion of this name has yet to bring in is this old.
     Waiting(&'static str, Duration),
 }
 
 impl Alarm {
-    /// Whether the worker itself is not alive; otherwise the work is late, and it may be somebody else's fault.
+    /// Whether the worker itself is not alive; otherwise the work is late, perhaps for reasons
+    /// elsewhere.
     pub fn is_unready(&self) -> bool {
         matches!(self, Self::Stalled { .. } | Self::Wedged(_) | Self::HeldBack { .. })
     }

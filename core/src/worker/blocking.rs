@@ -1,7 +1,8 @@
-//! Code that cannot be stopped: a handler that blocks its thread, and what [`crate::Context::spawn_blocking`] runs.
+//! Code that cannot be stopped: a handler that blocks its thread, and code that
+//! [`crate::Context::spawn_blocking`] runs.
 //!
-//! Such code goes on after a timeout, a cancel or a lost lease. Its slot and its lease are kept until it returns, so that the
-//! task does not start again beside it; but not for ever.
+//! Such code goes on after a timeout, a cancel or a lost lease. The run keeps its slot and its
+//! lease until the code returns, so that the task does not start again beside it; but not forever.
 
 use std::time::Duration;
 
@@ -13,17 +14,17 @@ use super::run::Output;
 use super::{Inner, panics};
 use crate::Lease;
 
-/// How long such code may go on after it was told to stop, before a line says so.
+/// How long such code may go on after it was asked to stop, before it is logged.
 const SAY_AFTER: Duration = Duration::from_secs(1);
 
 type Ended = Option<Result<Output, JoinError>>;
 
-/// A handler under way.
+/// A running handler.
 #[derive(Debug)]
 pub(super) struct Handler {
     /// `None` once it has ended.
     run: Option<JoinHandle<Output>>,
-    /// What it has started on threads of their own.
+    /// The blocking code that it has started.
     blocking: TaskTracker,
 }
 
@@ -45,7 +46,8 @@ impl Handler {
         ended
     }
 
-    /// Drops what is left of the handler as soon as it can be, and waits for the code that it started on other threads.
+    /// Drops the handler as soon as possible, and waits for the code that it started on other
+    /// threads.
     async fn gone(mut self) -> Ended {
         let ended = match self.run.take() {
             Some(run) => {
@@ -58,7 +60,8 @@ impl Handler {
         ended
     }
 
-    /// Waits until nothing of the handler runs any longer, for `blocking_max` at most; how it ended, if it does now.
+    /// Waits until nothing of the handler runs, for at most `blocking_max`; returns how it ended,
+    /// if it ended.
     pub(super) async fn outlast(self, worker: &Inner, lease: &Lease) -> Ended {
         if self.run.is_none() && self.blocking.is_empty() {
             return None;
@@ -75,7 +78,8 @@ impl Handler {
         tokio::select! {
             ended = &mut gone => return ended,
             () = sleep(worker.settings.blocking_max.saturating_sub(SAY_AFTER)) => {}
-            // A worker that ends cannot keep a lease. A handler that only has to be dropped is given a moment.
+            // A worker that ends cannot keep a lease. A handler that only has to be dropped gets a
+            // little time.
             () = worker.leaving.cancelled() => return timeout(worker.settings.cancel_grace / 2, gone).await.ok().flatten(),
         }
         tracing::error!(

@@ -1,4 +1,5 @@
-//! A loop that a store asks its workers to keep going beside their own, e.g. to bring in tasks from elsewhere.
+//! A loop that a store asks its workers to run beside their own, e.g. to bring in tasks from
+//! elsewhere.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,21 +11,23 @@ use super::Stop;
 use super::health::{Health, Loop};
 use crate::{Error, Result};
 
-/// A loop that a worker supervises like its own: logged and restarted when it ends, panics or stands still, part of the
-/// worker's readiness, and the end of the worker when restarts do not help. [`crate::QueueBackend::companion`] names it.
+/// A loop that a worker supervises like its own: logged and restarted when it ends, panics or makes
+/// no progress; part of the worker's readiness; and the end of the worker when restarts do not
+/// help. [`crate::QueueBackend::companion`] provides it.
 #[async_trait]
 pub trait Companion: fmt::Debug + Send + Sync + 'static {
-    /// What it is called in logs and alarms, e.g. `outbox`.
+    /// Its name in logs and alarms, e.g. `outbox`.
     fn name(&self) -> &'static str;
 
     /// Runs until [`Pulse::stopping`].
     ///
-    /// It looks whenever [`Pulse::asked`] ends, and reports each look through [`Pulse::waiting`]: a worker that runs until
-    /// all is done asks for two looks before it ends.
+    /// It polls whenever [`Pulse::asked`] ends, and reports each poll through [`Pulse::waiting`]: a
+    /// worker that runs until everything is done asks for two polls before it ends.
     ///
-    /// It reports an answer, an error, or what it finds waiting through `pulse`, and goes on after every error that may
-    /// pass: a returned error costs a restart, and ten in a row the worker. Without progress for the check interval and ten
-    /// seconds the worker is not ready; without any sign at all for as long, the loop is restarted.
+    /// It reports answers, errors, and waiting work through `pulse`, and goes on after every
+    /// temporary error: a returned error costs a restart, and ten in a row end the worker. Without
+    /// progress for the check interval and ten seconds the worker is not ready; without any sign of
+    /// life for as long, the loop is restarted.
     ///
     /// # Cancel safety
     ///
@@ -32,7 +35,7 @@ pub trait Companion: fmt::Debug + Send + Sync + 'static {
     async fn run(&self, pulse: &Pulse) -> Result<()>;
 }
 
-/// What a [`Companion`] tells its worker, and learns from it.
+/// The connection between a [`Companion`] and its worker.
 #[derive(Debug)]
 pub struct Pulse {
     health: Arc<Health>,
@@ -50,17 +53,17 @@ impl Pulse {
         self.check_interval
     }
 
-    /// What it exists for was done, or was found to be nothing.
+    /// Reports progress: it did its work, or found none.
     pub fn progressed(&self) {
         self.health.progressed(Loop::Companion);
     }
 
-    /// It failed, and will try again.
+    /// Reports a failure that it will retry.
     pub fn failed(&self, error: &Error) {
         self.health.failed(Loop::Companion, error);
     }
 
-    /// How old the oldest of what waits to be brought in is; none, if nothing waits.
+    /// Reports the age of the oldest work that waits to be brought in; none if nothing waits.
     pub fn waiting(&self, oldest: Option<Duration>) {
         self.health.companion_waits(oldest);
     }

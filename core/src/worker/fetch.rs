@@ -17,20 +17,21 @@ use crate::{
     Swept, limits,
 };
 
-/// Every so many lease calls the earliest task of all queues goes first, so that no queue starves.
+/// Every eighth lease call takes the earliest task of all queues, so that no queue starves.
 const FAIR_EVERY: u64 = 8;
-/// So often at least a lease call takes nothing ahead: only such a call may bring a suspect, and none is to starve.
+/// At least this often a call does not prefetch. Only such calls may lease suspects, which would
+/// otherwise starve.
 const PLAIN_EVERY: Duration = Duration::from_millis(500);
-/// The wait after a lease call that failed for good as far as the backend can tell. The loop goes on all the same:
-/// which errors pass is not for it to guess.
+/// The pause after a lease call that the backend considers refused for good. The loop goes on
+/// anyway: it does not guess which errors are temporary.
 const REFUSED_WAIT: Duration = Duration::from_millis(500);
 /// How long giving back leases may take.
 const PUT_BACK_MAX: Duration = Duration::from_secs(1);
-/// The pause before it is asked again whether leases can be renewed and outcomes settled.
+/// The pause before it checks again whether leases can be renewed and outcomes settled.
 const PROVE_AGAIN: Duration = Duration::from_millis(500);
-/// A smaller step of the store's clock is not worth a line.
+/// A smaller step of the store's clock is not logged.
 const STEP_MIN: Duration = Duration::from_secs(1);
-/// How long a lease call waits at most while a suspect is held.
+/// The longest wait of a lease call while the worker holds a suspect.
 const SUSPECT_WAIT: Duration = Duration::from_secs(1);
 
 /// Leases and starts tasks until the worker stops.
@@ -67,7 +68,7 @@ pub(super) async fn fetch(worker: Arc<Inner>, acks: mpsc::Sender<Settlement>) ->
                 if worker.health.gate.is_open() {
                     take(&worker, reply, asked_at);
                 } else {
-                    // Shut during the call: what it brought could not be kept.
+                    // Shut during the call: its leases could not be kept.
                     log_swept(&worker, &reply.swept);
                     if !put_back(&worker, &reply.leases).await {
                         take(&worker, LeaseReply { swept: Swept::default(), ..reply }, asked_at);
@@ -85,7 +86,7 @@ pub(super) async fn fetch(worker: Arc<Inner>, acks: mpsc::Sender<Settlement>) ->
     Ok(())
 }
 
-/// What the latest answer left behind.
+/// What the latest answer left in the store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Left {
     Nothing,
@@ -98,8 +99,9 @@ impl Left {
     }
 }
 
-/// How many tasks may be leased ahead by this call. Only where the latest answer left some behind: a call that waits does
-/// not yet know of what kind its work will be. And never beside a suspect, so that it takes no more along than ran.
+/// How many tasks this call may prefetch. Only if the latest answer left some behind: a call that
+/// waits does not know yet how long its tasks will take. And never beside a suspect, so that a
+/// crash takes no unstarted task along.
 fn ahead(worker: &Inner, left: Left) -> usize {
     let may = left == Left::Some && worker.held.suspects() == Suspects::One;
     if may { worker.slots.ahead() } else { 0 }
@@ -153,7 +155,7 @@ async fn room(worker: &Arc<Inner>, mut ahead: usize, acks: &mpsc::Sender<Settlem
             () = worker.slots.changed() => start(worker, acks),
             () = tokio::time::sleep(patience), if first.is_some() => {
                 clear_line(worker, acks).await;
-                // Its tasks are not as short as they were.
+                // Its tasks are no longer that short.
                 ahead = 0;
             }
             () = worker.stop.stopping() => {}
@@ -161,7 +163,7 @@ async fn room(worker: &Arc<Inner>, mut ahead: usize, acks: &mpsc::Sender<Settlem
     }
 }
 
-/// Waits until what is leased could be renewed and settled; false when the worker stops.
+/// Waits until leases could be renewed and settled; false when the worker stops.
 async fn until_open(worker: &Inner) -> bool {
     let gate = &worker.health.gate;
     while !gate.is_open() {
@@ -171,7 +173,7 @@ async fn until_open(worker: &Inner) -> bool {
         if gate.is_shut(Way::Renewing) {
             gate.ask_for_a_renewal();
         }
-        // An outcome that waits for its answer says more than an ack of nothing.
+        // An outcome that waits for its answer proves more than an empty ack.
         if gate.is_shut(Way::Settling) && !worker.health.owes_an_outcome() {
             tokio::select! {
                 () = settle::prove(worker) => {}
@@ -189,7 +191,7 @@ async fn until_open(worker: &Inner) -> bool {
     true
 }
 
-/// Gives back what was leased ahead and has not started, uncounted, to its place in the line of the docket.
+/// Gives prefetched tasks that have not started back, uncounted, to their position in the lane.
 async fn clear_line(worker: &Inner, acks: &mpsc::Sender<Settlement>) {
     for waiting in worker.slots.clear() {
         settle::hand_in(worker, acks, settle::release(waiting.lease.token)).await;
@@ -198,11 +200,13 @@ async fn clear_line(worker: &Inner, acks: &mpsc::Sender<Settlement>) {
 
 /// How long a lease call may wait for work.
 fn wait(worker: &Inner, ahead: usize, call: u64) -> Duration {
-    // The first answer is awaited: it is the first sign of life, and tells a worker without work that there is none.
+    // The first answer must not wait: it is the first sign of life, and tells a worker without work
+    // that there is none.
     if call == 0 || ahead > 0 {
         return Duration::ZERO;
     }
-    // A call that may bring no suspect does not hear of one that waits for the one we hold to end.
+    // A call that may not lease a suspect does not notice that another suspect is ready once ours
+    // has ended.
     match worker.held.suspects() {
         Suspects::None => worker.settings.check_interval.min(SUSPECT_WAIT),
         Suspects::One => worker.settings.check_interval,
@@ -224,8 +228,9 @@ fn request(worker: &Inner, count: usize, ahead: usize, call: u64) -> LeaseReques
     }
 }
 
-/// Repeats an unanswered request, with the same id, for one lease length: what it may have taken is then handed out
-/// again. After that its leases have passed, and a new request is as good.
+/// Repeats a request without an answer, with the same id, for one lease length: the store then
+/// returns the leases it may already have taken. After that those leases have expired, and a new
+/// request is as good.
 async fn lease(worker: &Inner, request: &LeaseRequest) -> Result<LeaseReply> {
     let patience = request.wait + worker.timing.lease;
     let what = "lease tasks";
@@ -236,7 +241,7 @@ async fn lease(worker: &Inner, request: &LeaseRequest) -> Result<LeaseReply> {
     repeat(what, patience, call).await
 }
 
-/// The stop came in the middle of a lease call: asks for what it may have taken, and puts it back in the line.
+/// The stop came during a lease call: asks for the leases it may have taken, and gives them back.
 async fn give_back(worker: &Inner, request: &LeaseRequest) {
     let now = LeaseRequest { wait: Duration::ZERO, ..request.clone() };
     let Ok(Ok(reply)) = tokio::time::timeout(Duration::from_secs(1), worker.fetching.lease(&now)).await else {
@@ -250,7 +255,8 @@ async fn give_back(worker: &Inner, request: &LeaseRequest) {
     }
 }
 
-/// Gives back what was leased and is not to start, over the connection that it came on; whether that was answered.
+/// Gives back leases that are not to start, over the connection that took them; returns whether the
+/// store answered.
 async fn put_back(worker: &Inner, leases: &[Lease]) -> bool {
     if leases.is_empty() {
         return true;
@@ -260,7 +266,7 @@ async fn put_back(worker: &Inner, leases: &[Lease]) -> bool {
     matches!(answered, Ok(Ok(_)))
 }
 
-/// Lines up what a lease call brought.
+/// Queues the leases of a lease call for a slot.
 fn take(worker: &Inner, reply: LeaseReply, asked_at: Instant) {
     log_swept(worker, &reply.swept);
     log_clock(worker, reply.clock);
@@ -269,17 +275,17 @@ fn take(worker: &Inner, reply: LeaseReply, asked_at: Instant) {
     worker.slots.line_up(worker.held.hold(reply.leases, proved_at));
 }
 
-/// Starts what is lined up, as far as slots are free.
+/// Starts queued tasks while slots are free.
 fn start(worker: &Arc<Inner>, acks: &mpsc::Sender<Settlement>) {
     while let Some((slot, first)) = worker.slots.start() {
         worker.runs.spawn(run::run(worker.clone(), slot, first, acks.clone()));
     }
 }
 
-/// Says that the store's clock was set back, once per step.
+/// Logs that the store's clock was set back, once per step.
 fn log_clock(worker: &Inner, clock: Clock) {
     let before = worker.health.clock(clock).unwrap_or_default();
-    // A step that an operator has settled is none to speak of.
+    // A step that an operator has settled is not worth a line.
     let step = clock.offset.saturating_sub(before.offset);
     if step >= STEP_MIN {
         tracing::warn!(

@@ -1,9 +1,10 @@
-//! When a worker that should run until all is done may end.
+//! When a worker that runs until everything is done may end.
 //!
-//! A task on its way from one state to another can escape any number of lists. [`Inspect::counts`](crate::Inspect::counts)
-//! cannot be escaped: it is one atomic look at everything. It does not tell which tasks do not count (perpetuals, and those
-//! due later), so these are listed before and after it. One that is found by both lists, and has not been leased in
-//! between, was there when the tasks were counted; if those are as many as were counted, no other task was there.
+//! A task that changes its state can escape any number of lists. It cannot escape
+//! [`Inspect::counts`](crate::Inspect::counts), one atomic look at everything. Counts do not tell
+//! which tasks are irrelevant (periodic ones, and those due later), so these are listed before and
+//! after. A task in both lists that was not leased in between existed at the time of the count; if
+//! there are as many as were counted, there was no other task.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,10 +15,11 @@ use crate::{Fence, Key, ListFilter, Name, Names, Queue, Result, State, TaskView,
 
 /// How often an idle worker asks.
 const LOOK: Duration = Duration::from_millis(200);
-/// A task due later than this does not keep the worker.
+/// The worker does not wait for a task due later than this.
 const SOON: Duration = Duration::from_mins(1);
 
-/// Ends when nothing of the worker's queues and names is ready, running or due soon; perpetuals do not count.
+/// Ends when no task of the worker's queues and names is ready, running or due soon; periodic tasks
+/// do not count.
 pub(super) async fn finished(worker: &Inner) {
     let mut uncounted = Uncounted::new();
     loop {
@@ -35,7 +37,8 @@ pub(super) async fn finished(worker: &Inner) {
     }
 }
 
-/// Nothing in the store, nothing that its companion has yet to bring in, and still nothing in the store.
+/// Nothing in the store, nothing that its companion has yet to bring in, and still nothing in the
+/// store.
 async fn nothing_is_left(worker: &Inner, uncounted: &mut Uncounted) -> Result<bool> {
     if !store_is_done(worker, uncounted).await? {
         return Ok(false);
@@ -43,24 +46,26 @@ async fn nothing_is_left(worker: &Inner, uncounted: &mut Uncounted) -> Result<bo
     if worker.companion.is_none() {
         return Ok(true);
     }
-    // Order matters: once nothing runs, only the companion can bring more, and what it brings the last look finds.
+    // Order matters: once nothing runs, only the companion can bring more, and the last look finds
+    // that.
     Ok(worker.health.companion_finds_nothing().await && store_is_done(worker, uncounted).await?)
 }
 
 /// The tasks that do not count, by their keys.
 type Uncounted = HashMap<Key, Unchanged>;
 
-/// What stays as it is while such a task is neither leased nor placed anew; a perpetual may be leased.
+/// Stays the same while such a task is neither leased nor placed anew; a periodic task may be
+/// leased.
 #[derive(PartialEq, Eq, Debug)]
 struct Unchanged {
     queue: Queue,
     name: Name,
-    /// Not of a perpetual.
+    /// None for a periodic task.
     place: Option<(Timestamp, Option<Fence>)>,
 }
 
-/// Whether every unfinished task is one that does not count. `before` holds those of an earlier list, and then those of a
-/// later one.
+/// Whether every unfinished task is one that does not count. `before` holds those of an earlier
+/// list, and afterwards those of a later one.
 async fn store_is_done(worker: &Inner, before: &mut Uncounted) -> Result<bool> {
     let unfinished = count(worker).await?;
     if unfinished == 0 {
@@ -80,7 +85,7 @@ async fn count(worker: &Inner) -> Result<usize> {
     Ok(usize::try_from(unfinished).unwrap_or(usize::MAX))
 }
 
-/// The tasks that do not count; some that are on their way between two states may be missing.
+/// The tasks that do not count; some that are changing their state may be missing.
 async fn list(worker: &Inner) -> Result<Uncounted> {
     let mut uncounted = Uncounted::new();
     for state in [State::Running, State::Ready, State::Scheduled] {

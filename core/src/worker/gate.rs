@@ -1,7 +1,8 @@
 //! The gate before leasing: shut while a lease could not be renewed, or its outcome not settled.
 //!
-//! A server that has no connection left for one of them would let each task run, and run again, without an end. So a worker
-//! leases nothing before both have answered; and after one of them failed, not before it answers again.
+//! A server without a free connection for one of them would let each task run again and again,
+//! without end. So a worker leases nothing before both have been answered; and after one of them
+//! failed, not before it is answered again.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tokio::time::Instant;
 use super::health::Loop;
 use crate::Error;
 
-/// What a worker must be able to do with a lease.
+/// The two things a worker must be able to do with a lease.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Way {
     Renewing,
@@ -21,7 +22,7 @@ pub(super) enum Way {
 impl Way {
     const ALL: [Self; 2] = [Self::Renewing, Self::Settling];
 
-    /// The loop that goes this way.
+    /// The way that this loop uses.
     fn of(which: Loop) -> Option<Self> {
         match which {
             Loop::Heartbeat => Some(Self::Renewing),
@@ -48,16 +49,18 @@ pub(super) struct Shut {
 
 #[derive(Debug)]
 pub(super) struct Gate {
-    /// How long a way may be shut before that is an alarm. One that fails before it has ever worked is one at once.
+    /// How long a way may be shut before it is an alarm. A way that fails before it has ever worked
+    /// raises one at once.
     patience: Duration,
     ways: watch::Sender<[State; 2]>,
-    /// Asks the heartbeat's thread to renew now, be it nothing: its connection belongs to that thread.
+    /// Asks the heartbeat's thread to renew now, even without leases: the connection belongs to
+    /// that thread.
     renew: Notify,
 }
 
 #[derive(Clone, Debug)]
 struct State {
-    /// Since when it has not worked; `None` if its latest call was answered.
+    /// Since when it has failed; `None` if its latest call was answered.
     shut_since: Option<Instant>,
     has_worked: bool,
     error: Option<String>,
@@ -69,7 +72,7 @@ impl Gate {
         Self { patience, ways: watch::Sender::new([state(), state()]), renew: Notify::new() }
     }
 
-    /// How long an ack may go unanswered before nothing more is leased.
+    /// How long an ack may go unanswered before leasing stops.
     pub(super) fn patience(&self) -> Duration {
         self.patience
     }
@@ -84,7 +87,7 @@ impl Gate {
         });
     }
 
-    /// A call failed, or has not been answered for too long.
+    /// A call failed, or has gone unanswered for too long.
     pub(super) fn failed(&self, way: Way, error: &Error) {
         self.ways.send_modify(|ways| {
             let state = &mut ways[way as usize];
@@ -93,7 +96,7 @@ impl Gate {
         });
     }
 
-    /// A loop ended that should not have: what it does may not work.
+    /// A loop ended unexpectedly: its way may not work.
     pub(super) fn loop_ended(&self, which: Loop, error: &Error) {
         if let Some(way) = Way::of(which) {
             self.failed(way, error);
@@ -125,16 +128,16 @@ impl Gate {
         self.renew.notify_one();
     }
 
-    /// Waits until it was asked for a renewal.
+    /// Waits until a renewal is asked for.
     ///
     /// # Cancel safety
     ///
-    /// Can be dropped at any time: what was asked is kept.
+    /// Can be dropped at any time: the request is kept.
     pub(super) async fn asked_for_a_renewal(&self) {
         self.renew.notified().await;
     }
 
-    /// What a person should look at.
+    /// The conditions that a person should look at.
     pub(super) fn alarms(&self) -> Vec<Shut> {
         let ways = self.ways.borrow();
         let shut = Way::ALL.into_iter().filter_map(|way| {
@@ -167,7 +170,7 @@ mod tests {
         assert_eq!((alarms.len(), alarms[0].what), (1, "renewing leases"));
         assert!(alarms[0].error.as_ref().unwrap().contains("no free connection"));
         tokio::join!(gate.opened(), async { gate.works(Way::Renewing) });
-        // One that has worked has a little time before it is an alarm; but nothing is leased.
+        // A way that has worked gets a little time before it is an alarm; but nothing is leased.
         gate.failed(Way::Settling, &error());
         assert!(!gate.is_open() && gate.alarms().is_empty());
     }

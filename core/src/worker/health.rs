@@ -1,4 +1,4 @@
-//! The worker's sign of life: what was answered, not what a timer says.
+//! The worker's sign of life: the store's answers, not a timer.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,9 +18,9 @@ pub(super) enum Loop {
     Settle,
     Heartbeat,
     Watchdog,
-    /// The store's own, if it has one.
+    /// The loop of the store, if it has one.
     Companion,
-    /// Seeding. It has failures and no sign of life: work goes on without it.
+    /// Seeding. It can fail but has no sign of life: work goes on without it.
     Periodic,
 }
 
@@ -30,17 +30,18 @@ impl Loop {
         [Self::Fetch, Self::Settle, Self::Heartbeat, Self::Watchdog, Self::Companion, Self::Periodic];
 }
 
-/// The longest the watchdog may go without a look: it asks the store two questions now and then, each bounded.
+/// The longest the watchdog may go without a look: now and then it asks the store two questions,
+/// each with a deadline.
 const WATCH_MAX: Duration = Duration::from_secs(25);
 /// A store that is merely slow for so long shuts no gate, however short the renewals.
 const SHUT_MIN: Duration = Duration::from_millis(500);
-/// A call that ends with its deadline says so a moment later.
+/// A call reports its missed deadline a little later.
 const UNHEARD_MARGIN: Duration = Duration::from_secs(2);
 
-/// How long the companion may take for two looks.
+/// How long the companion may take for two polls.
 const COMPANION_LOOKS_MAX: Duration = Duration::from_secs(2);
 
-/// What is known of a worker's well-being.
+/// The known state of a worker.
 #[derive(Debug)]
 pub struct Health {
     /// The longest a fetch with a free slot may go unanswered.
@@ -48,7 +49,7 @@ pub struct Health {
     /// The longest a worker with leases may go without a renewal.
     beat_max: Duration,
     oldest_ready_alarm: Duration,
-    /// What the store's companion is called, if it has one.
+    /// The name of the store's companion, if it has one.
     companion: Option<&'static str>,
     pub(super) gate: Gate,
     companion_asked: Notify,
@@ -56,19 +57,20 @@ pub struct Health {
     facts: Mutex<Facts>,
 }
 
-/// The looks that the companion has reported.
+/// The polls that the companion has reported.
 #[derive(Clone, Copy, Default, Debug)]
 struct Looks {
     all: u64,
-    /// Those that found something to bring in.
+    /// Those that found work to bring in.
     found: u64,
 }
 
 #[derive(Debug)]
 struct Facts {
     progress: [Instant; Loop::COUNT],
-    /// When a loop was last heard of: progress, an error, or its restart by the watchdog. A loop that keeps failing is
-    /// not alive, but restarting it would not help: the store is away, and it goes on trying.
+    /// When a loop last gave a sign: progress, an error, or its restart by the watchdog. A loop
+    /// that keeps failing is not alive, but a restart would not help: the store is down, and the
+    /// loop retries.
     heard_of: [Instant; Loop::COUNT],
     failure: [Option<String>; Loop::COUNT],
     /// Since when the settling loop owes the store an outcome.
@@ -79,16 +81,17 @@ struct Facts {
     /// Ready work of this worker's names that an answered lease call left behind, and since when it was that old.
     oldest_ready: Option<(Duration, Instant)>,
     unserved: Vec<(Queue, Name, Duration)>,
-    /// How the docket's time stands to the store's clock, once that was said.
+    /// The docket's time relative to the store's clock, once known.
     clock: Option<Clock>,
     /// What keeps periodic tasks from running.
     periodic: BTreeMap<Key, Alarm>,
-    /// Each periodic task was tried to seed, or there is none.
+    /// Whether each periodic task was tried to seed, or there is none.
     seeded: bool,
     /// Runs that were given up while their code blocks, and since when.
     blocked: BTreeMap<u64, (Name, Instant)>,
     blocked_next: u64,
-    /// What the companion has yet to bring in, and since when it was that old.
+    /// The age of the oldest task that the companion has yet to bring in, and when that was
+    /// reported.
     companion_waits: Option<(Duration, Instant)>,
 }
 
@@ -102,17 +105,19 @@ impl HealthHandle {
         !self.alarms().iter().any(Alarm::is_unready)
     }
 
-    /// Everything that a person should look at now.
+    /// Every condition that a person should look at now.
     pub fn alarms(&self) -> Vec<Alarm> {
         self.0.alarms()
     }
 
-    /// How the docket's time stands to the store's clock, and how often that went back; zero until the store has said.
+    /// The docket's time relative to the store's clock, and how often that clock went back; zero
+    /// until the store has answered.
     pub fn clock(&self) -> Clock {
         self.0.facts().clock.unwrap_or_default()
     }
 
-    /// How long the oldest task has waited that the store's companion has yet to bring in: of an outbox, its oldest row.
+    /// How long the oldest task that the store's companion has yet to bring in has waited: for an
+    /// outbox, its oldest row.
     pub fn oldest_waiting(&self) -> Option<Duration> {
         self.0.oldest_waiting()
     }
@@ -154,25 +159,25 @@ impl Health {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The store answered a lease call that had room for so many.
+    /// The store answered a lease call that had room for this many.
     pub(super) fn answered(&self, reply: &LeaseReply, room: usize) {
         let mut facts = self.facts();
         facts.full_since = None;
         facts.fetched = true;
-        // Left behind with room to spare is a contradiction; left behind by a full worker is a backlog. Both are
-        // work that waits, and both are too old at some point.
+        // Work left behind with room to spare is a contradiction; work left behind by a full worker
+        // is a backlog. Both are waiting work, and both are too old at some point.
         let left = reply.oldest_ready.filter(|_| reply.leases.len() <= room);
         facts.oldest_ready = left.map(|age| (age, Instant::now()));
         drop(facts);
         self.progressed(Loop::Fetch);
     }
 
-    /// Notes how the docket's time stands to the store's clock; answers what was noted before.
+    /// Notes the docket's time relative to the store's clock; returns the previous value.
     pub(super) fn clock(&self, clock: Clock) -> Option<Clock> {
         self.facts().clock.replace(clock)
     }
 
-    /// Whether any lease call was answered so far.
+    /// Whether any lease call has been answered.
     pub(super) fn has_fetched(&self) -> bool {
         self.facts().fetched
     }
@@ -218,13 +223,13 @@ impl Health {
         self.facts().unsettled_since.is_some()
     }
 
-    /// What was owed has been given up, and said so.
+    /// The outcomes that were owed have been given up, and logged.
     pub(super) fn owes_nothing(&self) {
         self.facts().unsettled_since = None;
     }
 
-    /// A look at the store found ready work of this worker's names that is this old, while the worker is too full to
-    /// ask for it.
+    /// A look at the store found ready work of this worker's names that is this old, while the
+    /// worker is too full to ask for it.
     pub(super) fn left_waiting(&self, age: Option<Duration>) {
         self.facts().oldest_ready = age.map(|age| (age, Instant::now()));
     }
@@ -237,7 +242,7 @@ impl Health {
         self.facts().unserved = unserved;
     }
 
-    /// What is wrong with a periodic task, if anything is.
+    /// The alarm of a periodic task, if any.
     pub(super) fn periodic(&self, key: &Key, alarm: Option<Alarm>) {
         let mut facts = self.facts();
         match alarm {
@@ -275,16 +280,17 @@ impl Health {
         });
     }
 
-    /// Ends when the companion is asked to look.
+    /// Ends when the companion is asked to poll.
     pub(super) async fn companion_asked(&self) {
         self.companion_asked.notified().await;
     }
 
-    /// Whether a look of the companion that begins after this call finds nothing, and none before it does.
+    /// Whether a poll of the companion that begins after this call finds nothing, and none before
+    /// it does.
     pub(super) async fn companion_finds_nothing(&self) -> bool {
         let mut looks = self.companion_looks.subscribe();
         let before = *looks.borrow_and_update();
-        // The first report may be of a look that has begun already.
+        // The first report may be of a poll that had already begun.
         for reports in 1..=2 {
             self.companion_asked.notify_one();
             let reported = looks.wait_for(|looks| looks.all >= before.all + reports);
@@ -299,7 +305,7 @@ impl Health {
         self.facts().companion_waits.map(|(age, seen)| age + seen.elapsed())
     }
 
-    /// What `which` is called in logs and alarms.
+    /// The name of `which` in logs and alarms.
     pub(super) fn name(&self, which: Loop) -> &'static str {
         match which {
             Loop::Fetch => "fetch",
@@ -321,13 +327,13 @@ impl Health {
         }
     }
 
-    /// For how long `which` has stood still, if that is longer than it may.
+    /// How long `which` has made no progress, if that is longer than allowed.
     fn stalled(&self, facts: &Facts, which: Loop) -> Option<Duration> {
         let silent = match which {
             Loop::Fetch if facts.full_since.is_some() => return None,
             Loop::Companion if self.companion.is_none() => return None,
             Loop::Periodic => return None,
-            // It waits for work, and is watched by what it leaves undone.
+            // It waits for work, and is watched by the outcomes it has not settled.
             Loop::Settle => facts.unsettled_since?.elapsed(),
             Loop::Fetch | Loop::Heartbeat | Loop::Watchdog | Loop::Companion => {
                 facts.progress[which as usize].elapsed()
@@ -336,7 +342,8 @@ impl Health {
         (silent > self.bound(which)).then_some(silent)
     }
 
-    /// The loops to restart now: those that stand still and do not even fail. Each is named once per time it may.
+    /// Loops that have made no progress and reported no error. Each is returned at most once per
+    /// stall period.
     pub(super) fn take_stalled(&self) -> Vec<(Loop, Duration)> {
         let mut facts = self.facts();
         let stalled = Loop::ALL.into_iter().filter_map(|which| {
@@ -365,7 +372,7 @@ impl Health {
         alarms.extend(self.gate.alarms().into_iter().map(|shut| Alarm::HeldBack {
             what: shut.what,
             silent: shut.silent,
-            // Before the docket is joined neither is tried, and what fails is the joining.
+            // Before the docket is joined neither is tried; the join is what fails.
             error: shut.error.or_else(|| facts.failure[Loop::Fetch as usize].clone()),
         }));
         let mut blocked: BTreeMap<&Name, (usize, Duration)> = BTreeMap::new();

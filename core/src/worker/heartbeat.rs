@@ -1,5 +1,5 @@
-//! Renewing leases, on a thread with a runtime and connections of its own: a handler that blocks its runtime cannot
-//! starve it, and a runtime that is wedged is found out.
+//! Renewing leases, on a thread with a runtime and connections of its own: a handler that blocks
+//! its runtime cannot starve it, and a wedged runtime is detected.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -64,7 +64,7 @@ async fn beats(worker: &Inner, handlers: &Handle) {
         };
         next = Instant::now() + worker.timing.renewal;
         if probe.unanswered_for() >= worker.settings.wedged_after {
-            // Said from here: the watchdog lives on the runtime that is wedged.
+            // Logged from here: the watchdog lives on the runtime that is wedged.
             tracing::error!(worker = %worker.id, "the handlers' runtime runs nothing; leases are not renewed");
             worker.health.wedged(worker.settings.wedged_after);
         } else {
@@ -73,7 +73,7 @@ async fn beats(worker: &Inner, handlers: &Handle) {
     }
 }
 
-/// Tells each run at the end of its lease, also while a renewal is under way that nobody answers.
+/// Stops each run at the end of its lease, also while a renewal is still unanswered.
 async fn give_up_in_time(worker: &Inner) {
     loop {
         worker.held.next_end().await;
@@ -84,8 +84,8 @@ async fn give_up_in_time(worker: &Inner) {
     }
 }
 
-/// One renewal of everything held. Without leases there is none, unless somebody asked whether it would work: then leasing
-/// is the sign of life.
+/// One renewal of all leases. Without leases there is none, unless somebody asked whether it would
+/// work: then leasing is the sign of life.
 async fn beat(worker: &Inner, asked: bool) {
     let tokens = worker.held.tokens();
     if tokens.is_empty() && !asked {
@@ -138,7 +138,7 @@ impl Probe {
         Self { handlers, answered: Arc::new(AtomicBool::new(true)), asked_at: Instant::now() }
     }
 
-    /// How long the latest question has been open; an answered one is asked anew.
+    /// How long the latest question has been open; after an answer it asks again.
     fn unanswered_for(&mut self) -> Duration {
         if self.answered.swap(false, Ordering::AcqRel) {
             self.asked_at = Instant::now();

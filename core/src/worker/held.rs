@@ -1,7 +1,8 @@
-//! The leases this worker holds, as the loops see them.
+//! The leases of this worker, as the loops see them.
 //!
-//! A run is known by its whole token. A fence alone would not do: after a failover or a restored snapshot a store may
-//! draw the same fence again, for another task or for a later lease of the same one.
+//! A run is identified by its whole token. A fence alone would not do: after a failover or a
+//! restored snapshot a store may draw the same fence again, for another task or for a later lease
+//! of the same one.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,7 +18,7 @@ use crate::{HeartbeatAnswer, Key, Lease, Suspects, Token, limits};
 /// Why a run should stop.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Reason {
-    /// Somebody else may have the task by now.
+    /// Another worker may have the task by now.
     Lost,
     /// An operator cancelled it.
     Cancelled,
@@ -27,24 +28,25 @@ pub(super) enum Reason {
     Shutdown,
 }
 
-/// What this worker holds, from the lease to the answered ack.
+/// The leases of this worker, from the lease call to the answered ack.
 #[derive(Debug)]
 pub(super) struct Held {
     /// The length of a lease.
     lease: Duration,
     entries: Mutex<Entries>,
-    /// Told when a lease runs out before the time that [`Held::next_end`] named last.
+    /// Notified when a lease runs out before the time that [`Held::next_end`] returned last.
     sooner: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Entries {
     by_key: HashMap<Key, Entry>,
-    /// Runs whose key was leased again while they went on. They are lost, and told so; nobody renews them.
+    /// Runs whose key was leased again while they went on. They are lost, and were told to stop;
+    /// nobody renews them.
     replaced: Vec<Entry>,
     /// How many of all of them are suspects.
     suspects: usize,
-    /// What [`Held::next_end`] named last.
+    /// The last value of [`Held::next_end`].
     next_end: Option<Instant>,
 }
 
@@ -54,8 +56,8 @@ struct Entry {
     suspect: bool,
     cancellation: CancellationToken,
     reason: Option<Reason>,
-    /// When the call was sent whose answer last proved the lease. By this process's monotonic clock, which only ever
-    /// makes it give a lease up early, never keep one.
+    /// When the call was sent whose answer last proved the lease. By this process's monotonic
+    /// clock, which only ever makes it give a lease up early, never keep one.
     proved_at: Instant,
     /// An ack is under way: "lost" may only mean that it arrived.
     settling: bool,
@@ -67,7 +69,7 @@ impl Entry {
         self.cancellation.cancel();
     }
 
-    /// Whether it is given up once its lease has passed.
+    /// Whether it is given up once its lease has expired.
     fn must_be_proved(&self) -> bool {
         !self.settling && self.reason.is_none()
     }
@@ -100,12 +102,13 @@ impl Held {
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {
-        // A panic under this lock cannot leave it half changed: nothing in it can panic.
+        // A panic under this lock cannot leave it half changed: no code under it can panic.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes leases that began at `proved_at` or later. The token of each fires when its run should stop; a run of the same
-    /// key that still goes on has lost its lease, and is told at once.
+    /// Takes leases that began at `proved_at` or later. The token of each fires when its run should
+    /// stop. A run of the same key that still goes on has lost its lease, and is told to stop at
+    /// once.
     pub(super) fn hold(&self, leases: Vec<Lease>, proved_at: Instant) -> impl Iterator<Item = Waiting> {
         let since = Instant::now();
         let (mut waiting, mut twice) = (Vec::with_capacity(leases.len()), Vec::new());
@@ -149,7 +152,7 @@ impl Held {
         entries.by_key.len() + entries.replaced.len()
     }
 
-    /// Whether the next request may bring a suspect.
+    /// Whether the next request may lease a suspect.
     pub(super) fn suspects(&self) -> Suspects {
         if self.entries().suspects > 0 { Suspects::None } else { Suspects::One }
     }
@@ -178,7 +181,7 @@ impl Held {
         }
     }
 
-    /// The ack was answered, or given up: the lease is no longer ours to keep.
+    /// The ack was answered, or given up: the lease is no longer ours.
     pub(super) fn settled(&self, token: &Token) {
         let mut entries = self.entries();
         let ended = entries.remove(token);
@@ -190,7 +193,7 @@ impl Held {
         self.entries().by_key.values().map(|entry| entry.token.clone()).collect()
     }
 
-    /// Takes in the answer about one token to a heartbeat sent at `asked_at`.
+    /// Applies the answer about one token to a heartbeat sent at `asked_at`.
     pub(super) fn answered(&self, token: &Token, answer: HeartbeatAnswer, asked_at: Instant) {
         let mut entries = self.entries();
         let Some(entry) = entries.find(token) else { return };
@@ -205,7 +208,8 @@ impl Held {
         }
     }
 
-    /// Stops each run at the end of its lease, unless a renewal was answered before; says how many.
+    /// Stops each run at the end of its lease, unless a renewal was answered before; returns how
+    /// many.
     pub(super) fn give_up_unproved(&self) -> usize {
         let mut count = 0;
         for entry in self.entries().all().filter(|entry| entry.must_be_proved()) {
@@ -217,7 +221,7 @@ impl Held {
         count
     }
 
-    /// The end of the lease that passes first of those to be proved.
+    /// The first end of the leases that need proof.
     fn set_next_end(&self) -> Option<Instant> {
         let mut entries = self.entries();
         let first = entries.all().filter(|entry| entry.must_be_proved()).map(|entry| entry.proved_at).min();
@@ -225,7 +229,7 @@ impl Held {
         entries.next_end
     }
 
-    /// Waits until a lease may have passed that is not proved any longer.
+    /// Waits until a lease may have expired without proof.
     ///
     /// # Cancel safety
     ///
@@ -239,7 +243,7 @@ impl Held {
             if end <= Instant::now() {
                 return;
             }
-            // Ended by itself, the first of them may have been renewed or settled meanwhile.
+            // The first of them may have been renewed or settled in the meantime.
             tokio::select! {
                 () = tokio::time::sleep_until(end) => {}
                 () = self.sooner.notified() => {}
@@ -297,7 +301,7 @@ mod tests {
         let second = hold(&held, &[&later]).remove(0);
         assert!(first.cancellation.is_cancelled() && !second.cancellation.is_cancelled());
         assert_eq!((held.reason(&earlier.token), held.reason(&later.token)), (Some(Reason::Lost), None));
-        // What becomes of the earlier one says nothing of the later one.
+        // The fate of the earlier one says nothing about the later one.
         held.answered(&earlier.token, HeartbeatAnswer::Lost, Instant::now());
         held.settling(&earlier.token);
         held.settled(&earlier.token);

@@ -3,16 +3,18 @@
 //! Each job has one file and one loop, and every loop is supervised:
 //!
 //! * `fetch` — a free slot first, then a lease; its answered calls are the worker's sign of life.
-//! * `gate` — nothing is leased while leases could not be renewed or outcomes not settled.
-//! * `slots` — who may run, and the short line of what was leased ahead.
+//! * `gate` — leases nothing while leases cannot be renewed or outcomes not settled.
+//! * `slots` — which tasks may run, and the short queue of prefetched tasks.
 //! * `run` — one task: its timeout, its cancellation, its panic, its outcome.
 //! * `blocking` — code that cannot be stopped keeps its slot and its lease until it returns.
-//! * `report` — what the log says of a run's end.
+//! * `report` — the log lines about the end of a run.
 //! * `settle` — acks in groups, repeated until answered.
-//! * `heartbeat` — a thread with a runtime and connections of its own, so that handlers cannot starve it.
+//! * `heartbeat` — a thread with a runtime and connections of its own, so that handlers cannot
+//!   starve it.
 //! * `periodic` — seeds periodic tasks, beside leasing.
-//! * `companion` — what the store itself asks its workers to keep going, if it does.
-//! * `watchdog` — compares what must happen with what did, turns readiness red, restarts a loop that stands still.
+//! * `companion` — a loop that the store itself asks its workers to run, if it does.
+//! * `watchdog` — compares what must happen with what did, turns readiness red, restarts a loop
+//!   that makes no progress.
 
 mod alarm;
 mod blocking;
@@ -72,7 +74,7 @@ pub struct Worker {
     inner: Arc<Inner>,
 }
 
-/// What the loops of one worker share.
+/// Shared by the loops of one worker.
 #[derive(Debug)]
 struct Inner {
     id: WorkerId,
@@ -83,15 +85,15 @@ struct Inner {
     queues: Vec<crate::Queue>,
     shared: Shared,
     client: Client,
-    /// Seeds go over this one, which the service adds with.
+    /// The handle for seeds, which the service also adds with.
     adding: Arc<dyn Store>,
     /// Whether the docket was joined.
     joined: SetOnce<()>,
-    /// Leases, and nothing else, go over this one.
+    /// The handle for leases, and nothing else.
     fetching: Arc<dyn Store>,
-    /// Acks, and now and then a look of the watchdog, go over this one.
+    /// The handle for acks, and for the watchdog's occasional look.
     settling: Arc<dyn Store>,
-    /// Heartbeats, and nothing else, go over this one; first used on the heartbeat thread's runtime.
+    /// The handle for heartbeats, and nothing else; first used on the heartbeat thread's runtime.
     beating: Arc<dyn Store>,
     companion: Option<Arc<dyn Companion>>,
     slots: Arc<Slots>,
@@ -100,7 +102,7 @@ struct Inner {
     health: Arc<Health>,
     restarts: Restarts,
     stop: Stop,
-    /// Fires when the worker ends without waiting any longer for what runs.
+    /// Fires when the worker ends without waiting any longer for running tasks.
     leaving: CancellationToken,
     signals: Signals,
     /// Whether leases are renewed on the handlers' runtime: only in tests with a paused clock.
@@ -108,21 +110,21 @@ struct Inner {
     settled: AtomicU64,
 }
 
-/// Who handles SIGTERM and SIGINT.
+/// Whether the worker or the caller handles SIGTERM and SIGINT.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Signals {
     Worker,
     Caller,
 }
 
-/// When a worker ends by itself.
+/// When the worker ends by itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Until {
     Stopped,
     Finished,
 }
 
-/// Puts a worker together. What does not fit is refused by [`Builder::build`], with the reason.
+/// Builds a worker. [`Builder::build`] refuses settings that do not fit, with the reason.
 #[derive(Debug)]
 pub struct Builder {
     store: Arc<dyn Store>,
@@ -141,7 +143,7 @@ impl Builder {
         self
     }
 
-    /// How to behave.
+    /// The settings.
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
         self
@@ -153,14 +155,14 @@ impl Builder {
         self
     }
 
-    /// The client that handlers add further tasks with; one on the same store if not said.
+    /// The client with which handlers add further tasks; by default one on the same store.
     pub fn client(mut self, client: Client) -> Self {
         self.client = Some(client);
         self
     }
 
-    /// Leaves SIGTERM and SIGINT to the caller, who then calls [`Worker::stop`]: for a service that ends in an order of its
-    /// own.
+    /// Leaves SIGTERM and SIGINT to the caller, who then calls [`Worker::stop`]: for a service with
+    /// its own order of shutdown.
     pub fn without_signals(mut self) -> Self {
         self.signals = Signals::Caller;
         self
@@ -222,7 +224,8 @@ impl Builder {
     }
 }
 
-/// Refuses more than one lease call may list: each would be refused, and the worker would never run anything.
+/// Refuses more than one lease call may list: every call would be refused, and the worker would
+/// never run anything.
 fn check_bounds(queues: usize, names: usize) -> Result<()> {
     let max = limits::LEASE_NAMES_MAX;
     for (what, count, remedy) in [
@@ -253,7 +256,7 @@ fn queues_to_serve(settings: &Settings, registry: &Registry) -> Vec<crate::Queue
 }
 
 impl Worker {
-    /// Starts putting one together on `store`.
+    /// Starts a builder on `store`.
     pub fn builder(store: Arc<dyn Store>) -> Builder {
         Builder {
             store,
@@ -271,7 +274,7 @@ impl Worker {
         &self.inner.id
     }
 
-    /// The means to stop it from elsewhere.
+    /// A handle to stop it from elsewhere.
     pub fn stop(&self) -> Stop {
         self.inner.stop.clone()
     }
@@ -281,33 +284,37 @@ impl Worker {
         HealthHandle(self.inner.health.clone())
     }
 
-    /// Runs until stopped, by [`Worker::stop`] or by a signal. An error means that it could not go on: exit non-zero, and let
-    /// the platform start it anew.
+    /// Runs until stopped, by [`Worker::stop`] or by a signal. An error means that it could not go
+    /// on: exit non-zero, and let the platform restart it.
     ///
-    /// The first SIGTERM or SIGINT lets running tasks end within [`Settings::grace`], gives the others back, uncounted, and
-    /// returns `Ok`: at the defaults in less than the 5 s that a platform waits before it kills. A second one leaves at once.
-    /// [`Builder::without_signals`] leaves signals to the caller.
+    /// The first SIGTERM or SIGINT lets running tasks end within [`Settings::grace`], gives the
+    /// others back, uncounted, and returns `Ok`: at the defaults in less than the 5 s that a
+    /// platform waits before it kills. A second one leaves at once. [`Builder::without_signals`]
+    /// leaves signals to the caller.
     ///
-    /// Once it has run, these signals no longer end the process by themselves: as long as a worker is in it, end the process
-    /// when `run` returns. A service that spawns its worker waits for both, its own end and the worker's.
+    /// Once it has run, these signals no longer end the process by themselves: end the process when
+    /// `run` returns. A service that spawns its worker waits for both, its own end and the
+    /// worker's.
     ///
     /// # Errors
     ///
-    /// `Conflict` if the docket belongs to another environment or layout; `Internal` if one of its loops failed again
-    /// and again. A store that is away is not an error: the worker goes on trying.
+    /// `Conflict` if the docket belongs to another environment or layout; `Internal` if one of its
+    /// loops failed again and again. A store that is down is not an error: the worker keeps trying.
     ///
     /// # Cancel safety
     ///
-    /// A dropped run leaves its leases to their deadlines, as a killed process would. Use [`Worker::stop`].
+    /// A dropped run leaves its leases to their deadlines, as a killed process would. Use
+    /// [`Worker::stop`].
     pub async fn run(self) -> Result<()> {
         self.run_with(Until::Stopped).await
     }
 
-    /// Runs until nothing of its queues and names is ready, running or due within a minute; perpetuals do not count.
+    /// Runs until no task of its queues and names is ready, running or due within a minute;
+    /// periodic tasks do not count.
     ///
-    /// At one moment while it ran that was true of the whole docket, the tasks of other workers and those that tasks have added
-    /// included. What is added later, from outside or by a perpetual, it leaves. It handles signals as [`Worker::run`] does,
-    /// and then returns earlier.
+    /// At one point in time that was true of the whole docket, including the tasks of other workers
+    /// and tasks that tasks have added. It leaves tasks that are added later, from outside or by a
+    /// periodic task. It handles signals as [`Worker::run`] does, and then returns earlier.
     ///
     /// # Errors
     ///
@@ -340,7 +347,7 @@ impl Worker {
 }
 
 impl Inner {
-    /// The record that leases and heartbeats write.
+    /// The record that lease calls and heartbeats write.
     fn record(&self) -> WorkerRecord {
         let queue_of = |name: &crate::Name| Some((name.clone(), self.registry.policy(name)?.queue.clone()));
         WorkerRecord {
@@ -354,7 +361,8 @@ impl Inner {
         }
     }
 
-    /// Takes the worker's record away, so that nobody counts on it any longer. Best effort: the record expires anyway.
+    /// Deletes the worker's record, so that nobody counts on it any longer. Best effort: the record
+    /// expires anyway.
     async fn sign_off(&self) {
         let beat = Heartbeat {
             worker: WorkerRecord { ttl: Duration::ZERO, ..self.record() },

@@ -1,4 +1,4 @@
-//! What a panic leaves behind. Its payload may be anything, and may panic in turn when it is dropped.
+//! The payload of a panic. It may be anything, and may panic in turn when it is dropped.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,7 +7,7 @@ use tokio::task::JoinError;
 
 type Payload = Box<dyn Any + Send>;
 
-/// The text of an outcome, or of a log line.
+/// Its text, for an outcome or a log line.
 pub(super) fn message(payload: Payload) -> String {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
@@ -15,15 +15,15 @@ pub(super) fn message(payload: Payload) -> String {
     format!("panicked: {}", text.as_deref().unwrap_or("(no message)"))
 }
 
-/// How a spawned task ended that did not return.
+/// Why a spawned task ended without returning.
 pub(super) fn how_it_ended(error: JoinError) -> String {
     error.try_into_panic().map_or_else(|error| error.to_string(), message)
 }
 
-/// Drops a payload, whatever its drop does.
+/// Drops a payload, even if its drop panics.
 fn discard(payload: Payload) {
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        // This one could panic as well, and so on: it is leaked.
+        // This one could panic as well, and so on: leak it.
         std::mem::forget(again);
     }
 }
@@ -32,7 +32,7 @@ fn discard(payload: Payload) {
 mod tests {
     use super::*;
 
-    /// However often it is dropped, another of them comes up.
+    /// Each drop raises another one.
     struct Hydra;
 
     impl Drop for Hydra {

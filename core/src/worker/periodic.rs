@@ -1,8 +1,9 @@
-//! Declares the periodic tasks of this build beside leasing: what the store does not take of them holds up nothing else.
+//! Declares the periodic tasks of this build, beside leasing: one that the store refuses does not
+//! delay anything else.
 //!
-//! A declaration begins a task that is not there, and says how this build defines it. It holds for as long as the worker's
-//! record does, and is made again before that is over, so that the store knows which builds live: see
-//! `docs/decisions/0019-periodic-definitions.md`.
+//! A declaration starts a task that does not exist, and tells the store this build's definition. It
+//! holds for as long as the worker's record, and is repeated before it ends, so that the store
+//! knows which builds are alive: see `docs/decisions/0019-periodic-definitions.md`.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -14,38 +15,39 @@ use super::{Alarm, Inner, watchdog};
 use crate::repeat::bounded;
 use crate::{AddAnswer, AddId, Backoff, Declared, Error, NewTask, Result, TaskView, display_duration, limits};
 
-/// Waits between two tries of a declaration that the store did not take.
+/// Pauses between two attempts of a declaration that the store did not accept.
 const WAITS: Backoff = Backoff { base: Duration::from_secs(1), max: Duration::from_secs(30) };
-/// How long a failure that may pass by itself is a log line and not yet an alarm.
+/// How long a failure that may be temporary is only logged and not yet an alarm.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Occurrences that fail in a row before it is an alarm.
+/// Failed occurrences in a row that raise an alarm.
 const FAILURES_ALARM: u32 = 3;
 
-/// A periodic task of this worker, and how its declaring goes.
+/// A periodic task of this worker, and the state of its declaration.
 struct Seed {
     task: NewTask,
     /// The time from one declaration to the next, while all is well.
     pace: Duration,
     again_at: Instant,
     tries: u32,
-    /// Since when the store has not taken it.
+    /// Since when the store has not accepted it.
     failing_since: Option<Instant>,
-    /// Whether it was there: one that is begun again was lost by the store.
+    /// Whether it existed before: if it is started again, the store had lost it.
     stood: bool,
-    /// What the store had when it was looked at last: as long as it stays so, it need not be looked at.
+    /// The latest look at the task: unless it changes, no further look is needed.
     seen: Option<TaskView>,
     in_force: bool,
 }
 
 /// Declares until the worker stops.
 pub(super) async fn keep(worker: Arc<Inner>) -> Result<()> {
-    // A docket of another environment is not added to.
+    // A docket of another environment gets no tasks.
     tokio::select! {
         () = worker.joined.wait() => {}
         () = worker.stop.stopping() => return Ok(()),
     }
     let ttl = worker.record().ttl;
-    // No later than the watchdog looks, so that a task that the store has lost is soon there again.
+    // At least as often as the watchdog looks, so that a task that the store lost is soon there
+    // again.
     let pace = (ttl / 2).min(watchdog::store_look(&worker));
     let seeds = worker.registry.seeds().into_iter();
     let mut seeds: Vec<Seed> = seeds.map(|task| Seed::new(NewTask { declared_for: Some(ttl), ..task }, pace)).collect();
@@ -54,7 +56,7 @@ pub(super) async fn keep(worker: Arc<Inner>) -> Result<()> {
             () = sleep_until(next) => {}
             () = worker.stop.stopping() => return Ok(()),
         }
-        // Those that are due soon go with the first, so that all of them are one call.
+        // Declarations that are due soon go along with the first, so that all of them are one call.
         let soon = Instant::now() + WAITS.base / 2;
         let mut due: Vec<&mut Seed> = seeds.iter_mut().filter(|seed| seed.again_at <= soon).collect();
         for batch in due.chunks_mut(limits::BATCH_ITEMS_MAX) {
@@ -79,7 +81,7 @@ impl Seed {
         self.again_at = Instant::now() + WAITS.bound(self.tries);
     }
 
-    /// It is there; the declaration is made again before it ends.
+    /// It exists; the declaration is repeated before it ends.
     fn stands(&mut self) {
         (self.stood, self.tries, self.failing_since) = (true, 0, None);
         self.task.add_id = AddId::unique();
@@ -87,10 +89,10 @@ impl Seed {
     }
 }
 
-/// Declares them all, and takes in what was answered to each.
+/// Declares them all, and applies the answer to each.
 async fn declare(worker: &Inner, seeds: &mut [&mut Seed]) {
     for seed in seeds.iter_mut().filter(|seed| !seed.stood && seed.seen.is_none()) {
-        // For the log alone: what a deploy changes is known only before it does.
+        // Only for the log: the changes of a deploy are known only before it makes them.
         match look(worker, seed).await {
             Ok(seen) => seed.seen = seen,
             Err(_) => break,
@@ -133,7 +135,7 @@ async fn answered(worker: &Inner, seed: &mut Seed, answer: AddAnswer) -> Result<
             tracing::warn!(worker = %worker.id, %key, changed, "periodic task redefined by this build");
         }
         AddAnswer::Declared(Declared::Taken) => return taken(worker, seed).await,
-        // Cancelled, or about to be, or on its way to another store: whoever did that has the say.
+        // Cancelled, or being cancelled, or on its way to another store: that decision stands.
         AddAnswer::Exists(existing) => {
             tracing::debug!(worker = %worker.id, %key, ?existing, "periodic task left alone");
         }
@@ -151,7 +153,7 @@ async fn answered(worker: &Inner, seed: &mut Seed, answer: AddAnswer) -> Result<
     Ok(())
 }
 
-/// The key belongs to another task. It may end, and then the key is free.
+/// Another task has the key. It may end, and then the key is free.
 async fn taken(worker: &Inner, seed: &mut Seed) -> Result<()> {
     if let Some(found) = look(worker, seed).await? {
         let alarm = Alarm::KeyTaken { key: seed.task.key.clone(), name: found.name, every: found.every };
@@ -174,7 +176,7 @@ fn failed(worker: &Inner, seed: &mut Seed, error: &Error) {
     seed.try_again();
 }
 
-/// In what the definition of this build differs from the one that the store had. Not the args themselves.
+/// The differences between this build's definition and the store's, without the args themselves.
 fn changes(seen: &TaskView, task: &NewTask) -> String {
     let mut text = String::new();
     let every = |every: Option<Duration>| every.map_or_else(|| "none".to_owned(), display_duration);

@@ -1,5 +1,5 @@
-//! What the log says about the end of a run. Each line names key, task and attempt itself: at `RUST_LOG=warn` there is no
-//! span that would.
+//! The log lines about the end of a run. Each contains key, task and attempt itself: at
+//! `RUST_LOG=warn` there is no span with them.
 
 use super::held::Reason;
 use crate::telemetry::{ATTEMPT, KEY, TASK, WORKER};
@@ -13,12 +13,12 @@ pub(super) struct Run {
     failed: Option<Failed>,
 }
 
-/// What follows a run that failed.
+/// The consequence of a failed run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Failed {
     /// Another attempt.
     Again,
-    /// Nothing: the store makes the task dead.
+    /// None: the store makes the task dead.
     Dead,
     /// The next occurrence of a periodic task.
     NextOccurrence,
@@ -38,7 +38,7 @@ impl Run {
         Self { task: lease.name.clone(), attempt, failed }
     }
 
-    /// Says how the run ended. A death is said once the store has answered for it: see [`Run::settled`].
+    /// Logs how the run ended. A death is logged after the store's answer: see [`Run::settled`].
     pub(super) fn ended(&self, lease: &Lease, ack: &Ack, reason: Option<Reason>) {
         macro_rules! line {
             ($level:ident, $($rest:tt)*) => {
@@ -74,7 +74,7 @@ impl Run {
         }
     }
 
-    /// Says what the store has made of it, where a person must know.
+    /// Logs the result in the store, if a person must know.
     pub(super) fn settled(&self, worker: &WorkerId, ack: &Ack) {
         if let Outcome::Retry { error, .. } | Outcome::Dead { error } = &ack.outcome
             && self.failed == Some(Failed::Dead)
@@ -83,7 +83,7 @@ impl Run {
         }
     }
 
-    /// Says that the store refuses what the run returned.
+    /// Logs that the store refuses the run's result.
     pub(super) fn refused(&self, ack: &Ack, error: &str) {
         tracing::warn!(
             { KEY } = %ack.token.key, { TASK } = %self.task, { ATTEMPT } = self.attempt, error,
@@ -92,7 +92,7 @@ impl Run {
     }
 }
 
-/// Says that a worker died under a task for the last time.
+/// Logs that a worker died under a task for the last time.
 pub(super) fn limited(worker: &WorkerId, limited: &Limited) {
     let Limited { key, name, attempts, repeats } = limited;
     if *repeats {
@@ -105,7 +105,7 @@ pub(super) fn limited(worker: &WorkerId, limited: &Limited) {
     }
 }
 
-/// The one line of a death, whatever killed the task.
+/// The one line about a death, whatever the cause.
 fn died(worker: &WorkerId, key: &Key, task: &Name, attempt: u32, error: &str) {
     tracing::error!(
         { KEY } = %key, { TASK } = %task, { ATTEMPT } = attempt, { WORKER } = %worker, error, "task failed for good"

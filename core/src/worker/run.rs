@@ -1,4 +1,4 @@
-//! One run of one task: whatever it does, it ends in exactly one outcome.
+//! One run of one task: it always ends in exactly one outcome.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -22,27 +22,29 @@ use crate::registry::{Entry, Unfinished};
 use crate::telemetry::{ATTEMPT, FENCE, KEY, TASK};
 use crate::{Ack, Context, Failure, Lease, Outcome, Policy, display_duration, limits, words};
 
-/// How soon a task whose args this build cannot read comes back for the first time, and how seldom after a while.
+/// The first and the longest pause before a task whose args this build cannot decode is tried
+/// again.
 const UNDECODABLE_WAIT_MIN: Duration = Duration::from_secs(1);
 const UNDECODABLE_WAIT_MAX: Duration = Duration::from_mins(1);
 
 pub(super) type Output = Result<Returned, Unfinished>;
 
-/// Runs `first`, and then what waits in the line, one after the other in the same slot, until nothing is left.
+/// Runs `first`, and then queued tasks, one after the other in the same slot, until none is left.
 pub(super) async fn run(worker: Arc<Inner>, slot: Slot, first: Waiting, acks: mpsc::Sender<Settlement>) {
     let mut next = Some((slot, first));
     while let Some((slot, Waiting { lease, cancellation, .. })) = next {
         let lease = Arc::new(lease);
-        // Whatever panics around a handler, e.g. the application's log: an attempt is counted, and the slot goes on.
+        // Any panic around a handler, e.g. in the application's log: counts an attempt, and the
+        // slot goes on.
         let ran = AssertUnwindSafe(run_one(&worker, lease.clone(), cancellation)).catch_unwind().await;
         let settlement = ran.unwrap_or_else(|payload| failed_around(&worker, &lease, &panics::message(payload)));
         settle::hand_in(&worker, &acks, settlement).await;
-        // A stopping worker gives back what waits.
+        // A stopping worker gives queued tasks back.
         next = if worker.stop.is_stopping() { None } else { slot.next() };
     }
 }
 
-/// The settlement of a run that a panic outside of its handler has ended.
+/// The settlement of a run that ended by a panic outside of its handler.
 fn failed_around(worker: &Inner, lease: &Lease, error: &str) -> Settlement {
     let policy = worker.registry.policy(&lease.name).cloned().unwrap_or_default();
     let outcome = retry(policy.backoff.wait(lease.attempts + 1), error);
@@ -53,7 +55,7 @@ fn failed_around(worker: &Inner, lease: &Lease, error: &str) -> Settlement {
 
 async fn run_one(worker: &Inner, lease: Arc<Lease>, cancellation: CancellationToken) -> Settlement {
     let Some(entry) = worker.registry.find(&lease.name) else {
-        // A backend that brings an unknown name broke I9; the task goes back untouched.
+        // A backend that returns an unknown name has broken I9; the task goes back untouched.
         return settle::release(lease.token.clone());
     };
     let span = tracing::info_span!(
@@ -67,7 +69,7 @@ async fn run_one(worker: &Inner, lease: Arc<Lease>, cancellation: CancellationTo
 }
 
 async fn run_known(worker: &Inner, entry: &Entry, lease: &Arc<Lease>, cancellation: CancellationToken) -> Ack {
-    // What was lost or cancelled while it stood in the line is not even started.
+    // A task that was lost or cancelled while it was queued is not even started.
     let ended = if cancellation.is_cancelled() { None } else { started(worker, entry, lease, cancellation).await };
     let patience = worker.settings.undecodable_for;
     let outcome = outcome(ended, worker.held.reason(&lease.token), &entry.policy, lease, patience);
@@ -96,7 +98,8 @@ async fn started(
         store: worker.settling.clone(),
         blocking: blocking.clone(),
     };
-    // A task of its own: a panic ends it and nothing else, and it can be dropped if it does not listen.
+    // A tokio task of its own: a panic ends only this task, and a handler that does not listen can
+    // be dropped.
     let run = (entry.run)(lease.args.clone(), ctx);
     let mut handler = Handler::new(tokio::spawn(run.in_current_span()), blocking);
     let mut ended = tokio::select! {
@@ -108,14 +111,14 @@ async fn started(
         }
     };
     if ended.is_none() {
-        // A moment to end by itself; then it is dropped.
+        // Time to end by itself; then it is dropped.
         ended = tokio::time::timeout(worker.settings.cancel_grace, handler.ended()).await.ok();
     }
     let ended_late = handler.outlast(worker, lease).await;
     ended.or(ended_late)
 }
 
-/// Decides the outcome. A run that completed is completed, whatever it was asked meanwhile.
+/// Decides the outcome. A run that completed is completed, even if it was asked to stop.
 fn outcome(
     ended: Option<Result<Output, JoinError>>,
     reason: Option<Reason>,
@@ -126,7 +129,7 @@ fn outcome(
     let failure = match ended {
         Some(Ok(Ok(result))) => return completed(result, lease),
         Some(Ok(Err(Unfinished::Failed(failure)))) => Some(failure),
-        // Whatever it was asked meanwhile: nothing has run.
+        // Even if it was asked to stop: nothing has run.
         Some(Ok(Err(Unfinished::Undecodable(error)))) => return undecodable(lease, undecodable_for, &error),
         Some(Err(error)) if error.is_panic() => Some(Failure::Retry(panics::how_it_ended(error))),
         Some(Err(_)) | None => None,
@@ -144,7 +147,8 @@ fn outcome(
             retry(policy.backoff.wait(lease.attempts + 1), &error)
         }
         (None, Some(Failure::RetryAfter(after, error))) => retry(after, &error),
-        // A store refuses it, and the run must not be lost: so it is an attempt, and the record says why.
+        // A store would refuse it, and the run must not be lost: so it is an attempt, and the
+        // record says why.
         (None, Some(Failure::Snooze(after))) if after > limits::DELAY_MAX => {
             let error = format!("it asked to be postponed by {}: {}", display_duration(after), words::TOO_FAR);
             retry(policy.backoff.wait(lease.attempts + 1), &error)
@@ -157,14 +161,15 @@ fn outcome(
     }
 }
 
-/// Back for another build to read, at first soon, then less and less often; dead once none has for `patience`.
+/// Queued again for another build, at first soon, then less and less often; dead once no build has
+/// decoded it for `patience`.
 fn undecodable(lease: &Lease, patience: Duration, error: &str) -> Outcome {
     let elapsed = lease.undecodable_since.map_or(Duration::ZERO, |since| lease.leased_at.since(since));
     if elapsed >= patience {
         let error = format!("{error}; no build could read them for {}", display_duration(elapsed));
         return Outcome::Dead { error: limits::cut_error(&error).into_owned() };
     }
-    // The time that has passed doubles with each try, and so does the wait.
+    // The elapsed time doubles with each try, and so does the pause.
     let after = (elapsed + UNDECODABLE_WAIT_MIN).min(UNDECODABLE_WAIT_MAX);
     Outcome::Undecodable { after, error: limits::cut_error(error).into_owned() }
 }
@@ -195,7 +200,7 @@ mod tests {
         }
     }
 
-    /// A delay that no store takes became ten years without a word.
+    /// A delay that no store accepts used to become ten years, silently.
     #[test]
     fn a_delay_beyond_the_bound_is_an_attempt_that_says_so() {
         let policy = Policy::default();

@@ -1,4 +1,4 @@
-//! Acks in groups: what piles up while one call is under way goes out with the next.
+//! Acks in groups: outcomes that arrive while one call is under way go out with the next.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -18,29 +18,30 @@ use crate::handler::unkept;
 use crate::repeat::{bounded, repeat};
 use crate::{Ack, AckAnswer, AckReply, Error, ErrorKind, Outcome, Result, Retryable, Token, display_duration, limits};
 
-/// Outcomes waiting to be settled. A full channel holds up runs that have ended, not the heartbeat.
+/// Outcomes waiting to be settled. A full channel delays runs that have ended, not the heartbeat.
 pub(super) const WAITING_MAX: usize = 1_000;
-/// The pause before an outcome is tried again that the store could not take just now; what ends meanwhile goes with it.
+/// The pause before an outcome that the store could not accept is sent again; outcomes that arrive
+/// in the meantime go along.
 const PUT_OFF: Duration = Duration::from_millis(50);
 
 /// One outcome on its way to the store.
 #[derive(Debug)]
 pub(super) struct Settlement {
     pub(super) ack: Ack,
-    /// The run that it ends; none if it was never started.
+    /// The run that it ends; none if it never started.
     pub(super) run: Option<Run>,
 }
 
-/// The ack that puts a task back in its place in the line.
+/// The ack that gives a task back to its position in the lane.
 pub(super) fn release(token: Token) -> Settlement {
     let ack = Ack { token, outcome: Outcome::Release, attempts_max: 1, retention: limits::RETENTION };
     Settlement { ack, run: None }
 }
 
-/// Hands one outcome to the settling loop.
+/// Passes one outcome to the settling loop.
 pub(super) async fn hand_in(worker: &Inner, acks: &mpsc::Sender<Settlement>, settlement: Settlement) {
     worker.held.settling(&settlement.ack.token);
-    // The channel is open as long as a run is: the settling loop ends after the last one.
+    // The channel is open while a run exists: the settling loop ends after the last one.
     if let Err(refused) = acks.send(settlement).await {
         let token = refused.0.ack.token;
         worker.held.settled(&token);
@@ -48,15 +49,15 @@ pub(super) async fn hand_in(worker: &Inner, acks: &mpsc::Sender<Settlement>, set
     }
 }
 
-/// The settling loop's end of the channel, and what it has taken out of it: both outlive a restart of the loop, so
-/// that no outcome is lost with it.
+/// The settling loop's end of the channel, and the outcomes taken out of it: both outlive a restart
+/// of the loop, so that no outcome is lost.
 #[derive(Debug)]
 pub(super) struct Inbox {
     waiting: mpsc::Receiver<Settlement>,
     batch: Vec<Ack>,
-    /// The runs that these end, in the same order.
+    /// The runs that these acks end, in the same order.
     runs: Vec<Option<Run>>,
-    /// Those of the batch that the store could not take just now, and since when.
+    /// Acks of the batch that the store could not accept, and since when.
     put_off: HashMap<Token, Instant>,
 }
 
@@ -70,8 +71,8 @@ impl Inbox {
         self.runs.push(run);
     }
 
-    /// Waits for one outcome, or a moment if some were put off, and takes those that are there beside it, within the limits
-    /// of a batch.
+    /// Waits for one outcome, or a short pause if some were postponed, and takes the others that
+    /// are there, within the limits of a batch.
     async fn fill(&mut self) -> bool {
         if self.batch.is_empty() {
             let Some(first) = self.waiting.recv().await else { return false };
@@ -94,7 +95,7 @@ impl Inbox {
         true
     }
 
-    /// Takes in one answer per ack; acks that are to be sent again stay.
+    /// Applies one answer per ack; acks that must be sent again stay.
     fn answered(&mut self, worker: &Inner, answers: Vec<Result<AckAnswer>>) {
         let runs = std::mem::take(&mut self.runs);
         for ((ack, run), answer) in std::mem::take(&mut self.batch).into_iter().zip(runs).zip(answers) {
@@ -140,7 +141,7 @@ pub(super) async fn settle(worker: Arc<Inner>, inbox: Arc<tokio::sync::Mutex<Inb
     }
 }
 
-/// Waits for the answer to a batch; while there is none for long, nothing more is leased.
+/// Waits for the answer to a batch; if it takes too long, leasing stops.
 async fn watched<T>(worker: &Inner, call: impl Future<Output = Result<T>>) -> Result<T> {
     let (mut call, patience) = (pin!(call), worker.health.gate.patience());
     if let Ok(answer) = timeout(patience, &mut call).await {
@@ -151,7 +152,7 @@ async fn watched<T>(worker: &Inner, call: impl Future<Output = Result<T>>) -> Re
     call.await
 }
 
-/// Asks whether outcomes could be settled, without one: an ack of nothing.
+/// Checks with an empty ack whether outcomes could be settled.
 pub(super) async fn prove(worker: &Inner) {
     match bounded("settle tasks", Duration::ZERO, worker.settling.ack(&[], None)).await {
         Ok(_) => worker.health.gate.works(Way::Settling),
@@ -162,7 +163,8 @@ pub(super) async fn prove(worker: &Inner) {
     }
 }
 
-/// One try. Which errors pass is not for the worker to guess: an outcome is worth a minute of trying, whatever they say.
+/// One try. The worker does not guess which errors are temporary: an outcome is worth a minute of
+/// retries.
 async fn ack(worker: &Inner, batch: &[Ack]) -> Result<AckReply> {
     let reply = bounded("settle tasks", Duration::ZERO, worker.settling.ack(batch, None)).await;
     reply
@@ -182,8 +184,8 @@ fn weight(ack: &Ack) -> usize {
     }
 }
 
-/// Takes in one answer; an ack that the store cannot take just now stays, and one that it refuses as it is becomes one it
-/// can take.
+/// Applies one answer. An ack that the store cannot accept now stays, and one that it refuses as it
+/// is becomes one that it can accept.
 fn answered(
     worker: &Inner,
     put_off: &mut HashMap<Token, Instant>,
@@ -228,7 +230,7 @@ fn carries_payload(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Completed(Some(_)) | Outcome::Repeat { args: Some(_), .. })
 }
 
-/// The same outcome without what the store cannot keep of it: the work is done all the same.
+/// The same outcome without the payload that the store cannot keep: the work is done all the same.
 fn without_payload(ack: Ack, error: &Error) -> Ack {
     let outcome = match ack.outcome {
         Outcome::Completed(_) => Outcome::Unkept { error: unkept(&error.chain()) },

@@ -1,8 +1,9 @@
-//! Who may run now, and what was leased ahead of a free slot.
+//! The tasks that may run now, and those that were prefetched.
 //!
-//! A task that waits here is leased: it is renewed like a running one, and nobody else has it. So little may wait, and
-//! not for long: as much as this worker has lately started in [`AHEAD_MIN`], or in a few lease calls where these take
-//! longer; and what has waited for [`PATIENCE`] is given back. A worker of long tasks leases nothing ahead.
+//! A task that waits here is leased: it is renewed like a running one, and nobody else has it. So
+//! only a few may wait, and briefly: as many as this worker has recently started in [`AHEAD_MIN`],
+//! or in a few lease calls if these take longer; a task that has waited for [`PATIENCE`] is given
+//! back. A worker of long tasks prefetches nothing.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,12 +15,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Lease;
 
-/// How much work may wait: what was started in this time at least, and in [`AHEAD_CALLS`] lease calls, so that a worker of
-/// short tasks never waits for one.
+/// How much work may wait: as much as was started in this time, and in [`AHEAD_CALLS`] lease calls,
+/// so that a worker of short tasks never waits for one.
 const AHEAD_MIN: Duration = Duration::from_millis(20);
-/// A store that many workers ask is slow to answer each of them: then fewer and larger calls are what helps it.
+/// A store with many workers answers each of them slowly: fewer and larger calls help it.
 const AHEAD_CALLS: u32 = 4;
-/// What is leased ahead is to start before it is given back.
+/// Prefetched tasks should start before they are given back.
 const AHEAD_MAX: Duration = Duration::from_millis(80);
 /// How long a task may wait for a slot before another worker may have it.
 pub(super) const PATIENCE: Duration = Duration::from_millis(100);
@@ -32,36 +33,36 @@ pub(super) struct Waiting {
     pub(super) since: Instant,
 }
 
-/// The slots of one worker, and the line before them.
+/// The slots of one worker, and the queue before them.
 #[derive(Debug)]
 pub(super) struct Slots {
     concurrency: usize,
     ahead_max: usize,
     state: Mutex<State>,
-    /// Told when a slot is free, and when the line has run low.
+    /// Notified when a slot is free, and when the queue has run low.
     changed: Notify,
 }
 
 #[derive(Debug)]
 struct State {
-    // Invariant: nothing waits while a slot is free, but between `line_up` and `start`.
+    // Invariant: nothing waits while a slot is free, except between `line_up` and `start`.
     free: usize,
     line: VecDeque<Waiting>,
-    /// The line has run low when this many are left.
+    /// The queue is low when this many are left.
     low: usize,
     pace: Pace,
 }
 
-/// The right to run one task at a time. Free again when dropped, so that no panic takes it along.
+/// The right to run one task at a time. Freed on drop, so that a panic cannot lose it.
 #[derive(Debug)]
 pub(super) struct Slot(Option<Arc<Slots>>);
 
 /// Whether the worker can take more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Room {
-    /// So many, at least one.
+    /// This many, at least one.
     For(usize),
-    /// None until told. The first in the line, if there is one, has waited since then.
+    /// None until notified. The first queued task, if there is one, has waited since then.
     Full(Option<Instant>),
 }
 
@@ -73,7 +74,7 @@ impl Slots {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A panic under this lock cannot leave it half changed: nothing in it can panic.
+        // A panic under this lock cannot leave it half changed: no code under it can panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -87,7 +88,7 @@ impl Slots {
         self.state().free == 0
     }
 
-    /// How many tasks it would make sense to have in the line, going by the latest pace.
+    /// How many tasks should be prefetched, by the latest pace.
     pub(super) fn ahead(&self) -> usize {
         self.state().pace.ahead(Instant::now(), self.concurrency).min(self.ahead_max)
     }
@@ -97,7 +98,8 @@ impl Slots {
         self.state().pace.answered_in(took);
     }
 
-    /// How many more can be taken if `ahead` may wait. Asks for several at once: a line that is half full is left alone.
+    /// How many more can be taken if `ahead` may wait. Asks for several at once: a queue that is
+    /// half full is left alone.
     pub(super) fn room(&self, ahead: usize) -> Room {
         let mut state = self.state();
         state.low = ahead / 2;
@@ -112,12 +114,13 @@ impl Slots {
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost by dropping it: what it was told is found by the next [`Slots::room`].
+    /// Nothing is lost by dropping it: the next [`Slots::room`] sees every change.
     pub(super) async fn changed(&self) {
         self.changed.notified().await;
     }
 
-    /// Puts tasks at the end of the line. Order matters: they start in the order in which they were leased.
+    /// Appends tasks to the queue. Order matters: they start in the order in which they were
+    /// leased.
     pub(super) fn line_up(&self, tasks: impl Iterator<Item = Waiting>) {
         self.state().line.extend(tasks);
     }
@@ -133,7 +136,8 @@ impl Slots {
         Some((Slot(Some(self.clone())), next))
     }
 
-    /// Takes everything out of the line that has not started, to be given back; for a while nothing waits in it.
+    /// Takes every task that has not started out of the queue, to be given back; for a while
+    /// nothing is prefetched.
     pub(super) fn clear(&self) -> VecDeque<Waiting> {
         let mut state = self.state();
         state.pace.ahead = 0;
@@ -151,7 +155,8 @@ impl State {
 
 impl Slot {
     /// The next task to run in this slot; the slot is free if there is none.
-    // Order matters: looking and freeing are one step, so that nothing is lined up unseen between them.
+    // Order matters: looking and freeing are one step, so that no task is queued unseen between
+    // them.
     pub(super) fn next(mut self) -> Option<(Self, Waiting)> {
         let slots = self.0.take()?;
         let mut state = slots.state();
@@ -177,13 +182,13 @@ impl Drop for Slot {
     }
 }
 
-/// How many tasks have lately been started.
+/// How many tasks were started recently.
 #[derive(Debug)]
 struct Pace {
     since: Instant,
     started: usize,
     ahead: usize,
-    /// How long a lease call lately took.
+    /// The recent duration of a lease call.
     call: Duration,
 }
 
@@ -197,19 +202,20 @@ impl Pace {
         self.call = (self.call * 3 + took) / 4;
     }
 
-    /// How much work may wait.
+    /// The time for which work may be prefetched.
     fn reach(&self) -> Duration {
         (self.call * AHEAD_CALLS).clamp(AHEAD_MIN, AHEAD_MAX)
     }
 
-    /// What was started in the time of [`Pace::reach`], measured over at least as long, beyond the first task of each
-    /// slot: slots that fall free together start one each, and it may be a long one.
+    /// Tasks started per window of [`Pace::reach`], measured over at least one window, not counting
+    /// the first task of each slot: after slots became free together, those say nothing about the
+    /// duration of a task.
     fn ahead(&mut self, now: Instant, slots: usize) -> usize {
         let (elapsed, reach) = (now.duration_since(self.since), self.reach());
         if elapsed >= reach {
             let started = u128::try_from(self.started.saturating_sub(slots)).unwrap_or(u128::MAX);
             let ahead = started.saturating_mul(reach.as_nanos()) / elapsed.as_nanos();
-            // Not all at once: while a call was on its way there may have been nothing to start.
+            // Reduce by half at most: during a call there may have been nothing to start.
             self.ahead = usize::try_from(ahead).unwrap_or(usize::MAX).max(self.ahead / 2);
             self.since = now;
             self.started = 0;
@@ -254,7 +260,7 @@ mod tests {
         assert!(fence(&first) == 1 && slots.start().is_none() && slots.running() == 1);
         let second = first.0.next().unwrap();
         assert_eq!((fence(&second), slots.running()), (2, 1));
-        // A run that panics takes no slot along.
+        // A run that panics does not lose its slot.
         drop(second);
         let third = slots.start().unwrap();
         assert!(fence(&third) == 3 && third.0.next().is_none() && slots.running() == 0);
@@ -282,7 +288,7 @@ mod tests {
         let mut pace = Pace { started: 104, ..Pace::new(since) };
         assert_eq!(pace.ahead(since + AHEAD_MIN / 2, 4), 0);
         assert_eq!(pace.ahead(since + AHEAD_MIN * 2, 4), 50);
-        // One each; idle since. What is less is less by half.
+        // One each; idle since. The value is halved.
         pace.started = 4;
         assert_eq!(pace.ahead(since + AHEAD_MIN * 4, 4), 25);
         assert_eq!(pace.ahead(since + AHEAD_MIN * 40, 4), 12);
@@ -299,7 +305,7 @@ mod tests {
         assert!(pace.reach() > AHEAD_MIN * 2 && pace.reach() <= AHEAD_MIN * 3, "{:?}", pace.reach());
         pace.answered_in(Duration::from_secs(10));
         assert_eq!(pace.reach(), AHEAD_MAX);
-        // Slots that turn over but slowly count, over a time in which they do.
+        // Slots that turn over slowly count, over a window in which they do.
         pace.started = 34;
         assert_eq!((pace.ahead(since + AHEAD_MIN, 10), pace.ahead(since + AHEAD_MAX, 10)), (0, 24));
         assert!(AHEAD_MAX < PATIENCE);

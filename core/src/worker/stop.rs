@@ -14,24 +14,26 @@ impl Stop {
         Self { drain: CancellationToken::new(), leave: CancellationToken::new() }
     }
 
-    /// First step: takes no more tasks, lets the running ones end within the grace period, then cancels them and gives
-    /// their leases back, uncounted.
+    /// First step: takes no more tasks, lets the running ones end within the grace period, then
+    /// cancels them and gives their leases back, uncounted.
     pub fn stop(&self) {
         self.drain.cancel();
     }
 
-    /// Second step: leaves at once. What runs is dropped, and becomes visible again when its lease passes.
+    /// Second step: leaves at once. Running tasks are dropped, and become visible again when their
+    /// leases expire.
     pub fn leave(&self) {
         self.drain.cancel();
         self.leave.cancel();
     }
 
-    /// Turns the first SIGINT or SIGTERM into [`Stop::stop`] and the second into [`Stop::leave`]: what a worker does by
-    /// itself, unless it was built [without signals](super::Builder::without_signals).
+    /// Turns the first SIGINT or SIGTERM into [`Stop::stop`] and the second into [`Stop::leave`]: a
+    /// worker does this by itself, unless it was built [without
+    /// signals](super::Builder::without_signals).
     ///
     /// # Cancel safety
     ///
-    /// Can be dropped at any time; signals that come later are then not handled here.
+    /// Can be dropped at any time; later signals are then not handled here.
     pub async fn on_signals(&self) {
         signal().await;
         tracing::info!("stopping: waiting for running tasks; signal again to leave at once");

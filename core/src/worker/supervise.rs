@@ -1,5 +1,5 @@
-//! No loop ends or stands still unseen: each is a child that is logged, restarted with a growing wait, and, when that
-//! does not help, ends the worker with an error.
+//! No loop ends or stalls unseen: each is a child that is logged, restarted with a growing pause,
+//! and, when that does not help, ends the worker with an error.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -23,12 +23,13 @@ const RESTARTS_MAX: u32 = 10;
 const HEALTHY: Duration = Duration::from_mins(1);
 /// Waits between restarts.
 const WAITS: Backoff = Backoff { base: Duration::from_millis(100), max: Duration::from_secs(5) };
-/// How long a stopping worker waits for its last acks. With the grace period it stays below the usual kill of 5 s.
+/// How long a stopping worker waits for its last acks. Together with the grace period it is below
+/// the usual kill after 5 s.
 const SETTLE_GRACE: Duration = Duration::from_secs(1);
 
 type Body = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
-/// Requests to restart a loop, by the watchdog.
+/// Requests to restart a loop, from the watchdog.
 #[derive(Debug, Default)]
 pub(super) struct Restarts([Notify; Loop::COUNT]);
 
@@ -58,7 +59,7 @@ impl Child {
     }
 }
 
-/// Stops whatever still runs when the worker's future is dropped.
+/// Stops all that still runs when the worker's future is dropped.
 struct LeaveOnDrop(Arc<Inner>);
 
 impl Drop for LeaveOnDrop {
@@ -148,8 +149,8 @@ async fn end_of(child: &mut Option<Child>) -> Result<()> {
 async fn wind_down(worker: &Inner, fetching: &mut Child, settling: &mut Child) {
     let drained = async {
         if !fetching.0.is_finished() {
-            // It may still start what it has just leased, or give leases back; with the store away that takes a while,
-            // and the grace period is for both.
+            // It may still start or give back its latest leases; with the store down that takes a
+            // while, and the grace period is for both.
             let _ = fetching.end().await;
         }
         worker.runs.wait().await;
@@ -159,7 +160,8 @@ async fn wind_down(worker: &Inner, fetching: &mut Child, settling: &mut Child) {
         tracing::warn!(worker = %worker.id, tasks = worker.held.len(), "grace is over: cancelling what still runs");
         worker.held.cancel_all(Reason::Shutdown);
         worker.leaving.cancel();
-        // Each run drops its handler after the cancel grace; beyond that only a handler that blocks its thread is left.
+        // Each run drops its handler after the cancel grace; after that only a handler that blocks
+        // its thread is left.
         let _ = timeout(worker.settings.cancel_grace * 2, worker.runs.wait()).await;
     }
     if !settling.0.is_finished() && timeout(SETTLE_GRACE, settling.end()).await.is_err() {
@@ -170,7 +172,7 @@ async fn wind_down(worker: &Inner, fetching: &mut Child, settling: &mut Child) {
     worker.sign_off().await;
 }
 
-/// Keeps one loop going: an error, a panic or an early return is logged and answered with a restart.
+/// Keeps one loop going: an error, a panic or an early return is logged and followed by a restart.
 async fn supervise(worker: Arc<Inner>, which: Loop, mut body: impl FnMut() -> Body) -> Result<()> {
     let mut restarts = 0;
     loop {

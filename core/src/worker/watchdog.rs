@@ -1,4 +1,4 @@
-//! Compares what must happen with what did; says so, and restarts what stands still.
+//! Compares what must happen with what did; reports, and restarts loops that make no progress.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::{LaneCounts, Name, Queue, Result, WorkerRecord};
 
 /// How often it looks.
 const LOOK: Duration = Duration::from_secs(1);
-/// How often it asks the store what waits there. Twice a minute keeps an idle worker silent.
+/// How often it asks the store for waiting tasks. Twice a minute keeps an idle worker silent.
 const STORE_LOOK: Duration = Duration::from_secs(30);
 
 /// Watches until the worker stops.
@@ -43,7 +43,7 @@ pub(super) async fn watch(worker: Arc<Inner>) -> Result<()> {
     }
 }
 
-/// How often this worker asks the store what it could not see otherwise.
+/// How often this worker asks the store about work that it would not see otherwise.
 pub(super) fn store_look(worker: &Inner) -> Duration {
     STORE_LOOK.min(worker.settings.oldest_ready_alarm).max(LOOK)
 }
@@ -63,7 +63,7 @@ fn report(worker: &Inner, raised: &mut HashSet<String>) {
     *raised = current;
 }
 
-/// What an alarm is about, without its figures.
+/// The subject of an alarm, without its figures.
 fn subject(alarm: &Alarm) -> String {
     match alarm {
         Alarm::Stalled { name, .. } => format!("the {name} loop"),
@@ -80,8 +80,8 @@ fn subject(alarm: &Alarm) -> String {
     }
 }
 
-/// What no lease call of this worker would show: work that nobody serves, work that waits while every slot is taken. One
-/// question, and more of them only where its answer gives cause.
+/// Finds work that no lease call of this worker would show: work that no worker serves, and work
+/// that waits while every slot is taken. One question, and more only if its answer gives a reason.
 async fn look_at_store(worker: &Inner) -> Result<()> {
     let counts = bounded("count the tasks", Duration::ZERO, worker.settling.counts()).await?;
     let own = worker.record();
@@ -96,7 +96,7 @@ async fn look_at_store(worker: &Inner) -> Result<()> {
     Ok(())
 }
 
-/// Those of the lanes with old work that no other worker serves either.
+/// The lanes with old work that no other worker serves either.
 async fn unserved(worker: &Inner, lanes: &[&LaneCounts]) -> Result<Vec<(Queue, Name, Duration)>> {
     if lanes.is_empty() {
         return Ok(Vec::new());

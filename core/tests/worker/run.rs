@@ -36,7 +36,7 @@ async fn a_snooze_is_no_attempt() {
     assert_eq!((view.attempts, starts), (0, vec!["1".to_owned(); 6]));
 }
 
-/// It once left the task running, and renewed for ever.
+/// It once left the task running, and renewed forever.
 #[tokio::test(start_paused = true)]
 async fn a_panic_whose_payload_panics_is_a_failed_attempt() {
     let scene = Scene::new();

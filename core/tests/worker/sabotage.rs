@@ -15,7 +15,7 @@ use docket_core::{
     Retryable, ScheduleAnswer, Store, TaskView, Ticket, Token, WorkerView,
 };
 
-/// What only one loop calls.
+/// A verb that only one loop calls.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Verb {
     /// The fetch loop.
@@ -32,7 +32,7 @@ pub(crate) enum Verb {
     Join,
 }
 
-/// What the call does.
+/// The behaviour of the call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Fault {
     Panics,

@@ -44,7 +44,8 @@ async fn t12_a_watchdog_that_dies_is_restarted_and_work_goes_on() {
     worker.stopped().await;
 }
 
-/// What no restart helps is not hidden: the worker ends, with an error for the process to exit with.
+/// A failure that no restart fixes is not hidden: the worker ends, with an error for the process to
+/// exit with.
 #[tokio::test(start_paused = true)]
 async fn t12_a_loop_that_dies_again_and_again_ends_the_worker_with_an_error() {
     let scene = Scene::new();

@@ -137,7 +137,7 @@ impl Task for Fail {
     }
 }
 
-/// However often it is dropped, another of them comes up.
+/// Each drop raises another one.
 struct Hydra;
 
 impl Drop for Hydra {

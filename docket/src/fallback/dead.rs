@@ -1,7 +1,8 @@
-//! Recording in the store what died here while it was away.
+//! Recording tasks in the store that died here while it was down.
 //!
-//! A parcel brings the task with its counts and its error, to the head of its line; a lease in the hand-over's own name takes
-//! it from there, and settles it as dead. A worker that is quicker gives it one more run, and it is recorded as well.
+//! A parcel brings the task with its counts and its error to the head of its lane; a lease of the
+//! hand-over takes it from there, and settles it as dead. If a worker is quicker, the task has one
+//! more run, and is recorded as well.
 
 use std::time::Duration;
 
@@ -11,11 +12,12 @@ use docket_core::{Outcome, Parcel, ParcelId, Result, State, Store, Suspects, Tas
 use super::hand_over::{bounded, claim_for};
 use super::local::Local;
 
-/// Hands over what is dead here. An error means that the store is away again.
+/// Hands over the dead tasks. An error means that the store is down again.
 ///
 /// # Cancel safety
 ///
-/// What was not settled there becomes visible when its lease has passed, and has one attempt left.
+/// A task that was not settled there becomes visible when its lease expires, and has one attempt
+/// left.
 pub(super) async fn hand_over_dead(local: &Local, store: &dyn Store) -> Result<()> {
     let filter = ListFilter { state: Some(State::Dead), ..ListFilter::default() };
     for view in local.memory.list(&filter, None, limits::BATCH_ITEMS_MAX).await?.tasks {
@@ -36,7 +38,7 @@ async fn hand_over(local: &Local, store: &dyn Store, view: &TaskView, task: NewT
         }
         Some(Err(error)) if error.is_retryable() => return Ok(()),
         Some(Err(error)) => tracing::error!(%key, %name, ?error, "the store refuses a task that died in the fallback"),
-        // Another task of the key, which says more than this one.
+        // Another task of the key, which is more recent than this one.
         Some(Ok(_)) | None => {
             tracing::warn!(%key, %name, "the store has another task with the key of a task that died here");
         }
@@ -45,7 +47,7 @@ async fn hand_over(local: &Local, store: &dyn Store, view: &TaskView, task: NewT
     Ok(())
 }
 
-/// With one attempt less than it had, as its death counts one.
+/// With one attempt less than it had: its death counts one.
 fn parcel(view: &TaskView, task: NewTask) -> Parcel {
     Parcel {
         id: ParcelId::unique(),
@@ -53,7 +55,7 @@ fn parcel(view: &TaskView, task: NewTask) -> Parcel {
         name: task.name,
         queue: task.queue,
         args: task.args,
-        // Before whatever waited there through the outage.
+        // Before all tasks that waited there during the outage.
         visible_at: Timestamp::from_micros(0),
         due_at: view.added_at,
         added_at: view.added_at,
@@ -117,7 +119,7 @@ mod tests {
         task
     }
 
-    /// It was forgotten: nothing but a line of the log said that it had ever been added.
+    /// It used to be forgotten: only a log line showed that it had ever been added.
     #[tokio::test]
     async fn what_died_here_is_dead_there_with_its_error_and_its_counts() {
         let (local, store) = (local(), MemoryBackend::new(DocketName::default()));

@@ -1,8 +1,9 @@
-//! Giving the store what was taken in its place, once it answers again.
+//! Handing tasks over to the store, once it answers again.
 //!
-//! What is ready is claimed by a lease on the memory docket first, so that the local worker cannot start it meanwhile.
-//! What is due later cannot be leased; it is added to the store and then cancelled here, early enough that the local
-//! worker cannot have come to it. What has died here is recorded there: see `dead`.
+//! A ready task is first claimed by a lease on the memory docket, so that the local worker cannot
+//! start it. A task due later cannot be leased; it is added to the store and then cancelled here,
+//! early enough that the local worker cannot have started it. Dead tasks are recorded there: see
+//! `dead`.
 
 use std::time::Duration;
 
@@ -16,11 +17,12 @@ use super::local::Local;
 
 /// How long one call to the store may take.
 const CALL_MAX: Duration = Duration::from_secs(5);
-/// A task due sooner than this is left to become ready: longer than a call, so that it cannot start during one.
+/// A task due sooner than this is left to become ready: longer than a call, so that it cannot start
+/// during one.
 const LATER: Duration = Duration::from_secs(10);
 
-/// Whether there is something to hand over and the store answers. Asked before anything is claimed, so that nothing is
-/// held up by a store that is away.
+/// Whether there are tasks to hand over and the store answers. Asked before any task is claimed, so
+/// that a store that is down delays none.
 ///
 /// # Cancel safety
 ///
@@ -32,11 +34,12 @@ pub(super) async fn is_back(local: &Local, store: &dyn Store) -> bool {
     }
 }
 
-/// Hands over everything that is not running and not due in a moment. An error means that the store is away again.
+/// Hands over every task that is not running and not due very soon. An error means that the store
+/// is down again.
 ///
 /// # Cancel safety
 ///
-/// What was claimed stays claimed for one lease length, then the local worker takes it.
+/// Claimed tasks stay claimed for one lease length, then the local worker takes them.
 pub(super) async fn hand_over(local: &Local, store: &dyn Store) -> Result<()> {
     hand_over_dead(local, store).await?;
     hand_over_later(local, store).await?;
@@ -44,7 +47,7 @@ pub(super) async fn hand_over(local: &Local, store: &dyn Store) -> Result<()> {
     Ok(())
 }
 
-/// One batch of what is ready; says whether there may be more.
+/// One batch of ready tasks; returns whether there may be more.
 async fn hand_over_ready(local: &Local, store: &dyn Store) -> Result<bool> {
     let (mut leases, mut tasks) = (Vec::new(), Vec::new());
     for lease in local.memory.lease(&claim_for(local)?).await?.leases {
@@ -64,7 +67,7 @@ async fn hand_over_ready(local: &Local, store: &dyn Store) -> Result<bool> {
     Ok(end?.iter().all(|taken| *taken == Taken::Yes))
 }
 
-/// What is due later.
+/// Tasks due later.
 async fn hand_over_later(local: &Local, store: &dyn Store) -> Result<()> {
     let filter = ListFilter { state: Some(State::Scheduled), ..ListFilter::default() };
     let page = local.memory.list(&filter, None, limits::BATCH_ITEMS_MAX).await?;
@@ -90,7 +93,7 @@ enum Taken {
     No,
 }
 
-/// Adds `tasks` to the store; what it will never take is logged once and stays here.
+/// Adds `tasks` to the store; a task that it will never accept is logged once and stays here.
 async fn add_all(local: &Local, store: &dyn Store, tasks: &[NewTask]) -> Result<Vec<Taken>> {
     if tasks.is_empty() {
         return Ok(Vec::new());
@@ -103,7 +106,8 @@ async fn add_all(local: &Local, store: &dyn Store, tasks: &[NewTask]) -> Result<
                 tracing::info!(key = %task.key, task = %task.name, "task handed over to the store");
                 Taken::Yes
             }
-            // Its key is taken there: by itself, if the first answer was lost, or by an earlier task.
+            // Its key exists there: from this very task, if the first answer was lost, or from an
+            // earlier one.
             Ok(answer) => {
                 tracing::info!(key = %task.key, task = %task.name, ?answer, "the store has a task of this key already");
                 Taken::Yes
@@ -138,7 +142,7 @@ fn settle(lease: &Lease, taken: Taken) -> Ack {
     Ack { token: lease.token.clone(), outcome, attempts_max: 1, retention: Duration::ZERO }
 }
 
-/// A lease on the memory docket, or on the store, in nobody's name but the hand-over's.
+/// A lease of the hand-over, on the memory docket or on the store.
 pub(super) fn claim_for(local: &Local) -> Result<LeaseRequest> {
     let known = |name: &Name| KnownName { name: name.clone(), crashes_max: limits::CRASHES_MAX };
     Ok(LeaseRequest {

@@ -20,7 +20,7 @@ const SHUTDOWN_LOOK: Duration = Duration::from_millis(100);
 /// How long a stopped local worker may take to end; by its own bounds it takes less.
 const END_MAX: Duration = Duration::from_secs(5);
 
-/// What a service gives the local worker's handlers.
+/// The service's configuration of the local worker's handlers.
 pub(crate) type With = Box<dyn Fn(worker::Builder) -> worker::Builder + Send + Sync>;
 
 /// Owns the one task that runs the local worker and hands tasks over.
@@ -30,7 +30,7 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Checks that the local worker can be built, and starts keeping.
+    /// Checks that the local worker can be built, and starts the keeper.
     pub(super) fn start(local: Arc<Local>, client: Client, settings: &Settings, with: With) -> Result<Self> {
         let runtime = Handle::try_current()
             .map_err(|_| Error::config("set up the fallback", "it needs a tokio runtime; call it inside one"))?;
@@ -39,7 +39,7 @@ impl Keeper {
         let keeper = Self { closing: CancellationToken::new(), closed: CancellationToken::new() };
         let (closing, closed) = (keeper.closing.clone(), keeper.closed.clone().drop_guard());
         runtime.spawn(async move {
-            // Held to the end, also of a panic: a shutdown must not wait for ever.
+            // Held to the end, even through a panic: a shutdown must not wait forever.
             let _closed = closed;
             keeping.keep(&closing).await;
         });
@@ -53,7 +53,7 @@ impl Keeper {
 }
 
 impl Drop for Keeper {
-    /// Nobody waits for the end any longer, but it comes all the same.
+    /// Nobody waits for the end any longer, but it still comes.
     fn drop(&mut self) {
         self.closing.cancel();
     }
@@ -65,8 +65,8 @@ impl fmt::Debug for Keeper {
     }
 }
 
-/// The local worker serves the queues of its tasks, and is given no time of its own at the end: the grace is spent
-/// before it is stopped, so that waiting tasks have their share of it.
+/// The local worker serves the queues of its tasks. It has no grace period of its own: the grace is
+/// spent before it is stopped, so that waiting tasks get their share.
 fn local_settings(settings: &Settings) -> Settings {
     Settings { queues: Vec::new(), environment: None, grace: Duration::ZERO, ..settings.clone() }
 }
@@ -81,7 +81,7 @@ struct Keeping {
 
 impl Keeping {
     fn worker(&self) -> Result<Worker> {
-        // Its own registry and settings come last: they are not the service's to replace.
+        // Its own registry and settings come last: the service cannot replace them.
         (self.with)(Worker::builder(self.local.memory.clone()))
             .registry(self.local.registry.clone())
             .settings(self.settings.clone())
@@ -91,7 +91,7 @@ impl Keeping {
             .build()
     }
 
-    /// Keeps until closing, then for the grace period at most, and tells what is left.
+    /// Runs until closing, then for at most the grace period, and reports what is left.
     async fn keep(self, closing: &CancellationToken) {
         let mut running = None;
         let over = async {
@@ -137,7 +137,7 @@ impl Keeping {
         }
     }
 
-    /// Starts the local worker with the first task that is taken, and again should it ever end by itself.
+    /// Starts the local worker with the first task, and again if it ever ends unexpectedly.
     fn ensure_running(&self, running: &mut Option<Running>) {
         if running.as_ref().is_some_and(|running| !running.run.is_finished()) {
             return;

@@ -1,4 +1,4 @@
-//! What this process holds for a store that is away, and the rules of what it may take.
+//! The tasks that this process holds for a store that is down, and the rules for taking them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use tokio::sync::{Mutex, Notify};
 
 /// A task due later than this is not taken: a process is no place to wait in.
 pub const DUE_WITHIN: Duration = Duration::from_mins(1);
-/// Tasks held at most.
+/// The most tasks held.
 pub const TASKS_MAX: usize = 10_000;
-/// Bytes of args held at most.
+/// The most bytes of args held.
 pub const BYTES_MAX: usize = 64 << 20;
 
-/// The memory docket beside the store, and what was put into it.
+/// The memory docket beside the store, and the tasks put into it.
 #[derive(Debug)]
 pub(crate) struct Local {
     pub(super) memory: Arc<dyn Store>,
@@ -46,7 +46,7 @@ enum Intake {
 struct HeldTask {
     /// As it was added: the memory docket does not show the add id.
     task: NewTask,
-    /// The store answered that it will never take it.
+    /// The store answered that it will never accept it.
     refused: bool,
 }
 
@@ -64,7 +64,7 @@ impl Local {
         Self { memory, registry, queues, held: Mutex::new(held), taken: Notify::new() }
     }
 
-    /// Takes nothing more.
+    /// Takes no more tasks.
     pub(super) async fn close(&self) {
         self.held.lock().await.intake = Intake::Closed;
     }
@@ -74,7 +74,7 @@ impl Local {
         self.held.lock().await.tasks.get(key).map(|held| held.task.clone())
     }
 
-    /// Notes that the store will never take the task of `key`; says whether that was new.
+    /// Notes that the store will never accept the task of `key`; returns whether that was new.
     pub(super) async fn refused(&self, key: &Key) -> bool {
         let mut held = self.held.lock().await;
         held.tasks.get_mut(key).is_some_and(|held| !std::mem::replace(&mut held.refused, true))
@@ -86,19 +86,19 @@ impl Local {
         held.tasks.iter().find(|(_, held)| !held.refused).map(|(key, _)| key.clone())
     }
 
-    /// Forgets the task of `key`: the store has it, or never will.
+    /// Forgets the task of `key`: the store has it, or will never accept it.
     pub(super) async fn forget(&self, key: &Key) {
         self.held.lock().await.forget(key);
     }
 
-    /// Forgets what the memory docket has finished; answers what is left.
+    /// Forgets the tasks that the memory docket has finished; returns what is left.
     pub(super) async fn left(&self) -> Vec<(Key, Name)> {
         let mut held = self.held.lock().await;
         let mut over = Vec::new();
         for key in held.tasks.keys() {
             // A memory docket that cannot answer keeps the task in the ledger.
             if let Ok(view) = self.memory.get(key).await
-                // What is dead here is still to be recorded in the store.
+                // A task that died here is still to be recorded in the store.
                 && view.is_none_or(|view| view.state.is_finished() && view.state != State::Dead)
             {
                 over.push(key.clone());

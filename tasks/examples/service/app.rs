@@ -1,4 +1,4 @@
-//! What every route has.
+//! Shared by every route.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::data::{Change, Data};
 use super::refusal::Refusal;
 
-/// What every route has. Cheap to clone.
+/// Shared by every route. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) docket: Docket,

@@ -73,7 +73,8 @@ fn worker(docket: &Docket, services: Arc<docket_tasks::Services>) -> Result<Work
     docket.worker().registry(registry).settings(Settings::from_env()?).share(services).build()
 }
 
-/// Whichever ends, by itself or by a signal, which each of them handles, ends the other; both are waited for.
+/// Whichever ends first, by itself or by a signal (each handles them), ends the other; both are
+/// waited for.
 async fn both(worker: Worker, serving: impl Future<Output = Result<()>>, down: CancellationToken) -> Result<()> {
     let stop = worker.stop();
     let working = async {

@@ -1,4 +1,4 @@
-//! What the command line says.
+//! The command line.
 
 use std::net::SocketAddr;
 
@@ -15,7 +15,7 @@ pub(crate) enum Place {
     Only,
 }
 
-/// What the command line says.
+/// The command line.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Options {
     pub(crate) listen: SocketAddr,
@@ -43,7 +43,7 @@ impl Options {
         Ok(options)
     }
 
-    /// Refuses what would take tasks that nobody could ever run.
+    /// Refuses options under which tasks would be added that nobody could ever run.
     pub(crate) fn check(&self, docket: &Docket) -> Result<()> {
         if self.worker != Place::InProcess && !docket.store().capabilities().shared {
             let why = "a docket in memory is seen by this process alone; give DOCKET_URL, or run the worker in-process";

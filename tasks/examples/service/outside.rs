@@ -5,10 +5,10 @@ use docket_tasks::{Atproto, AtprotoOptions, OAuthClient, Pds, PdsNames, Reach, S
 
 use super::data::Data;
 
-/// What a worker's tasks need, and the routes that hand out what they made.
+/// The services of a worker's tasks, and of the routes that serve their results.
 ///
-/// See [`Services::from_env`] and [`Pds::from_env`] for the variables. `ATPROTO_REACH=loopback` is for trials with a PDS on
-/// this machine, which is logged in to with app passwords.
+/// See [`Services::from_env`] and [`Pds::from_env`] for the variables. `ATPROTO_REACH=loopback` is
+/// for trials with a PDS on this machine, which is logged in to with app passwords.
 pub(crate) fn services(data: &Data) -> Result<Services> {
     Ok(Services::from_env(data.catalogue())?.with_pds(pds(data)?))
 }

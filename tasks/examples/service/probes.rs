@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 /// How long a store may take to answer a probe.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
 
-/// What the probes look at.
+/// The subjects of the probes.
 #[derive(Clone)]
 pub(crate) struct Probes {
     docket: Docket,
@@ -32,7 +32,7 @@ impl Probes {
         Router::new().route("/health", get(health)).route("/ready", get(ready)).with_state(self)
     }
 
-    /// What is wrong, in words.
+    /// The alarms, as text.
     fn alarms(&self) -> Vec<String> {
         let alarms = self.worker.iter().flat_map(HealthHandle::alarms);
         alarms.map(|alarm| alarm.to_string()).collect()
@@ -54,7 +54,8 @@ impl Probes {
     }
 }
 
-/// It answers, so it lives. A worker that is unwell mends itself: restarting it would lose what it runs.
+/// It answers, so it lives. A worker that is unwell recovers by itself: a restart would lose its
+/// runs.
 async fn health(State(probes): State<Probes>) -> Json<Value> {
     let worker = if probes.worker.is_some() { "here" } else { "elsewhere" };
     Json(json!({ "worker": worker, "alarms": probes.alarms() }))

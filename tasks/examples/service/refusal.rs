@@ -30,7 +30,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// What went wrong is for the log; the user can only come again.
+/// The cause is for the log; the user can only try again.
 fn failed(error: &dyn std::fmt::Display) -> Refusal {
     tracing::error!(%error, "request failed");
     Refusal(StatusCode::SERVICE_UNAVAILABLE, "try again later".to_owned())

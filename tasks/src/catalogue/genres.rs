@@ -1,4 +1,4 @@
-//! What a track sounds like.
+//! The genres of tracks.
 
 use async_trait::async_trait;
 use docket_core::Result;
@@ -11,13 +11,15 @@ use serde::{Deserialize, Serialize};
 /// A dropped write may or may not have taken effect; repeating it is safe.
 #[async_trait]
 pub trait Genres: Send + Sync {
-    /// What was heard in audio `file_id` of a track; `None` if nothing was, or it was in other audio.
+    /// The genres heard in audio `file_id` of a track; `None` if there are none, or they are of
+    /// other audio.
     async fn genres(&self, track_id: i64, file_id: &str) -> Result<Option<Vec<Genre>>>;
 
-    /// Keeps what was heard, in one step that changes nothing else of the track.
+    /// Keeps the genres, in one step that changes nothing else of the track.
     ///
     /// * The track must still have that audio, compared in the same step.
-    /// * If its artist asked for tags to be found (`auto_tag`) and something was heard, it gets `tags`, once.
+    /// * If its artist asked for tags to be found (`auto_tag`) and there are genres, it gets
+    ///   `tags`, once.
     async fn keep_genres(
         &self,
         track_id: i64,

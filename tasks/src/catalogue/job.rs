@@ -17,7 +17,7 @@ pub struct Job {
     pub message: String,
     /// 0 to 100.
     pub progress_pct: u8,
-    /// What came out of it so far.
+    /// Its results so far.
     pub result: Map<String, Value>,
     /// Why it failed.
     pub error: Option<String>,
@@ -39,7 +39,7 @@ pub enum JobState {
     Failed,
 }
 
-/// A step of a job; what is `None` stays as it was.
+/// A step of a job; a field that is `None` stays as it was.
 #[derive(Clone, PartialEq, Debug)]
 pub struct JobUpdate {
     /// Where it is now.
@@ -63,7 +63,7 @@ pub enum JobAnswer {
     Completed,
     /// A later run has it; nothing was changed.
     Superseded,
-    /// There is no such job.
+    /// The job does not exist.
     NotFound,
 }
 

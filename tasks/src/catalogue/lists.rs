@@ -18,13 +18,13 @@ pub trait Lists: Send + Sync {
     /// The albums of an artist, oldest first.
     async fn albums_of(&self, did: &str) -> Result<Vec<String>>;
 
-    /// What a user likes, the newest like first.
+    /// The tracks that a user likes, the newest like first.
     async fn liked_by(&self, did: &str) -> Result<TrackList>;
 
     /// Says where the record of a list is, and its hash.
     async fn record_list(&self, list: &ListId, record: &StrongRef) -> Result<()>;
 
-    /// What an artist shows of themselves; `None` if there is no such artist.
+    /// An artist's profile; `None` if the artist does not exist.
     async fn profile(&self, did: &str) -> Result<Option<Profile>>;
 
     /// Keeps the address of an artist's picture, or that there is none.
@@ -36,14 +36,14 @@ pub trait Lists: Send + Sync {
 pub enum ListId {
     /// The album of this id.
     Album(String),
-    /// What this DID likes.
+    /// The likes of this DID.
     Liked(String),
 }
 
 /// A list as the service has it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct TrackList {
-    /// Which.
+    /// The loop.
     pub id: ListId,
     /// Whose repository its record belongs into.
     pub did: String,
@@ -57,7 +57,7 @@ pub struct TrackList {
     pub tracks: Vec<StrongRef>,
 }
 
-/// What an artist shows of themselves.
+/// An artist's profile.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Profile {
     /// In their words.

@@ -26,7 +26,7 @@ pub struct MemoryCatalogue(Mutex<Tables>);
 struct Tables {
     tracks: BTreeMap<i64, Track>,
     scans: BTreeMap<(i64, String), (ScanId, Scan)>,
-    /// Who was told of a flag.
+    /// The people who were told of a flag.
     told: BTreeMap<(i64, String), Told>,
     /// With when they were written.
     jobs: BTreeMap<String, (Instant, Job)>,

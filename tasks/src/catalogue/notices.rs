@@ -1,13 +1,13 @@
-//! Who was told of a flag.
+//! The people who were told of a flag.
 
 use async_trait::async_trait;
 use docket_core::Result;
 
-/// What was told of flags, kept with the scans that set them.
+/// The notices of flags, kept with the scans that set them.
 ///
 /// # Cancel safety
 ///
-/// A dropped write may or may not have taken effect; what was read again says which.
+/// A dropped write may or may not have taken effect; read again to find out.
 #[async_trait]
 pub trait Notices: Send + Sync {
     /// Who was told of the flag on this audio; `None` if it is not flagged, or not any more.
@@ -29,7 +29,8 @@ pub struct Told {
 /// How far one notice is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Notice {
-    /// How often sending it was begun. Of one that was begun and is not sent, nobody here knows whether it arrived.
+    /// How often sending it was begun. If it was begun and is not sent, it is unknown whether it
+    /// arrived.
     pub begun: u32,
     /// It arrived.
     pub is_sent: bool,
@@ -47,7 +48,7 @@ pub enum NoticeKind {
 /// One step of one notice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NoticeStep {
-    /// Which.
+    /// The loop.
     pub kind: NoticeKind,
     /// As it was read.
     pub from: Notice,

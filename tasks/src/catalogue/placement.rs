@@ -5,7 +5,7 @@ use docket_core::Result;
 
 use crate::{AudioFile, AudioStorage};
 
-/// The audio of tracks, and who else needs it.
+/// The placement of tracks' audio, and which other tracks need it.
 ///
 /// # Cancel safety
 ///

@@ -96,7 +96,7 @@ impl Catalogue for PostgresCatalogue {
     }
 }
 
-/// What the server refuses for what it was given stays refused; all else may pass.
+/// The server refuses the input for good; all other errors may be temporary.
 fn described(operation: &'static str, error: sqlx::Error) -> Error {
     let code = error.as_database_error().and_then(DatabaseError::code).map(Cow::into_owned);
     let (kind, retryable, message) = match (&error, code) {

@@ -24,7 +24,7 @@ pub struct ScanId(pub i64);
 /// A scan that is flagged.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Flagged {
-    /// Which.
+    /// The loop.
     pub id: ScanId,
     /// The record of its track.
     pub uri: String,

@@ -1,4 +1,4 @@
-//! The logins of users: what a task may write to their PDS with.
+//! The logins of users: credentials for writing to their PDS.
 
 mod memory;
 mod sealed;
@@ -51,7 +51,7 @@ pub trait Sessions: fmt::Debug + Send + Sync {
 /// One login of one user.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Session {
-    /// Which.
+    /// The loop.
     pub id: SessionId,
     /// Whose.
     pub did: String,
@@ -59,11 +59,12 @@ pub struct Session {
     pub pds_url: String,
     /// Grows with every change of the tokens.
     pub version: TokenVersion,
-    /// What proves the login.
+    /// Proof of the login.
     pub credentials: Credentials,
 }
 
-/// Names a session. Whoever knows it is logged in as its user, so it shows as little as a password.
+/// Names a session. Anybody who knows it is logged in as its user, so it shows as little as a
+/// password.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SessionId(Secret);
 
@@ -83,7 +84,7 @@ impl SessionId {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct TokenVersion(pub i64);
 
-/// What proves a login.
+/// Proof of a login.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Credentials {
     /// By OAuth: tokens bound to a key.
@@ -97,12 +98,12 @@ pub enum Credentials {
     },
 }
 
-/// What the authorization server gave.
+/// The tokens from the authorization server.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OAuthTokens {
     /// The authorization server.
     pub issuer: String,
-    /// What the user allowed.
+    /// The scope that the user allowed.
     pub scope: String,
     /// For calls.
     pub access: Secret,
@@ -117,11 +118,11 @@ pub struct OAuthTokens {
 pub enum LockAnswer {
     /// It is the caller's.
     Taken,
-    /// Somebody else refreshes; the lock ends by itself after this long.
+    /// Another process refreshes; the lock expires by itself after this long.
     Held(Duration),
     /// The tokens have been refreshed meanwhile: this is the session now.
     Refreshed(Session),
-    /// There is no such session any more.
+    /// The session no longer exists.
     Gone,
 }
 
@@ -132,6 +133,6 @@ pub enum StoreAnswer {
     Stored(Session),
     /// Others came first: this is the session now.
     Refreshed(Session),
-    /// There is no such session any more.
+    /// The session no longer exists.
     Gone,
 }

@@ -1,14 +1,15 @@
-//! Likes, comments and plays: what the service wants on its users' PDSs.
+//! Likes, comments and plays: the records that the service wants on its users' PDSs.
 //!
-//! Beside each row there is a *record slot*, which outlives it: whose repository, which record key, how often what is
-//! wanted has changed (`revision`), and up to which change the PDS has followed (`written`). So an unlike still knows
-//! what to delete when the like is gone, a like given again before that takes the same record back, and what the PDS
-//! does not have yet can be listed.
+//! Beside each row there is a *record slot*, which outlives it: whose repository, which record key,
+//! how often the wanted state has changed (`revision`), and up to which change the PDS has followed
+//! (`written`). So an unlike still knows what to delete when the like is gone, a like given again
+//! before that takes the same record back, and the changes that the PDS lacks can be listed.
 //!
-//! Whoever inserts, changes or deletes a row does the same to its slot **in the same transaction**: a first insert makes
-//! the slot, with [`crate::Tid::new`] as its record key (or that of the record there already is), every other change
-//! raises its revision. Then it schedules the task, in that transaction too where the docket can. In Postgres triggers keep
-//! the slots (`migrations/0003_records.sql`), so the service changes its rows as ever.
+//! Whoever inserts, changes or deletes a row does the same to its slot **in the same transaction**:
+//! a first insert creates the slot, with [`crate::Tid::new`] as its record key (or that of an
+//! existing record), every other change raises its revision. Then it schedules the task, in that
+//! transaction too if the docket can. In Postgres triggers keep the slots
+//! (`migrations/0003_records.sql`), so the service changes its rows as before.
 
 mod memory;
 
@@ -44,7 +45,7 @@ pub trait Social: fmt::Debug + Send + Sync {
     /// Records of a DID that its PDS does not have as they are wanted, oldest first, `limit` at most.
     async fn unconfirmed(&self, did: &str, limit: usize) -> Result<Vec<Record>>;
 
-    /// What a play of this track by this DID is reported as. `None`: there is no such track.
+    /// The report of a play of this track by this DID. `None`: the track does not exist.
     async fn played(&self, did: &str, track_id: i64) -> Result<Option<Played>>;
 }
 
@@ -60,25 +61,25 @@ pub enum Record {
     },
     /// A comment.
     Comment {
-        /// Which.
+        /// The loop.
         id: i64,
     },
 }
 
-/// What is wanted in a slot.
+/// The wanted state of a slot.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Wanted {
     /// Whose repository.
     pub did: String,
     /// The record key.
     pub rkey: Tid,
-    /// Grows with every change of what is wanted.
+    /// Grows with every change of the wanted state.
     pub revision: i64,
     /// The row; `None`: there must be no record.
     pub row: Option<Row>,
 }
 
-/// What a record is made of.
+/// The content of a record.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Row {
     /// A like.
@@ -101,7 +102,7 @@ pub struct Like {
 pub struct Comment {
     /// The record of the track; a track need not have one.
     pub subject: Option<StrongRef>,
-    /// What it says.
+    /// The text.
     pub text: String,
     /// Where in the track.
     pub timestamp_ms: i64,
@@ -114,7 +115,7 @@ pub struct Comment {
 /// The answer to [`Social::confirm`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Confirmed {
-    /// That is still what is wanted.
+    /// The state is still the wanted one.
     Settled,
     /// It has changed since it was read.
     Changed,

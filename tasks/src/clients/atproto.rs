@@ -36,10 +36,10 @@ pub struct Atproto {
     oauth: Arc<OAuthClient>,
 }
 
-/// What an [`Atproto`] is made of beside its sessions.
+/// The parts of an [`Atproto`] beside its sessions.
 #[derive(Clone, Debug)]
 pub struct AtprotoOptions {
-    /// What servers see us as, e.g. `plyr.fm/1.0 (https://plyr.fm)`.
+    /// Its user agent, e.g. `plyr.fm/1.0 (https://plyr.fm)`.
     pub user_agent: String,
     /// Which servers may be reached.
     pub reach: Reach,
@@ -48,7 +48,7 @@ pub struct AtprotoOptions {
 }
 
 impl Atproto {
-    /// A client of the PDSs of whoever is in `sessions`.
+    /// A client of the PDSs of all users in `sessions`.
     pub fn new(sessions: Arc<dyn Sessions>, options: AtprotoOptions) -> Result<Self> {
         let AtprotoOptions { user_agent, reach, oauth } = options;
         let xrpc = Xrpc { http: Http::new(&user_agent, reach)?, nonces: Nonces::default() };

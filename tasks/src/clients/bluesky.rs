@@ -1,4 +1,4 @@
-//! Bluesky's public side: what an artist looks like there.
+//! Bluesky's public side: the pictures of artists.
 
 use std::fmt;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Calls to services that the operator names, with a token of the operator's: what every answer but a success means.
+//! Calls to services that the operator names, with a token of the operator's: the meaning of every
+//! answer but a success.
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ const REFUSAL_BYTES_SHOWN: usize = 200;
 /// Why a service gave no answer that is of use.
 #[derive(Debug)]
 pub struct CallError {
-    /// What happened; retryable if asking again can help.
+    /// The error; retryable if asking again can help.
     pub error: Error,
     /// When the service said to come back.
     pub retry_after: Option<Duration>,
@@ -66,7 +67,7 @@ impl Call {
         Error::new(ErrorKind::Unavailable, self.operation, what).with_source(error.without_url()).into()
     }
 
-    /// Sorts what is not a success by what the caller can do.
+    /// Sorts errors by what the caller can do.
     async fn refused(self, response: Response) -> CallError {
         let status = response.status();
         let retry_after = retry_after(response.headers());
@@ -90,7 +91,8 @@ impl Call {
         CallError { error: Error::new(kind, self.operation, format!("it answered {status}: {text}")), retry_after }
     }
 
-    /// Reads the body up to `bytes_max`; a longer one is an error, with what was read so far lost.
+    /// Reads the body up to `bytes_max`; a longer one is an error, and the part read so far is
+    /// lost.
     async fn body(self, mut response: Response, bytes_max: usize) -> Result<Vec<u8>, CallError> {
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.unanswered(error))? {

@@ -25,7 +25,7 @@ const PAGE: &str = "100";
 /// Pages that are looked through for a message that may have been sent: the latest five hundred.
 const PAGES_MAX: usize = 5;
 
-/// Who writes, and to whom.
+/// The sender and the recipient.
 #[derive(Clone, Debug)]
 pub struct ChatAccess {
     /// Where the bot logs in, e.g. `https://bsky.social`.
@@ -66,7 +66,7 @@ struct Page {
     cursor: Option<String>,
 }
 
-/// One that was deleted has no text.
+/// A deleted message has no text.
 #[derive(Deserialize)]
 struct Message {
     text: Option<String>,

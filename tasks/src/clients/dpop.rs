@@ -17,7 +17,7 @@ pub(crate) use nonces::Nonces;
 /// How long a proof is good for, in seconds.
 const PROOF_SECONDS: i64 = 60;
 
-/// What one proof says.
+/// The content of one proof.
 #[derive(Debug)]
 pub(crate) struct Proof<'a> {
     pub(crate) method: &'a Method,

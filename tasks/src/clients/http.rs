@@ -1,8 +1,9 @@
 //! HTTP to hosts that users name: PDSs, authorization servers, domains of handles.
 //!
-//! Whoever names the host may name one of ours. So only `https` goes out, only to public addresses, and the address that
-//! counts is the one connected to: names are resolved by [`resolve::PublicOnly`], which drops the others. Redirects are
-//! followed by [`Http::get`] alone, a few, each checked like the first; a call that carries a token follows none.
+//! A user may name one of our own hosts. So only `https` requests to public addresses are sent, and
+//! the address that is checked is the one connected to: [`resolve::PublicOnly`] resolves names and
+//! drops the other addresses. Only [`Http::get`] follows redirects, a few, each checked like the
+//! first; a call with a token follows none.
 
 mod reach;
 mod resolve;
@@ -72,7 +73,7 @@ impl Http {
         Ok(Answer { status, headers, body: body(operation, response).await? })
     }
 
-    /// Reads what is there, without a token, through a few redirects.
+    /// Reads a public resource, without a token, through a few redirects.
     pub(crate) async fn get(&self, operation: &'static str, url: &Url) -> Result<Answer> {
         let mut url = url.clone();
         for _ in 0..=REDIRECTS_MAX {

@@ -28,7 +28,7 @@ pub struct Identity {
 /// Where an [`Identity`] looks.
 #[derive(Clone, Debug)]
 pub struct IdentityOptions {
-    /// What servers see us as.
+    /// Its user agent.
     pub user_agent: String,
     /// Which servers may be reached.
     pub reach: Reach,
@@ -76,7 +76,7 @@ impl Identity {
             Ok(Some(did)) => did,
             by_domain => match self.by_resolver(&handle).await? {
                 Some(did) => did,
-                // Told only now: a domain that is away need not be asked if the resolver knows.
+                // Reported only now: a domain that is down need not be asked if the resolver knows.
                 None => return Err(by_domain.err().unwrap_or_else(|| not_found(format!("{handle} is unknown")))),
             },
         };

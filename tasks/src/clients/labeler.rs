@@ -36,7 +36,7 @@ pub struct FlagEvent {
     pub subject_uri: String,
     /// The track.
     pub subject_track_id: i64,
-    /// What was recognised, in a sentence.
+    /// The recognised recordings, in a sentence.
     pub notes: String,
 }
 
@@ -103,7 +103,7 @@ impl Labeler {
                 let Ok(moment) = label.cts.parse::<jiff::Timestamp>() else { continue };
                 let at = Timestamp::from_micros(moment.as_microsecond());
                 let known = latest.entry(label.uri).or_insert((at, label.neg));
-                // The later one counts; of two in the same moment, the one that takes nothing back.
+                // The later one counts; of two at the same time, the one that takes nothing back.
                 if at > known.0 || (at == known.0 && !label.neg) {
                     *known = (at, label.neg);
                 }

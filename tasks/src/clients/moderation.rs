@@ -30,12 +30,12 @@ pub struct Moderation {
 /// verdict is not a clear one.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 pub struct Verdict {
-    /// It is somebody else's.
+    /// It belongs to somebody else.
     pub is_flagged: bool,
     /// How sure the service is.
     #[serde(default)]
     pub highest_score: f64,
-    /// What it recognised.
+    /// The recordings that it recognised.
     #[serde(default)]
     pub matches: Vec<Match>,
     /// The whole answer of the fingerprint service behind it.

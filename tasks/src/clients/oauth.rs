@@ -46,7 +46,7 @@ impl OAuthClient {
         Self { client_id: client_id.into(), key: None }
     }
 
-    /// A client that proves who it is with a private JWK, which has a `kid` (plyr.fm: `OAUTH_JWK`).
+    /// A client that authenticates with a private JWK, which has a `kid` (plyr.fm: `OAUTH_JWK`).
     pub fn confidential(client_id: impl Into<String>, jwk: &Secret) -> Result<Self> {
         let key = SigningKey::from_jwk(jwk)?;
         let kid = serde_json::from_str::<serde_json::Value>(jwk.reveal()).ok();
@@ -87,7 +87,7 @@ impl OAuthClient {
         Ok(Secret::new(pairs.finish()))
     }
 
-    /// What proves to `issuer` that it is us (RFC 7523).
+    /// Our proof of identity for `issuer` (RFC 7523).
     fn assertion(&self, issuer: &str) -> Result<Option<String>> {
         let Some((kid, key)) = &self.key else { return Ok(None) };
         let now = jiff::Timestamp::now().as_second();

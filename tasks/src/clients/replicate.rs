@@ -62,13 +62,13 @@ impl Replicate {
         Self { poll_pause, ..self }
     }
 
-    /// What is heard in the audio at `audio_url`: `Genre---Subgenre` and a score from 0 to 1. It waits for a cold model as
-    /// long as it is let.
+    /// The genres in the audio at `audio_url`: `Genre---Subgenre` and a score from 0 to 1. It waits
+    /// for a cold model as long as it may.
     ///
     /// # Errors
     ///
-    /// Retryable: no answer, a timeout, 408, 425, 429, 5xx, a prediction that failed or was cancelled. For good: every
-    /// other 4xx.
+    /// Retryable: no answer, a timeout, 408, 425, 429, 5xx, a prediction that failed or was
+    /// cancelled. For good: every other 4xx.
     ///
     /// # Cancel safety
     ///

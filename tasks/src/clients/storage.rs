@@ -23,8 +23,8 @@ use super::storage_error::{error, is_absent};
 use super::upload::Upload;
 use crate::AudioStorage;
 
-/// How long a server may send nothing, the sending of one part included. There is no limit on a whole request: a long
-/// recording takes as long as it does.
+/// How long a server may be silent, including the sending of one part. A whole request has no
+/// limit: a long recording takes as long as it needs.
 const READ_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -49,7 +49,7 @@ enum Kind {
     Other,
 }
 
-/// What opens a bucket.
+/// The credentials of a bucket.
 #[derive(Clone, Debug)]
 pub struct Access {
     /// The server, e.g. `https://{account}.r2.cloudflarestorage.com`; none means AWS.
@@ -128,13 +128,14 @@ impl Storage {
     pub async fn size(&self, key: &str) -> Result<Option<u64>> {
         match self.objects.head(&path(key)?).await {
             Ok(found) => Ok(Some(found.size)),
-            // The answer to a HEAD has no body, so it leaves open whether there is a bucket. That to a GET says so.
+            // The answer to a HEAD has no body, so it does not tell whether the bucket exists. The
+            // answer to a GET does.
             Err(e) if is_absent(&e) => Ok(self.read(key).await?.map(|object| object.bytes)),
             Err(e) => Err(error(&e, "look at", &self.address(key))),
         }
     }
 
-    /// Takes an object away. That there is none is no error.
+    /// Deletes an object. A missing one is no error.
     pub async fn delete(&self, key: &str) -> Result<()> {
         match self.objects.delete(&path(key)?).await {
             Ok(()) => Ok(()),

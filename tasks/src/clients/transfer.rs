@@ -9,18 +9,19 @@ use crate::{AudioFile, AudioStorage};
 /// The length of a file id that is a hash: 16 hex digits.
 const HASHED_ID: usize = 16;
 
-/// Makes sure that `to` has the audio, with what a browser is told of it there; true if it had to be copied.
+/// Makes sure that `to` has the audio, with its headers for browsers; true if it had to be copied.
 ///
 /// # Errors
 ///
-/// `NotFound`, for good, if neither bucket has it. Retryable: the storage is away, the copy came out wrong.
+/// `NotFound`, for good, if neither bucket has it. Retryable: the storage is down, the copy
+/// differs.
 ///
 /// # Cancel safety
 ///
 /// A dropped copy leaves nothing behind, or the whole object.
 pub(crate) async fn transfer(from: &Storage, to: &Storage, file: &AudioFile, belongs: AudioStorage) -> Result<bool> {
     let key = file.key()?;
-    // It appears whole or not at all, so one that is there is right.
+    // An upload appears whole or not at all, so an existing object is right.
     if to.size(&key).await?.is_some() {
         return Ok(false);
     }
@@ -52,7 +53,7 @@ pub(crate) async fn transfer(from: &Storage, to: &Storage, file: &AudioFile, bel
     }
 }
 
-/// A file id of other length is no hash, and says nothing.
+/// A file id of another length is not a hash, and proves nothing.
 fn is_named(file: &AudioFile, hash: &[u8]) -> bool {
     let is_hash = file.file_id.len() == HASHED_ID && file.file_id.bytes().all(|b| b.is_ascii_hexdigit());
     let start = hash.first_chunk().copied().map(u64::from_be_bytes);

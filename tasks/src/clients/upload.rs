@@ -12,7 +12,7 @@ use super::storage_error::error;
 
 /// Bytes of a part. Cloudflare R2 wants all but the last of equal size; S3 wants at least 5 MiB.
 pub const PART_BYTES: usize = 8 << 20;
-/// Parts on their way at once. With the one being filled, what an upload holds in memory.
+/// Parts sent concurrently. Together with the one being filled, they are the memory of an upload.
 pub const PARTS_IN_FLIGHT_MAX: usize = 2;
 /// Parts of one upload: the protocol's limit, about 78 GiB here.
 const PARTS_MAX: u32 = 10_000;
@@ -21,7 +21,7 @@ const PARTS_MAX: u32 = 10_000;
 /// stays behind. (A killed process leaves its parts to the bucket's lifecycle rule, seven days at R2.)
 #[derive(Debug)]
 pub struct Upload {
-    /// Taken by whoever ends the upload.
+    /// Taken by the end of the upload.
     parts: Option<Box<dyn MultipartUpload>>,
     in_flight: JoinSet<object_store::Result<()>>,
     filling: BytesMut,
@@ -70,14 +70,14 @@ impl Upload {
         Ok(self.bytes)
     }
 
-    /// Takes back every part sent so far.
+    /// Deletes every part sent so far.
     ///
     /// # Cancel safety
     ///
     /// It goes on by itself if dropped.
     pub async fn abort(mut self) {
         if let Some(parts) = self.parts.take() {
-            // The task ends by itself; that it cannot be waited for changes nothing.
+            // The task ends by itself; failing to wait for it changes nothing.
             let _ = tokio::spawn(take_back(parts, mem::take(&mut self.in_flight), self.to.clone())).await;
         }
     }

@@ -10,7 +10,8 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use crate::Upload;
 
-/// Bytes handed to the ZIP writer at once: what one turn of the checksum may cost the runtime.
+/// Bytes passed to the ZIP writer at a time: one checksum step must not block the runtime for
+/// longer.
 const PIECE_BYTES: usize = 64 << 10;
 
 /// Entries stored as they are (audio does not compress), one after the other, straight into the parts of an upload.
@@ -92,7 +93,7 @@ fn broken(error: zip::result::ZipError) -> Error {
     Error::new(ErrorKind::Internal, "write the archive", "the entry cannot be written").with_source(error)
 }
 
-/// ZIP dates go from 1980 to 2107, in no zone (here UTC); a moment outside has none.
+/// ZIP dates go from 1980 to 2107, without a zone (here UTC); a time outside has none.
 fn date(moment: Timestamp) -> DateTime {
     let civil = jiff::Timestamp::from_microsecond(moment.as_micros()).map(|moment| Offset::UTC.to_datetime(moment));
     let fields = civil.ok().and_then(|at| {

@@ -7,16 +7,16 @@ use docket_core::{Error, ErrorKind, Result};
 use crate::process_export::ExportReport;
 use crate::{JobState, Services};
 
-/// What there is to download.
+/// The download of an export.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ExportDownload {
     /// An address from which anyone can download it for as long as was asked: made now, stored nowhere.
     Ready(String),
     /// It is not finished, or it failed.
     NotReady(JobState),
-    /// It is somebody else's.
+    /// It belongs to somebody else.
     Foreign,
-    /// There is no such export.
+    /// The export does not exist.
     Unknown,
 }
 

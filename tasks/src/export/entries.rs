@@ -19,7 +19,7 @@ pub(crate) struct Entries<'a> {
     manifest: Manifest,
 }
 
-/// What storage says of a track.
+/// A track's audio in storage.
 enum Audio {
     Found { extension: &'static str, object: Object },
     Missing(String),
@@ -77,8 +77,8 @@ impl<'a> Entries<'a> {
     }
 }
 
-/// The lossless original if there is one, else the playable audio. Only an answer of the storage makes a track missing;
-/// a storage that is away fails the run instead.
+/// The lossless original if there is one, else the playable audio. Only an answer of the storage
+/// makes a track missing; a storage that is down fails the run instead.
 async fn find(buckets: &Buckets, track: &Track) -> docket_core::Result<Audio> {
     let places = match buckets.holding(track.storage) {
         Ok(storage) => [Some(storage), buckets.aside(track.storage)],

@@ -1,4 +1,4 @@
-//! What is in an archive and what is not, for the person who opens it.
+//! The contents of an archive and its missing tracks, for the person who opens it.
 
 use std::fmt::Write as _;
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 /// Bytes of a name without its extension and its number. File systems stop at 255.
 const STEM_BYTES_MAX: usize = 200;
 
-/// Device names that Windows refuses, whatever the extension.
+/// Device names that Windows refuses, with any extension.
 const RESERVED: [&str; 22] = [
     "CON", "PRN", "AUX", "NUL", "COM1", "COM2", "COM3", "COM4", "COM5", "COM6", "COM7", "COM8", "COM9", "LPT1", "LPT2",
     "LPT3", "LPT4", "LPT5", "LPT6", "LPT7", "LPT8", "LPT9",

@@ -7,7 +7,7 @@ use crate::AudioFile;
 use crate::testing::{Reads, WatchedStore, track};
 use crate::{Buckets, Catalogue, MemoryCatalogue, Track};
 
-/// What the audio holds, and the first half of its SHA-256.
+/// The audio's bytes, and the first half of their SHA-256.
 const AUDIO: &[u8] = b"audio";
 const FILE_ID: &str = "6ed8919ce20490a5";
 const KEY: &str = "audio/6ed8919ce20490a5.mp3";
@@ -44,7 +44,7 @@ impl Rig {
         self.catalogue.track(1).await.unwrap().unwrap()
     }
 
-    /// What each bucket has.
+    /// The contents of each bucket.
     async fn objects(&self) -> (Option<Bytes>, Option<Bytes>) {
         (self.public.get(KEY).await, self.private.get(KEY).await)
     }

@@ -1,4 +1,4 @@
-//! What people are told of a flag.
+//! The texts of notices about a flag.
 
 use std::fmt::Write as _;
 
@@ -18,7 +18,7 @@ pub(super) fn text(notifier: &Notifier, track: &Track, scan: &Scan) -> String {
     text
 }
 
-/// What was recognised.
+/// The recognised recordings.
 pub(super) fn notes(scan: &Scan) -> String {
     let count = scan.matches.len();
     match scan.matches.first() {

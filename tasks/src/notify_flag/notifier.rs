@@ -1,4 +1,4 @@
-//! Who tells the admin, and in whose name.
+//! The sender of notices to the admin.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::{Chat, ChatAccess, Secret};
 /// How long one call may take.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What direct messages to the admin need.
+/// The configuration of direct messages to the admin.
 #[derive(Debug)]
 pub struct Notifier {
     /// The bot that sends them.

@@ -11,7 +11,7 @@ use crate::{Catalogue, Chat, ChatAccess, Labeler, Match, MemoryCatalogue, Notice
 
 const BOT: &str = "did:plc:bot";
 
-/// Track 1 is flagged; the labeler and the bot's PDS answer as they are told.
+/// Track 1 is flagged; the labeler and the bot's PDS give prepared answers.
 struct Rig {
     labeler: ToldService,
     chat: ToldService,
@@ -99,7 +99,7 @@ fn page(messages: &[(&str, &str)], cursor: Option<&str>) -> Json<Value> {
     Json(json!({ "messages": messages.iter().map(shown).collect::<Vec<_>>(), "cursor": cursor }))
 }
 
-/// What the admin reads.
+/// The message to the admin.
 const TEXT: &str = "plyr.fm (staging): copyright flag on \"Song 1\" by @ada.bsky.social\n\
     1 match, the first \"Notes\" by Bob\nhttps://plyr.fm/track/1\ntrack 1, audio file1";
 

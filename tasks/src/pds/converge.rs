@@ -1,9 +1,10 @@
-//! One record on a PDS, made what its row says.
+//! One record on a PDS, made to match its row.
 //!
-//! The run carries no state of its own: it reads what is wanted, puts or deletes, and confirms. If what is wanted has
-//! changed meanwhile it goes round again, so whichever run is last, late or repeated, the record ends as the row. A run
-//! that dies after any step leaves the slot unconfirmed, and the next one does the same over again: a put of the same
-//! record under the same key changes nothing, and a delete of what is gone succeeds.
+//! The run carries no state of its own: it reads the wanted state, puts or deletes, and confirms.
+//! If the wanted state has changed in between it starts over, so whichever run is last, late or
+//! repeated, the record ends as the row. A run that dies after any step leaves the slot
+//! unconfirmed, and the next one repeats all of it: a put of the same record under the same key
+//! changes nothing, and deleting a missing record succeeds.
 
 use docket_core::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,7 @@ const ROUNDS_MAX: usize = 3;
 /// Bytes of a comment, as the lexicon counts.
 const COMMENT_BYTES_MAX: usize = 1_000;
 
-/// What became of a record.
+/// The result for a record.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum RecordReport {
@@ -32,7 +33,7 @@ pub enum RecordReport {
     Nothing,
 }
 
-/// What a user did to a row; for the log alone: the task reads the row itself.
+/// The user's change of a row; for the log alone: the task reads the row itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Change {
     /// It is new.

@@ -1,4 +1,4 @@
-//! What the tasks that write to PDSs need.
+//! The services of the tasks that write to PDSs.
 
 use std::sync::Arc;
 
@@ -14,14 +14,14 @@ pub struct Pds {
     pub(crate) names: PdsNames,
 }
 
-/// Under which names records are written, and what they say of us.
+/// The names of the written records, and of us in them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PdsNames {
     /// Of our own collections; another in each environment.
     pub namespace: String,
     /// Where plays go.
     pub teal_play: String,
-    /// Where what is playing now goes.
+    /// The collection for the current track.
     pub teal_status: String,
     /// Where tracks are shown.
     pub frontend_url: String,

@@ -1,4 +1,4 @@
-//! A login: what waited for it runs now.
+//! A login: runs the tasks that waited for it.
 
 use docket_core::{Client, ListFilter, Name, Result, State, Task as _};
 
@@ -11,13 +11,14 @@ const PAGES_MAX: usize = 20;
 /// Plays of a page.
 const PAGE: usize = 500;
 
-/// Runs what was parked while `did` was logged out, with all attempts ahead of it; also what is dead by now, and what
-/// never came into the docket: every like and comment its PDS does not have as it is wanted. To be called after a login;
-/// says how many tasks it scheduled.
+/// Runs tasks that were parked while `did` was logged out, with all attempts ahead of them; also
+/// tasks that are dead by now, and changes that never became a task: every like and comment that
+/// its PDS lacks or has in another state. Call it after a login; returns how many tasks it
+/// scheduled.
 ///
 /// # Cancel safety
 ///
-/// Dropped half way, it has woken some. To be called again: a task that is queued is moved, not doubled.
+/// Dropped half way, it has woken some. Call it again: a queued task is moved, not doubled.
 pub async fn wake_did(client: &Client, social: &dyn Social, did: &str) -> Result<usize> {
     let records = social.unconfirmed(did, RECORDS_MAX).await?;
     for record in &records {

@@ -330,7 +330,7 @@ async fn what_can_never_work_is_fatal_and_says_why() {
     assert_eq!(rig.job().await, Job::pending("e1", ADA), "somebody else's export changed the job");
 }
 
-/// A rig on folders, for what only a real file system shows.
+/// A rig on folders, for properties that only a real file system shows.
 fn on_disk(public: &Path, exports: &Path) -> Rig {
     std::fs::create_dir_all(public.join("audio")).unwrap();
     std::fs::write(public.join("audio/file1.mp3"), vec![3; 100_000]).unwrap();
@@ -362,7 +362,7 @@ async fn entries_may_be_larger_than_four_gibibytes() {
     assert_eq!(version_needed, 45, "the local header does not announce ZIP64");
 }
 
-/// Whoever downloads an export opens it with something else than the library that wrote it.
+/// A downloaded export is opened by other programs than the library that wrote it.
 #[tokio::test]
 async fn other_readers_take_the_archive() {
     let folder = tempfile::tempdir().unwrap();

@@ -13,7 +13,7 @@ use super::*;
 use crate::testing::{WatchedStore, run, track, until};
 use crate::{AudioFile, Buckets, Catalogue, MemoryCatalogue, Moderation, Secret, Storage};
 
-/// A moderation service on loopback: answers as told, in order, and keeps what it was asked.
+/// A moderation service on loopback: gives prepared answers, in order, and keeps its requests.
 #[derive(Clone, Default)]
 struct Service(Arc<Told>);
 
@@ -21,7 +21,7 @@ struct Service(Arc<Told>);
 struct Told {
     answers: Mutex<VecDeque<Response>>,
     answered: Notify,
-    /// The key it was asked with, the one of the scan, and what was asked.
+    /// The key of the request, that of the scan, and the question.
     asked: Mutex<Vec<([String; 2], Value)>>,
 }
 

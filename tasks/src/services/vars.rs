@@ -1,4 +1,4 @@
-//! Settings, and what is made of them.
+//! Settings, and the services built from them.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::{Access, Buckets, Labeler, Moderation, Replicate, Secret, Storage};
 
 /// The time a scan may take, below the limit of the task's run.
 const MODERATION_TIMEOUT: Duration = Duration::from_mins(5);
-/// Genres asked for unless told otherwise.
+/// Genres asked for by default.
 const LABELS_MAX: u32 = 10;
 
 /// Settings, by name. An empty value counts as unset.

@@ -1,4 +1,4 @@
-//! A service on loopback that answers as it is told.
+//! A service on loopback with prepared answers.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -30,7 +30,7 @@ pub(crate) struct Asked {
 }
 
 impl ToldService {
-    /// Answers one request more, after those told before.
+    /// Prepares one more answer, after the earlier ones.
     pub(crate) fn answer(&self, answer: impl IntoResponse) -> &Self {
         self.0.lock().unwrap().answers.push_back(answer.into_response());
         self
@@ -40,7 +40,7 @@ impl ToldService {
         self.0.lock().unwrap().asked.clone()
     }
 
-    /// Its address. A request that it was told no answer to never gets one.
+    /// Its address. A request without a prepared answer never gets one.
     pub(crate) async fn serve(&self) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -1,4 +1,4 @@
-//! Object storage that counts what is done to it and fails when told to.
+//! Object storage that counts its calls and fails on command.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ use object_store::{
     ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
 };
 
-/// What is done to a [`WatchedStore`], and what it is told to do.
+/// The calls of a [`WatchedStore`], and its instructions.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     /// Bytes of each part, in order of sending.
@@ -31,7 +31,7 @@ pub(crate) struct Watch {
     pub(crate) fail_parts: AtomicBool,
 }
 
-/// What becomes of reads.
+/// The fate of reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum Reads {
     #[default]

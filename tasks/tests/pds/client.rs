@@ -43,7 +43,7 @@ impl Scene {
         self.sessions.sessions_of(&self.account.did).await.unwrap().into_iter().next()
     }
 
-    /// What is there, read by nobody in particular.
+    /// The record as an anonymous reader sees it.
     async fn kept(&self, rkey: &str) -> Option<Value> {
         let found = self.atproto.public_record(&self.server.pds, &self.uri(rkey)).await.unwrap();
         found.map(|record| record.value)
@@ -139,7 +139,8 @@ async fn a_token_that_ran_out_is_refreshed_once_by_two_workers_at_once_and_nonce
     let before = scene.session().await.unwrap();
     scene.put("before").await.unwrap();
     assert_eq!(scene.session().await.unwrap(), before, "a good token is left alone");
-    // Longer than the token is good for, and than a nonce is; not so long that our proofs look too old.
+    // Longer than the lifetime of the token and of a nonce; not so long that our proofs look too
+    // old.
     scene.server.advance(150).await;
     // Another process: connections, nonces and locks of its own; only the sessions are shared.
     let other = atproto(scene.sessions.clone());

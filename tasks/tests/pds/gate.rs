@@ -1,4 +1,4 @@
-//! A door in front of the PDS, which can keep its answers, and give answers of its own.
+//! A gate in front of the PDS, which can hold back its answers, and give answers of its own.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::watch;
 
-/// Between a worker and its PDS. Passes everything on, unless told otherwise.
+/// Between a worker and its PDS. Forwards everything, unless instructed otherwise.
 #[derive(Clone)]
 pub(crate) struct Gate(Arc<Told>);
 

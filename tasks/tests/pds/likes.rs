@@ -53,7 +53,7 @@ pub(crate) async fn a_like_is_a_record_and_an_unlike_takes_it_away(store: Arc<dy
     let report: RecordReport = serde_json::from_slice(task.result.unwrap().as_bytes()).unwrap();
     assert!(matches!(report, RecordReport::Written(written) if written.uri.did() == ada.did));
     world.assert_liked(&ada).await;
-    // The same once more, as a lost reply would have it: nothing changes.
+    // The same once more, as after a lost reply: nothing changes.
     let before = world.records(&ada, LIKE).await;
     let fence = world.view(&key).await.fence;
     PdsLike::add(&world.client, &ada.did, TRACK).await.unwrap();
@@ -177,7 +177,7 @@ pub(crate) async fn an_unlike_nobody_scheduled_is_seen_by_the_run_it_overtook(st
 pub(crate) async fn what_nobody_wants_is_nothing(store: Arc<dyn TestStore>) {
     let world = World::new(store).await;
     let ada = world.user().await;
-    // Liked and unliked before any worker came; and a task for what never was.
+    // Liked and unliked before any worker came; and a task for a like that never was.
     world.like(&ada).await;
     let key = world.unlike(&ada).await;
     let unknown = PdsLike::add(&world.client, &ada.did, 7).await.unwrap().key;

@@ -151,7 +151,7 @@ pub(crate) async fn a_write_of_somebody_else_in_between_is_read_again(store: Arc
     let worker = world.worker();
     let key = world.album(&ada, std::slice::from_ref(&one)).await;
     world.listed(&key).await;
-    // The next run has read the record when somebody else writes it.
+    // The next run has read the record when another writer changes it.
     gate.keep_answer("getRecord", 1);
     let key = world.album(&ada, &[one.clone(), two.clone()]).await;
     world.pass(DEBOUNCE).await;

@@ -7,7 +7,7 @@ use docket_core::Result;
 use docket_tasks::{AtUri, Confirmed, MemorySocial, Played, Record, Social, Wanted};
 use tokio::sync::watch;
 
-/// [`MemorySocial`], told when to answer.
+/// [`MemorySocial`] that answers on command.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
     pub(crate) kept: MemorySocial,

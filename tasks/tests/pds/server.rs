@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 pub(crate) const PASSWORD: &str = "correct horse";
-/// That of `@atproto/dev-env`.
+/// The password of `@atproto/dev-env`.
 const ADMIN_PASSWORD: &str = "admin-pass";
 pub(crate) const SCOPE: &str = "atproto transition:generic";
 
@@ -39,7 +39,7 @@ pub(crate) struct Account {
 }
 
 impl Server {
-    /// The one that most tests share.
+    /// The server that most tests share.
     pub(crate) async fn shared() -> Arc<Self> {
         tokio::task::spawn_blocking(|| SHARED.clone()).await.unwrap()
     }
@@ -113,7 +113,7 @@ impl Server {
         self.session(account, Credentials::OAuth(credentials))
     }
 
-    /// What a login by OAuth gives.
+    /// The tokens of a login by OAuth.
     pub(crate) async fn oauth_tokens(self: &Arc<Self>, account: &Account, scope: &str) -> Value {
         let login = json!({ "username": account.handle, "password": PASSWORD, "scope": scope });
         self.command(json!({ "login": login })).await

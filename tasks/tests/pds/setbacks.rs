@@ -1,4 +1,4 @@
-//! What may come between a task and its PDS, shown with `pds_like`.
+//! Faults between a task and its PDS, shown with `pds_like`.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -71,7 +71,7 @@ impl World {
         (ada, gate)
     }
 
-    /// What is in a collection, as anybody sees it.
+    /// The contents of a collection, as anybody sees it.
     pub(crate) async fn records(&self, account: &Account, collection: &str) -> Vec<KeptRecord> {
         let anybody = atproto(self.sessions.clone());
         anybody.list_records(&self.server.pds, &account.did, collection, None).await.unwrap().records

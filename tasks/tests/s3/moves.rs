@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 use crate::server::{SECRET, Server};
 use crate::world::{World, read};
 
-/// What the audio holds, and the first half of its SHA-256.
+/// The audio's bytes, and the first half of their SHA-256.
 const AUDIO: &[u8] = b"audio";
 const FILE_ID: &str = "6ed8919ce20490a5";
 const KEY: &str = "audio/6ed8919ce20490a5.mp3";
@@ -25,7 +25,7 @@ async fn track(world: &World) -> Track {
     world.catalogue.track(1).await.unwrap().unwrap()
 }
 
-/// What each bucket has.
+/// The contents of each bucket.
 async fn objects(world: &World) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
     (read(&world.public(), KEY).await, read(&world.private(), KEY).await)
 }

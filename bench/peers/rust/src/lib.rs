@@ -1,4 +1,4 @@
-//! What the drivers have in common: their arguments, the payload, the counting, and the one line they print.
+//! Shared by the drivers: their arguments, the payload, the counting, and the one line they print.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-/// What can go wrong here ends the driver.
+/// Any error here ends the driver.
 pub type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Tasks in one bulk add.
@@ -21,7 +21,7 @@ pub struct Note {
     pub audio_url: String,
 }
 
-/// What the driver was told: URL, how many tasks, how many at once.
+/// The driver's arguments: URL, number of tasks, concurrency.
 pub struct Told {
     pub url: String,
     pub count: usize,
@@ -60,7 +60,7 @@ impl Told {
         while runs.seen.load(Ordering::Acquire) < self.count {
             let _ = tokio::time::timeout(Duration::from_millis(50), runs.all.notified()).await;
         }
-        // What is still to be settled may now show as a second run.
+        // A task that is still to be settled may now show as a second run.
         tokio::time::sleep(Duration::from_millis(500)).await;
         let ended = *runs.ended.get().ok_or("the last one has run")?;
         let duplicates: u32 = runs.of.iter().map(|n| n.load(Ordering::Relaxed).saturating_sub(1)).sum();

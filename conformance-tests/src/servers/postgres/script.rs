@@ -1,12 +1,13 @@
-//! What the shell is told that owns a Postgres.
+//! The script of the shell that owns a Postgres.
 
-/// Owns the server and obeys one word per line. It ends, and takes the server and its directory along, at the end of its
-/// input: that is when the test process ends, however it does. With a fifth argument it begins as a copy of the server on
-/// that port.
+/// Owns the server and obeys one word per line. At the end of its input, when the test process ends
+/// in any way, it stops the server and deletes its directory. With a fifth argument it begins as a
+/// copy of the server on that port.
 ///
-/// Sorted by the rules of a language (where it can: from version 15), as servers in use are: what is sorted by bytes must
-/// say so. Its processes are in sessions of their own, so each is told by its number, and waited for: the memory that they
-/// share keeps the next server from starting. The first of them is stopped before, lest it replace the others.
+/// It sorts by the rules of a language (where it can: from version 15), as servers in use do: code
+/// that sorts by bytes must say so. Its processes are in sessions of their own, so each is stopped
+/// by its number, and waited for: their shared memory keeps the next server from starting. The
+/// first of them is stopped before, so that it does not replace the others.
 pub(super) const KEEPER: &str = r#"
 dir=$1 port=$2 bin=$3 fsync=$4 primary=$5 pid= language= clock=
 cd "$dir"
@@ -49,8 +50,8 @@ if [ -n "$pid" ]; then end; fi
 rm -rf -- "$dir"
 "#;
 
-/// Runs the keeper's script, its first argument, with `data` on a disk of the size that is the second. What is mounted in a
-/// namespace of its own goes with the last process in it.
+/// Runs the keeper's script, its first argument, with `data` on a disk of the size of its second. A
+/// mount in a namespace of its own goes with the last process in it.
 pub(super) const ON_SMALL_DISK: &str = r#"
 export keeper="$1" size="$2"
 shift 2

@@ -1,4 +1,4 @@
-//! The end of a chain: a cancel, and what brings it back.
+//! The end of a chain: a cancel, and how a requeue restarts it.
 
 use docket_core::{AddAnswer, CancelAnswer, Existing, Outcome, RequeueAnswer, ScheduleAnswer, State, limits};
 
@@ -36,7 +36,8 @@ pub(crate) async fn a_cancelled_run_that_is_lost_does_not_come_back(stage: Stage
     assert_eq!(stage.state("chain").await, State::Cancelled);
 }
 
-/// Every worker seeds its perpetuals when it starts; what an operator has stopped must stay stopped.
+/// Every worker seeds its periodic tasks when it starts; a task that an operator has stopped must
+/// stay stopped.
 pub(crate) async fn seeding_does_not_undo_a_cancel(stage: Stage) {
     stage.add(chain()).await;
     stage.cancel("chain").await;

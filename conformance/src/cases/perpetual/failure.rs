@@ -1,4 +1,4 @@
-//! What cannot cut a chain: failed attempts, a hopeless run, crashes.
+//! What cannot cut a chain: failed attempts, a fatal failure, crashes.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ async fn crashed_occurrence(stage: &Stage) -> Duration {
     wait
 }
 
-/// A limit that kills a perpetual cuts the chain with no cancel.
+/// A limit that kills a periodic task cuts the chain without a cancel.
 pub(crate) async fn failed_attempts_do_not_cut_the_chain(stage: Stage) {
     stage.add(chain().attempts_max(2)).await;
     for attempts in 0..2 {

@@ -1,4 +1,4 @@
-//! What callers hear of a task that moves, and of one that was let go.
+//! The answers to calls about a task that is moving, and about one that was let go.
 
 use docket_core::{AddAnswer, CancelAnswer, CancelId, ErrorKind, Existing, RequeueAnswer, ScheduleAnswer, State};
 

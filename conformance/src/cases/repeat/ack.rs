@@ -87,7 +87,8 @@ pub(crate) async fn attempts_are_counted_once(stage: Stage) {
     assert_eq!(stage.state("a").await, State::Dead);
 }
 
-/// Current means leased *and* of this fence: a heartbeat must not put back what its own ack has finished.
+/// Current means leased *and* of this fence: a heartbeat must not revive a task that its own ack
+/// has finished.
 pub(crate) async fn heartbeat_after_the_ack(stage: Stage) {
     for outcome in [completed(), retry(SECOND), dead()] {
         let lease = stage.running("a").await;

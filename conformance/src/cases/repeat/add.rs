@@ -6,7 +6,8 @@ use crate::stage::{Edit, SECOND, Stage, payload, task};
 
 use super::another_life;
 
-/// A push timed out but had landed; the retry made a second job. Here it makes none, whatever the first has come to.
+/// A push timed out but had landed; the retry made a second job. Here it makes none, whatever
+/// became of the first.
 pub(crate) async fn add_after_lost_reply(stage: Stage) {
     let task = task("a");
     assert_eq!(stage.add(&task).await, AddAnswer::Added);
@@ -90,7 +91,8 @@ pub(crate) async fn schedule_after_lost_reply(stage: Stage) {
     }
 }
 
-/// P1 schedules, the reply is lost; P2 moves it; P1 repeats: P2's move stands, for both were told success.
+/// P1 schedules, the reply is lost; P2 moves it; P1 repeats: P2's move stands, for both got
+/// success.
 pub(crate) async fn schedule_after_a_later_move(stage: Stage) {
     let first = task("a").args("p1").after(SECOND);
     assert_eq!(stage.schedule(&first).await, ScheduleAnswer::Placed);

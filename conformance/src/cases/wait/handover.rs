@@ -1,4 +1,5 @@
-//! One waiter watches the next due time for all. When it stops waiting, whatever the reason, another must watch.
+//! One waiter watches the next due time for all. When it stops waiting, for any reason, another
+//! must watch.
 
 use docket_core::LeaseRequest;
 use tokio::time::Instant;

@@ -1,4 +1,4 @@
-//! Many waiters: who is woken, and what becomes of a wake-up when its waiter leaves.
+//! Many waiters: which one is woken, and where a wake-up goes when its waiter leaves.
 
 use std::time::Duration;
 
@@ -18,7 +18,8 @@ pub(crate) async fn two_adds_wake_two_waiters(stage: Stage) {
     assert_eq!(both, [key("a"), key("b")]);
 }
 
-/// One call that adds two makes perhaps one wake-up; who takes it and leaves something passes it on.
+/// One call that adds two tasks may produce one wake-up; a call that takes it and leaves a task
+/// passes it on.
 pub(crate) async fn what_a_lease_leaves_wakes_the_next_waiter(stage: Stage) {
     let mut waiters = Vec::new();
     for n in 0..4 {
@@ -37,7 +38,8 @@ pub(crate) async fn what_a_passer_by_leaves_wakes_a_waiter(stage: Stage) {
     waiter.lease().await;
 }
 
-/// Both adds wake the same waiter, which takes the more urgent one; the other task has a waiter that nobody has told.
+/// Both adds wake the same waiter, which takes the more urgent task; the waiter for the other one
+/// was not woken.
 pub(crate) async fn what_a_choosy_waiter_leaves_wakes_the_next(stage: Stage) {
     let choosy = stage.waiting(ask(1).by("choosy").queues(&["urgent", "default"]).waiting(LONG_WAIT)).await;
     let waiter = stage.waiter("waiter").await;
@@ -67,7 +69,7 @@ pub(crate) async fn a_wake_up_goes_to_who_can_take_the_task(stage: Stage) {
     assert_eq!(keys(&[other.lease().await, elsewhere.lease().await]), ["b", "c"]);
 }
 
-/// A look that finds nothing is no answer: who was woken for nothing goes on waiting.
+/// A poll that finds nothing is not an answer: a waiter that was woken for nothing goes on waiting.
 pub(crate) async fn one_task_ends_one_wait(stage: Stage) {
     let mut waiters = Vec::new();
     for n in 0..6 {
@@ -89,7 +91,8 @@ pub(crate) async fn a_waiter_that_was_dropped_takes_nothing_with_it(stage: Stage
     }
 }
 
-/// A waiter is dropped at the moment it is woken: another has the task, or the dropped call's request still does.
+/// A waiter is dropped just as it is woken: another waiter gets the task, or the dropped call's
+/// request still has it.
 pub(crate) async fn a_waiter_that_is_dropped_when_woken_loses_no_task(stage: Stage) {
     for n in 0..10 {
         let request = ask(1).by(&format!("dropped-{n}")).waiting(LONG_WAIT);

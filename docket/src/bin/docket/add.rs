@@ -10,12 +10,12 @@ use crate::end::{End, Outcome};
 use crate::output;
 use crate::place::Accept;
 
-/// How long it may take in all: whoever waits for it is told, whatever the store does.
+/// The whole call's deadline: the caller gets an answer whatever the store does.
 const WHOLE: Duration = Duration::from_secs(9);
 
 /// Adds the task, and prints its key.
 pub(crate) async fn add(place: &Place, args: AddArgs) -> Outcome {
-    // Made here, so that a caller who gets no answer can repeat it under the same key.
+    // Created here, so that a caller without an answer can repeat it under the same key.
     let key = args.key.clone().unwrap_or_else(Key::unique);
     match timeout(WHOLE, send(place, args, key.clone())).await {
         Ok(end) => end,
@@ -61,7 +61,7 @@ async fn send(place: &Place, args: AddArgs, key: Key) -> Outcome {
     Ok(())
 }
 
-/// Says so if the task will wait, because no live worker takes its name from its queue.
+/// Remarks if the task will wait, because no live worker serves its name in its queue.
 async fn remark_if_unserved(docket: &Docket, task: &NewTask) {
     let NewTask { name, queue, .. } = task;
     // Safe to lose: the task is added, and nothing depends on the remark.

@@ -42,15 +42,17 @@ pub(crate) enum Verb {
     ///
     /// Needs no store, and uses none: --url and --docket change nothing here.
     Demo,
-    /// Run a worker for smoke tests, which knows three tasks: trace, fail and sleep
+    /// Run a worker for smoke tests, with three task types: trace, fail and sleep
     ///
-    /// Their args: trace {"message": "…"} · fail {"message": "…"} (three attempts, then dead) · sleep {"seconds": 1.5}.
-    /// The tasks of a service are run by the workers that the service starts itself. Settings are read from the
-    /// environment. A first SIGINT or SIGTERM lets running tasks end within the grace period, a second leaves at once.
+    /// Their args: trace {"message": "…"} · fail {"message": "…"} (three attempts, then dead) ·
+    /// sleep {"seconds": 1.5}. A service runs its own tasks in the workers that it starts itself.
+    /// Settings are read from the environment. A first SIGINT or SIGTERM lets running tasks end
+    /// within the grace period, a second leaves at once.
     Worker(WorkerArgs),
     /// Add a task and print its key
     ///
-    /// With the store away it waits for the patience (5s) to open it, and as long to add, and ends with 3.
+    /// If the store is down, it waits for the patience (5s) to open it, and as long to add, and
+    /// ends with 3.
     Add(AddArgs),
     /// Show one task
     Show {
@@ -65,15 +67,15 @@ pub(crate) enum Verb {
     Stats(Format),
     /// List the live workers
     Workers(Format),
-    /// Cancel a task: at once if it is not running, else its run is told
+    /// Cancel a task: at once if it is not running, else its run is asked to stop
     Cancel {
         /// The task's key
         key: Key,
     },
-    /// Give dead tasks another life
+    /// Start dead tasks again
     ///
-    /// Prints the keys of those that live again. Exit code 1 if any could not be requeued, 4 if those that could not
-    /// are merely not there.
+    /// Prints the keys of the requeued tasks. Exit code 1 if any could not be requeued, 4 if all of
+    /// those do not exist.
     Requeue {
         /// The tasks' keys
         #[arg(required = true, value_name = "KEY")]
@@ -85,45 +87,47 @@ pub(crate) enum Verb {
     /// with 0 once everything was compared and nothing unfinished is left; it waits for tasks that run. See "Moving to
     /// another store" in docs/operations.md.
     Move(MoveArgs),
-    /// Take everything of this docket away
+    /// Delete everything of this docket
     Clear {
         /// Do not ask
         #[arg(long)]
         yes: bool,
     },
-    /// Look at the store: what in it can lose tasks (exit code 1 if something can)
+    /// Check the store: which settings can lose tasks (exit code 1 if any can)
     Doctor(Format),
-    /// Show how the docket's time stands to the store's clock, or settle it
+    /// Show the docket's time relative to the store's clock, or settle it
     ///
-    /// Where the store's clock is set back, the docket's time goes on and is ahead of it from then on: the offset.
+    /// If the store's clock is set back, the docket's time goes on and is ahead of it from then on:
+    /// the offset.
     Clock {
         #[command(subcommand)]
         step: Option<ClockStep>,
         #[command(flatten)]
         format: Format,
     },
-    /// Bring the schema of a Postgres up to date, or see what that takes
+    /// Migrate the schema of a Postgres, or see what that takes
     #[command(subcommand)]
     Migrate(Migrate),
 }
 
 #[derive(Subcommand, Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum ClockStep {
-    /// Take the offset to zero and print what it was: the store's clock is right again
+    /// Reset the offset to zero and print its value before: the store's clock is right again
     ///
-    /// Refused while a task is leased. The docket's time goes on, and no task is earlier or later by it.
+    /// Refused while a task is leased. The docket's time goes on, and no task becomes earlier or
+    /// later.
     Settle,
 }
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Migrate {
-    /// Bring it up to date, all of it or nothing, and say from which version to which
+    /// Migrate it, all or nothing, and print both versions
     Up,
-    /// Say which version it is of and which is needed (exit code 1 if these differ)
+    /// Print its version and the version that this build needs (exit code 1 if they differ)
     Status(Format),
-    /// Print the statements that bring it up to date, for psql
+    /// Print the statements that migrate it, for psql
     Sql {
-        /// The version it is of; no server is asked then [default: what the server says]
+        /// The version to start from, without asking a server [default: the server's answer]
         #[arg(long, value_name = "N")]
         from: Option<i64>,
     },
@@ -153,7 +157,7 @@ pub(crate) struct MoveArgs {
     /// The docket's name over there [default: the same]
     #[arg(long, value_name = "NAME")]
     pub(crate) to_docket: Option<String>,
-    /// Put back what an unfinished move has taken out, but for what has arrived
+    /// Put back the tasks of an unfinished move, except those that have arrived
     #[arg(long)]
     pub(crate) abandon: bool,
 }
@@ -181,7 +185,7 @@ pub(crate) struct AddArgs {
     /// Not before this long from now, e.g. 10s, 5m, 1h30m
     #[arg(long = "in", value_name = "DURATION", value_parser = parse_duration, conflicts_with = "at", allow_hyphen_values = true)]
     pub(crate) delay: Option<Duration>,
-    /// Not before this moment, e.g. 2030-01-31T12:00:00Z
+    /// Not before this time, e.g. 2030-01-31T12:00:00Z
     #[arg(long, value_name = "RFC3339", value_parser = moment)]
     pub(crate) at: Option<Timestamp>,
     /// The queue [default: the one in which live workers expect the name]
@@ -207,7 +211,7 @@ pub(crate) struct ListArgs {
     /// Only those of this task type
     #[arg(long)]
     pub(crate) name: Option<Name>,
-    /// Tasks to list at most
+    /// The most tasks to list
     #[arg(long, default_value_t = 100, value_name = "N")]
     pub(crate) limit: usize,
     #[command(flatten)]
@@ -226,13 +230,13 @@ fn states() -> impl TypedValueParser<Value = State> {
         .try_map(|text| State::ALL.into_iter().find(|state| state.as_str() == text).ok_or("unknown state"))
 }
 
-/// As the environment variable, it may have spaces after its commas.
+/// As in the environment variable, spaces after commas are allowed.
 fn queue(text: &str) -> docket::Result<Queue> {
     Queue::new(text.trim())
 }
 
-/// Checked as a worker will read it, so with its bounds of nesting and numbers, and sent as it was written: no number loses a
-/// digit on the way.
+/// Checked with the limits of a worker's reader on nesting and numbers, and sent as written, so
+/// that no number loses a digit.
 fn json(text: &str) -> Result<Payload, String> {
     match serde_json::from_str::<serde_json::Value>(text) {
         Ok(_) => Ok(Payload::new(text.trim().as_bytes().to_vec())),

@@ -8,7 +8,7 @@ use crate::end::Outcome;
 use crate::place::Accept;
 use crate::{output, shapes};
 
-/// Shows how the docket's time stands to the store's clock.
+/// Shows the docket's time relative to the store's clock.
 pub(crate) async fn show(place: &Place, format: Format) -> Outcome {
     let docket = place.open_shared("clock", Accept::Any).await?;
     let page = docket.store().list(&ListFilter::default(), None, 1).await?;
@@ -26,7 +26,7 @@ pub(crate) async fn show(place: &Place, format: Format) -> Outcome {
     Ok(())
 }
 
-/// Takes the offset to zero, and prints what it was.
+/// Resets the offset to zero, and prints its value before.
 pub(crate) async fn settle(place: &Place) -> Outcome {
     let docket = place.open_shared("clock", Accept::Any).await?;
     let offset = docket.store().settle_clock().await?;

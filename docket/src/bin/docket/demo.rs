@@ -1,9 +1,11 @@
-//! `docket demo`: plyr.fm's task types, on real audio and over real HTTP, everything in one process.
+//! `docket demo`: plyr.fm's task types, on real audio and over real HTTP, everything in one
+//! process.
 //!
-//! It makes tracks (tones, and one whose audio is lost) and lets an artist and a listener do what people do in the
-//! service; each deed schedules its task on a docket in memory. A worker runs until nothing is left. Then it shows what
-//! became of each task, and looks up every effect where it was to be. The outside systems are stand-ins on loopback; the
-//! moderation service listens to the audio, and is overloaded at first, so that a retry can be seen.
+//! It creates tracks (tones, and one whose audio is lost) and lets an artist and a listener use the
+//! service; each action schedules its task on a docket in memory. A worker runs until nothing is
+//! left. Then the demo shows the result of each task, and checks every effect in the system where
+//! it should be. The outside systems are stand-ins on loopback; the moderation service listens to
+//! the audio, and is overloaded at first, so that a retry can be seen.
 
 mod audio;
 mod deeds;
@@ -39,7 +41,7 @@ const EXPORT: &str = "demo";
 /// What the stand-ins are asked with.
 const TOKEN: &str = "demo-token";
 
-/// Runs it; fails if any task did not complete, or is without its effect.
+/// Runs it; fails if any task did not complete, or has no effect.
 pub(crate) async fn run() -> Outcome {
     let folder = folder()?;
     output::line(&format!("making audio in {}", folder.display()))?;

@@ -8,7 +8,7 @@ use crate::end::{End, Outcome};
 use crate::output;
 use crate::place::Accept;
 
-/// Reports on the store; fails if something in it can lose tasks.
+/// Reports on the store; fails if any setting can lose tasks.
 pub(crate) async fn doctor(place: &Place, format: Format) -> Outcome {
     let docket = place.open(Accept::Any).await?;
     let facts = docket.store().capabilities();

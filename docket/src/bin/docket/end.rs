@@ -1,4 +1,4 @@
-//! How a verb ends: an exit code and what to say on stderr.
+//! How a verb ends: an exit code and a message for stderr.
 
 use std::io;
 use std::process::ExitCode;
@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use docket::{Error, ErrorKind};
 use docket_core::shown::escaped;
 
-/// A verb that did not end well.
+/// A verb that failed.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) struct End {
     code: u8,
-    /// Empty if there is nothing to say.
+    /// Empty if there is no message.
     message: String,
 }
 
@@ -24,17 +24,17 @@ const UNREACHABLE: u8 = 3;
 const NOT_FOUND: u8 = 4;
 
 impl End {
-    /// It was tried and did not work.
+    /// It was tried and failed.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self { code: FAILED, message: message.into() }
     }
 
-    /// It was asked for in a way that cannot work.
+    /// The arguments cannot work.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self { code: USAGE, message: message.into() }
     }
 
-    /// There is no such thing.
+    /// It does not exist.
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self { code: NOT_FOUND, message: message.into() }
     }
@@ -49,14 +49,14 @@ impl End {
         self.code == UNREACHABLE
     }
 
-    /// The end of two: a task that is not there is the lesser failure. The other's message is said here.
+    /// Combines two ends: a missing task is the lesser failure. Prints the other's message.
     pub(crate) fn and(self, later: Self) -> Self {
         let (lesser, greater) = if later.code == NOT_FOUND { (later, self) } else { (self, later) };
         lesser.report();
         greater
     }
 
-    /// Says it, and is the exit code.
+    /// Prints the message; returns the exit code.
     #[expect(clippy::print_stderr, reason = "the last word of the command")]
     pub(crate) fn report(self) -> ExitCode {
         if !self.message.is_empty() {

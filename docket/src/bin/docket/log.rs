@@ -15,7 +15,8 @@ pub(crate) fn start(default: &str) {
         .init();
 }
 
-/// Escapes what acts or hides in a line. Line ends and colours are those of the formatter, which has escaped others.
+/// Escapes characters that a terminal obeys or hides. Line ends and colours come from the
+/// formatter, which has escaped others.
 struct Escaping<W>(W);
 
 impl<W: Write> Write for Escaping<W> {

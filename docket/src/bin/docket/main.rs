@@ -64,11 +64,12 @@ async fn run(args: Args) -> Outcome {
     }
 }
 
-/// What is logged by default: a worker's own words, of the demo only errors, and of the other verbs warnings.
+/// The default log level: everything of a worker, only errors of the demo, warnings of the other
+/// verbs.
 fn logged_by_default(verb: &Verb) -> &'static str {
     match verb {
         Verb::Worker(_) => "info",
-        // It shows its retries itself, in bars that a line would break.
+        // It shows its retries itself, in bars that a log line would break.
         Verb::Demo => "error",
         _ => "warn",
     }

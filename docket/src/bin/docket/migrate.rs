@@ -8,7 +8,7 @@ use crate::end::{End, Outcome};
 #[cfg(feature = "postgres")]
 use crate::place::Accept;
 
-/// Brings the schema up to date, or says what that takes.
+/// Migrates the schema, or shows what that takes.
 #[cfg(feature = "postgres")]
 pub(crate) async fn migrate(place: &Place, step: Migrate) -> Outcome {
     use docket_postgres::{Options, Schema};

@@ -16,7 +16,7 @@ use crate::output;
 use crate::place::Accept;
 use mover::Mover;
 
-/// Clocks that differ by more make tasks run early or late by as much.
+/// A larger difference of the clocks makes tasks run early or late by as much.
 const SKEW_MAX: Duration = Duration::from_secs(1);
 
 /// Moves everything unfinished, until nothing is left at the source.
@@ -39,7 +39,8 @@ pub(crate) async fn move_to(place: &Place, args: MoveArgs) -> Outcome {
     Ok(())
 }
 
-/// One side. Whatever the source could hold, the destination may: the limit of a payload is one of adders.
+/// One side. The destination accepts whatever the source could hold: the payload limit is for
+/// adders.
 async fn open(place: &Place, accept: Accept) -> Result<Arc<dyn Store>, End> {
     let docket = place.connect(accept).payload_bytes_max(limits::BATCH_BYTES_MAX).await?;
     if docket.store().capabilities().shared {
@@ -56,7 +57,7 @@ fn name_of(place: &Place, store: &Arc<dyn Store>) -> Result<Destination, End> {
     Ok(Destination::new(address::readable(place.url.as_deref().unwrap_or_default(), &name))?)
 }
 
-/// Times move as they are, so each store's clock says when they have come.
+/// Times move unchanged, so each store's clock decides when they have come.
 async fn warn_of_skew(source: &Arc<dyn Store>, destination: &Arc<dyn Store>) -> Outcome {
     let none = ListFilter::default();
     let here = source.list(&none, None, 1).await?.now;

@@ -9,7 +9,7 @@ use crate::end::{End, Outcome};
 use crate::output;
 use crate::place::Accept;
 
-/// Cancels one task, and prints what became of it.
+/// Cancels one task, and prints the result.
 pub(crate) async fn cancel(place: &Place, key: &Key) -> Outcome {
     let docket = place.open_shared("cancel", Accept::Any).await?;
     match docket.client().cancel(key).await? {
@@ -28,8 +28,8 @@ pub(crate) async fn cancel(place: &Place, key: &Key) -> Outcome {
     Ok(())
 }
 
-/// Requeues each task, and prints the keys of those that live again. One that cannot be requeued does not keep the
-/// others; a store that is away does.
+/// Requeues each task, and prints the keys of the requeued ones. A task that cannot be requeued
+/// does not stop the others; a store that is down does.
 pub(crate) async fn requeue(place: &Place, keys: &[Key]) -> Outcome {
     let docket = place.open_shared("requeue", Accept::Any).await?;
     let mut failed: Option<End> = None;
@@ -49,7 +49,7 @@ pub(crate) async fn requeue(place: &Place, keys: &[Key]) -> Outcome {
 }
 
 async fn requeue_one(docket: &Docket, key: &Key) -> Outcome {
-    // The fence of the death that is there now: a repetition of this call never hits a later one.
+    // The fence of the current death: a repetition of this call never requeues a later one.
     let view = docket.store().get(key).await?.ok_or_else(|| no_such_task(key))?;
     match docket.client().requeue(key, view.fence).await? {
         RequeueAnswer::Requeued => Ok(()),
@@ -61,7 +61,7 @@ async fn requeue_one(docket: &Docket, key: &Key) -> Outcome {
     }
 }
 
-/// Takes everything away, after asking, and prints how many tasks that were.
+/// Deletes everything, after asking, and prints how many tasks there were.
 pub(crate) async fn clear(place: &Place, yes: bool) -> Outcome {
     if !yes && !io::stdin().is_terminal() {
         return Err(End::usage("`docket clear` deletes every task of the docket; confirm with --yes"));

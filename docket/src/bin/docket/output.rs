@@ -1,5 +1,5 @@
-//! Data to stdout, remarks to stderr. What is in the store was written by others: whatever is printed for people is
-//! escaped here, and stays on its line.
+//! Data to stdout, remarks to stderr. The store's contents come from elsewhere: everything printed
+//! for people is escaped here, and stays on its line.
 
 use std::io::{self, Write as _};
 
@@ -11,7 +11,7 @@ pub(crate) fn line(text: &str) -> io::Result<()> {
     writeln!(io::stdout().lock(), "{}", escaped(text))
 }
 
-/// Text that ends its lines itself.
+/// Text that contains its own line ends.
 pub(crate) fn text(text: &str) -> io::Result<()> {
     io::stdout().lock().write_all(text.as_bytes())
 }
@@ -22,13 +22,13 @@ pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
     writeln!(io::stdout().lock(), "{}", escaped_json(&json))
 }
 
-/// A remark for the person at the terminal; no part of the data.
+/// A remark for the person at the terminal, not part of the data.
 #[expect(clippy::print_stderr, reason = "the one place for remarks")]
 pub(crate) fn remark(text: &str) {
     eprintln!("docket: {}", escaped(text));
 }
 
-/// Rows under a heading, in columns as wide as they need; the last one ends where it ends.
+/// Rows under a heading, in columns as wide as needed, without trailing spaces.
 pub(crate) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> io::Result<()> {
     let rows: Vec<_> = rows.iter().map(|row| row.each_ref().map(|cell| escaped(cell).into_owned())).collect();
     let mut widths = heading.map(|cell| cell.chars().count());

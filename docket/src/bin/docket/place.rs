@@ -5,12 +5,12 @@ use docket::{Connect, Docket, UrlSource};
 use crate::args::Place;
 use crate::end::End;
 
-/// What opening accepts of the server.
+/// Which servers are acceptable.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Accept {
-    /// One that keeps what it is given, unless `DOCKET_ACCEPT_EVICTION` says otherwise.
+    /// A server that keeps its data, unless `DOCKET_ACCEPT_EVICTION` says otherwise.
     Safe,
-    /// Any: to look at what is there, and to step in.
+    /// Any server: for looking at the docket and stepping in.
     Any,
 }
 
@@ -20,7 +20,7 @@ impl Place {
         Ok(self.connect_with(accept, |name| std::env::var(name).ok()).await?)
     }
 
-    /// `--url`, where it says other than the environment.
+    /// `--url`, if it differs from the environment.
     fn given(&self) -> Option<String> {
         said(self.url.as_ref()).filter(|url| variable("DOCKET_URL").as_ref() != Some(url))
     }
@@ -39,13 +39,13 @@ impl Place {
         self.connect_with(accept, |name| std::env::var(name).ok().filter(|_| !name.starts_with("DOCKET_OUTBOX_URL")))
     }
 
-    /// What the arguments say comes before the environment, which is read as by a service.
+    /// Arguments take precedence over the environment, which is read as by a service.
     fn connect_with(&self, accept: Accept, environment: impl Fn(&str) -> Option<String>) -> Connect {
         let (given, file) = (self.given(), variable("DOCKET_URL_FILE"));
         let connect = Connect::from_vars(|name| match name {
             "DOCKET_URL" if given.is_some() => given.clone(),
             "DOCKET_URL_FILE" if given.is_some() => None,
-            // Without the warning of a service that forgot it.
+            // Without the warning for a service that forgot it.
             "DOCKET_URL" => environment(name).or_else(|| file.is_none().then(|| "memory://".to_owned())),
             "DOCKET_NAME" => self.docket.clone(),
             name => environment(name),
@@ -53,7 +53,7 @@ impl Place {
         if accept == Accept::Any { connect.unexamined() } else { connect }
     }
 
-    /// Opens it for a `verb` that works on what other processes see.
+    /// Opens it for a `verb` that works on a docket that other processes see.
     pub(crate) async fn open_shared(&self, verb: &str, accept: Accept) -> Result<Docket, End> {
         let docket = self.open(accept).await?;
         if docket.store().capabilities().shared {

@@ -1,4 +1,4 @@
-//! What tasks, lanes and workers look like in JSON and in tables. Field names are a promise.
+//! Tasks, lanes and workers in JSON and in tables. Field names are a promise.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ impl Serialize for Field {
 }
 
 impl Fields {
-    /// Those that say something, as text: a string without its quotes, everything else as JSON.
+    /// The fields with a value, as text: a string without its quotes, everything else as JSON.
     pub(crate) fn told(&self) -> impl Iterator<Item = (&'static str, String)> {
         let told = |value: &Field| match value {
             Field::Ours(Value::Null) => None,
@@ -79,8 +79,8 @@ pub(crate) fn task(view: &TaskView) -> Fields {
     ])
 }
 
-/// The number of its latest run in this life, from 1, where the record tells. `attempt` counts those that ended with an
-/// error: a run that has not ended, or ended otherwise, is one more.
+/// The number of its latest run in this life, from 1, if the record tells. `attempt` counts runs
+/// that ended with an error: a run that has not ended, or ended otherwise, is one more.
 fn last_attempt(view: &TaskView) -> Option<u32> {
     let crashed = view.error.as_deref() == Some(words::CRASH_LIMIT);
     let one_more = match view.state {
@@ -111,7 +111,7 @@ pub(crate) fn task_row(view: &TaskView) -> [String; 7] {
     ]
 }
 
-/// As much of an error as a table has room for.
+/// An error, cut for a table.
 fn cut(error: &str) -> String {
     match error.char_indices().nth(ERROR_CHARS_MAX) {
         Some((end, _)) => format!("{}…", &error[..end]),
@@ -164,7 +164,7 @@ pub(crate) fn worker_row(view: &WorkerView) -> [String; 7] {
     ]
 }
 
-/// JSON as it is stored; what is none, as text.
+/// JSON as it is stored; anything else as text.
 fn payload(payload: &Payload) -> Field {
     stored::json(payload.as_bytes()).map_or_else(
         || Field::Ours(Value::String(String::from_utf8_lossy(payload.as_bytes()).into_owned())),
@@ -172,7 +172,7 @@ fn payload(payload: &Payload) -> Field {
     )
 }
 
-/// An age as a person reads it: nobody looks at microseconds.
+/// An age for people, without microseconds.
 pub(crate) fn age(age: Duration) -> String {
     let unit = if age < Duration::from_secs(10) { 1 } else { 1_000 };
     display_duration(Duration::from_millis(millis(age) / unit * unit))

@@ -51,7 +51,7 @@ impl Task for Fail {
     }
 }
 
-/// Sleeps, until it is over or cancelled.
+/// Sleeps until the time is over or it is cancelled.
 #[derive(Serialize, Deserialize)]
 struct Sleep {
     seconds: f64,

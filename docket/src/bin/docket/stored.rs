@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 /// `bytes` if they are JSON, without the white space between its parts.
 pub(crate) fn json(bytes: &[u8]) -> Option<Box<RawValue>> {
     let text = std::str::from_utf8(bytes).ok()?;
-    // Order matters: only of valid JSON is it known where its strings end.
+    // Order matters: only in valid JSON is it known where strings end.
     let checked: &RawValue = serde_json::from_str(text).ok()?;
     RawValue::from_string(compact(checked.get())).ok()
 }

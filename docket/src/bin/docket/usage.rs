@@ -1,4 +1,5 @@
-//! What is said of a command line that cannot be read. It may hold what nobody may see: a URL with its password, args.
+//! Messages about a command line that cannot be parsed. It may contain secrets: a URL with its
+//! password, args.
 
 use std::process::ExitCode;
 
@@ -9,7 +10,7 @@ use docket_core::shown::escaped;
 
 use crate::args::Args;
 
-/// Reads the command line; or says what is wrong with it, and how to end.
+/// Parses the command line; else prints what is wrong with it, and returns the exit code.
 pub(crate) fn parse() -> Result<Args, ExitCode> {
     Args::try_parse().map_err(|error| {
         if !error.use_stderr() {
@@ -26,13 +27,13 @@ pub(crate) fn parse() -> Result<Args, ExitCode> {
     })
 }
 
-/// The words of `error` about `line`, without what may be a secret.
+/// The message of `error` about `line`, without anything that may be a secret.
 fn told(mut error: clap::Error, line: &[String]) -> String {
     let is_args = matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(arg)) if arg.contains("JSON"));
     if is_args {
         error.insert(ContextKind::InvalidValue, ContextValue::String("…".to_owned()));
     }
-    // Args that a shell has split are arguments too many.
+    // Args that a shell has split are surplus arguments.
     let is_rest = |arg: &str| !arg.starts_with('-') && line.iter().any(|word| word == "add");
     if error.kind() == ErrorKind::UnknownArgument
         && matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(arg)) if is_rest(arg))

@@ -7,8 +7,8 @@ use crate::end::Outcome;
 use crate::place::Accept;
 use crate::smoke;
 
-/// Runs a worker until it is told to stop, or, if asked, until nothing is left. A first SIGINT or SIGTERM lets running
-/// tasks end within the grace period, a second leaves at once.
+/// Runs a worker until it is told to stop, or, if asked, until nothing is left. A first SIGINT or
+/// SIGTERM lets running tasks end within the grace period, a second leaves at once.
 pub(crate) async fn worker(place: &Place, args: WorkerArgs) -> Outcome {
     let mut settings = Settings::from_env()?;
     if !args.queues.is_empty() {

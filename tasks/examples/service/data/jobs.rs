@@ -1,4 +1,5 @@
-//! Hears of changed jobs from Postgres, whoever changed them: one connection of the process for all its watchers.
+//! Changed jobs, from Postgres, whoever changed them: one connection of the process for all its
+//! watchers.
 
 use std::time::Duration;
 
@@ -44,7 +45,7 @@ async fn pass_on_until_lost(pool: &PgPool, changes: &Changes) -> sqlx::Result<()
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen("job_changed").await?;
     loop {
-        // Nobody watching is no error. What changed before this was listening, too, may have been missed.
+        // No watcher is no error. Changes from before this was listening may have been missed.
         let _ = changes.send(String::new());
         while let Some(told) = listener.try_recv().await? {
             let _ = changes.send(told.payload().to_owned());

@@ -25,7 +25,7 @@ pub(crate) enum Data {
     Postgres(Postgres),
 }
 
-/// What a request does to the rows.
+/// The effect of a request on the rows.
 pub(crate) enum Change {
     Upload(Upload),
     MakeAlbum { did: String, id: String, title: String },
@@ -131,8 +131,9 @@ impl Data {
                 id
             }
         };
-        // A crash here loses tasks of committed rows. What has a sweeper is found again: exports by `reap_exports`, likes
-        // and comments at the next login. An outbox closes the gap for all.
+        // A crash here loses tasks of committed rows. Those with a sweeper are found again: exports
+        // by `reap_exports`, likes and comments at the next login. An outbox closes the gap for
+        // all.
         for add in tasks(docket.client(), id) {
             add.await?;
         }

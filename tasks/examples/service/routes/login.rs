@@ -9,7 +9,7 @@ use crate::service::app::{App, Did};
 use crate::service::data::{Change, Login};
 use crate::service::refusal::Refusal;
 
-/// Keeps the session; then the user's PDS is brought up to date, and what waited for the login runs.
+/// Keeps the session; then the user's PDS is updated, and the tasks that waited for the login run.
 pub(super) async fn callback(
     State(app): State<App>,
     Did(did): Did,

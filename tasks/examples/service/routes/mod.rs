@@ -1,4 +1,5 @@
-//! The routes, by what they are about. Each writes rows, adds the tasks that follow, and answers without waiting for them.
+//! The routes, by subject. Each writes rows, adds the tasks that follow, and answers without
+//! waiting for them.
 
 mod albums;
 mod comments;

@@ -65,7 +65,7 @@ impl Watch {
     /// The next change; `None`: there will be none.
     async fn next(&mut self) -> Option<Value> {
         while !self.is_over && Instant::now() < self.until {
-            // A database that is away is asked again: the watcher sees nothing new meanwhile.
+            // A database that is down is asked again: until then the watcher sees nothing new.
             if let Ok(job) = self.app.data.catalogue().job(&self.id).await {
                 let job = job?;
                 self.is_over = matches!(job.state, JobState::Completed | JobState::Failed);

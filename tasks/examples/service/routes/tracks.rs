@@ -10,7 +10,8 @@ use crate::service::app::{App, Did};
 use crate::service::data::{self, Change, now};
 use crate::service::refusal::Refusal;
 
-/// What the upload pipeline knows when the audio is in the bucket and the record on the artist's PDS.
+/// The result of the upload pipeline: the audio is in the bucket and the record on the artist's
+/// PDS.
 #[derive(Deserialize)]
 pub(super) struct Upload {
     title: String,
@@ -37,7 +38,7 @@ pub(super) async fn upload(
     Ok(Json(json!({ "id": id })))
 }
 
-/// What may be changed of a track.
+/// The fields of a track that may change.
 #[derive(Deserialize)]
 pub(super) struct Gate {
     support_gate: bool,

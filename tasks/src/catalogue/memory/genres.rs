@@ -1,4 +1,4 @@
-//! What a track sounds like.
+//! The genres of tracks.
 
 use async_trait::async_trait;
 use docket_core::Result;
@@ -7,7 +7,7 @@ use super::MemoryCatalogue;
 use crate::{Genre, Genres, GenresAnswer};
 
 impl MemoryCatalogue {
-    /// As an artist who asks for tags to be found.
+    /// Acts as an artist who asks for tags to be found.
     pub fn ask_for_tags(&self, track_id: i64) {
         self.tables().auto_tagged.insert(track_id);
     }

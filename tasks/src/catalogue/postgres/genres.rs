@@ -1,4 +1,4 @@
-//! What a track sounds like.
+//! The genres of tracks.
 
 use async_trait::async_trait;
 use docket_core::Result;
@@ -11,8 +11,8 @@ use crate::{Genre, Genres, GenresAnswer};
 const READ: &str = "SELECT (extra -> 'genre_predictions')::text FROM tracks \
     WHERE id = $1 AND extra ->> 'genre_predictions_file_id' = $2 AND extra ? 'genre_predictions'";
 
-/// `extra` is changed in place, so that what others write into it stays. A tag that is there already is touched, because
-/// only then its id comes back whoever made it, and when.
+/// `extra` is changed in place, so that fields of other writers stay. An existing tag is updated
+/// without a change, because only then its id is returned, whoever created it.
 const KEEP: &str = "\
     WITH track AS (SELECT id, artist_did, extra ->> 'auto_tag' = 'true' AND $3::jsonb <> '[]' AS wants_tags \
         FROM tracks WHERE id = $1 AND file_id = $2 FOR UPDATE), \

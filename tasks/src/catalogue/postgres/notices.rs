@@ -1,4 +1,4 @@
-//! Who was told of a flag.
+//! The people who were told of a flag.
 
 use async_trait::async_trait;
 use docket_core::Result;

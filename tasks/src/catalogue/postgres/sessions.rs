@@ -34,9 +34,9 @@ const UNLOCK: &str = "UPDATE user_sessions SET refresh_holder = NULL, refresh_un
 
 const END: &str = "DELETE FROM user_sessions WHERE session_id = $1 AND token_version = $2";
 
-/// [`Sessions`] over `user_sessions`, as `migrations/` describes it. The version rises with every change of the tokens,
-/// also by a service that knows nothing of versions; one that keeps sessions in a cache must read past it once a token is
-/// refused.
+/// [`Sessions`] over `user_sessions`, as `migrations/` describes it. The version rises with every
+/// change of the tokens, also by a service that knows nothing of versions; a service that caches
+/// sessions must read past its cache once a token is refused.
 #[derive(Debug)]
 pub struct PostgresSessions {
     tables: PostgresCatalogue,

@@ -33,7 +33,7 @@ const LOCK_LIKE: &str = "SELECT FROM track_likes WHERE track_id = $1 AND user_di
 
 const LOCK_COMMENT: &str = "SELECT FROM track_comments WHERE id = $1 FOR UPDATE";
 
-/// Locks the slot: whoever changes the row meanwhile waits, and then finds it as this leaves it.
+/// Locks the slot: a concurrent change of the row waits, and then sees the result of this one.
 const WRITTEN: &str = "UPDATE pds_records SET written = greatest(written, $4) \
     WHERE kind = $1 AND subject = $2 AND ($3::text IS NULL OR did = $3) RETURNING revision";
 

@@ -1,4 +1,4 @@
-//! Tracks, with what the tasks need of their artists.
+//! Tracks, with the data of their artists that tasks need.
 
 use docket_core::{Result, Timestamp};
 use sqlx::postgres::PgRow;

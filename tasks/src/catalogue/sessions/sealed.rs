@@ -1,6 +1,8 @@
-//! Sessions as plyr.fm keeps them in `user_sessions.oauth_session_data`: a JSON object, encrypted with Fernet.
+//! Sessions as plyr.fm keeps them in `user_sessions.oauth_session_data`: a JSON object, encrypted
+//! with Fernet.
 //!
-//! For whoever implements [`super::Sessions`] on that table; the service itself reads and writes the same.
+//! For implementors of [`super::Sessions`] on that table; the service itself reads and writes the
+//! same.
 
 use std::fmt;
 
@@ -33,7 +35,7 @@ pub struct SessionCipher {
     encryption: [u8; 16],
 }
 
-/// A decrypted session. What is not known here is kept as it is.
+/// A decrypted session. Unknown fields are kept as they are.
 #[derive(Clone, PartialEq)]
 pub struct SessionPayload(Map<String, Value>);
 
@@ -95,7 +97,7 @@ impl SessionPayload {
         Self(fields)
     }
 
-    /// What proves the login.
+    /// Proof of the login.
     pub fn credentials(&self) -> Result<Credentials> {
         let (access, refresh) = (self.secret("access_token")?, self.secret("refresh_token")?);
         if self.0.get("auth_type").and_then(Value::as_str) == Some("app_password") {

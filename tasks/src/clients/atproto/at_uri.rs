@@ -6,7 +6,8 @@ use std::str::FromStr;
 use docket_core::Error;
 use serde::{Deserialize, Serialize};
 
-/// `at://did/collection/rkey`: one record in one repository. Checked: what is not of that form cannot be made.
+/// `at://did/collection/rkey`: one record in one repository. Checked: an invalid one cannot be
+/// created.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AtUri {

@@ -1,4 +1,4 @@
-//! Why a call to a PDS did not do what was asked, by what the caller can do.
+//! Why a call to a PDS failed, by what the caller can do.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::clients::retry_after::retry_after;
 /// Bytes of a refusal that are shown.
 const REFUSAL_BYTES_SHOWN: usize = 200;
 
-/// Why a call to a PDS, or for one, did not do what was asked.
+/// Why a call to a PDS, or for one, failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum PdsError {
@@ -21,7 +21,7 @@ pub enum PdsError {
     Retry(Option<Duration>, Error),
     /// The record is not at the state the write was for. Read it again.
     InvalidSwap(Error),
-    /// There is no such record.
+    /// The record does not exist.
     NotFound(Error),
     /// The token is not accepted any more.
     Expired(Error),
@@ -31,7 +31,7 @@ pub enum PdsError {
     Permanent(Error),
 }
 
-/// What a PDS and an authorization server say beside the status.
+/// The error of a PDS or an authorization server, beside the status.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Refusal {

@@ -12,7 +12,7 @@ use super::{AtUri, Atproto, StrongRef};
 /// Records of a page.
 pub const PAGE_RECORDS_MAX: usize = 100;
 
-/// What a write is for: the state of the record that the writer saw.
+/// The precondition of a write: the state of the record that the writer saw.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Swap<'a> {
     /// Any state; the last write wins.

@@ -18,7 +18,7 @@ use crate::{Credentials, LockAnswer, Secret, Session, StoreAnswer};
 const LOCK: Duration = Duration::from_mins(2);
 /// How long a run waits for a refresh by somebody else.
 const WAIT: Duration = Duration::from_millis(100);
-/// Looks at a lock that somebody else holds; then the run is tried again later.
+/// Looks at a lock of another process; after that the run is tried again later.
 const LOOKS_MAX: usize = 150;
 /// Sessions of one user that are tried: each that is turned away has ended.
 const SESSIONS_MAX: usize = 5;
@@ -47,8 +47,8 @@ impl Atproto {
                 fresh => fresh?,
             };
             return match self.ask_as(&fresh, question).await {
-                // Fresh, and refused all the same: somebody without our lock was faster, or the server is not itself. The
-                // attempts are counted, so it is no loop.
+                // Fresh, and still refused: a process without our lock was faster, or the server is
+                // another one. The attempts are counted, so this does not loop.
                 Err(PdsError::Expired(error)) => Err(PdsError::Retry(None, error)),
                 ended => ended,
             };
@@ -73,7 +73,7 @@ impl Atproto {
         fitting.ok_or_else(|| PdsError::LoggedOut(did.to_owned()))
     }
 
-    /// The session with other tokens than these, whoever gets them.
+    /// The session with new tokens, whoever refreshes them.
     async fn refreshed(&self, session: Session) -> Result<Session, PdsError> {
         let holder = Uuid::now_v7();
         for _ in 0..LOOKS_MAX {
@@ -101,7 +101,7 @@ impl Atproto {
             }
             ended
         });
-        // It panicked, or the runtime is going down: either way somebody comes again.
+        // It panicked, or the runtime is shutting down: either way there will be another attempt.
         let broken = Error::new(ErrorKind::Internal, "refresh a session", "it was interrupted");
         refresh.await.unwrap_or(Err(PdsError::Retry(None, broken)))
     }
@@ -156,7 +156,7 @@ impl Atproto {
 
     /// The refresh token is not accepted: it is used up, revoked, or the account is gone.
     async fn give_up(&self, session: &Session, error: Error) -> Result<Session, PdsError> {
-        // Somebody without our lock may have used it, and kept what it gave.
+        // A process without our lock may have used it, and kept the new tokens.
         let sessions = self.sessions.sessions_of(&session.did).await?;
         if let Some(newer) = sessions.into_iter().find(|s| s.id == session.id && s.version != session.version) {
             return Ok(newer);

@@ -8,7 +8,7 @@ use docket_core::{Error, Timestamp};
 
 const ALPHABET: &[u8; 32] = b"234567abcdefghijklmnopqrstuvwxyz";
 const LENGTH: usize = 13;
-/// The low bits tell apart what is made in the same microsecond.
+/// The low bits separate ids created in the same microsecond.
 const CLOCK_ID_BITS: u32 = 10;
 
 /// A timestamp identifier: microseconds since 1970 and a clock id, as 13 characters.
@@ -29,7 +29,7 @@ impl Tid {
         Self(latest.map_or(drawn, after))
     }
 
-    /// That of a moment: always the same. One user plays one track at a time.
+    /// The TID of a time: always the same. One user plays one track at a time.
     pub fn at(moment: Timestamp) -> Self {
         Self(u64::try_from(moment.as_micros()).unwrap_or(0) << CLOCK_ID_BITS & (u64::MAX >> 1))
     }

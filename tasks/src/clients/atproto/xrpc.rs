@@ -10,7 +10,7 @@ use crate::Secret;
 use crate::clients::dpop::{Nonces, Proof, SigningKey};
 use crate::clients::http::{Answer, Http};
 
-/// What is asked.
+/// The request.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
     /// In words, for errors.

@@ -1,4 +1,4 @@
-//! A P-256 key, and what it signs.
+//! A P-256 key, and its signatures.
 
 use std::fmt;
 use std::sync::Arc;

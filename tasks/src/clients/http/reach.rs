@@ -67,7 +67,8 @@ fn is_public_v4(ip: Ipv4Addr) -> bool {
         )
 }
 
-/// Global unicast, without what is documentation or hides an IPv4 address that is not public.
+/// Global unicast, without documentation ranges and ranges that hide an IPv4 address that is not
+/// public.
 fn is_public_v6(ip: Ipv6Addr) -> bool {
     let segments = ip.segments();
     let v4_at = |index: usize| Ipv4Addr::from(u32::from(segments[index]) << 16 | u32::from(segments[index + 1]));

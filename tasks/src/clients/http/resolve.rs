@@ -8,7 +8,8 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::Reach;
 
-/// The system's resolver, filtered. What it gives is what is connected to: no second look-up can give another answer.
+/// The system's resolver, filtered. Its addresses are the ones connected to: no second lookup can
+/// give another answer.
 #[derive(Debug)]
 pub(super) struct PublicOnly(pub(super) Reach);
 

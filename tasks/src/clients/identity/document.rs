@@ -3,7 +3,7 @@
 use docket_core::{Error, ErrorKind, Result, json};
 use serde::Deserialize;
 
-/// What a DID says of itself, as far as we read it.
+/// The fields of a DID document that we read.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DidDocument {

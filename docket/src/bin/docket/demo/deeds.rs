@@ -1,4 +1,5 @@
-//! What happened in the service, and the tasks that it scheduled for it: all ten types, some more than once.
+//! The actions in the service, and the tasks that it scheduled for them: all ten types, some more
+//! than once.
 
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ const COMMENT_ID: i64 = 1;
 /// Before moderators looked: the second of January 2026.
 const FLAGGED_AT: Timestamp = Timestamp::from_micros(1_767_312_000_000_000);
 
-/// Lets everything happen; gives the tasks.
+/// Performs all actions; returns the tasks.
 pub(super) async fn happen(docket: &Docket, stage: &Stage) -> Result<Vec<Key>, End> {
     let mut keys = export(docket, stage).await?;
     keys.extend(uploads(docket, stage).await?);

@@ -1,4 +1,4 @@
-//! What is so outside once the tasks have run: looked up where it was to be, not in what the tasks returned.
+//! The effects of the tasks, checked in the outside systems and not in the tasks' results.
 
 use docket::{Task as _, TaskView};
 use docket_tasks::{
@@ -15,14 +15,14 @@ use super::{ARTIST, EXPORT, LISTENER, tracks};
 use crate::end::{End, Outcome};
 use crate::output;
 
-/// A task type, what should be so, and whether it is.
+/// A task type, its expected effect, and whether it is there.
 struct Effect {
     name: &'static str,
     wanted: &'static str,
     is_so: bool,
 }
 
-/// Prints one line per task type; fails if anything is not as it should be.
+/// Prints one line per task type; fails if any effect is missing.
 pub(super) async fn print(stage: &Stage, tasks: &[TaskView]) -> Outcome {
     let effects = look(stage).await?;
     let rows: Vec<[String; 3]> = effects.iter().map(|effect| row(effect, tasks)).collect();

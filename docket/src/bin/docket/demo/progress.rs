@@ -1,4 +1,4 @@
-//! What is going on: a bar per task on a terminal, else a line per change.
+//! The progress: a bar per task on a terminal, else a line per change.
 
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;

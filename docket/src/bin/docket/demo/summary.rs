@@ -1,4 +1,4 @@
-//! What became of each task, and where the archive is.
+//! The result of each task, and the archive's path.
 
 use std::path::Path;
 
@@ -34,7 +34,7 @@ fn row(task: &TaskView) -> [String; 4] {
     [task.key.to_string(), task.state.to_string(), runs.to_string(), outcome(task)]
 }
 
-/// A perpetual is never completed: it has run, and waits for its next time.
+/// A periodic task is never completed: it has run, and waits for its next time.
 fn is_done(task: &TaskView) -> bool {
     let has_run = task.fence.is_some() && task.failures == 0 && task.state == State::Scheduled;
     task.state == State::Completed || (task.every.is_some() && has_run)

@@ -1,4 +1,4 @@
-//! What a task returned, in words.
+//! The results of tasks, in words.
 
 use docket::{Task, TaskView};
 use docket_tasks::{

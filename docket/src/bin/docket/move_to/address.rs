@@ -1,4 +1,4 @@
-//! What a place is called: the same for every run of the same move, and without a secret.
+//! The name of a place: the same for every run of the same move, and without a secret.
 
 use docket::DocketName;
 use url::Url;
@@ -11,7 +11,7 @@ pub(crate) fn readable(url: &str, docket: &DocketName) -> String {
         scheme if scheme.contains("unix") => ("unix", 0),
         _ => ("redis", 6379),
     };
-    // A socket or a database may be named behind the question mark; a password may be as well.
+    // A socket or a database may be named after the question mark; a password may be as well.
     let named = url.query_pairs().filter(|(name, _)| matches!(name.as_ref(), "host" | "port" | "dbname" | "db"));
     let named: String = named.flat_map(|(name, value)| [" ".into(), name, "=".into(), value]).collect();
     let path = match url.path() {

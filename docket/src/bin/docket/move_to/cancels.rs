@@ -1,4 +1,5 @@
-//! Perpetuals that were cancelled at the source: nothing of them moves, but no seed may bring them back at the destination.
+//! Periodic tasks that were cancelled at the source: they do not move, but no worker may seed them
+//! again at the destination.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use uuid::Uuid;
 use super::mover::patiently;
 use crate::output;
 
-/// What is added only to be cancelled must not run in between.
+/// A task that is added only to be cancelled must not run in between.
 const NOT_YET: Duration = Duration::from_hours(24);
 
 /// Cancels each of them at the destination as well.
@@ -35,7 +36,8 @@ fn was_moved(task: &TaskView) -> bool {
     task.error.as_ref().is_some_and(|error| error.starts_with(words::MOVED_TO))
 }
 
-/// Both calls carry ids made of this very cancel: a later move repeats them, and does not undo a requeue over there.
+/// Both calls use ids derived from this cancel: a later move repeats them, and does not undo a
+/// requeue at the destination.
 async fn carry_one(to: &Arc<dyn Store>, task: &TaskView) -> Result<()> {
     match patiently(|| to.get(&task.key)).await? {
         Some(there) if there.state.is_finished() => return Ok(()),

@@ -1,4 +1,5 @@
-//! The steps of a move, batch by batch. Each may be repeated, so a mover that was killed anywhere is followed by another.
+//! The steps of a move, batch by batch. Each may be repeated, so another mover can take over from
+//! one that was killed anywhere.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -11,15 +12,15 @@ use super::{cancels, verify};
 use crate::end::{End, Outcome};
 use crate::output;
 
-/// Between two looks at a source in which everything that is left runs.
+/// The interval of looks at a source whose remaining tasks all run.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
-/// Between two remarks on how far it is.
+/// The interval of remarks about the progress.
 const SAY_AGAIN: Duration = Duration::from_secs(2);
-/// How long a call is repeated that a store cannot take just now.
+/// How long a call is repeated while a store cannot accept it.
 const PATIENCE: Duration = limits::REPEAT_MAX;
 /// Between two of them.
 const CALL_AGAIN: Duration = Duration::from_millis(200);
-/// What a docket that has moved has none of.
+/// States that a docket that has moved has no tasks in.
 const UNFINISHED: [State; 4] = [State::Scheduled, State::Ready, State::Running, State::Moving];
 
 pub(crate) struct Mover {
@@ -29,10 +30,10 @@ pub(crate) struct Mover {
     moved: usize,
     superseded: usize,
     put_back: usize,
-    /// Whether the two sides are known to be two.
+    /// Whether the two sides are known to differ.
     sides: Sides,
     said: Instant,
-    /// When something last arrived, or turned out to be superseded.
+    /// When a task last arrived, or turned out to be superseded.
     progress: Instant,
 }
 
@@ -43,7 +44,7 @@ enum Sides {
     Two,
 }
 
-/// What became of a batch.
+/// The fate of a batch.
 #[derive(Default)]
 struct Sorted {
     /// To be compared, and let go.
@@ -52,7 +53,7 @@ struct Sorted {
     superseded: Vec<Parcel>,
     /// To be put back.
     refused: Vec<Parcel>,
-    /// Why one of them was refused, or has to come again.
+    /// Why one of them was refused, or must come again.
     why: Option<Error>,
 }
 
@@ -76,10 +77,10 @@ impl Mover {
         said
     }
 
-    /// Until nothing unfinished is left at the source.
+    /// Runs until nothing unfinished is left at the source.
     pub(crate) async fn run(&mut self) -> Outcome {
         loop {
-            // The first one alone: if both sides are one docket, no more than that has to be put back.
+            // The first one alone: if both sides are one docket, only this one must be put back.
             let limit = if self.sides == Sides::Two { limits::BATCH_ITEMS_MAX } else { 1 };
             let parcels = self.take_out(limit).await?;
             if let Some(first) = parcels.first()
@@ -103,10 +104,10 @@ impl Mover {
         }
     }
 
-    /// Gives the source back what has not arrived, and lets go what has.
+    /// Puts back the tasks that have not arrived, and lets go of those that have.
     pub(crate) async fn abandon(&mut self) -> Outcome {
         loop {
-            // No more than there are: the next ones would be taken out only to be put back.
+            // No more than there are: further ones would be exported only to be put back.
             let moving = self.count(&[State::Moving]).await?;
             let parcels = if moving == 0 { Vec::new() } else { self.take_out(moving).await? };
             if parcels.is_empty() {
@@ -119,7 +120,8 @@ impl Mover {
         }
     }
 
-    /// A key that moves at the source moves at the destination too only if both are one.
+    /// A key that is moving at the source is also moving at the destination only if both are one
+    /// docket.
     async fn refuse_one_docket_by_two_names(&self, parcel: &Parcel) -> Outcome {
         let there = patiently(|| self.to.get(&parcel.key)).await?;
         if there.is_none_or(|view| view.state != State::Moving) {
@@ -161,7 +163,7 @@ impl Mover {
         }
     }
 
-    /// What could not be taken just now comes again with the next batch, as long as anything moves.
+    /// Tasks that could not be accepted come again with the next batch, while anything moves.
     async fn go_on(&mut self, sorted: Sorted) -> Outcome {
         let moves = !(sorted.arrived.is_empty() && sorted.superseded.is_empty() && sorted.refused.is_empty());
         match sorted.why {
@@ -172,7 +174,7 @@ impl Mover {
         Ok(())
     }
 
-    /// Makes sure that what goes back to its place does not come in by a call that is still under way.
+    /// Makes sure that a task that is put back is not accepted by a call that is still under way.
     async fn turn_away_refused(&self, sorted: &mut Sorted) -> Result<()> {
         if sorted.refused.is_empty() {
             return Ok(());
@@ -238,7 +240,7 @@ fn tickets<'a>(parcels: impl IntoIterator<Item = &'a Parcel>) -> Vec<Ticket> {
     parcels.into_iter().map(Parcel::ticket).collect()
 }
 
-/// Repeats a call while its error says that helps, and not for ever.
+/// Repeats a call while its errors are retryable, for a limited time.
 pub(super) async fn patiently<T, F>(mut call: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,

@@ -1,4 +1,4 @@
-//! Reading back what arrived, before the source lets go of it.
+//! Reading arrived tasks back before the source lets go of them.
 
 use std::sync::Arc;
 
@@ -8,10 +8,11 @@ use tokio::task::JoinSet;
 /// Reads under way at once.
 const READERS: usize = 8;
 
-/// Compares each parcel with the record of its key; answers those that differ, and how.
+/// Compares each parcel with the record of its key; returns those that differ, and how.
 ///
-/// Workers may have begun already, so only what their runs cannot have changed is compared: of a task that waits as it
-/// came, everything; of one that has gone on in the same life, what makes it that task; of a later life, nothing.
+/// Workers may already have started, so only fields that their runs cannot have changed are
+/// compared: all of them for a task that waits as it came, the identity for one that has gone on in
+/// the same life, nothing for a later life.
 pub(crate) async fn differences(store: &Arc<dyn Store>, parcels: &[Parcel]) -> Result<Vec<String>> {
     let mut readers = JoinSet::new();
     for part in parcels.chunks(parcels.len().div_ceil(READERS).max(1)) {
@@ -19,7 +20,7 @@ pub(crate) async fn differences(store: &Arc<dyn Store>, parcels: &[Parcel]) -> R
         readers.spawn(async move {
             let mut found = Vec::new();
             for parcel in &part {
-                // One that has run and was trimmed is no difference: it had arrived.
+                // A task that has run and was trimmed is no difference: it had arrived.
                 if let Some(view) = store.get(&parcel.key).await? {
                     found.extend(difference(parcel, &view).map(|what| format!("{}: {what} differs", parcel.key)));
                 }
