@@ -11,6 +11,8 @@
 //! The one rule behind all of it: an unfinished task has one `visible_at`. Leasing takes tasks whose `visible_at` has
 //! passed and moves it to the lease's deadline; every other operation only sets that number. There is therefore no
 //! scheduler to promote due tasks, no reaper to collect lost ones and no leader to elect.
+//!
+//! `docs/glossary.md` defines the terms.
 
 mod backend;
 mod client;

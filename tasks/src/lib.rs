@@ -1,6 +1,6 @@
 //! plyr.fm's background tasks, written for Docket.
 //!
-//! | task | what it does | key | attempts | backoff | one run | lane |
+//! | task | what it does | key | attempts | backoff | one run | queue |
 //! |---|---|---|---|---|---|---|
 //! | [`scan_copyright`](ScanCopyright) | asks the moderation service about one track's audio and keeps the verdict | `scan:{track}:{file_id}` | 5 | 8m–1h | 6m | `default` |
 //! | [`process_export`](ProcessExport) | puts all audio of an artist into one ZIP archive in object storage | `export:{export_id}` | 3 | 1m–10m | 2h1m | `exports` |
