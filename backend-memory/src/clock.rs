@@ -37,7 +37,7 @@ impl Clock {
         self.seen
     }
 
-    /// Whether it stands still until it is set again.
+    /// Whether it is stopped until it is set again.
     pub(crate) fn is_set(&self) -> bool {
         self.set.is_some()
     }

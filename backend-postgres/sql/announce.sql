@@ -64,7 +64,7 @@ BEGIN
   FOREACH lane IN ARRAY coalesce(lanes, '{}') LOOP
     head := docket.head(d, ARRAY[split_part(lane, '|', 1)], ARRAY[split_part(lane, '|', 2)], true, lowest, deadline);
     IF head IS NULL OR head > docket.now_of(clock, ahead) THEN
-      -- A clock override stands still: nobody waits for a time of it.
+      -- A clock override does not move: nobody waits for a time of it.
       PERFORM pg_notify(
         docket.channel(d),
         lane || '|' || coalesce(CASE WHEN clock IS NULL THEN head - docket.now_of(clock, ahead) END::text, '') || '|seen'

@@ -129,7 +129,7 @@ BEGIN
         PERFORM docket.tell_seen(d, clock, ahead, ask.deputy, lowest, moment + ask.lease);
       END IF;
     END IF;
-    -- A clock override stands still; still retry rows that other calls had locked.
+    -- A clock override does not move; still retry rows that other calls had locked.
     reply.due := CASE WHEN clock IS NULL OR skipped OR reply.next_visible = 0 THEN reply.next_visible END;
   ELSIF ask.waiter IS NOT NULL THEN
     -- This waiter was woken, and its poll may have come too early to see the task.

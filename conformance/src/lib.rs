@@ -24,7 +24,7 @@
 //! # fn main() { docket_conformance::run("lease::a_live_lease_is_exclusive", Mine); }
 //! ```
 //!
-//! Each case runs on the bare store, on a docket of its own, with a clock that stands still unless it is moved. After
+//! Each case runs on the bare store, on a docket of its own, with a clock that stops unless it is moved. After
 //! each, [`docket_core::Inspect::audit`] must find records and indexes in agreement (I7), and nothing of the docket may
 //! be left once it has been cleared.
 //!

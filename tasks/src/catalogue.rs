@@ -42,7 +42,7 @@ pub trait Catalogue: Genres + Lists + Notices + Placements + Resolutions + fmt::
     /// All tracks of an artist, oldest first.
     async fn tracks_of(&self, artist_did: &str) -> Result<Vec<Track>>;
 
-    /// What is known of a track's audio.
+    /// The scan of a track's audio.
     async fn scan(&self, track_id: i64, file_id: &str) -> Result<Option<Scan>>;
 
     /// Keeps a scan: one row per track and file id, so that a second run replaces its own row.
@@ -93,7 +93,7 @@ pub struct Track {
     pub record_uri: Option<String>,
 }
 
-/// What is known of the audio of a track.
+/// The scan of a track's audio.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Scan {
     /// The track.

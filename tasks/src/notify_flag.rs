@@ -36,7 +36,7 @@ pub struct NotifyFlag {
     pub file_id: String,
 }
 
-/// Who knows of a flag.
+/// The people who know of a flag.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum NotifyReport {

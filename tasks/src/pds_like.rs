@@ -16,7 +16,7 @@ use crate::{Change, Record, RecordReport, Services};
 /// Makes the like of a track on its user's PDS match the row.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct PdsLike {
-    /// Who likes it, or did.
+    /// The user who likes it, or did.
     pub did: String,
     /// What.
     pub track_id: i64,

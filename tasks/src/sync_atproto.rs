@@ -139,7 +139,7 @@ impl<'a> Sync<'a> {
                     profile.avatar_url = avatar;
                 }
                 Ok(_) => {}
-                // Who is not on Bluesky keeps the picture they have here.
+                // A user who is not on Bluesky keeps the picture they have here.
                 Err(CallError { error, .. }) if !error.is_retryable() => {
                     tracing::info!(user_did = self.did, %error, "no Bluesky profile");
                 }

@@ -41,7 +41,7 @@ impl Table {
         }
     }
 
-    /// Every record was found at its place, so what is left is to find entries beyond them.
+    /// Every record was found at its place, so only further entries are left to find.
     fn audit_indexes(&self, defects: &mut Vec<String>) {
         let mut entries = 0;
         let mut counted = Finished::default();

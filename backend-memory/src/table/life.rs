@@ -107,7 +107,7 @@ impl Record {
         self.promote(moment);
     }
 
-    /// Back to its place in the line, as if it had not been leased.
+    /// Back at its position in the lane, as if it had not been leased.
     pub(crate) fn release(&mut self, moment: &mut Moment<'_>) {
         self.phase = Phase::Queued;
         self.visible_at = self.due_at;

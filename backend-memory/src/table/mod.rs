@@ -4,7 +4,7 @@
 //! through [`Table::change`], which takes it out of its index before and puts it back after, so that records and
 //! indexes cannot come apart.
 //!
-//! * [`record`]: what is known of one key. [`life`]: the steps of its life. [`records`] (on [`slots`]): where to find it by
+//! * [`record`]: the data of one key. [`life`]: the steps of its life. [`records`] (on [`slots`]): where to find it by
 //!   its key. [`indexes`] (with [`lanes`], [`lane`], [`line`]): where to find it by its time.
 //! * [`add`], [`schedule`], [`lease`] (with [`asked`], [`sweep`], [`requests`]), [`heartbeat`], [`ack`], [`cancel`],
 //!   [`requeue`], [`relocate`], [`trim`], [`clear`]: the transitions.

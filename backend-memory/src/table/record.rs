@@ -55,7 +55,7 @@ pub(crate) struct Follower {
     pub(crate) definition: Option<DefinitionId>,
 }
 
-/// The latest lease of a key. It outlives the lease, for whoever asks who ran it.
+/// The latest lease of a key. Kept after the lease, to show who ran it.
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(crate) fence: Fence,

@@ -9,7 +9,7 @@ use hashbrown::HashTable;
 use super::record::Record;
 use super::slots::{Slot, Slots};
 
-/// Records by their key, and by the slot under which the indexes know them: who comes by an index need not look a key up.
+/// Records by their key, and by the slot under which the indexes know them: a lookup by an index needs no key.
 #[derive(Default, Debug)]
 pub(crate) struct Records {
     /// Slots alone: ten times smaller than with keys, so that what is trimmed is found without leaving the cache.

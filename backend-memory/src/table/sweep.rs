@@ -67,7 +67,7 @@ enum Last {
     No,
 }
 
-/// What is said of it, should this be its last crash: what it is afterwards may be its follower.
+/// The report if this is its last crash: the record may be its follower afterwards.
 fn limited(record: &Record) -> Limited {
     Limited {
         key: record.key.clone(),

@@ -119,7 +119,7 @@ async fn a_lease_is_nobody_elses_as_long_as_its_task_is_held() {
     assert_eq!(scene.store.audit().await.unwrap(), Vec::<String>::new());
 }
 
-/// Large leases take turns; a server process that stands still in the middle of one must not stop all.
+/// Large leases take turns; a server process that stops within one must not block all.
 #[tokio::test]
 async fn a_large_lease_does_not_wait_for_a_turn_that_never_comes() {
     let url = postgres_url().await;

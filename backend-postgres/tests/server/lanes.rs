@@ -54,7 +54,7 @@ async fn a_lease_costs_what_is_due_and_not_what_is_served() {
     assert!(took[1..].iter().min().unwrap() < &Duration::from_millis(250), "{took:?}");
 }
 
-/// What is added to one of very many queues wakes who waits for all of them.
+/// A task added to one of very many queues wakes a waiter for all of them.
 #[tokio::test]
 async fn who_waits_for_many_queues_is_woken_by_one() {
     let url = postgres_url().await;

@@ -130,7 +130,7 @@ async fn a_killed_pooler_costs_an_error_and_loses_nothing() {
     assert_eq!(store.audit().await.unwrap(), Vec::<String>::new());
 }
 
-/// A pooled client was stopped between its statement and its COMMIT: it held the lock that who waits needs, and the rows of
+/// A pooled client was stopped between its statement and its COMMIT: it held the lock that waiters need, and the rows of
 /// its task, for as long as it was stopped. Direct workers fell from 570 runs a second to 28 in 40 s.
 #[tokio::test]
 async fn a_client_that_stops_before_its_commit_holds_nobody_up() {

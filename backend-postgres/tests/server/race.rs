@@ -1,4 +1,4 @@
-//! Many calls on few keys: they wait for each other, and never for ever.
+//! Many calls on few keys: they wait for each other, and never forever.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use docket_core::{Ack, Inspect, Lease, LeaseRequest, NewTask, QueueBackend, Stor
 
 use crate::work::{ask, completed, connect, task, tell};
 
-/// Who calls at once, and how often each does: a number, so that a busy machine makes the test longer and not weaker.
+/// The concurrent callers, and the number of calls of each: fixed, so that a busy machine makes the test longer and not weaker.
 const CALLERS: usize = 12;
 const CALLS: usize = 150;
 const KEYS: usize = 30;

@@ -34,16 +34,16 @@ async fn one_task_has_one_waiter_look_at_once_and_one_later_for_all() {
     assert_eq!(scene.served().await.len(), 1);
     scene.until(ALL, 2).await;
     assert_eq!(scene.count(EARLY).await, 1, "who was not named waited");
-    // Longer than the others would wait for a deputy that is gone.
+    // Longer than the others would wait for a standby that is gone.
     sleep(Duration::from_millis(1_500)).await;
-    assert_eq!(scene.count(ALL).await, 2, "the deputy looked for all");
+    assert_eq!(scene.count(ALL).await, 2, "the standby polled for all");
     // It has told them of the deadline.
     let began = Instant::now();
     assert_eq!(scene.served().await.len(), 1, "the lost lease is somebody else's");
     assert!(began.elapsed() < LEASE);
 }
 
-/// Those named and the deputy may both be gone, with the process that they were of.
+/// The named waiters and the standby may both be gone, with their process.
 #[tokio::test]
 async fn the_others_look_for_themselves_if_nobody_does() {
     let mut scene = Scene::new("ghosts", 2).await;

@@ -49,7 +49,7 @@ async fn a_finished_record_that_is_gone_holds_up_nobody() {
     trims_next(&server).await;
     assert!(take(&store).await.unwrap().leases.is_empty(), "this call trims");
     assert_eq!(server.tell::<i64>(&format!("ZCARD {shelf}")).await, 1, "it was set aside");
-    let counts = store.counts().await.expect("the shelf is no lane");
+    let counts = store.counts().await.expect("the shelf is not a lane");
     assert_eq!((counts.len(), counts[0].completed), (1, 1));
     store.clear().await.unwrap();
     assert_eq!(server.tell::<i64>(&format!("EXISTS docket:{{{DOCKET}}}:tasks")).await, 0);

@@ -58,7 +58,7 @@ async fn t12_a_fetch_loop_that_dies_is_named_restarted_and_shown() {
         scene.burst("before", 5).await;
         scene.all_ran(SOON).await;
         sabotage.set(Verb::Lease, fault);
-        worker.until_alarm("the fetch loop stands still", NOTICED, stalled("fetch")).await;
+        worker.until_alarm("the fetch loop makes no progress", NOTICED, stalled("fetch")).await;
         assert!(!worker.health.is_ready());
         said(&worker, "fetch").await;
         sabotage.lift();
@@ -78,7 +78,7 @@ async fn t12_a_heartbeat_that_dies_is_named_restarted_and_shown() {
         scene.add(&scene.client, hold, "hold", Duration::ZERO).await.unwrap();
         scene.until("hold", State::Running, SOON).await;
         sabotage.set(Verb::Heartbeat, fault);
-        worker.until_alarm("the heartbeat stands still", SHORT.lease() + SOON, stalled("heartbeat")).await;
+        worker.until_alarm("the heartbeat makes no progress", SHORT.lease() + SOON, stalled("heartbeat")).await;
         assert!(!worker.health.is_ready());
         said(&worker, "heartbeat").await;
         sabotage.lift();
@@ -97,7 +97,7 @@ async fn t12_a_settling_loop_that_dies_is_named_restarted_and_shown() {
         scene.all_ran(SOON).await;
         sabotage.set(Verb::Ack, fault);
         scene.burst("during", 5).await;
-        worker.until_alarm("the settling loop stands still", NOTICED, stalled("settle")).await;
+        worker.until_alarm("the settling loop makes no progress", NOTICED, stalled("settle")).await;
         assert!(!worker.health.is_ready());
         said(&worker, "settle").await;
         sabotage.lift();

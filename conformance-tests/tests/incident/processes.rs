@@ -202,7 +202,7 @@ async fn t10_what_a_killed_worker_held_runs_once_its_own_leases_end_and_not_befo
             let left = (lease + SOON).saturating_sub(killed.elapsed());
             let view = scene.until(key, State::Completed, left).await;
             assert_eq!(scene.asked.lines(key), 1, "{key}");
-            assert_eq!((view.crashes, view.attempts), (1, 0), "a lost worker is no failed attempt");
+            assert_eq!((view.crashes, view.attempts), (1, 0), "a lost worker is not a failed attempt");
         }
         drop((survivor, restarted));
     }))

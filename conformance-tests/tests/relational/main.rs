@@ -16,7 +16,7 @@
 //! --nocapture`.
 
 #![expect(clippy::unwrap_used, reason = "it is a test as a whole; the lint knows only its test functions")]
-#![expect(clippy::print_stdout, reason = "figures are for who asks for them")]
+#![expect(clippy::print_stdout, reason = "figures are for readers who ask for them")]
 
 mod connections;
 mod cost;

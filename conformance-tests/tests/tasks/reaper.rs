@@ -50,7 +50,7 @@ pub(crate) async fn a_job_whose_task_died_of_crashes_fails_with_the_reason(store
         if scene.view(&key).await.state == State::Dead {
             break;
         }
-        assert!(crash < 5, "a task that kills its worker is not run for ever");
+        assert!(crash < 5, "a task that kills its worker is not run forever");
     }
     let worker = scene.worker();
     scene.pass(SLOT).await;

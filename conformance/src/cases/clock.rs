@@ -103,7 +103,7 @@ pub(crate) async fn a_step_is_told_with_its_size_and_counted(stage: Stage) {
     assert_eq!(page(&stage).await.clock.offset, STEP, "also to who only looks");
     assert_eq!(stage.lease(&ask(1)).await.clock, told);
     stage.advance(SECOND * 3_600).await;
-    assert_eq!(stage.lease(&ask(1)).await.clock, told, "time that passes is no step");
+    assert_eq!(stage.lease(&ask(1)).await.clock, told, "passing time is not a step");
     stage.step_back(SECOND * 2).await;
     let told = Clock { offset: STEP + SECOND * 2, steps: 2 };
     let running = stage.running("a").await;
@@ -180,7 +180,7 @@ pub(crate) async fn settling_takes_the_offset_to_zero(stage: Stage) {
     stage.add(task("moment").at(moment)).await;
     assert_eq!(settled().await, STEP);
     assert_eq!(page(&stage).await.clock, Clock { offset: Duration::ZERO, steps: 1 });
-    assert_eq!(stage.lease(&ask(1)).await.next_visible, Some(SECOND * 10), "what waits is no later by it");
+    assert_eq!(stage.lease(&ask(1)).await.next_visible, Some(SECOND * 10), "waiting tasks are not later");
     assert_eq!((stage.view("moment").await.visible_at, now(&stage).await), (moment, stage.now()));
     stage.add(task("after").at(moment.plus(SECOND))).await;
     stage.step_back(SECOND * 2).await;

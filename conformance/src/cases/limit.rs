@@ -21,7 +21,7 @@ async fn runs_until_dead(stage: &Stage, name: &str, attempts_max: u32) -> u32 {
             return runs;
         }
     }
-    panic!("{name} runs for ever")
+    panic!("{name} runs forever")
 }
 
 /// Lets workers die under the task until it is dead; how many leases that took.
@@ -33,7 +33,7 @@ async fn leases_until_dead(stage: &Stage, name: &str, crashes_max: u32) -> u32 {
         }
         stage.advance(LEASE).await;
     }
-    panic!("{name} crashes for ever")
+    panic!("{name} crashes forever")
 }
 
 /// Counted with `>` a maximum of two gives three runs.

@@ -49,8 +49,8 @@ fn internal(what: &'static str, error: &std::io::Error) -> Error {
 async fn beat_until(worker: &Inner, done: &CancellationToken, handlers: &Handle) -> Result<()> {
     tokio::select! {
         () = done.cancelled() => Ok(()),
-        () = beats(worker, handlers) => unreachable!("it goes on for ever"),
-        () = give_up_in_time(worker) => unreachable!("it goes on for ever"),
+        () = beats(worker, handlers) => unreachable!("it goes on forever"),
+        () = give_up_in_time(worker) => unreachable!("it goes on forever"),
     }
 }
 

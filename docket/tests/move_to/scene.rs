@@ -21,7 +21,7 @@ use crate::said::Said;
 const END_MAX: Duration = Duration::from_secs(90);
 /// The task that runs at the source when the move begins.
 const RUNS_LONG: &str = "runs long";
-/// How many of them repeat for ever.
+/// How many of them repeat forever.
 const PERPETUALS: usize = 5;
 
 /// What a run did.

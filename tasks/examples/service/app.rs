@@ -54,7 +54,7 @@ impl App {
     }
 }
 
-/// Who asks, as the header `x-did` says. It stands for authentication.
+/// The caller, as in the header `x-did`. It stands for authentication.
 pub(crate) struct Did(pub(crate) String);
 
 impl<S: Sync> FromRequestParts<S> for Did {

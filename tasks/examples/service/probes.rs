@@ -27,7 +27,7 @@ impl Probes {
         Self { docket, worker, down }
     }
 
-    /// `/health` for whoever restarts the process, `/ready` for whoever sends it requests.
+    /// `/health` for the platform that restarts the process, `/ready` for the one that routes requests to it.
     pub(crate) fn router(self) -> Router {
         Router::new().route("/health", get(health)).route("/ready", get(ready)).with_state(self)
     }

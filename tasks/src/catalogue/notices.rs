@@ -10,14 +10,14 @@ use docket_core::Result;
 /// A dropped write may or may not have taken effect; read again to find out.
 #[async_trait]
 pub trait Notices: Send + Sync {
-    /// Who was told of the flag on this audio; `None` if it is not flagged, or not any more.
+    /// The people told of the flag on this audio; `None` if it is not flagged, or not any more.
     async fn told(&self, track_id: i64, file_id: &str) -> Result<Option<Told>>;
 
     /// Says that a notice is now `to`, if it is still `from`, compared in the same step; false, and nothing written, if not.
     async fn record_notice(&self, track_id: i64, file_id: &str, step: NoticeStep) -> Result<bool>;
 }
 
-/// Who was told of one flag.
+/// The people told of one flag.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Told {
     /// The moderators, by a review event.

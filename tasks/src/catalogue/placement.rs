@@ -18,7 +18,7 @@ pub trait Placements: Send + Sync {
     /// Whether a track other than this one wants this audio in that store: tracks with equal bytes share one object.
     async fn is_wanted_elsewhere(&self, file: &AudioFile, storage: AudioStorage, track_id: i64) -> Result<bool>;
 
-    /// Says that the audio is where `placement` wants it, if that is still what is wanted of the same audio, compared in
+    /// Records that the audio is where `placement` wants it, if that is still wanted for the same audio, compared in
     /// the same step; false, and nothing written, if not. `audio_url` is its public address.
     async fn record_placement(&self, track_id: i64, placement: &Placement, audio_url: Option<&str>) -> Result<bool>;
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{Pds, PdsNames, time};
 use crate::{AtUri, Comment, Confirmed, Like, PdsError, Record, Row, StrongRef, Swap};
 
-/// Times one run goes round. Who changes a row faster than this schedules the task anew with every change.
+/// Times one run goes round. A user who changes a row faster than this schedules the task again with every change.
 const ROUNDS_MAX: usize = 3;
 /// Bytes of a comment, as the lexicon counts.
 const COMMENT_BYTES_MAX: usize = 1_000;

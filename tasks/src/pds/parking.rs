@@ -3,7 +3,7 @@
 //! A user who is logged out comes back: the work is parked, that is, tried again with long waits, which grow with the
 //! attempt. All attempts together park it for about a day; then it is dead and says why. A login wakes it before that
 //! ([`crate::wake_did`]), with all its attempts ahead of it. It is a `RetryAfter` and not a `Snooze`, since only an
-//! attempt is counted, and so bounded, and keeps its reason for whoever looks.
+//! attempt is counted, and so bounded, and keeps its reason for operators.
 
 use std::time::Duration;
 

@@ -104,7 +104,7 @@ pub(crate) async fn the_order_the_artist_gave_it_is_kept(store: Arc<dyn TestStor
     world.listed(&key).await;
     let list = world.list(&ada).await;
     assert_eq!(items(&list), uris(&[&two, &one, &three]));
-    assert_eq!(list.value["createdAt"], "2026-01-01T00:00:00.000000Z", "the day it was made is no news");
+    assert_eq!(list.value["createdAt"], "2026-01-01T00:00:00.000000Z", "its creation date stays");
     worker.stopped().await;
     world.audit().await;
 }

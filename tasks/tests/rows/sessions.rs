@@ -178,7 +178,7 @@ async fn a_service_that_knows_no_versions_still_changes_them() {
     let old = place.session("s1").await.unwrap().version;
     place.lock(old, Uuid::now_v7(), LONG).await;
     pool.execute("UPDATE user_sessions SET handle = 'other.test'").await.unwrap();
-    assert_eq!(place.session("s1").await.unwrap().version, old, "that is no change of the tokens");
+    assert_eq!(place.session("s1").await.unwrap().version, old, "the tokens have not changed");
     insert(pool, "s2", ADA, &json!({"access_token": "access2", "refresh_token": "refresh2"})).await;
     let rewrite = "UPDATE user_sessions SET oauth_session_data = \
                    (SELECT oauth_session_data FROM user_sessions WHERE session_id = 's2') WHERE session_id = 's1'";

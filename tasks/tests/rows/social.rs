@@ -171,7 +171,7 @@ async fn an_edit_is_another_wish_for_the_same_record(place: Place) {
     let first = place.wanted(&record).await.unwrap();
     assert_eq!(first.row, Some(Row::Comment(comment("tpyo"))));
     assert_eq!(place.confirm(&record, &first).await, Confirmed::Settled);
-    assert_eq!(place.lacking().await, [], "that its address is kept is no change");
+    assert_eq!(place.lacking().await, [], "keeping its address changes nothing");
     place.comment("typo").await;
     let edited = place.wanted(&record).await.unwrap();
     assert_eq!(edited, Wanted { revision: 2, row: Some(Row::Comment(comment("typo"))), ..first });

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::process::{Process, events, eventually};
 use crate::scene::{ADA, Scene};
 
-/// Below the time after which a watcher looks for itself.
+/// Below the time after which a watcher polls by itself.
 const TOLD_MAX: Duration = Duration::from_secs(12);
 /// Below what platforms wait between the signal and the kill.
 const END_MAX: Duration = Duration::from_secs(8);

@@ -34,7 +34,7 @@ use stage::Stage;
 
 /// Whose tracks these are.
 const ARTIST: &str = "did:plc:demo";
-/// Who hears them.
+/// The listener.
 const LISTENER: &str = "did:plc:listener";
 /// The export's job.
 const EXPORT: &str = "demo";

@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 use tokio::sync::broadcast;
 
-/// Changes that a slow watcher may fall behind by; then it looks for itself.
+/// Changes that a slow watcher may fall behind by; then it polls by itself.
 const BEHIND_MAX: usize = 256;
 /// The pause before listening is tried again.
 const AGAIN: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! Albums: what comes in or goes out changes the list on the artist's PDS.
+//! Albums: adding or removing a track changes the list on the artist's PDS.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -55,7 +55,7 @@ pub(super) async fn leave(
     Ok(Json(json!({ "joined": false })))
 }
 
-/// The album and the track are of who asks.
+/// The album and the track belong to the caller.
 async fn own(app: &App, album_id: &str, track_id: i64, did: &str) -> Result<(), Refusal> {
     app.own_track(track_id, did).await?;
     let album = app.data.catalogue().album(album_id).await?;

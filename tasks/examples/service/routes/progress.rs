@@ -86,7 +86,7 @@ impl Watch {
         let Some(changes) = &mut self.changes else { return tokio::time::sleep(LOOK).await };
         let id = &self.id;
         let heard = async {
-            // Whoever has missed some looks for itself.
+            // A watcher that has missed some polls by itself.
             while changes.recv().await.is_ok_and(|changed| changed != *id && !changed.is_empty()) {}
         };
         // Late is early enough: then it is looked at anyway.

@@ -79,7 +79,7 @@ impl PdsError {
         Self::Retry(None, Error::new(ErrorKind::Unavailable, operation, what))
     }
 
-    /// As the end of a run. Who is logged out needs a wait of its own: see `crate::parking`.
+    /// As the end of a run. A logged-out user needs a wait of its own: see `crate::parking`.
     pub(crate) fn into_failure(self) -> Failure {
         match self {
             Self::Retry(Some(after), error) => Failure::RetryAfter(after, error.chain()),

@@ -64,7 +64,7 @@ impl<'a> Question<'a> {
     }
 }
 
-/// Who asks.
+/// The caller.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Caller<'a> {
     Anybody,
