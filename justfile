@@ -4,7 +4,11 @@ default:
     @just --list
 
 # Everything the gate asks for.
-ci: fmt lint docs deny test containers
+ci: words fmt lint docs deny test containers
+
+# Retired words (docs/glossary.md), and pages wider than 100 columns.
+words:
+    scripts/words
 
 # Formatting.
 fmt:

@@ -33,7 +33,7 @@ BEGIN
   IF docket.is_too_far((SELECT max(v) FROM unnest(visibles) v), moment) THEN
     RETURN NULL;
   END IF;
-  -- Look for each key first: an insert of an existing key would wait for whoever has locked it.
+  -- Look for each key first: an insert of an existing key would wait for the transaction that locks it.
   IF EXISTS (
     SELECT FROM unnest(keys) AS k(key)
     CROSS JOIN LATERAL (SELECT FROM docket.task t WHERE t.docket = d AND t.key = k.key OFFSET 0) found

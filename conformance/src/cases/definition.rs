@@ -33,7 +33,7 @@ async fn underway(stage: &Stage) {
     stage.advance(Duration::from_mins(1)).await;
 }
 
-/// Both builds are there for the whole of a deploy: the chain must not go to and fro between them.
+/// Both builds are there for the whole of a deploy: the chain must not switch back and forth between them.
 pub(crate) async fn the_latest_is_in_force(stage: Stage) {
     assert_eq!(stage.add(build("old")).await, AddAnswer::Added);
     assert_eq!(stage.add(build("old")).await, IN_FORCE);

@@ -30,7 +30,7 @@ async fn a_run_is_told_at_the_end_of_a_lease_that_nobody_renews() {
         assert!(took > 7 * SECOND && took <= 10 * SECOND + Duration::from_millis(20), "{fault:?}: {took:?}");
         scene.sabotage.lift();
         let view = scene.until("k", State::Completed, Duration::from_mins(2)).await;
-        assert_eq!((view.attempts, scene.log.starts().len()), (0, 2), "it is no attempt");
+        assert_eq!((view.attempts, scene.log.starts().len()), (0, 2), "a lost lease is not an attempt");
         worker.stopped().await;
     }
 }

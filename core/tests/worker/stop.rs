@@ -26,7 +26,7 @@ async fn after_the_grace_tasks_are_given_back_uncounted() {
     scene.until("listens", State::Running, SECOND).await;
     scene.until("does not", State::Running, SECOND).await;
     let took = worker.stopped().await;
-    // The grace is 3 s, and who does not listen is dropped half a second later.
+    // The grace is 3 s; a handler that does not stop is dropped half a second later.
     assert!(took >= 3 * SECOND && took < 4 * SECOND, "{took:?}");
     for key in ["listens", "does not"] {
         let view = scene.view(key).await;
