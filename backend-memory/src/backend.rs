@@ -53,7 +53,7 @@ impl MemoryBackend {
 
     fn open(name: DocketName, options: Options) -> Self {
         let docket =
-            Docket { table: Table::new(options.tasks_max), clock: Clock::start(), waiters: Waiters::default() };
+            Docket { table: Table::new(options.max_tasks), clock: Clock::start(), waiters: Waiters::default() };
         Self { shared: Arc::new(Shared { name, options, docket: Mutex::new(docket) }) }
     }
 
@@ -68,7 +68,7 @@ impl MemoryBackend {
         tasks: &[NewTask],
         step: impl Fn(&mut Table, &NewTask, Timestamp) -> Result<T>,
     ) -> Result<Vec<Result<T>>> {
-        let bytes_max = self.shared.options.payload_bytes_max;
+        let bytes_max = self.shared.options.max_payload_bytes;
         check::batch(operation, tasks.iter().map(|task| task.args.len()), bytes_max)?;
         Ok(self.shared.write(|table, now| {
             let one = |task| check::task(operation, task, bytes_max).and_then(|()| step(table, task, now));
@@ -157,12 +157,12 @@ impl QueueBackend for MemoryBackend {
         check::batch("renew leases", beat.tokens.iter().map(|_| 0), 0)?;
         Ok(self.shared.write(|table, now| {
             table.beat(&beat.worker, now);
-            beat.tokens.iter().map(|token| Ok(table.extend(token, beat.lease, now))).collect()
+            beat.tokens.iter().map(|token| Ok(table.extend(token, beat.lease_for, now))).collect()
         }))
     }
 
     async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply> {
-        let bytes_max = self.shared.options.payload_bytes_max;
+        let bytes_max = self.shared.options.max_payload_bytes;
         check::batch("settle tasks", acks.iter().map(check::ack_bytes), bytes_max)?;
         next.map_or(Ok(()), check::request)?;
         let asked = next.map(Asked::new);

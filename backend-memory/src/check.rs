@@ -67,7 +67,7 @@ fn payload(operation: &'static str, what: &str, found: usize, max: usize) -> Res
         return Ok(());
     }
     let message = format!(
-        "{found} bytes of {what}, and payload_bytes_max is {max}; raise it where the docket is opened, or keep the data \
+        "{found} bytes of {what}, and max_payload_bytes is {max}; raise it where the docket is opened, or keep the data \
          elsewhere and pass its address"
     );
     Err(Error::new(ErrorKind::TooLarge, operation, message))
@@ -82,13 +82,13 @@ fn at_most(operation: &'static str, what: &str, found: usize, max: usize) -> Res
 
 #[cfg(test)]
 mod tests {
-    use docket_core::{DocketName, Inspect, Name, Payload, QueueBackend, Severity};
+    use docket_core::{DocketName, Inspect, Payload, QueueBackend, Severity, TaskName};
 
     use super::*;
     use crate::{MemoryBackend, Options};
 
     fn task() -> NewTask {
-        NewTask::new(Name::new("work").unwrap(), Payload::new("{}"))
+        NewTask::new(TaskName::new("work").unwrap(), Payload::new("{}"))
     }
 
     #[tokio::test]
@@ -108,25 +108,25 @@ mod tests {
         let usual = MemoryBackend::new(DocketName::default());
         let refused = usual.add(std::slice::from_ref(&large)).await.unwrap().remove(0).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::TooLarge);
-        assert!(refused.to_string().contains("payload_bytes_max is 1048576; raise it"), "{refused}");
-        let with = |payload_bytes_max| {
-            MemoryBackend::with_options(DocketName::default(), Options { payload_bytes_max, ..Options::default() })
+        assert!(refused.to_string().contains("max_payload_bytes is 1048576; raise it"), "{refused}");
+        let with = |max_payload_bytes| {
+            MemoryBackend::with_options(DocketName::default(), Options { max_payload_bytes, ..Options::default() })
         };
         assert!(with(2 << 20).unwrap().add(&[large]).await.unwrap()[0].is_ok());
         for bytes in [0, limits::BATCH_BYTES_MAX + 1] {
             let error = with(bytes).unwrap_err();
-            assert!(error.kind() == ErrorKind::Config && error.to_string().contains("payload_bytes_max"), "{error}");
+            assert!(error.kind() == ErrorKind::Config && error.to_string().contains("max_payload_bytes"), "{error}");
         }
     }
 
     #[tokio::test]
     async fn a_full_docket_refuses_and_says_why() {
-        let options = Options { tasks_max: 1, ..Options::default() };
+        let options = Options { max_tasks: 1, ..Options::default() };
         let docket = MemoryBackend::with_options(DocketName::default(), options).unwrap();
         let answers = docket.add(&[task(), task()]).await.unwrap();
         let refused = answers[1].as_ref().unwrap_err();
         assert!(answers[0].is_ok() && refused.kind() == ErrorKind::Refused);
-        assert!(refused.to_string().contains("tasks_max"), "{refused}");
+        assert!(refused.to_string().contains("max_tasks"), "{refused}");
         let findings = docket.examine().await.unwrap();
         assert!(findings.iter().any(|finding| finding.subject == "room" && finding.severity == Severity::Warning));
     }

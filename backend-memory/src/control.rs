@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use docket_core::{CancelAnswer, CancelId, Control, Fence, Key, RequeueAnswer, Result};
+use docket_core::{CancelAnswer, CancelId, Control, Fence, RequeueAnswer, Result, TaskKey};
 
 use crate::MemoryBackend;
 use crate::table::Table;
 
 #[async_trait]
 impl Control for MemoryBackend {
-    async fn cancel(&self, key: &Key, id: CancelId) -> Result<CancelAnswer> {
+    async fn cancel(&self, key: &TaskKey, id: CancelId) -> Result<CancelAnswer> {
         self.shared().write(|table, now| table.cancel(key, id, now))
     }
 
-    async fn requeue(&self, key: &Key, fence: Option<Fence>) -> Result<RequeueAnswer> {
+    async fn requeue(&self, key: &TaskKey, fence: Option<Fence>) -> Result<RequeueAnswer> {
         self.shared().write(|table, now| table.requeue(key, fence, now))
     }
 

@@ -1,14 +1,14 @@
 //! The reading side.
 
 use async_trait::async_trait;
-use docket_core::{Cursor, Finding, Inspect, Key, LaneCounts, ListFilter, Page, Result, TaskView, WorkerView};
+use docket_core::{Cursor, Finding, Inspect, LaneCounts, ListFilter, Page, Result, TaskKey, TaskView, WorkerView};
 
 use crate::table::Table;
 use crate::{MemoryBackend, examine};
 
 #[async_trait]
 impl Inspect for MemoryBackend {
-    async fn get(&self, key: &Key) -> Result<Option<TaskView>> {
+    async fn get(&self, key: &TaskKey) -> Result<Option<TaskView>> {
         Ok(self.shared().read(|table, now| table.get(key, now)))
     }
 

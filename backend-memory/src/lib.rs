@@ -8,7 +8,7 @@
 //! * Each item of each call is one transition under the lock; no call is ever half done.
 //! * Time is tokio's clock, so a paused clock in a test moves it; it never goes back.
 //! * A wait is one sleep until a wake-up or the next due time; nothing polls.
-//! * Memory has bounds with names: [`Options::tasks_max`] and those of [`docket_core::limits`]. What records took is used
+//! * Memory has bounds with names: [`Options::max_tasks`] and those of [`docket_core::limits`]. What records took is used
 //!   again for later ones, and given back when the last of them is gone.
 //!
 //! # Assumptions

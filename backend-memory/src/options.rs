@@ -6,26 +6,26 @@ use docket_core::{Error, Result, limits};
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Options {
     /// Unfinished tasks, at most; what is added beyond is refused. Default 1,000,000.
-    pub tasks_max: usize,
+    pub max_tasks: usize,
     /// The most bytes of one task's args, and of its result: 1 to [`limits::BATCH_BYTES_MAX`], so
     /// that a batch can hold one. Default [`limits::PAYLOAD_BYTES_MAX`].
-    pub payload_bytes_max: usize,
+    pub max_payload_bytes: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { tasks_max: 1_000_000, payload_bytes_max: limits::PAYLOAD_BYTES_MAX }
+        Self { max_tasks: 1_000_000, max_payload_bytes: limits::PAYLOAD_BYTES_MAX }
     }
 }
 
 impl Options {
     /// Refuses options that cannot work.
     pub(crate) fn check(&self) -> Result<()> {
-        if (1..=limits::BATCH_BYTES_MAX).contains(&self.payload_bytes_max) {
+        if (1..=limits::BATCH_BYTES_MAX).contains(&self.max_payload_bytes) {
             return Ok(());
         }
         let why =
-            format!("payload_bytes_max is {}; it must be 1 to {}", self.payload_bytes_max, limits::BATCH_BYTES_MAX);
+            format!("max_payload_bytes is {}; it must be 1 to {}", self.max_payload_bytes, limits::BATCH_BYTES_MAX);
         Err(Error::config("open the docket", why))
     }
 }

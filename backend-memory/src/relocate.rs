@@ -35,7 +35,7 @@ impl Relocate for MemoryBackend {
 
 impl MemoryBackend {
     fn at_the_door(&self, operation: &'static str, parcels: &[Parcel], door: Door) -> Result<Vec<Result<Arrival>>> {
-        let bytes_max = self.shared().options.payload_bytes_max;
+        let bytes_max = self.shared().options.max_payload_bytes;
         check::batch(operation, parcels.iter().map(|parcel| parcel.args.len()), bytes_max)?;
         Ok(self.shared().write(|table, now| {
             let one = |parcel| {

@@ -5,7 +5,7 @@
 
 -- One piece of work: the part of a record that a schedule replaces.
 CREATE TYPE docket.work AS (
-  name text, queue text, args bytea, visible_at bigint, every bigint, attempts_max bigint, crashes_max bigint
+  name text, queue text, args bytea, visible_at bigint, every bigint, max_attempts bigint, max_crashes bigint
 );
 
 -- A lease request.
@@ -57,8 +57,8 @@ CREATE TABLE docket.task (
   -- Its position in the lane; a release restores it.
   due_at bigint NOT NULL,
   every bigint,
-  attempts_max bigint,
-  crashes_max bigint,
+  max_attempts bigint,
+  max_crashes bigint,
   -- The fence of the death that was requeued last; 0 if that task had no fence.
   requeued bigint,
   attempts bigint NOT NULL DEFAULT 0,
@@ -73,7 +73,7 @@ CREATE TABLE docket.task (
   -- The latest calls on this key and their answers.
   call_ids uuid[] NOT NULL,
   call_answers text[] NOT NULL,
-  follower docket.work,
+  successor docket.work,
   -- Bytes: an error may contain what a text column rejects.
   error bytea,
   args bytea NOT NULL,

@@ -14,8 +14,8 @@ CREATE TABLE docket.outbox (
   kind text COLLATE "C" NOT NULL CHECK (kind IN ('now', 'in', 'at')),
   due bigint NOT NULL,
   every bigint,
-  attempts_max bigint,
-  crashes_max bigint,
+  max_attempts bigint,
+  max_crashes bigint,
   inserted_at bigint NOT NULL,
   -- How often the store refused it, the latest error, and since when it is refused for good.
   refusals bigint NOT NULL DEFAULT 0,

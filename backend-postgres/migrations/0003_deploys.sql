@@ -10,7 +10,7 @@ ALTER TYPE docket.reply ADD ATTRIBUTE undecodable_sinces bigint[];
 DROP FUNCTION IF EXISTS docket.pass_fence(bigint);
 
 -- The definition in force, and the definitions that workers declare: in the order in which they
--- were first seen, each with the time its declaration ends. A follower with a definition is the
+-- were first seen, each with the time its declaration ends. A successor with a definition is the
 -- same task, to be redefined after its run.
 ALTER TABLE docket.task
   ADD COLUMN definition uuid, ADD COLUMN declared_ids uuid[], ADD COLUMN declared_untils bigint[];

@@ -2,7 +2,7 @@
 -- call.
 -- Tables: meta, task, request, worker, tally, waiter.
 -- Arguments: per ack, by column: key, fence, request, outcome, kind of time, its microseconds, the
--- text (result, error or args; may be null), attempts_max, retention; then a lease request, or
+-- text (result, error or args; may be null), max_attempts, retention; then a lease request, or
 -- null.
 -- Result: one text per ack: settled, stale, toofar, busy; the number of dead tasks trimmed; the
 -- lease reply, or null.
@@ -87,7 +87,7 @@ END
 $$;
 
 -- Fast path: settles a batch in which every ack is `completed` and every task is one-shot, without
--- a follower and not being cancelled. Returns null, with nothing changed, if a row does not qualify
+-- a successor and not being cancelled. Returns null, with nothing changed, if a row does not qualify
 -- or is locked. Takes no row lock beforehand: that would log one more record per row.
 CREATE OR REPLACE FUNCTION docket.complete_all(
   d int, moment bigint, keys text[], fences bigint[], requests uuid[], outcomes text[], contents bytea[],
@@ -114,7 +114,7 @@ BEGIN
       WHERE s.docket = d AND s.key = k.key OFFSET 0
     ) t
     WHERE t.state = 'leased' AND t.fence = k.fence AND t.request = k.request AND t.is_free AND t.every IS NULL
-      AND NOT t.cancelling AND t.follower IS NULL
+      AND NOT t.cancelling AND t.successor IS NULL
   ), done AS (
     UPDATE docket.task t SET
       state = 'completed', visible_at = moment, expires_at = moment + i.retention, settled_fence = i.fence,

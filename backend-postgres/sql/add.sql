@@ -1,7 +1,7 @@
 -- Transition: absent or finished -> Queued.
 -- Tables: meta, task, tally, waiter.
 -- Arguments: per task, by column: key, add id, name, queue, args, kind of time (now, in, at), its
--- microseconds, every, attempts_max, crashes_max (these three may be null); how long the
+-- microseconds, every, max_attempts, max_crashes (these three may be null); how long the
 -- declaration lasts and the id of its definition (null, or no columns at all, if nothing is
 -- declared).
 -- Result: one text per task: added, exists:STATE, exists:cancelling, toofar, busy; the answer of a
@@ -52,12 +52,12 @@ BEGIN
   FOR item IN
     SELECT * FROM unnest(
       keys, ids, names, queues, payloads, kinds, times, everys, attempts_maxs, crashes_maxs, ttls, definitions
-    ) WITH ORDINALITY AS i(key, id, name, queue, args, kind, micros, every, attempts_max, crashes_max, ttl, definition, n)
+    ) WITH ORDINALITY AS i(key, id, name, queue, args, kind, micros, every, max_attempts, max_crashes, ttl, definition, n)
     ORDER BY i.key COLLATE "C", i.n
   LOOP
     given := ROW(
       item.name, item.queue, item.args, docket.resolve(item.kind, item.micros, moment, moment), item.every,
-      item.attempts_max, item.crashes_max, item.definition
+      item.max_attempts, item.max_crashes, item.definition
     );
     IF docket.is_too_far(given.visible_at, moment) THEN
       answers[item.n] := coalesce(docket.answered_before(d, item.key, item.id), 'toofar');

@@ -13,7 +13,7 @@ BEGIN
       (t.suspect <> (t.crashes >= {SUSPECT_CRASHES}), 'stands in the wrong line'),
       (t.state = 'leased' AND (t.fence IS NULL OR t.request IS NULL OR t.leased_at IS NULL), 'is leased by nobody'),
       (t.state <> 'leased' AND t.cancelling, 'waits for a run to notice a cancel, and has no run'),
-      (t.state <> 'leased' AND (t.follower).name IS NOT NULL, 'has a follower, and nothing to follow'),
+      (t.state <> 'leased' AND (t.successor).name IS NOT NULL, 'has a successor, and nothing to follow'),
       (t.state = 'moving' AND t.parcel IS NULL, 'moves, and no call took it out'),
       (t.state NOT IN ('queued', 'leased', 'moving') AND t.expires_at IS NULL, 'does not know how long it is kept'),
       (cardinality(t.call_ids) <> cardinality(t.call_answers), 'does not know its calls')

@@ -7,11 +7,11 @@ CREATE OR REPLACE FUNCTION docket.create(
 ) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
   INSERT INTO docket.task (
-    docket, key, state, queue, name, visible_at, due_at, seq, added_at, every, attempts_max, crashes_max,
+    docket, key, state, queue, name, visible_at, due_at, seq, added_at, every, max_attempts, max_crashes,
     call_ids, call_answers, args
   ) VALUES (
     d, task_key, 'queued', given.queue, given.name, given.visible_at, given.visible_at, new_seq, moment, given.every,
-    given.attempts_max, given.crashes_max, ARRAY[id], ARRAY[answer], given.args
+    given.max_attempts, given.max_crashes, ARRAY[id], ARRAY[answer], given.args
   ) ON CONFLICT DO NOTHING;
   RETURN FOUND;
 END
@@ -41,17 +41,17 @@ BEGIN
     RETURN NULL;
   END IF;
   INSERT INTO docket.task (
-    docket, key, state, queue, name, visible_at, due_at, seq, added_at, every, attempts_max, crashes_max,
+    docket, key, state, queue, name, visible_at, due_at, seq, added_at, every, max_attempts, max_crashes,
     call_ids, call_answers, args
   )
-  SELECT d, i.key, 'queued', i.queue, i.name, i.visible_at, i.visible_at, i.seq, moment, i.every, i.attempts_max,
-    i.crashes_max, ARRAY[i.id], ARRAY['added'], i.args
+  SELECT d, i.key, 'queued', i.queue, i.name, i.visible_at, i.visible_at, i.seq, moment, i.every, i.max_attempts,
+    i.max_crashes, ARRAY[i.id], ARRAY['added'], i.args
   -- unnest in the select list: in FROM, each list would be materialised before the first row is
   -- made.
   FROM (
     SELECT unnest(keys) AS key, unnest(ids) AS id, unnest(names) AS name, unnest(queues) AS queue, unnest(payloads) AS args,
-      unnest(visibles) AS visible_at, unnest(everys) AS every, unnest(attempts_maxs) AS attempts_max,
-      unnest(crashes_maxs) AS crashes_max, unnest(seqs) AS seq
+      unnest(visibles) AS visible_at, unnest(everys) AS every, unnest(attempts_maxs) AS max_attempts,
+      unnest(crashes_maxs) AS max_crashes, unnest(seqs) AS seq
   ) i
   ORDER BY i.key COLLATE "C";
   RETURN visibles;

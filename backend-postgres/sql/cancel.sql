@@ -1,4 +1,4 @@
--- Transition: Queued -> Cancelled; Leased -> cancelling, without its follower; Leased and expired
+-- Transition: Queued -> Cancelled; Leased -> cancelling, without its successor; Leased and expired
 -- -> Cancelled.
 -- Tables: meta, task, tally.
 -- Arguments: key, cancel id.
@@ -37,7 +37,7 @@ BEGIN
   IF rec.state NOT IN ('queued', 'leased') THEN
     answer := 'finished:' || rec.state;
   ELSE
-    rec.follower := NULL;
+    rec.successor := NULL;
     IF rec.state = 'leased' AND rec.visible_at > moment THEN
       answer := 'cancelling';
       rec.cancelling := true;

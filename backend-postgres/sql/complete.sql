@@ -7,7 +7,7 @@
 -- effects twice.
 CREATE OR REPLACE FUNCTION docket.complete(
   docket_name text, task_key text, task_fence bigint, task_request uuid, outcome text, kind text, micros bigint,
-  content bytea, attempts_max bigint, retention bigint
+  content bytea, max_attempts bigint, retention bigint
 ) RETURNS text LANGUAGE plpgsql {ENTRY} AS $$
 DECLARE
   d int;
@@ -31,7 +31,7 @@ BEGIN
   IF docket.is_too_far(docket.resolve(kind, micros, moment, moment), moment) THEN
     RETURN 'toofar';
   END IF;
-  rec := docket.settle(rec, moment, outcome, kind, micros, content, attempts_max, retention);
+  rec := docket.settle(rec, moment, outcome, kind, micros, content, max_attempts, retention);
   PERFORM docket.store(rec, outcome = 'completed');
   PERFORM docket.tally(d, docket.finished_by(rec), docket.dead_by(rec));
   IF rec.state = 'queued' THEN

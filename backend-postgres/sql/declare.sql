@@ -75,28 +75,28 @@ $$;
 CREATE OR REPLACE FUNCTION docket.put_in_force(INOUT rec docket.task, given docket.work, moment bigint, OUT answer text)
 LANGUAGE plpgsql AS $$
 DECLARE
-  pending uuid := (rec.follower).definition;
+  pending uuid := (rec.successor).definition;
   same_args boolean := (SELECT t.args = given.args FROM docket.task t WHERE t.docket = rec.docket AND t.key = rec.key);
 BEGIN
   answer := 'declared:' || rec.failures;
   IF rec.definition = given.definition OR (
     same_args AND (rec.queue, rec.every) = (given.queue, given.every)
-    AND rec.attempts_max IS NOT DISTINCT FROM given.attempts_max AND rec.crashes_max IS NOT DISTINCT FROM given.crashes_max
+    AND rec.max_attempts IS NOT DISTINCT FROM given.max_attempts AND rec.max_crashes IS NOT DISTINCT FROM given.max_crashes
   ) THEN
     rec.definition := given.definition;
     -- Another definition was to be applied after the run. It is no longer in force.
     IF pending IS NOT NULL THEN
-      rec.follower := NULL;
+      rec.successor := NULL;
     END IF;
   ELSIF rec.state = 'queued' THEN
     rec := docket.redefine(rec, given, moment);
     answer := 'redefined';
-  ELSIF pending IS NULL AND (rec.follower).name IS NOT NULL THEN
+  ELSIF pending IS NULL AND (rec.successor).name IS NOT NULL THEN
     -- A task that was scheduled behind the run goes first.
     answer := 'superseded:' || rec.failures;
   ELSIF pending IS DISTINCT FROM given.definition THEN
     given.visible_at := greatest(moment, rec.leased_at + given.every);
-    rec.follower := given;
+    rec.successor := given;
     answer := 'redefined';
   END IF;
 END

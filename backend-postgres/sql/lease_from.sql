@@ -79,8 +79,8 @@ BEGIN
         array_agg(t.key) AS keys, array_agg(t.fence) AS fences, array_agg(t.name) AS names,
         array_agg(t.queue) AS queues, array_agg(t.args) AS args, array_agg(t.attempts) AS attempts,
         array_agg(t.crashes) AS crashes, array_agg(t.visible_at) AS deadlines, array_agg(t.leased_at) AS leased_ats,
-        array_agg(t.due_at) AS due_ats, array_agg(t.every) AS everys, array_agg(t.attempts_max) AS attempts_maxs,
-        array_agg(t.crashes_max) AS crashes_maxs, array_agg(t.undecodable_since) AS undecodable_sinces
+        array_agg(t.due_at) AS due_ats, array_agg(t.every) AS everys, array_agg(t.max_attempts) AS attempts_maxs,
+        array_agg(t.max_crashes) AS crashes_maxs, array_agg(t.undecodable_since) AS undecodable_sinces
       FROM (SELECT * FROM leased ORDER BY fence) t
     ) l;
     IF page.fitting = 0 THEN

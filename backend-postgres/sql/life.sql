@@ -10,8 +10,8 @@ BEGIN
   rec.queue := given.queue;
   rec.args := given.args;
   rec.every := given.every;
-  rec.attempts_max := given.attempts_max;
-  rec.crashes_max := given.crashes_max;
+  rec.max_attempts := given.max_attempts;
+  rec.max_crashes := given.max_crashes;
   rec.state := 'queued';
   rec.visible_at := given.visible_at;
   rec.due_at := given.visible_at;
@@ -21,7 +21,7 @@ BEGIN
   rec.crashed_in_a_row := 0;
   rec.undecodable_since := NULL;
   rec.cancelling := false;
-  rec.follower := NULL;
+  rec.successor := NULL;
   RETURN rec;
 END
 $$;
@@ -43,17 +43,17 @@ BEGIN
 END
 $$;
 
--- However a lease ends, its follower or its pending definition takes over. A cancelled periodic
+-- However a lease ends, its successor or its pending definition takes over. A cancelled periodic
 -- task ignores a pending definition.
 CREATE OR REPLACE FUNCTION docket.promote(rec docket.task, moment bigint) RETURNS docket.task LANGUAGE plpgsql AS $$
 BEGIN
-  IF (rec.follower).definition IS NOT NULL THEN
+  IF (rec.successor).definition IS NOT NULL THEN
     IF rec.state = 'queued' THEN
-      rec := docket.redefine(rec, rec.follower, moment);
+      rec := docket.redefine(rec, rec.successor, moment);
     END IF;
-    rec.follower := NULL;
-  ELSIF (rec.follower).name IS NOT NULL THEN
-    rec := docket.take_over(rec, rec.follower);
+    rec.successor := NULL;
+  ELSIF (rec.successor).name IS NOT NULL THEN
+    rec := docket.take_over(rec, rec.successor);
     rec.seq := nextval('docket.seq');
     rec.added_at := moment;
   END IF;
@@ -97,7 +97,7 @@ END
 $$;
 
 -- An expired lease: one crash and its consequences. `limited`: the crash limit was reached.
-CREATE OR REPLACE FUNCTION docket.crash(INOUT rec docket.task, crashes_max bigint, moment bigint, OUT limited boolean)
+CREATE OR REPLACE FUNCTION docket.crash(INOUT rec docket.task, max_crashes bigint, moment bigint, OUT limited boolean)
 LANGUAGE plpgsql AS $$
 DECLARE
   wait numeric;
@@ -106,7 +106,7 @@ BEGIN
   rec.crashes := rec.crashes + 1;
   IF rec.cancelling THEN
     rec := docket.finish(rec, 'cancelled', {RETENTION}, moment);
-  ELSIF rec.crashes < coalesce(rec.crashes_max, crashes_max) THEN
+  ELSIF rec.crashes < coalesce(rec.max_crashes, max_crashes) THEN
     -- due_at stays: the position in the lane. visible_at stays too: a lost lease comes first.
     rec.state := 'queued';
     rec := docket.promote(rec, moment);
@@ -132,10 +132,10 @@ BEGIN
     state = rec.state, queue = rec.queue, name = rec.name, suspect = rec.crashes >= {SUSPECT_CRASHES},
     visible_at = rec.visible_at, due_at = rec.due_at, seq = rec.seq, added_at = rec.added_at,
     attempts = rec.attempts, crashes = rec.crashes, failures = rec.failures,
-    crashed_in_a_row = rec.crashed_in_a_row, undecodable_since = rec.undecodable_since, every = rec.every, attempts_max = rec.attempts_max,
-    crashes_max = rec.crashes_max, cancelling = rec.cancelling, fence = rec.fence, expires_at = rec.expires_at,
+    crashed_in_a_row = rec.crashed_in_a_row, undecodable_since = rec.undecodable_since, every = rec.every, max_attempts = rec.max_attempts,
+    max_crashes = rec.max_crashes, cancelling = rec.cancelling, fence = rec.fence, expires_at = rec.expires_at,
     settled_fence = rec.settled_fence, settled_request = rec.settled_request, requeued = rec.requeued,
-    call_ids = rec.call_ids, call_answers = rec.call_answers, follower = rec.follower,
+    call_ids = rec.call_ids, call_answers = rec.call_answers, successor = rec.successor,
     definition = rec.definition, declared_ids = rec.declared_ids, declared_untils = rec.declared_untils,
     error = coalesce(rec.error, t.error), args = coalesce(rec.args, t.args),
     parcel = CASE WHEN t.seq = rec.seq THEN t.parcel END,

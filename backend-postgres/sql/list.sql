@@ -8,11 +8,11 @@ CREATE OR REPLACE FUNCTION docket.view(d int, moment bigint, ahead bigint, asked
 RETURNS TABLE (
   key text, name text, queue text, state text, args bytea, attempts bigint, crashes bigint, fence bigint,
   visible_at bigint, added_at bigint, worker text, error bytea, result bytea, every bigint, failures bigint,
-  cancelling boolean, follower_args bytea, follower_visible_at bigint
+  cancelling boolean, successor_args bytea, successor_visible_at bigint
 ) LANGUAGE sql STABLE AS $$
   SELECT t.key, t.name, t.queue, docket.shown(t.state, t.visible_at, moment), t.args, t.attempts, t.crashes, t.fence,
     t.visible_at - view.ahead, t.added_at - view.ahead, t.worker, t.error, t.result, t.every, t.failures, t.cancelling,
-    (t.follower).args, (t.follower).visible_at - view.ahead
+    (t.successor).args, (t.successor).visible_at - view.ahead
   FROM unnest(asked) AS k(key)
   CROSS JOIN LATERAL (SELECT * FROM docket.task s WHERE s.docket = d AND s.key = k.key OFFSET 0) t
 $$;
@@ -39,7 +39,7 @@ BEGIN
   FOR candidate IN
     SELECT t.key, t.name, t.queue, docket.shown(t.state, t.visible_at, moment) AS state,
       octet_length(t.args) + coalesce(octet_length(t.result), 0) + coalesce(octet_length(t.error), 0)
-        + coalesce(octet_length((t.follower).args), 0) AS bytes
+        + coalesce(octet_length((t.successor).args), 0) AS bytes
     FROM docket.task t WHERE t.docket = page.id AND t.key > coalesce(after, '') ORDER BY t.key
     LIMIT look + 1
   LOOP
@@ -65,7 +65,7 @@ CREATE OR REPLACE FUNCTION docket.get(docket_name text, task_key text)
 RETURNS TABLE (
   key text, name text, queue text, state text, args bytea, attempts bigint, crashes bigint, fence bigint,
   visible_at bigint, added_at bigint, worker text, error bytea, result bytea, every bigint, failures bigint,
-  cancelling boolean, follower_args bytea, follower_visible_at bigint
+  cancelling boolean, successor_args bytea, successor_visible_at bigint
 ) LANGUAGE sql STABLE {ENTRY} AS $$
   SELECT v.* FROM docket.meta m, docket.view(m.id, docket.now_of(m.clock, docket.ahead_of(m)), docket.ahead_of(m), ARRAY[task_key]) v
   WHERE m.name = docket_name

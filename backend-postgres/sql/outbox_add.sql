@@ -28,12 +28,12 @@ BEGIN
   END LOOP;
   moment := docket.server_now();
   INSERT INTO docket.outbox (
-    docket, verb, add_id, key, name, queue, args, kind, due, every, attempts_max, crashes_max, inserted_at
+    docket, verb, add_id, key, name, queue, args, kind, due, every, max_attempts, max_crashes, inserted_at
   )
   SELECT docket_name, given_verb, i.id, i.key, i.name, i.queue, i.args, i.kind,
-    CASE i.kind WHEN 'in' THEN moment + i.micros ELSE i.micros END, i.every, i.attempts_max, i.crashes_max, moment
+    CASE i.kind WHEN 'in' THEN moment + i.micros ELSE i.micros END, i.every, i.max_attempts, i.max_crashes, moment
   FROM unnest(keys, ids, names, queues, payloads, kinds, times, everys, attempts_maxs, crashes_maxs)
-    WITH ORDINALITY AS i(key, id, name, queue, args, kind, micros, every, attempts_max, crashes_max, n)
+    WITH ORDINALITY AS i(key, id, name, queue, args, kind, micros, every, max_attempts, max_crashes, n)
   ORDER BY i.n;
   PERFORM pg_notify(docket.outbox_channel(docket_name), '');
 END

@@ -17,7 +17,7 @@ $$;
 CREATE OR REPLACE FUNCTION docket.outbox_take(docket_name text, count_max bigint, bytes_max bigint)
 RETURNS TABLE (
   id bigint, verb text, key text, add_id uuid, name text, queue text, args bytea, kind text, micros bigint, every bigint,
-  attempts_max bigint, crashes_max bigint
+  max_attempts bigint, max_crashes bigint
 ) LANGUAGE plpgsql {ENTRY} AS $$
 DECLARE
   moment bigint := docket.server_now();
@@ -36,8 +36,8 @@ BEGIN
     EXIT WHEN bytes > bytes_max AND cardinality(keys) > 0;
     keys := keys || item.key;
     RETURN QUERY SELECT item.id, item.verb, item.key, item.add_id, item.name, item.queue, item.args, item.kind,
-      CASE item.kind WHEN 'in' THEN greatest(item.due - moment, 0) ELSE item.due END, item.every, item.attempts_max,
-      item.crashes_max;
+      CASE item.kind WHEN 'in' THEN greatest(item.due - moment, 0) ELSE item.due END, item.every, item.max_attempts,
+      item.max_crashes;
   END LOOP;
 END
 $$;

@@ -1,8 +1,8 @@
 -- Transition: absent or finished -> Queued, by a parcel from another store; Queued -> Queued,
--- Leased -> Leased with a follower, by a later schedule of a task that had arrived before. Closed:
+-- Leased -> Leased with a successor, by a later schedule of a task that had arrived before. Closed:
 -- absent -> Cancelled, any -> unchanged.
 -- Tables: meta, task, tally, waiter, the sequences.
--- Arguments: per parcel, by column, its fields (every, attempts_max, crashes_max, fence and error
+-- Arguments: per parcel, by column, its fields (every, max_attempts, max_crashes, fence and error
 -- may be null; scheduled: placed by a schedule); whether this docket is closed to parcels.
 -- Result: one text per parcel: arrived, arrived:moved, arrived:follows, superseded, turnedaway,
 -- moving, toofar, busy.
@@ -41,14 +41,14 @@ BEGIN
       keys, ids, names, queues, payloads, visible_ats, due_ats, added_ats, everys, attempts_maxs, crashes_maxs,
       attempt_counts, crash_counts, failure_counts, crashed_in_rows, errors, scheduleds
     ) WITH ORDINALITY AS i(
-      key, id, name, queue, args, visible_at, due_at, added_at, every, attempts_max, crashes_max, attempts, crashes,
+      key, id, name, queue, args, visible_at, due_at, added_at, every, max_attempts, max_crashes, attempts, crashes,
       failures, crashed_in_a_row, error, scheduled, n
     )
     ORDER BY i.key COLLATE "C", i.n
   LOOP
     given := ROW(
-      item.name, item.queue, item.args, item.visible_at, CASE WHEN NOT closed THEN item.every END, item.attempts_max,
-      item.crashes_max, NULL
+      item.name, item.queue, item.args, item.visible_at, CASE WHEN NOT closed THEN item.every END, item.max_attempts,
+      item.max_crashes, NULL
     );
     answer := CASE WHEN closed THEN 'turnedaway' ELSE 'arrived' END;
     IF NOT closed AND docket.is_too_far(item.visible_at, moment) THEN
@@ -84,7 +84,7 @@ BEGIN
         rec := docket.take_over(rec, given);
         rec.seq := CASE answer WHEN 'arrived' THEN seqs[item.n] ELSE rec.seq END;
       ELSIF answer = 'arrived:follows' THEN
-        rec.follower := given;
+        rec.successor := given;
       END IF;
       PERFORM docket.store(docket.remember(rec, item.id, answer), false);
     END IF;

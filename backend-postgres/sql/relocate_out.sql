@@ -11,7 +11,7 @@ CREATE OR REPLACE FUNCTION docket.take_out(
   docket_name text, destination text, id uuid, limit_max bigint, bytes_max bigint
 ) RETURNS TABLE (
   elsewhere text, parcel uuid, key text, name text, queue text, args bytea, visible_at bigint, due_at bigint,
-  added_at bigint, every bigint, attempts_max bigint, crashes_max bigint, attempts bigint, crashes bigint,
+  added_at bigint, every bigint, max_attempts bigint, max_crashes bigint, attempts bigint, crashes bigint,
   failures bigint, crashed_in_a_row bigint, fence bigint, error bytea, scheduled boolean
 ) LANGUAGE plpgsql {ENTRY} AS $$
 DECLARE
@@ -88,12 +88,12 @@ $$;
 
 CREATE OR REPLACE FUNCTION docket.parcels(d int, ahead bigint, chosen text[]) RETURNS TABLE (
   elsewhere text, parcel uuid, key text, name text, queue text, args bytea, visible_at bigint, due_at bigint,
-  added_at bigint, every bigint, attempts_max bigint, crashes_max bigint, attempts bigint, crashes bigint,
+  added_at bigint, every bigint, max_attempts bigint, max_crashes bigint, attempts bigint, crashes bigint,
   failures bigint, crashed_in_a_row bigint, fence bigint, error bytea, scheduled boolean
 ) LANGUAGE sql STABLE AS $$
   SELECT NULL::text, t.parcel, t.key, t.name, t.queue, t.args, t.visible_at - parcels.ahead,
     t.due_at - parcels.ahead, t.added_at - parcels.ahead, t.every,
-    t.attempts_max, t.crashes_max, t.attempts, t.crashes, t.failures, t.crashed_in_a_row, t.fence, t.error,
+    t.max_attempts, t.max_crashes, t.attempts, t.crashes, t.failures, t.crashed_in_a_row, t.fence, t.error,
     docket.origin(t.call_answers) IN ('placed', 'moved', 'follows', 'arrived:moved', 'arrived:follows')
   FROM unnest(chosen) WITH ORDINALITY AS k(key, n)
   CROSS JOIN LATERAL (SELECT * FROM docket.task s WHERE s.docket = d AND s.key = k.key OFFSET 0) t

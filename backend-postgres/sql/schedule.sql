@@ -1,5 +1,5 @@
 -- Transition: absent or finished -> Queued; Queued -> Queued, moved; Leased -> Leased with a
--- follower.
+-- successor.
 -- Tables: meta, task, tally, waiter.
 -- Arguments: as for add.
 -- Result: one text per task: placed, moved, follows, toofar, busy, moving; or the answer of an add
@@ -32,12 +32,12 @@ BEGIN
   seqs := ARRAY(SELECT nextval('docket.seq') FROM unnest(keys));
   FOR item IN
     SELECT * FROM unnest(keys, ids, names, queues, payloads, kinds, times, everys, attempts_maxs, crashes_maxs)
-      WITH ORDINALITY AS i(key, id, name, queue, args, kind, micros, every, attempts_max, crashes_max, n)
+      WITH ORDINALITY AS i(key, id, name, queue, args, kind, micros, every, max_attempts, max_crashes, n)
     ORDER BY i.key COLLATE "C", i.n
   LOOP
     given := ROW(
       item.name, item.queue, item.args, docket.resolve(item.kind, item.micros, moment, moment), item.every,
-      item.attempts_max, item.crashes_max, NULL
+      item.max_attempts, item.max_crashes, NULL
     );
     IF docket.is_too_far(given.visible_at, moment) THEN
       answers[item.n] := coalesce(docket.answered_before(d, item.key, item.id), 'toofar');
@@ -66,7 +66,7 @@ BEGIN
       END IF;
       IF rec.state = 'leased' THEN
         answers[item.n] := 'follows';
-        rec.follower := given;
+        rec.successor := given;
         PERFORM docket.store(docket.remember(rec, item.id, 'follows'), false);
         CONTINUE;
       END IF;

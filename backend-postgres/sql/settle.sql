@@ -1,9 +1,9 @@
 -- Transition: Leased -> as the outcome says, for one current token. Changes the record in memory;
 -- ack writes it.
 -- Arguments: outcome, kind of time, its microseconds, the text (result, error or args; may be
--- null), attempts_max, retention.
+-- null), max_attempts, retention.
 CREATE OR REPLACE FUNCTION docket.settle(
-  rec docket.task, moment bigint, outcome text, kind text, micros bigint, content bytea, attempts_max bigint,
+  rec docket.task, moment bigint, outcome text, kind text, micros bigint, content bytea, max_attempts bigint,
   retention bigint
 ) RETURNS docket.task LANGUAGE plpgsql AS $$
 BEGIN
@@ -27,7 +27,7 @@ BEGIN
       RETURN rec;
     WHEN 'retry' THEN
       rec.attempts := rec.attempts + 1;
-      IF rec.attempts < coalesce(rec.attempts_max, attempts_max) THEN
+      IF rec.attempts < coalesce(rec.max_attempts, max_attempts) THEN
         rec.error := content;
         RETURN docket.back(rec, moment + micros, moment);
       END IF;

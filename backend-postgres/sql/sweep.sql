@@ -39,7 +39,7 @@ BEGIN
   FOREACH late_key IN ARRAY late LOOP
     SELECT * INTO rec FROM docket.task t WHERE t.docket = d AND t.key = late_key FOR UPDATE SKIP LOCKED;
     CONTINUE WHEN NOT FOUND OR rec.state <> 'leased' OR rec.visible_at > moment;
-    -- The record may be its follower afterwards.
+    -- The record may be its successor afterwards.
     before := rec;
     rec.args := NULL;
     rec.result := NULL;

@@ -68,7 +68,7 @@ BEGIN
     -- Requeued tasks are compared with the low-water marks at the end of this call.
     lowest := least(lowest, (SELECT min(v) FROM unnest(swept.visibles) v));
     IF swept.crashed > 0 THEN
-      -- A follower may have appeared in another lane.
+      -- A successor may have appeared in another lane.
       read_before := read_before - docket.entries_read();
       SELECT * INTO lanes_asked FROM docket.lanes(d, ask.queues, ask.names, moment);
       read_before := read_before + docket.entries_read();
@@ -226,7 +226,7 @@ CREATE OR REPLACE FUNCTION docket.bring(d int, taken text[], reply docket.reply)
 BEGIN
   SELECT array_agg(t.key), array_agg(t.fence), array_agg(t.name), array_agg(t.queue), array_agg(t.args),
     array_agg(t.attempts), array_agg(t.crashes), array_agg(t.visible_at), array_agg(t.leased_at), array_agg(t.due_at),
-    array_agg(t.every), array_agg(t.attempts_max), array_agg(t.crashes_max), array_agg(t.undecodable_since)
+    array_agg(t.every), array_agg(t.max_attempts), array_agg(t.max_crashes), array_agg(t.undecodable_since)
   INTO reply.keys, reply.fences, reply.names, reply.queues, reply.args, reply.attempts, reply.crashes, reply.deadlines,
     reply.leased_ats, reply.due_ats, reply.everys, reply.attempts_maxs, reply.crashes_maxs,
     reply.undecodable_sinces

@@ -137,7 +137,7 @@ impl PostgresBackend {
         tasks: &[NewTask],
         read: fn(&str) -> Option<A>,
     ) -> Result<Vec<Result<A>>> {
-        let batch = Batch::check(operation, tasks, self.commands.server.options.payload_bytes_max, items::weigh_task)?;
+        let batch = Batch::check(operation, tasks, self.commands.server.options.max_payload_bytes, items::weigh_task)?;
         let accepted = batch.accepted();
         if accepted.is_empty() {
             return batch.answers(operation, Vec::new(), read);
@@ -192,7 +192,7 @@ impl QueueBackend for PostgresBackend {
         push(&mut arguments, beat.worker.id.as_str())?;
         push(&mut arguments, request::write_worker(&beat.worker)?)?;
         push(&mut arguments, micros(beat.worker.ttl))?;
-        push(&mut arguments, micros(beat.lease))?;
+        push(&mut arguments, micros(beat.lease_for))?;
         items::write_tokens(&mut arguments, &batch.accepted())?;
         let row = self.commands.row(&self.statements().heartbeat, arguments, operation).await?;
         batch.answers(operation, Columns::of(&row, operation).only()?, words::heartbeat_answer)
@@ -200,7 +200,7 @@ impl QueueBackend for PostgresBackend {
 
     async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply> {
         let operation = "settle tasks";
-        let batch = Batch::check(operation, acks, self.commands.server.options.payload_bytes_max, items::weigh_ack)?;
+        let batch = Batch::check(operation, acks, self.commands.server.options.max_payload_bytes, items::weigh_ack)?;
         next.map_or(Ok(()), request::check)?;
         let mut arguments = self.arguments()?;
         items::write_acks(&mut arguments, &batch.accepted())?;

@@ -68,9 +68,9 @@ impl CompleteInTransaction for Context {
 impl PostgresBackend {
     async fn complete_in(&self, tx: &mut PgConnection, ack: &Ack) -> Result<()> {
         let weight = items::weigh_ack(ack)?;
-        let bytes_max = self.commands.server.options.payload_bytes_max;
+        let bytes_max = self.commands.server.options.max_payload_bytes;
         if weight > bytes_max {
-            let message = format!("a result of {weight} bytes, and payload_bytes_max is {bytes_max}");
+            let message = format!("a result of {weight} bytes, and max_payload_bytes is {bytes_max}");
             return Err(Error::new(ErrorKind::TooLarge, OPERATION, message));
         }
         let mut arguments = self.arguments()?;

@@ -37,7 +37,7 @@ impl fmt::Debug for Connection {
 
 impl Connection {
     pub(crate) fn new(server: Arc<Server>) -> Self {
-        let permits = Semaphore::new(server.options.connections_max);
+        let permits = Semaphore::new(server.options.max_connections);
         Self { server, idle: Mutex::default(), permits }
     }
 

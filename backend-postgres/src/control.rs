@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use docket_core::{CancelAnswer, CancelId, Control, Error, ErrorKind, Fence, Key, RequeueAnswer, Result, words};
+use docket_core::{CancelAnswer, CancelId, Control, Error, ErrorKind, Fence, RequeueAnswer, Result, TaskKey, words};
 
 use crate::PostgresBackend;
 use crate::request::{Columns, push};
@@ -13,7 +13,7 @@ const CLEAR_CHUNK: i64 = 1_000;
 
 #[async_trait]
 impl Control for PostgresBackend {
-    async fn cancel(&self, key: &Key, id: CancelId) -> Result<CancelAnswer> {
+    async fn cancel(&self, key: &TaskKey, id: CancelId) -> Result<CancelAnswer> {
         let operation = "cancel a task";
         let mut arguments = self.arguments()?;
         push(&mut arguments, key.as_str())?;
@@ -22,7 +22,7 @@ impl Control for PostgresBackend {
         words::meaning(&Columns::of(&row, operation).only::<String>()?, operation, words::cancel_answer)
     }
 
-    async fn requeue(&self, key: &Key, fence: Option<Fence>) -> Result<RequeueAnswer> {
+    async fn requeue(&self, key: &TaskKey, fence: Option<Fence>) -> Result<RequeueAnswer> {
         let operation = "requeue a task";
         let mut arguments = self.arguments()?;
         push(&mut arguments, key.as_str())?;

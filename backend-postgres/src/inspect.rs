@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use docket_core::{
-    Cursor, Error, ErrorKind, Fence, Finding, FollowerView, Inspect, Key, LaneCounts, ListFilter, Name, Page, Payload,
-    Queue, Result, State, TaskView, WorkerId, WorkerRecord, WorkerView, limits, words,
+    Cursor, Error, ErrorKind, Fence, Finding, Inspect, LaneCounts, ListFilter, Page, Payload, Queue, Result,
+    SuccessorView, TaskKey, TaskName, TaskState, TaskView, WorkerId, WorkerRecord, WorkerView, limits, words,
 };
 
 use crate::request::{Columns, push, whole};
@@ -13,7 +13,7 @@ use crate::{PostgresBackend, examine};
 
 #[async_trait]
 impl Inspect for PostgresBackend {
-    async fn get(&self, key: &Key) -> Result<Option<TaskView>> {
+    async fn get(&self, key: &TaskKey) -> Result<Option<TaskView>> {
         let operation = "look at a task";
         let mut arguments = self.arguments()?;
         push(&mut arguments, key.as_str())?;
@@ -29,8 +29,8 @@ impl Inspect for PostgresBackend {
         push(&mut arguments, whole(limits::LIST_LOOK_MAX))?;
         push(&mut arguments, whole(limit.clamp(1, limits::BATCH_ITEMS_MAX)))?;
         push(&mut arguments, whole(limits::BATCH_BYTES_MAX))?;
-        push(&mut arguments, filter.state.map(State::as_str))?;
-        push(&mut arguments, filter.name.as_ref().map(Name::as_str))?;
+        push(&mut arguments, filter.state.map(TaskState::as_str))?;
+        push(&mut arguments, filter.name.as_ref().map(TaskName::as_str))?;
         push(&mut arguments, filter.queue.as_ref().map(Queue::as_str))?;
         let rows = self.commands.rows(&self.statements().list, arguments, operation).await?;
         let mut page = Page::default();
@@ -91,7 +91,7 @@ fn write_cursor(key: &str) -> Cursor {
 }
 
 fn read_cursor(cursor: &Cursor) -> Result<&str> {
-    let key = cursor.0.strip_prefix(CURSOR).filter(|key| Key::new(key).is_ok());
+    let key = cursor.0.strip_prefix(CURSOR).filter(|key| TaskKey::new(key).is_ok());
     key.ok_or_else(|| Error::invalid("list tasks", "invalid cursor: not from a page of this store"))
 }
 
@@ -116,7 +116,7 @@ fn read_view(columns: &Columns<'_>) -> Result<TaskView> {
     let count = |column: &str| columns.count::<u32>(columns.read(column)?);
     let payload = |column: &str| columns.read::<Option<Vec<u8>>>(column).map(|bytes| bytes.map(Payload::new));
     let state: &str = columns.read("state")?;
-    let follower = payload("follower_args")?.zip(columns.read::<Option<i64>>("follower_visible_at")?);
+    let successor = payload("successor_args")?.zip(columns.read::<Option<i64>>("successor_visible_at")?);
     let fence = columns.read::<Option<i64>>("fence")?;
     let every = columns.read::<Option<i64>>("every")?;
     Ok(TaskView {
@@ -137,7 +137,8 @@ fn read_view(columns: &Columns<'_>) -> Result<TaskView> {
         every: every.map(|micros| columns.count(micros).map(Duration::from_micros)).transpose()?,
         failures: count("failures")?,
         cancelling: columns.read("cancelling")?,
-        follower: follower.map(|(args, at)| FollowerView { args, visible_at: docket_core::Timestamp::from_micros(at) }),
+        successor: successor
+            .map(|(args, at)| SuccessorView { args, visible_at: docket_core::Timestamp::from_micros(at) }),
     })
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use docket_core::{
-    Ack, DefinitionId, Error, ErrorKind, NewTask, Outcome, Payload, Result, RunAt, Token, limits, micros, words,
+    Ack, DefinitionId, Error, ErrorKind, LeaseToken, NewTask, Outcome, Payload, Result, RunAt, limits, micros, words,
 };
 use sqlx::postgres::PgArguments;
 use sqlx::{Encode, Postgres, Type};
@@ -23,7 +23,7 @@ impl<'a, T> Batch<'a, T> {
     pub(crate) fn check(
         operation: &'static str,
         items: &'a [T],
-        payload_bytes_max: usize,
+        max_payload_bytes: usize,
         weigh: impl Fn(&T) -> Result<usize>,
     ) -> Result<Self> {
         let too_large = |message| Error::new(ErrorKind::TooLarge, operation, message);
@@ -35,8 +35,8 @@ impl<'a, T> Batch<'a, T> {
         let mut refused = Vec::with_capacity(items.len());
         for item in items {
             refused.push(match weigh(item) {
-                Ok(weight) if weight > payload_bytes_max => Some(too_large(format!(
-                    "a payload of {weight} bytes, and payload_bytes_max is {payload_bytes_max}; raise it where the docket is \
+                Ok(weight) if weight > max_payload_bytes => Some(too_large(format!(
+                    "a payload of {weight} bytes, and max_payload_bytes is {max_payload_bytes}; raise it where the docket is \
                      opened, or keep the data elsewhere and pass its address"
                 ))),
                 Ok(weight) => {
@@ -94,8 +94,8 @@ pub(crate) fn write_tasks(arguments: &mut PgArguments, tasks: &[&NewTask]) -> Re
     push(arguments, tasks.iter().map(|task| run_at(task.run_at).0).collect::<Vec<_>>())?;
     push(arguments, tasks.iter().map(|task| run_at(task.run_at).1).collect::<Vec<_>>())?;
     push_sparse(arguments, tasks.iter().map(|task| task.every.map(micros)).collect())?;
-    push_sparse(arguments, tasks.iter().map(|task| limit(task.overrides.attempts_max)).collect())?;
-    push_sparse(arguments, tasks.iter().map(|task| limit(task.overrides.crashes_max)).collect())
+    push_sparse(arguments, tasks.iter().map(|task| limit(task.overrides.max_attempts)).collect())?;
+    push_sparse(arguments, tasks.iter().map(|task| limit(task.overrides.max_crashes)).collect())
 }
 
 /// The function that writes the columns of one of the two.
@@ -131,10 +131,10 @@ fn run_at(run_at: RunAt) -> (&'static str, i64) {
 }
 
 /// Keys, fences and requests.
-pub(crate) fn write_tokens(arguments: &mut PgArguments, tokens: &[&Token]) -> Result<()> {
+pub(crate) fn write_tokens(arguments: &mut PgArguments, tokens: &[&LeaseToken]) -> Result<()> {
     push(arguments, tokens.iter().map(|token| token.key.as_str()).collect::<Vec<_>>())?;
     push(arguments, tokens.iter().map(|token| fence(token)).collect::<Vec<_>>())?;
-    push(arguments, tokens.iter().map(|token| *token.lease.as_uuid()).collect::<Vec<_>>())
+    push(arguments, tokens.iter().map(|token| *token.request.as_uuid()).collect::<Vec<_>>())
 }
 
 /// The columns of ack.sql.
@@ -145,7 +145,7 @@ pub(crate) fn write_acks(arguments: &mut PgArguments, acks: &[&Ack]) -> Result<(
     push(arguments, settled.iter().map(|settled| run_at(settled.at).0).collect::<Vec<_>>())?;
     push(arguments, settled.iter().map(|settled| run_at(settled.at).1).collect::<Vec<_>>())?;
     push_sparse(arguments, settled.iter().map(|settled| settled.content.as_deref()).collect())?;
-    push(arguments, acks.iter().map(|ack| i64::from(ack.attempts_max)).collect::<Vec<_>>())?;
+    push(arguments, acks.iter().map(|ack| i64::from(ack.max_attempts)).collect::<Vec<_>>())?;
     push(arguments, acks.iter().map(|ack| micros(ack.retention)).collect::<Vec<_>>())
 }
 
@@ -154,17 +154,17 @@ pub(crate) fn write_ack(arguments: &mut PgArguments, ack: &Ack) -> Result<()> {
     let settled = Settled::of(&ack.outcome);
     push(arguments, ack.token.key.as_str())?;
     push(arguments, fence(&ack.token))?;
-    push(arguments, *ack.token.lease.as_uuid())?;
+    push(arguments, *ack.token.request.as_uuid())?;
     push(arguments, settled.word)?;
     push(arguments, run_at(settled.at).0)?;
     push(arguments, run_at(settled.at).1)?;
     push(arguments, settled.content.as_deref())?;
-    push(arguments, i64::from(ack.attempts_max))?;
+    push(arguments, i64::from(ack.max_attempts))?;
     push(arguments, micros(ack.retention))
 }
 
 /// No sequence can have drawn a fence this large: it matches no task.
-fn fence(token: &Token) -> i64 {
+fn fence(token: &LeaseToken) -> i64 {
     i64::try_from(token.fence.0).unwrap_or(i64::MAX)
 }
 

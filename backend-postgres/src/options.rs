@@ -17,10 +17,10 @@ pub struct Options {
     /// a pooler a call is four round trips.
     pub response: Duration,
     /// The most connections of one handle, besides the listener's. Default 4.
-    pub connections_max: usize,
+    pub max_connections: usize,
     /// The most bytes of one task's args, and of its result: 1 to [`limits::BATCH_BYTES_MAX`], so
     /// that a batch can hold one. Default [`limits::PAYLOAD_BYTES_MAX`].
-    pub payload_bytes_max: usize,
+    pub max_payload_bytes: usize,
     /// Who migrates the schema. Default [`Migrate::First`].
     pub migrate: Migrate,
     /// The pooler between this process and the server. Default [`Pooler::None`]; `?pgbouncer=true`
@@ -68,8 +68,8 @@ impl Default for Options {
             schema: "docket".to_owned(),
             connect: Duration::from_secs(2),
             response: Duration::from_secs(2),
-            connections_max: 4,
-            payload_bytes_max: limits::PAYLOAD_BYTES_MAX,
+            max_connections: 4,
+            max_payload_bytes: limits::PAYLOAD_BYTES_MAX,
             migrate: Migrate::First,
             pooler: Pooler::None,
             poll: Duration::from_secs(1),
@@ -92,10 +92,10 @@ impl Options {
             format!("schema is {:?}; it must be lower-case letters, digits and _, 1 to {SCHEMA_BYTES_MAX}", self.schema)
         } else if self.schema.starts_with("pg_") {
             format!("schema is {:?}; Postgres reserves pg_… for itself", self.schema)
-        } else if !(1..=CONNECTIONS_MAX).contains(&self.connections_max) {
-            format!("connections_max is {}; it must be 1 to {CONNECTIONS_MAX}", self.connections_max)
-        } else if !(1..=limits::BATCH_BYTES_MAX).contains(&self.payload_bytes_max) {
-            format!("payload_bytes_max is {}; it must be 1 to {}", self.payload_bytes_max, limits::BATCH_BYTES_MAX)
+        } else if !(1..=CONNECTIONS_MAX).contains(&self.max_connections) {
+            format!("max_connections is {}; it must be 1 to {CONNECTIONS_MAX}", self.max_connections)
+        } else if !(1..=limits::BATCH_BYTES_MAX).contains(&self.max_payload_bytes) {
+            format!("max_payload_bytes is {}; it must be 1 to {}", self.max_payload_bytes, limits::BATCH_BYTES_MAX)
         } else if !(Duration::from_millis(1)..=POLL_MAX).contains(&self.poll) {
             format!("poll is {}; it must be 1ms to {}", display_duration(self.poll), display_duration(POLL_MAX))
         } else {

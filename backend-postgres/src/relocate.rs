@@ -29,7 +29,7 @@ impl Relocate for PostgresBackend {
     }
 
     async fn take_in(&self, parcels: &[Parcel]) -> Result<Vec<Result<Arrival>>> {
-        let bytes_max = self.commands.server.options.payload_bytes_max;
+        let bytes_max = self.commands.server.options.max_payload_bytes;
         self.at_the_door("take parcels in", parcels, bytes_max, Door::Open).await
     }
 
@@ -101,8 +101,8 @@ fn write_parcels(arguments: &mut PgArguments, parcels: &[&Parcel]) -> Result<()>
     push(arguments, column(parcels, |parcel| parcel.due_at.as_micros()))?;
     push(arguments, column(parcels, |parcel| parcel.added_at.as_micros()))?;
     push(arguments, column(parcels, |parcel| parcel.every.map(micros)))?;
-    push(arguments, column(parcels, |parcel| parcel.overrides.attempts_max.map(i64::from)))?;
-    push(arguments, column(parcels, |parcel| parcel.overrides.crashes_max.map(i64::from)))?;
+    push(arguments, column(parcels, |parcel| parcel.overrides.max_attempts.map(i64::from)))?;
+    push(arguments, column(parcels, |parcel| parcel.overrides.max_crashes.map(i64::from)))?;
     push(arguments, column(parcels, |parcel| i64::from(parcel.attempts)))?;
     push(arguments, column(parcels, |parcel| i64::from(parcel.crashes)))?;
     push(arguments, column(parcels, |parcel| i64::from(parcel.failures)))?;
@@ -133,7 +133,7 @@ fn read_parcel(columns: &Columns<'_>) -> Result<Parcel> {
         due_at: columns.timestamp("due_at")?,
         added_at: columns.timestamp("added_at")?,
         every: every.map(|micros| columns.count(micros).map(Duration::from_micros)).transpose()?,
-        overrides: Overrides { attempts_max: limit("attempts_max")?, crashes_max: limit("crashes_max")? },
+        overrides: Overrides { max_attempts: limit("max_attempts")?, max_crashes: limit("max_crashes")? },
         attempts: count("attempts")?,
         crashes: count("crashes")?,
         failures: count("failures")?,

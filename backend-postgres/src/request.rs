@@ -4,8 +4,8 @@ use std::time::Duration;
 use std::vec::IntoIter;
 
 use docket_core::{
-    Clock, Error, ErrorKind, Fence, Lease, LeaseOrder, LeaseReply, LeaseRequest, Limited, Names, Overrides, Payload,
-    Queue, Result, Suspects, Swept, Timestamp, Token, WorkerRecord, limits, micros,
+    Clock, Error, ErrorKind, Fence, Lease, LeaseOrder, LeaseReply, LeaseRequest, LeaseSuspects, LeaseToken, Limited,
+    Names, Overrides, Payload, Queue, Result, Swept, Timestamp, WorkerRecord, limits, micros,
 };
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Arguments, Decode, Encode, Postgres, Row, Type};
@@ -70,18 +70,18 @@ pub(crate) fn write(arguments: &mut PgArguments, request: Option<&LeaseRequest>,
     push(arguments, worker.map(|worker| worker.id.as_str()))?;
     push(arguments, worker.map(write_worker).transpose()?)?;
     push(arguments, worker.map(|worker| micros(worker.ttl)))?;
-    push(arguments, request.map(|request| request.suspects == Suspects::One))?;
+    push(arguments, request.map(|request| request.suspects == LeaseSuspects::Allow))?;
     push(arguments, request.map(|request| request.order == LeaseOrder::Earliest))?;
-    push(arguments, request.map(|request| micros(request.lease)))?;
+    push(arguments, request.map(|request| micros(request.lease_for)))?;
     push(arguments, request.map(|request| whole(request.count.min(limits::BATCH_ITEMS_MAX))))?;
     push(arguments, request.map(|request| request.queues.iter().map(Queue::as_str).collect::<Vec<_>>()))?;
     let (names, any_max) = match request.map(|request| &request.names) {
         Some(Names::Known(names)) => (Some(names), None),
-        Some(Names::Any { crashes_max }) => (None, Some(i64::from(*crashes_max))),
+        Some(Names::Any { max_crashes }) => (None, Some(i64::from(*max_crashes))),
         None => (None, None),
     };
     push(arguments, names.map(|names| names.iter().map(|known| known.name.as_str()).collect::<Vec<_>>()))?;
-    push(arguments, names.map(|names| names.iter().map(|known| i64::from(known.crashes_max)).collect::<Vec<_>>()))?;
+    push(arguments, names.map(|names| names.iter().map(|known| i64::from(known.max_crashes)).collect::<Vec<_>>()))?;
     push(arguments, any_max)?;
     push(arguments, matches!(look, Look::Last { .. } | Look::Final { .. }))?;
     push(arguments, matches!(look, Look::Final { .. }))?;
@@ -236,7 +236,7 @@ fn read_leases(columns: &Columns<'_>, request: &LeaseRequest) -> Result<Vec<Leas
     let lease = |key| {
         let fence = Fence(columns.count(fences.next()?)?);
         Ok(Lease {
-            token: Token { key: columns.parsed(key)?, fence, lease: request.request },
+            token: LeaseToken { key: columns.parsed(key)?, fence, request: request.request },
             name: columns.parsed(names.next()?)?,
             queue: columns.parsed(queues.next()?)?,
             args: Payload::new(args.next()?),
@@ -247,8 +247,8 @@ fn read_leases(columns: &Columns<'_>, request: &LeaseRequest) -> Result<Vec<Leas
             due_at: Timestamp::from_micros(due_ats.next()?),
             every: everys.next()?.map(|micros| columns.count(micros).map(Duration::from_micros)).transpose()?,
             overrides: Overrides {
-                attempts_max: limit(attempts_maxs.next()?)?,
-                crashes_max: limit(crashes_maxs.next()?)?,
+                max_attempts: limit(attempts_maxs.next()?)?,
+                max_crashes: limit(crashes_maxs.next()?)?,
             },
             undecodable_since: undecodable_sinces.next()?.map(Timestamp::from_micros),
         })

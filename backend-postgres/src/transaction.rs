@@ -133,7 +133,7 @@ impl PostgresBackend {
         tasks: &[NewTask],
         read: fn(&str) -> Option<A>,
     ) -> Result<Vec<Result<A>>> {
-        let batch = Batch::check(operation, tasks, self.commands.server.options.payload_bytes_max, items::weigh_task)?;
+        let batch = Batch::check(operation, tasks, self.commands.server.options.max_payload_bytes, items::weigh_task)?;
         let accepted = batch.accepted();
         if accepted.is_empty() {
             return batch.answers(operation, Vec::new(), read);

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use conformance_tests::servers::{PostgresServer, postgres_url};
 use docket_core::{
-    Capabilities, Control, DocketName, ErrorKind, Inspect, Key, Name, NewTask, Payload, QueueBackend, Severity, Verb,
+    Capabilities, Control, DocketName, ErrorKind, Inspect, NewTask, Payload, QueueBackend, Severity, TaskKey, TaskName,
+    Verb,
 };
 use docket_memory::MemoryBackend;
 use docket_postgres::{Options, Outbox, OutboxCounts};
@@ -37,7 +38,7 @@ async fn service(schema: &'static str) -> Service {
 }
 
 fn task(key: &str) -> NewTask {
-    NewTask { key: Key::new(key).unwrap(), ..NewTask::new(Name::new("work").unwrap(), Payload::new("{}")) }
+    NewTask { key: TaskKey::new(key).unwrap(), ..NewTask::new(TaskName::new("work").unwrap(), Payload::new("{}")) }
 }
 
 impl Service {
@@ -96,7 +97,7 @@ async fn rows_of_one_key_are_in_the_order_of_their_commits() {
     let mut first = service.pool.begin().await.unwrap();
     service.put(&mut first, "key").await;
     let mut second = service.pool.begin().await.unwrap();
-    let brought = [NewTask { name: Name::new("second").unwrap(), ..task("key") }];
+    let brought = [NewTask { name: TaskName::new("second").unwrap(), ..task("key") }];
     {
         let mut waits = std::pin::pin!(service.outbox.put_in(&mut second, Verb::Add, &brought));
         assert!(
@@ -257,7 +258,7 @@ async fn a_schema_from_before_the_outbox_is_brought_up_to_date_with_what_is_in_i
         sqlx::query(sql).execute(&pool).await.unwrap();
     }
     let after = connect().await.unwrap();
-    assert!(after.get(&Key::new("kept").unwrap()).await.unwrap().is_some());
+    assert!(after.get(&TaskKey::new("kept").unwrap()).await.unwrap().is_some());
     let outbox = Outbox::connect(Arc::new(after), &url, Options::default()).await.unwrap();
     let mut tx = pool.begin().await.unwrap();
     outbox.put_in(&mut tx, Verb::Add, &[task("new")]).await.unwrap();

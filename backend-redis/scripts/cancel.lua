@@ -1,4 +1,4 @@
--- Transition: Queued -> Cancelled; Leased -> cancelling, without its follower; Leased and expired
+-- Transition: Queued -> Cancelled; Leased -> cancelling, without its successor; Leased and expired
 -- -> Cancelled.
 -- Keys: meta. Args: key, cancel id.
 -- Result: cancelled, cancelling, finished:STATE, notfound, corrupt; moving, elsewhere (its task was
@@ -6,8 +6,8 @@
 -- Repeated: the record remembers the cancel id and gives the first answer again; a later life is
 -- never cancelled.
 
-local function drop_follower(rec)
-  if rec[MORE].follower then rec[MORE].follower = nil end
+local function drop_successor(rec)
+  if rec[MORE].successor then rec[MORE].successor = nil end
 end
 
 begin()
@@ -24,10 +24,10 @@ if is_finished(rec) then
 elseif rec[STATE] == LEASED and rec[VISIBLE] > now then
   answer = 'cancelling'
   rec[CANCELLING] = true
-  drop_follower(rec)
+  drop_successor(rec)
 else
   answer = 'cancelled'
-  drop_follower(rec)
+  drop_successor(rec)
   finish(rec, CANCELLED, RETENTION)
 end
 remember(rec, id, answer)

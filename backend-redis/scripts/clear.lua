@@ -10,7 +10,7 @@ for _, list in ipairs(call('SMEMBERS', P .. 'wakes')) do call('UNLINK', P .. lis
 -- Safe to lose: a waiter without its entry still waits on the lists of its lanes.
 for _, waiter in ipairs(call('ZRANGE', P .. 'waiting', 0, -1)) do call('UNLINK', P .. 'p:' .. waiter) end
 for _, rest in ipairs({
-  'tasks', 'args', 'results', 'followers', 'queued', 'leased', 'finished', 'dead', 'kept', 'finished_counts', 'corrupt',
+  'tasks', 'args', 'results', 'successors', 'queued', 'leased', 'finished', 'dead', 'kept', 'finished_counts', 'corrupt',
   'requests:0', 'requests:1', 'workers', 'wakes', 'waiting', 'armed',
 }) do
   call('UNLINK', P .. rest)

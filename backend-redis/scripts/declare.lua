@@ -53,31 +53,31 @@ end
 
 local function is_defined_as(rec, item)
   local more = rec[MORE]
-  return rec[LANE] == item.lane and more.every == item.every and more.attempts_max == item.attempts_max
-    and more.crashes_max == item.crashes_max and args_of(rec) == item.args
+  return rec[LANE] == item.lane and more.every == item.every and more.max_attempts == item.max_attempts
+    and more.max_crashes == item.max_crashes and args_of(rec) == item.args
 end
 
 -- Applies the definition in force: at once, or after the run. Answers what happened.
 local function put_in_force(rec, item)
   local more = rec[MORE]
-  local follower = more.follower
+  local successor = more.successor
   if more.definition == item.definition or is_defined_as(rec, item) then
     more.definition = item.definition
     -- Another definition was to be applied after the run. It is no longer in force.
-    if follower and follower.definition then more.follower = nil end
+    if successor and successor.definition then more.successor = nil end
     return 'declared:'
   elseif rec[STATE] ~= LEASED then
     redefine(rec, item)
     return 'redefined'
-  elseif follower and follower.definition == item.definition then
+  elseif successor and successor.definition == item.definition then
     return 'declared:'
-  elseif follower and not follower.definition then
+  elseif successor and not successor.definition then
     -- A task that was scheduled behind the run goes first.
     return 'superseded:'
   end
-  more.follower = {
+  more.successor = {
     lane = item.lane, args = item.args, visible = after_last_start(rec, item) or now, every = item.every,
-    attempts_max = item.attempts_max, crashes_max = item.crashes_max, definition = item.definition,
+    max_attempts = item.max_attempts, max_crashes = item.max_crashes, definition = item.definition,
   }
   return 'redefined'
 end

@@ -37,14 +37,14 @@ end
 
 local function set_payloads_apart(writes, rec)
   local was, more = rec[APART] or {}, rec[GONE] and NONE or more_of(rec)
-  local follower, is = more.follower, {}
-  local args, result, follower_args
+  local successor, is = more.successor, {}
+  local args, result, successor_args
   args, is.args = set_apart(writes, rec, 'args', more.args, was.args)
   result, is.results = set_apart(writes, rec, 'results', more.result, was.results)
-  follower_args, is.followers = set_apart(writes, rec, 'followers', follower and follower.args, was.followers)
+  successor_args, is.successors = set_apart(writes, rec, 'successors', successor and successor.args, was.successors)
   if not rec[GONE] then more.args, more.result = args, result end
-  if follower then follower.args = follower_args end
-  rec[APART] = (is.args or is.results or is.followers) and is
+  if successor then successor.args = successor_args end
+  rec[APART] = (is.args or is.results or is.successors) and is
 end
 
 local function weigh(writes, shelf, by)

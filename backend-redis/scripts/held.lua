@@ -28,9 +28,9 @@ local function hold_record(key, raw)
   -- The payloads kept apart.
   local more = rec[MORE]
   if more ~= NONE then
-    local follower_apart = more.follower and type(more.follower.args) == 'number'
-    if more.args or type(more.result) == 'number' or follower_apart then
-      rec[APART] = { args = more.args ~= nil, results = type(more.result) == 'number', followers = follower_apart }
+    local successor_apart = more.successor and type(more.successor.args) == 'number'
+    if more.args or type(more.result) == 'number' or successor_apart then
+      rec[APART] = { args = more.args ~= nil, results = type(more.result) == 'number', successors = successor_apart }
     end
   end
   held[key] = rec

@@ -15,8 +15,8 @@ local function is_too_far(moment) return moment > now + DELAY_MAX end
 
 -- One new task, from ITEM_ARGS arguments:
 -- - its key;
--- - its options, or an empty text: numbers (kind of time, its microseconds, every, attempts_max,
---   crashes_max, how long its declaration lasts; 0 for none), the id of its definition if it is
+-- - its options, or an empty text: numbers (kind of time, its microseconds, every, max_attempts,
+--   max_crashes, how long its declaration lasts; 0 for none), the id of its definition if it is
 --   declared, and args of more than INLINE_MAX bytes;
 -- - its record from the size of its args on, as a record without options has it (see record.lua).
 local function read_item()
@@ -25,13 +25,13 @@ local function read_item()
   local id = cut_of(body, from + args_bytes, from + args_bytes + ID_BYTES - 1)
   local item = { key = key, id = id, lane = lane, args = cut_of(body, from, from + args_bytes - 1), visible = now }
   if special ~= '' then
-    local kind, micros, every, attempts_max, crashes_max, declared, large = unpacked('>BI8I8I4I4I8', special)
+    local kind, micros, every, max_attempts, max_crashes, declared, large = unpacked('>BI8I8I4I4I8', special)
     if declared > 0 then
       item.declared_until, item.definition = now + declared, cut_of(special, large, large + ID_BYTES - 1)
       large = large + ID_BYTES
     end
     item.visible, item.every = resolve(kind, micros, now), some(every)
-    item.attempts_max, item.crashes_max = some(attempts_max), some(crashes_max)
+    item.max_attempts, item.max_crashes = some(max_attempts), some(max_crashes)
     if #special >= large then item.args = cut_of(special, large) end
   end
   return item
@@ -62,10 +62,10 @@ local function take_over(rec, item)
   set_args(rec, item.args)
   rec[LANE], rec[CANCELLING] = item.lane, false
   rec[STATE], rec[VISIBLE], rec[DUE] = QUEUED, item.visible, item.visible
-  if rec[MORE] ~= NONE or item.every or item.attempts_max or item.crashes_max then
+  if rec[MORE] ~= NONE or item.every or item.max_attempts or item.max_crashes then
     local more = more_of(rec)
-    more.every, more.attempts_max, more.crashes_max = item.every, item.attempts_max, item.crashes_max
-    more.attempts, more.crashes, more.failures, more.crashed, more.follower = nil, nil, nil, nil, nil
+    more.every, more.max_attempts, more.max_crashes = item.every, item.max_attempts, item.max_crashes
+    more.attempts, more.crashes, more.failures, more.crashed, more.successor = nil, nil, nil, nil, nil
     more.undecodable = nil
   end
 end
@@ -103,23 +103,23 @@ local function redefine(rec, work)
   local more, moment = more_of(rec), after_last_start(rec, work)
   set_args(rec, work.args)
   rec[LANE] = work.lane
-  more.every, more.attempts_max, more.crashes_max = work.every, work.attempts_max, work.crashes_max
-  more.attempts, more.crashes, more.failures, more.crashed, more.follower = nil, nil, nil, nil, nil
+  more.every, more.max_attempts, more.max_crashes = work.every, work.max_attempts, work.max_crashes
+  more.attempts, more.crashes, more.failures, more.crashed, more.successor = nil, nil, nil, nil, nil
   more.definition, more.undecodable = work.definition, nil
   if moment and moment < rec[VISIBLE] then rec[VISIBLE], rec[DUE] = moment, moment end
 end
 
 local function promote(rec)
-  local follower = rec[MORE].follower
-  if not follower then return end
-  follower.args = text_of(rec, 'followers', follower.args) or ''
-  if follower.definition then
+  local successor = rec[MORE].successor
+  if not successor then return end
+  successor.args = text_of(rec, 'successors', successor.args) or ''
+  if successor.definition then
     -- A cancelled periodic task ignores a pending definition.
-    rec[MORE].follower = nil
-    if rec[STATE] == QUEUED then redefine(rec, follower) end
+    rec[MORE].successor = nil
+    if rec[STATE] == QUEUED then redefine(rec, successor) end
     return
   end
-  take_over(rec, follower)
+  take_over(rec, successor)
   begin_life(rec)
 end
 

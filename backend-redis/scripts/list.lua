@@ -33,7 +33,7 @@ while after_score and low < high do
 end
 
 local function weigh(rec)
-  local bytes = args_bytes_of(rec) + bytes_of(rec[MORE].follower and rec[MORE].follower.args)
+  local bytes = args_bytes_of(rec) + bytes_of(rec[MORE].successor and rec[MORE].successor.args)
   return bytes + bytes_of(rec[MORE].result) + bytes_of(rec[MORE].error)
 end
 

@@ -6,7 +6,7 @@
 --   meta                 hash    fence, seq, seen, offset, settled, steps, clock, trim, turn,
 --                                layout, environment, moving_to, finished_bytes, dead_bytes
 --   tasks                hash    one packed record per task: see record.lua
---   args, results, followers   hash    payloads that are too large for their record
+--   args, results, successors   hash    payloads that are too large for their record
 --   queued, leased       zset    the indexes below that are not empty, as `KIND:QUEUE|NAME`, each
 --                                with a bound: a time no later than that of its first entry;
 --                                `queued` lists queued and moving tasks

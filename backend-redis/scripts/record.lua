@@ -14,16 +14,16 @@
 -- text, REST, that most transitions copy unread. A payload of more than INLINE_MAX bytes is kept
 -- apart in a hash, and the record holds its size, so that heartbeats and acks do not copy it.
 -- `rec[MORE].args` is such a size, or the text until it is written; so are a result and the args of
--- a follower.
+-- a successor.
 
 -- form; seq, visible, if later: added; bytes of args, number of calls; lane; args, calls
 local FRESH_NOW_AS, FRESH_LATER_AS = '>Bc6I7I2BI2c0', '>Bc6I7I7I2BI2c0'
 -- form, state, flags; seq; visible, due, added, leased, expires; fence; bytes of args, number of
 -- calls; request, lane, worker; args, calls
 local LIVED_AS = '>BBBc6I7I7I7I7I7I7I2BBc0I2c0Bc0'
--- every; settled_fence, requeued + 1; attempts, crashes, failures, crashed, attempts_max,
--- crashes_max, size of args, size of result; undecodable; definition, declared; settled_request,
--- parcel; result, error, follower
+-- every; settled_fence, requeued + 1; attempts, crashes, failures, crashed, max_attempts,
+-- max_crashes, size of args, size of result; undecodable; definition, declared; settled_request,
+-- parcel; result, error, successor
 local MORE_AS = '>I7I7I7I4I4I4I4I4I4I4I4I7Bc0Bc0Bc0Bc0I2c0I2c0I2c0'
 -- A trailing text without a length takes the rest.
 local FRESH_NOW_OF, FRESH_LATER_OF, LIVED_OF = FRESH_NOW_AS .. 'c0', FRESH_LATER_AS .. 'c0', LIVED_AS .. 'c0'
@@ -79,18 +79,18 @@ end
 local function has(flags, flag) return bit.band(flags, flag) ~= 0 end
 
 local function read_more(raw, from, flags)
-  local every, settled_fence, requeued, attempts, crashes, failures, crashed, attempts_max, crashes_max, args_size,
-    result_size, undecodable, definition, declared, settled_request, parcel, result, failure, follower = unpacked(MORE_AS, raw, from)
+  local every, settled_fence, requeued, attempts, crashes, failures, crashed, max_attempts, max_crashes, args_size,
+    result_size, undecodable, definition, declared, settled_request, parcel, result, failure, successor = unpacked(MORE_AS, raw, from)
   if has(flags, WITH_RESULT_APART) then result = result_size end
   return {
     every = some(every), settled_fence = some(settled_fence),
     settled_request = settled_fence > 0 and settled_request or nil,
     requeued = requeued > 0 and requeued - 1 or nil, attempts = some(attempts), crashes = some(crashes),
-    failures = some(failures), crashed = some(crashed), attempts_max = some(attempts_max),
-    crashes_max = some(crashes_max), undecodable = some(undecodable),
+    failures = some(failures), crashed = some(crashed), max_attempts = some(max_attempts),
+    max_crashes = some(max_crashes), undecodable = some(undecodable),
     definition = definition ~= '' and definition or nil, declared = declared ~= '' and declared or nil, parcel = parcel ~= '' and parcel or nil,
     args = has(flags, WITH_ARGS_APART) and args_size or nil, result = has(flags, WITH_RESULT) and result or nil,
-    error = has(flags, WITH_ERROR) and failure or nil, follower = follower ~= '' and cmsgpack.unpack(follower) or nil,
+    error = has(flags, WITH_ERROR) and failure or nil, successor = successor ~= '' and cmsgpack.unpack(successor) or nil,
   }
 end
 
@@ -112,8 +112,8 @@ local function is_finished(rec)
 end
 
 local function is_sound(rec)
-  local state, follower = rec[STATE], rec[MORE].follower
-  if follower and (type(follower) ~= 'table' or not (follower.lane and follower.visible)) then return false end
+  local state, successor = rec[STATE], rec[MORE].successor
+  if successor and (type(successor) ~= 'table' or not (successor.lane and successor.visible)) then return false end
   if state == QUEUED then return true end
   if state == LEASED then return rec[LEASED_AT] ~= 0 and rec[FENCE] ~= 0 end
   if state == MOVING then return rec[MORE].parcel ~= nil end
@@ -133,13 +133,13 @@ end
 local function encode_more(more)
   local settled_request, failure, parcel = more.settled_request or '', more.error or '', more.parcel or ''
   local definition, declared = more.definition or '', more.declared or ''
-  local result, result_size, follower = more.result, 0, more.follower and cmsgpack.pack(more.follower) or ''
+  local result, result_size, successor = more.result, 0, more.successor and cmsgpack.pack(more.successor) or ''
   if type(result) == 'number' then result_size, result = result, '' end
   result = result or ''
   return pack(MORE_AS, more.every or 0, more.settled_fence or 0, more.requeued and more.requeued + 1 or 0,
-    more.attempts or 0, more.crashes or 0, more.failures or 0, more.crashed or 0, more.attempts_max or 0,
-    more.crashes_max or 0, more.args or 0, result_size, more.undecodable or 0, #definition, definition, #declared, declared, #settled_request, settled_request, #parcel, parcel, #result,
-    result, #failure, failure, #follower, follower)
+    more.attempts or 0, more.crashes or 0, more.failures or 0, more.crashed or 0, more.max_attempts or 0,
+    more.max_crashes or 0, more.args or 0, result_size, more.undecodable or 0, #definition, definition, #declared, declared, #settled_request, settled_request, #parcel, parcel, #result,
+    result, #failure, failure, #successor, successor)
 end
 
 local function flags_of_more(more)

@@ -1,8 +1,8 @@
 -- Transition: absent or finished -> Queued, by a parcel from another store; Queued -> Queued,
--- Leased -> Leased with a follower, by a later schedule of a task that had arrived before. Closed:
+-- Leased -> Leased with a successor, by a later schedule of a task that had arrived before. Closed:
 -- absent -> Cancelled, any -> unchanged.
 -- Keys: meta. Args: open or closed; per parcel: key, id, lane, args, visible_at, due_at, added_at,
--- every, attempts_max, crashes_max, attempts, crashes, failures, crashed in a row, fence, whether
+-- every, max_attempts, max_crashes, attempts, crashes, failures, crashed in a row, fence, whether
 -- there is an error (0, 1), the error, whether a schedule placed it (0, 1). Every, the limits and
 -- the fence may be empty.
 -- Result: one word per parcel, separated by spaces: arrived, arrived:moved, arrived:follows,
@@ -13,7 +13,7 @@ local closed = arg() == 'closed'
 local function read_parcel()
   local parcel = { key = arg(), id = arg(), lane = arg(), args = arg() }
   parcel.visible, parcel.due, parcel.added = number() + offset, number() + offset, number() + offset
-  parcel.every, parcel.attempts_max, parcel.crashes_max = optional_number(), optional_number(), optional_number()
+  parcel.every, parcel.max_attempts, parcel.max_crashes = optional_number(), optional_number(), optional_number()
   parcel.attempts, parcel.crashes, parcel.failures, parcel.crashed = number(), number(), number(), number()
   parcel.fence = optional_number()
   local has_error, failure = arg() == '1', arg()
@@ -59,9 +59,9 @@ local function settle(rec, parcel, answer)
     take_over(rec, parcel)
     carry(rec, parcel)
   elseif answer == 'arrived:follows' then
-    more_of(rec).follower = {
+    more_of(rec).successor = {
       lane = parcel.lane, args = parcel.args, visible = parcel.visible, every = parcel.every,
-      attempts_max = parcel.attempts_max, crashes_max = parcel.crashes_max,
+      max_attempts = parcel.max_attempts, max_crashes = parcel.max_crashes,
     }
   elseif answer == 'turnedaway' and not rec then
     rec, parcel.every = new_record(parcel.key), nil

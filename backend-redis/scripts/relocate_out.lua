@@ -19,7 +19,7 @@ local function parcel_of(rec, args)
   return {
     more.parcel, rec[KEY], lane.name, lane.queue, args, rec[VISIBLE] - offset, rec[DUE] - offset,
     rec[ADDED] - offset, more.every or false,
-    more.attempts_max or false, more.crashes_max or false, more.attempts or 0, more.crashes or 0, more.failures or 0,
+    more.max_attempts or false, more.max_crashes or false, more.attempts or 0, more.crashes or 0, more.failures or 0,
     more.crashed or 0, some(rec[FENCE]) or false, more.error or false, scheduled and 1 or 0,
   }
 end

@@ -1,5 +1,5 @@
 -- Transition: absent or finished -> Queued; Queued -> Queued, moved; Leased -> Leased with a
--- follower.
+-- successor.
 -- Keys: meta. Args: as for add.lua.
 -- Result: one word per task, separated by spaces: placed, moved, follows, toofar, moving (to
 -- another store: try again), corrupt.
@@ -17,9 +17,9 @@ for i, item in ipairs(read_items()) do
   elseif not answer then
     if rec and rec[STATE] == LEASED then
       answer = 'follows'
-      more_of(rec).follower = {
+      more_of(rec).successor = {
         lane = item.lane, args = item.args, visible = item.visible, every = item.every,
-        attempts_max = item.attempts_max, crashes_max = item.crashes_max,
+        max_attempts = item.max_attempts, max_crashes = item.max_crashes,
       }
     elseif rec and rec[STATE] == QUEUED then
       answer = 'moved'

@@ -1,7 +1,7 @@
 -- Settling, for `ack`.
 --
 -- Args: the number of acks; per ack: its head (numbers: outcome, kind of time and its microseconds,
--- fence, attempts_max, retention, whether there is a text; request, key), and the text (result,
+-- fence, max_attempts, retention, whether there is a text; request, key), and the text (result,
 -- error or args) if there is one.
 
 local function settle_completed(rec, text, retention, unkept)
@@ -29,8 +29,8 @@ end
 local function settle_failed(rec, ack, may_retry)
   local more, text = more_of(rec), ack[ACK_TEXT]
   more.error, more.attempts = text, (more.attempts or 0) + 1
-  local attempts_max = more.attempts_max or ack[ACK_ATTEMPTS_MAX]
-  if may_retry and more.attempts < attempts_max then return back(rec, ack[ACK_MICROS]) end
+  local max_attempts = more.max_attempts or ack[ACK_ATTEMPTS_MAX]
+  if may_retry and more.attempts < max_attempts then return back(rec, ack[ACK_MICROS]) end
   more.crashed = nil
   if more.every then next_at(rec, now + more.every, text) else finish(rec, DEAD, ack[ACK_RETENTION]) end
 end

@@ -4,15 +4,15 @@
 local CRASH_LIMIT = 'its lease ran out too often'
 
 -- An expired lease: one crash and its consequences.
-local function crash(rec, crashes_max, reply)
+local function crash(rec, max_crashes, reply)
   local deadline, more = rec[VISIBLE], more_of(rec)
-  -- The record may be its follower afterwards.
+  -- The record may be its successor afterwards.
   local limited = { rec[KEY], lane_of(rec).name, more.attempts or 0, more.every and 1 or 0 }
   reply.crashed = reply.crashed + 1
   more.crashes = (more.crashes or 0) + 1
   if rec[CANCELLING] then
     finish(rec, CANCELLED, RETENTION)
-  elseif more.crashes < (more.crashes_max or crashes_max) then
+  elseif more.crashes < (more.max_crashes or max_crashes) then
     rec[STATE], rec[VISIBLE] = QUEUED, deadline -- due stays: the position in the lane
     promote(rec)
   else

@@ -12,7 +12,7 @@ const OPERATION: &str = "audit the docket";
 /// Index entries compared per call.
 const CHUNK: usize = 100;
 /// The hashes for payloads that are too large for a record.
-const APART: [&str; 3] = ["args", "results", "followers"];
+const APART: [&str; 3] = ["args", "results", "successors"];
 /// Keys that a docket has once.
 const SINGLE: [&str; 18] = [
     "args",
@@ -21,7 +21,7 @@ const SINGLE: [&str; 18] = [
     "dead",
     "finished",
     "finished_counts",
-    "followers",
+    "successors",
     "kept",
     "leased",
     "meta",

@@ -115,8 +115,8 @@ impl RedisBackend {
         Fields::of(self.commands.script(call, operation).await?, operation)
     }
 
-    pub(crate) fn payload_bytes_max(&self) -> usize {
-        self.commands.server.options.payload_bytes_max
+    pub(crate) fn max_payload_bytes(&self) -> usize {
+        self.commands.server.options.max_payload_bytes
     }
 
     async fn place<A>(
@@ -126,7 +126,7 @@ impl RedisBackend {
         tasks: &[NewTask],
         read: fn(&str) -> Option<A>,
     ) -> Result<Vec<Result<A>>> {
-        let batch = Batch::check(operation, tasks, self.payload_bytes_max(), items::weigh_task)?;
+        let batch = Batch::check(operation, tasks, self.max_payload_bytes(), items::weigh_task)?;
         let mut call = self.call(script, batch.bytes());
         batch.accepted().for_each(|task| items::write_task(&mut call, task));
         let mut answers = match batch.accepted().next() {
@@ -176,10 +176,10 @@ impl QueueBackend for RedisBackend {
 
     async fn heartbeat(&self, beat: &Heartbeat) -> Result<Vec<Result<HeartbeatAnswer>>> {
         let operation = "renew leases";
-        let batch = Batch::check(operation, &beat.tokens, self.payload_bytes_max(), |_| Ok(0))?;
+        let batch = Batch::check(operation, &beat.tokens, self.max_payload_bytes(), |_| Ok(0))?;
         let mut call = self.call(&scripts::HEARTBEAT, 1_024);
         request::write_worker(&mut call, &beat.worker)?;
-        call.micros(beat.lease);
+        call.micros(beat.lease_for);
         batch.accepted().for_each(|token| items::write_token(&mut call, token));
         let mut answers = Fields::words(self.commands.script(&call, operation).await?, operation)?;
         batch.answers(|_| items::read_answer(&mut answers, operation, words::heartbeat_answer))
@@ -187,7 +187,7 @@ impl QueueBackend for RedisBackend {
 
     async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply> {
         let operation = "settle tasks";
-        let batch = Batch::check(operation, acks, self.payload_bytes_max(), items::weigh_ack)?;
+        let batch = Batch::check(operation, acks, self.max_payload_bytes(), items::weigh_ack)?;
         let script = if next.is_some() { &scripts::ACK_LEASE } else { &scripts::ACK };
         let mut call = self.call(script, batch.bytes());
         call.number(batch.accepted().count());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket_core::{Key, micros};
+use docket_core::{TaskKey, micros};
 use redis::{Arg, Cmd};
 use uuid::Uuid;
 
@@ -50,7 +50,7 @@ impl Call {
         self
     }
 
-    pub(crate) fn key(&mut self, key: &Key) -> &mut Self {
+    pub(crate) fn key(&mut self, key: &TaskKey) -> &mut Self {
         self.bytes(&keys::pack(key))
     }
 

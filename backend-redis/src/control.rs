@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use docket_core::{CancelAnswer, CancelId, Control, Error, ErrorKind, Fence, Key, RequeueAnswer, Result, words};
+use docket_core::{CancelAnswer, CancelId, Control, Error, ErrorKind, Fence, RequeueAnswer, Result, TaskKey, words};
 
 use redis::Value;
 
@@ -16,7 +16,7 @@ pub(crate) const LAYOUT: i64 = 3;
 
 #[async_trait]
 impl Control for RedisBackend {
-    async fn cancel(&self, key: &Key, id: CancelId) -> Result<CancelAnswer> {
+    async fn cancel(&self, key: &TaskKey, id: CancelId) -> Result<CancelAnswer> {
         let operation = "cancel a task";
         let mut call = self.call(&scripts::CANCEL, 0);
         call.key(key).id(id.as_uuid());
@@ -24,7 +24,7 @@ impl Control for RedisBackend {
         words::meaning(&answer, operation, words::cancel_answer)
     }
 
-    async fn requeue(&self, key: &Key, fence: Option<Fence>) -> Result<RequeueAnswer> {
+    async fn requeue(&self, key: &TaskKey, fence: Option<Fence>) -> Result<RequeueAnswer> {
         let operation = "requeue a task";
         let mut call = self.call(&scripts::REQUEUE, 0);
         call.key(key).number(fence.map_or(0, |fence| fence.0));

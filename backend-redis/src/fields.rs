@@ -3,7 +3,7 @@
 use std::time::Duration;
 use std::vec::IntoIter;
 
-use docket_core::{Error, ErrorKind, Key, Payload, Result, Timestamp};
+use docket_core::{Error, ErrorKind, Payload, Result, TaskKey, Timestamp};
 use redis::Value;
 use uuid::Uuid;
 
@@ -94,7 +94,7 @@ impl Fields {
         self.optional_bytes()?.ok_or_else(|| unexpected(operation, "a text", &Value::Nil))
     }
 
-    pub(crate) fn key(&mut self) -> Result<Key> {
+    pub(crate) fn key(&mut self) -> Result<TaskKey> {
         keys::unpack(self.bytes()?).map_err(|error| self.corrupt(error))
     }
 
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn values_are_read_in_order() {
         let mut read = fields(vec![bulk("a"), Value::Int(7), Value::Nil, Value::Array(vec![bulk("x"), bulk("y")])]);
-        assert_eq!(read.parsed::<Key>().unwrap().as_str(), "a");
+        assert_eq!(read.parsed::<TaskKey>().unwrap().as_str(), "a");
         assert_eq!(read.count::<u32>().unwrap(), 7);
         assert_eq!(read.optional_number().unwrap(), None);
         assert_eq!(read.each(Fields::text).unwrap(), ["x", "y"]);
@@ -206,7 +206,7 @@ mod tests {
             (vec![Value::BulkString(vec![0xff])], Fields::text),
             (vec![bulk("a")], |fields| fields.number().map(|n| n.to_string())),
             (vec![Value::Int(-1)], |fields| fields.count::<u32>().map(|n| n.to_string())),
-            (vec![bulk("a\nb")], |fields| fields.parsed::<Key>().map(String::from)),
+            (vec![bulk("a\nb")], |fields| fields.parsed::<TaskKey>().map(String::from)),
             (vec![bulk("a")], |fields| fields.list().map(|_| String::new())),
         ] {
             let shown = format!("{values:?}");

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use docket_core::{
-    Clock, Cursor, Error, Finding, FollowerView, Inspect, Key, LaneCounts, ListFilter, Name, Page, Queue, Result,
-    State, TaskView, WorkerRecord, WorkerView, limits, words,
+    Clock, Cursor, Error, Finding, Inspect, LaneCounts, ListFilter, Page, Queue, Result, SuccessorView, TaskKey,
+    TaskName, TaskState, TaskView, WorkerRecord, WorkerView, limits, words,
 };
 use redis::Value;
 
@@ -17,7 +17,7 @@ const LOOK_CHUNK: usize = 100;
 
 #[async_trait]
 impl Inspect for RedisBackend {
-    async fn get(&self, key: &Key) -> Result<Option<TaskView>> {
+    async fn get(&self, key: &TaskKey) -> Result<Option<TaskView>> {
         let operation = "look at a task";
         let mut call = self.call(&scripts::GET, 0);
         call.key(key);
@@ -132,8 +132,8 @@ impl RedisBackend {
         call.text(&at.index).text(&at.score).bytes(&at.member);
         call.number(LOOK_CHUNK).number(limit - page.tasks.len()).number(room);
         call.number(i32::from(page.tasks.is_empty()));
-        call.text(filter.state.map_or("", State::as_str));
-        call.text(filter.name.as_ref().map_or("", Name::as_str));
+        call.text(filter.state.map_or("", TaskState::as_str));
+        call.text(filter.name.as_ref().map_or("", TaskName::as_str));
         call.text(filter.queue.as_ref().map_or("", Queue::as_str));
         self.run(&call, "list tasks").await
     }
@@ -164,9 +164,9 @@ impl Place {
 
 /// Whether an index can hold tasks that match the filter.
 fn may_hold(index: &str, filter: &ListFilter) -> bool {
-    use State::{Cancelled, Completed, Dead, Moving, Ready, Running, Scheduled};
+    use TaskState::{Cancelled, Completed, Dead, Moving, Ready, Running, Scheduled};
     let (kind, lane) = index.split_once(':').unwrap_or((index, ""));
-    let states: &[State] = match kind {
+    let states: &[TaskState] = match kind {
         "due" | "sus" => &[Scheduled, Ready],
         "run" | "srun" => &[Running, Ready],
         "mov" => &[Moving],
@@ -184,7 +184,7 @@ fn may_hold(index: &str, filter: &ListFilter) -> bool {
 /// The counts of the lane `QUEUE|NAME`.
 fn lane_counts<'a>(lanes: &'a mut BTreeMap<String, LaneCounts>, lane: &str) -> Result<&'a mut LaneCounts> {
     let (queue, name) = lane.split_once('|').ok_or_else(|| unreadable("count tasks", lane))?;
-    let empty = LaneCounts::empty(Queue::new(queue)?, Name::new(name)?);
+    let empty = LaneCounts::empty(Queue::new(queue)?, TaskName::new(name)?);
     Ok(lanes.entry(lane.to_owned()).or_insert(empty))
 }
 
@@ -214,10 +214,10 @@ fn read_view(fields: &mut Fields) -> Result<TaskView> {
         every: fields.optional_micros()?,
         failures: fields.count()?,
         cancelling: fields.flag()?,
-        follower: {
+        successor: {
             let (args, visible_at) = (fields.optional_payload()?, fields.optional_number()?);
             args.zip(visible_at)
-                .map(|(args, micros)| FollowerView { args, visible_at: docket_core::Timestamp::from_micros(micros) })
+                .map(|(args, micros)| SuccessorView { args, visible_at: docket_core::Timestamp::from_micros(micros) })
         },
     })
 }
@@ -235,12 +235,12 @@ mod tests {
         };
         for (index, filter, held) in [
             ("due:media|scan", filter(None, None), true),
-            ("due:media|scan", filter(Some(State::Running), None), false),
-            ("run:media|scan", filter(Some(State::Ready), Some("media")), true),
-            ("run:media|scan", filter(Some(State::Ready), Some("default")), false),
-            ("finished", filter(Some(State::Completed), Some("default")), true),
-            ("dead", filter(Some(State::Completed), None), false),
-            ("kept", filter(Some(State::Cancelled), None), true),
+            ("due:media|scan", filter(Some(TaskState::Running), None), false),
+            ("run:media|scan", filter(Some(TaskState::Ready), Some("media")), true),
+            ("run:media|scan", filter(Some(TaskState::Ready), Some("default")), false),
+            ("finished", filter(Some(TaskState::Completed), Some("default")), true),
+            ("dead", filter(Some(TaskState::Completed), None), false),
+            ("kept", filter(Some(TaskState::Cancelled), None), true),
         ] {
             assert_eq!(may_hold(index, &filter), held, "{index} {filter:?}");
         }

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use docket_core::{
-    Ack, DefinitionId, Error, ErrorKind, NewTask, Outcome, Overrides, Payload, Result, RunAt, Token, limits, micros,
-    words,
+    Ack, DefinitionId, Error, ErrorKind, LeaseToken, NewTask, Outcome, Overrides, Payload, Result, RunAt, limits,
+    micros, words,
 };
 use uuid::Uuid;
 
@@ -28,7 +28,7 @@ impl<'a, T> Batch<'a, T> {
     pub(crate) fn check(
         operation: &'static str,
         items: &'a [T],
-        payload_bytes_max: usize,
+        max_payload_bytes: usize,
         weigh: impl Fn(&T) -> Result<usize>,
     ) -> Result<Self> {
         let too_large = |message| Error::new(ErrorKind::TooLarge, operation, message);
@@ -40,8 +40,8 @@ impl<'a, T> Batch<'a, T> {
         let mut refused = Vec::with_capacity(items.len());
         for item in items {
             refused.push(match weigh(item) {
-                Ok(weight) if weight > payload_bytes_max => Some(too_large(format!(
-                    "a payload of {weight} bytes, and payload_bytes_max is {payload_bytes_max}; raise it where the \
+                Ok(weight) if weight > max_payload_bytes => Some(too_large(format!(
+                    "a payload of {weight} bytes, and max_payload_bytes is {max_payload_bytes}; raise it where the \
                      docket is opened, or keep the data elsewhere and pass its address"
                 ))),
                 Ok(weight) => {
@@ -83,7 +83,7 @@ pub(crate) fn write_task(call: &mut Call, task: &NewTask) {
     let mut special = Head::default();
     if task.run_at != RunAt::Now || task.every.is_some() || task.overrides != Overrides::default() || inline.is_none() {
         special.run_at(task.run_at).micros(task.every.unwrap_or_default());
-        special.count(task.overrides.attempts_max.unwrap_or(0)).count(task.overrides.crashes_max.unwrap_or(0));
+        special.count(task.overrides.max_attempts.unwrap_or(0)).count(task.overrides.max_crashes.unwrap_or(0));
         special.micros(task.declared_for.unwrap_or_default());
         if task.declared_for.is_some_and(|ttl| !ttl.is_zero()) {
             special.id(DefinitionId::of(task).as_uuid());
@@ -151,8 +151,8 @@ impl Head {
     }
 }
 
-pub(crate) fn write_token(call: &mut Call, token: &Token) {
-    call.key(&token.key).number(token.fence.0).id(token.lease.as_uuid());
+pub(crate) fn write_token(call: &mut Call, token: &LeaseToken) {
+    call.key(&token.key).number(token.fence.0).id(token.request.as_uuid());
 }
 
 /// The bytes of its args; an error for a task that no store accepts.
@@ -198,8 +198,8 @@ pub(crate) fn write_ack(call: &mut Call, ack: &Ack) {
         _ => (7, RunAt::Now, None),
     };
     let mut head = Head::default();
-    head.code(outcome).run_at(run_at).large(ack.token.fence.0).count(ack.attempts_max).micros(ack.retention);
-    head.code(u8::from(text.is_some())).id(ack.token.lease.as_uuid()).text(&keys::pack(&ack.token.key));
+    head.code(outcome).run_at(run_at).large(ack.token.fence.0).count(ack.max_attempts).micros(ack.retention);
+    head.code(u8::from(text.is_some())).id(ack.token.request.as_uuid()).text(&keys::pack(&ack.token.key));
     call.bytes(&head.0);
     if let Some(text) = text {
         call.bytes(&text);

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use docket_core::{DocketName, Error, ErrorKind, Key, Name, Queue, Result};
+use docket_core::{DocketName, Error, ErrorKind, Queue, Result, TaskKey, TaskName};
 use uuid::Uuid;
 
 /// Marks a key that is a UUID. No other key starts with it: keys have no control characters.
@@ -45,7 +45,7 @@ impl Keys {
 
 /// A task's key as it is stored: a UUID in the usual spelling, such as a generated key, as its 16
 /// bytes.
-pub(crate) fn pack(key: &Key) -> Cow<'_, [u8]> {
+pub(crate) fn pack(key: &TaskKey) -> Cow<'_, [u8]> {
     let text = key.as_str();
     match Uuid::try_parse(text) {
         Ok(id) if id.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == text => {
@@ -56,25 +56,25 @@ pub(crate) fn pack(key: &Key) -> Cow<'_, [u8]> {
 }
 
 /// A lane as records store it, with an empty queue for the default.
-pub(crate) fn lane(queue: &Queue, name: &Name) -> String {
+pub(crate) fn lane(queue: &Queue, name: &TaskName) -> String {
     let queue = if *queue == Queue::default() { "" } else { queue.as_str() };
     format!("{queue}|{name}")
 }
 
 /// The queue and the name of a lane.
-pub(crate) fn unpack_lane(lane: &str) -> Result<(Queue, Name)> {
+pub(crate) fn unpack_lane(lane: &str) -> Result<(Queue, TaskName)> {
     let unreadable = || Error::new(ErrorKind::Corrupt, "read a lane", "expected a queue and a name");
     let (queue, name) = lane.split_once('|').ok_or_else(unreadable)?;
     let queue = if queue.is_empty() { Queue::default() } else { Queue::new(queue)? };
-    Ok((queue, Name::new(name)?))
+    Ok((queue, TaskName::new(name)?))
 }
 
 /// The key that is stored as `bytes`.
-pub(crate) fn unpack(bytes: Vec<u8>) -> Result<Key> {
+pub(crate) fn unpack(bytes: Vec<u8>) -> Result<TaskKey> {
     let unreadable = || Error::new(ErrorKind::Corrupt, "read a key", "it is neither a UUID nor a text");
     match bytes.strip_prefix(&[UUID_MARK]) {
-        Some(id) => Key::new(Uuid::from_slice(id).map_err(|_| unreadable())?.hyphenated().to_string()),
-        None => Key::new(String::from_utf8(bytes).map_err(|_| unreadable())?),
+        Some(id) => TaskKey::new(Uuid::from_slice(id).map_err(|_| unreadable())?.hyphenated().to_string()),
+        None => TaskKey::new(String::from_utf8(bytes).map_err(|_| unreadable())?),
     }
 }
 
@@ -89,12 +89,12 @@ mod tests {
             [id.to_owned(), id.to_uppercase(), id.replace('-', ""), format!("{{{id}}}"), "0123456789abcdef".into()];
         let mut all = std::collections::BTreeSet::new();
         for text in spellings {
-            let key = Key::new(&text).unwrap();
+            let key = TaskKey::new(&text).unwrap();
             assert_eq!(unpack(pack(&key).into_owned()).unwrap(), key);
             all.insert(pack(&key).into_owned());
         }
         assert_eq!(all.len(), 5);
-        assert_eq!(pack(&Key::unique()).len(), 17);
+        assert_eq!(pack(&TaskKey::unique()).len(), 17);
         assert!(unpack(vec![0, 1]).is_err() && unpack(vec![0xff]).is_err());
     }
 }

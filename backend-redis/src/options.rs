@@ -18,7 +18,7 @@ pub struct Options {
     /// The most bytes of one task's args, and of its result: 1 to [`limits::BATCH_BYTES_MAX`], so
     /// that a batch can hold one. Default [`limits::PAYLOAD_BYTES_MAX`]. While the server handles a
     /// large one, other callers wait.
-    pub payload_bytes_max: usize,
+    pub max_payload_bytes: usize,
 }
 
 impl Default for Options {
@@ -27,7 +27,7 @@ impl Default for Options {
             connect: Duration::from_secs(2),
             response: Duration::from_secs(2),
             accept_eviction: false,
-            payload_bytes_max: limits::PAYLOAD_BYTES_MAX,
+            max_payload_bytes: limits::PAYLOAD_BYTES_MAX,
         }
     }
 }
@@ -35,11 +35,11 @@ impl Default for Options {
 impl Options {
     /// Refuses options that cannot work.
     pub(crate) fn check(&self) -> Result<()> {
-        if (1..=limits::BATCH_BYTES_MAX).contains(&self.payload_bytes_max) {
+        if (1..=limits::BATCH_BYTES_MAX).contains(&self.max_payload_bytes) {
             return Ok(());
         }
         let why =
-            format!("payload_bytes_max is {}; it must be 1 to {}", self.payload_bytes_max, limits::BATCH_BYTES_MAX);
+            format!("max_payload_bytes is {}; it must be 1 to {}", self.max_payload_bytes, limits::BATCH_BYTES_MAX);
         Err(Error::config("open the docket", why))
     }
 }

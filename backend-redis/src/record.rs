@@ -27,8 +27,8 @@ pub(crate) struct Leased<'a> {
     pub(crate) attempts: u32,
     pub(crate) crashes: u32,
     pub(crate) every: Option<Duration>,
-    pub(crate) attempts_max: Option<u32>,
-    pub(crate) crashes_max: Option<u32>,
+    pub(crate) max_attempts: Option<u32>,
+    pub(crate) max_crashes: Option<u32>,
     pub(crate) undecodable_since: Option<Timestamp>,
 }
 
@@ -64,8 +64,8 @@ impl<'a> Leased<'a> {
             attempts: 0,
             crashes: 0,
             every: None,
-            attempts_max: None,
-            crashes_max: None,
+            max_attempts: None,
+            max_crashes: None,
             undecodable_since: None,
         };
         if flags & MORE != 0 {
@@ -81,7 +81,7 @@ impl<'a> Leased<'a> {
         let (_settled_fence, _requeued) = (bytes.number(7)?, bytes.number(7)?);
         (self.attempts, self.crashes) = (bytes.count()?, bytes.count()?);
         let (_failures, _crashed) = (bytes.count()?, bytes.count()?);
-        (self.attempts_max, self.crashes_max) = (some(bytes.count()?), some(bytes.count()?));
+        (self.max_attempts, self.max_crashes) = (some(bytes.count()?), some(bytes.count()?));
         let (_args_size, _result_size) = (bytes.count()?, bytes.count()?);
         self.undecodable_since = Some(bytes.moment()?).filter(|since| since.as_micros() != 0);
         Some(())

@@ -26,7 +26,7 @@ impl Relocate for RedisBackend {
     }
 
     async fn take_in(&self, parcels: &[Parcel]) -> Result<Vec<Result<Arrival>>> {
-        self.at_the_door("take parcels in", parcels, self.payload_bytes_max(), "open").await
+        self.at_the_door("take parcels in", parcels, self.max_payload_bytes(), "open").await
     }
 
     async fn turn_away(&self, parcels: &[Parcel]) -> Result<Vec<Result<Arrival>>> {
@@ -83,7 +83,7 @@ fn write_parcel(call: &mut Call, parcel: &Parcel) {
         call.number(moment.as_micros());
     }
     call.optional(parcel.every.map(micros));
-    call.optional(limit(parcel.overrides.attempts_max)).optional(limit(parcel.overrides.crashes_max));
+    call.optional(limit(parcel.overrides.max_attempts)).optional(limit(parcel.overrides.max_crashes));
     for count in [parcel.attempts, parcel.crashes, parcel.failures, parcel.crashed_in_a_row] {
         call.number(count);
     }
@@ -105,7 +105,7 @@ fn read_parcel(fields: &mut Fields) -> Result<Parcel> {
         due_at: fields.timestamp()?,
         added_at: fields.timestamp()?,
         every: fields.optional_micros()?,
-        overrides: Overrides { attempts_max: fields.optional_count()?, crashes_max: fields.optional_count()? },
+        overrides: Overrides { max_attempts: fields.optional_count()?, max_crashes: fields.optional_count()? },
         attempts: fields.count()?,
         crashes: fields.count()?,
         failures: fields.count()?,

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use docket_core::{
-    Clock, Error, ErrorKind, Fence, Key, Lease, LeaseOrder, LeaseReply, LeaseRequest, Limited, Names, Overrides,
-    Payload, Queue, Result, Suspects, Swept, Token, WorkerRecord, limits,
+    Clock, Error, ErrorKind, Fence, Lease, LeaseOrder, LeaseReply, LeaseRequest, LeaseSuspects, LeaseToken, Limited,
+    Names, Overrides, Payload, Queue, Result, Swept, TaskKey, WorkerRecord, limits,
 };
 
 use crate::call::Call;
@@ -39,7 +39,7 @@ pub(crate) struct Looked {
     /// How long until the waiter must poll by itself.
     pub(crate) due: Option<Duration>,
     /// Records found unusable.
-    pub(crate) parked: Vec<Key>,
+    pub(crate) parked: Vec<TaskKey>,
 }
 
 /// Refuses a request beyond its limits.
@@ -61,9 +61,9 @@ pub(crate) fn check(request: &LeaseRequest) -> Result<()> {
 pub(crate) fn write(call: &mut Call, request: &LeaseRequest, look: Look<'_>) -> Result<()> {
     call.id(request.request.as_uuid());
     write_worker(call, &request.worker)?;
-    call.text(if request.suspects == Suspects::One { "one" } else { "none" });
+    call.text(if request.suspects == LeaseSuspects::Allow { "one" } else { "none" });
     call.text(if request.order == LeaseOrder::Earliest { "earliest" } else { "precedence" });
-    call.micros(request.lease).number(request.count.min(limits::BATCH_ITEMS_MAX));
+    call.micros(request.lease_for).number(request.count.min(limits::BATCH_ITEMS_MAX));
     let lists = match look {
         Look::Last(waiter) => {
             call.text("1").text(waiter.unwrap_or("")).number(0);
@@ -83,13 +83,13 @@ pub(crate) fn write(call: &mut Call, request: &LeaseRequest, look: Look<'_>) -> 
         call.text(queue.as_str());
     }
     match &request.names {
-        Names::Any { crashes_max } => {
-            call.number(-1).number(*crashes_max);
+        Names::Any { max_crashes } => {
+            call.number(-1).number(*max_crashes);
         }
         Names::Known(names) => {
             call.number(names.len());
             for known in names {
-                call.text(known.name.as_str()).number(known.crashes_max);
+                call.text(known.name.as_str()).number(known.max_crashes);
             }
         }
     }
@@ -111,7 +111,7 @@ pub(crate) fn write_worker(call: &mut Call, record: &WorkerRecord) -> Result<()>
 
 /// The wake lists of the lanes that a request asks for.
 pub(crate) fn wake_lists(request: &LeaseRequest) -> Vec<String> {
-    let kinds = if request.suspects == Suspects::One { &["w", "ws"][..] } else { &["w"][..] };
+    let kinds = if request.suspects == LeaseSuspects::Allow { &["w", "ws"][..] } else { &["w"][..] };
     let lists =
         |queue: &Queue, name: &str| kinds.iter().map(|kind| format!("{kind}:{queue}|{name}")).collect::<Vec<_>>();
     let mut all = Vec::new();
@@ -171,12 +171,12 @@ pub(crate) fn read_clock(fields: &mut Fields) -> Result<Clock> {
 }
 
 /// A lease from its record; `apart` has the args that are kept apart.
-fn read_lease(key: Key, record: &[u8], apart: &mut Fields, request: &LeaseRequest) -> Result<Lease> {
+fn read_lease(key: TaskKey, record: &[u8], apart: &mut Fields, request: &LeaseRequest) -> Result<Lease> {
     let leased = Leased::read(record)?;
     let args = leased.args.map_or_else(|| apart.payload(), |args| Ok(Payload::new(args.to_vec())))?;
     let (queue, name) = keys::unpack_lane(leased.lane)?;
     Ok(Lease {
-        token: Token { key, fence: Fence(leased.fence), lease: request.request },
+        token: LeaseToken { key, fence: Fence(leased.fence), request: request.request },
         name,
         queue,
         args,
@@ -186,7 +186,7 @@ fn read_lease(key: Key, record: &[u8], apart: &mut Fields, request: &LeaseReques
         leased_at: leased.since,
         due_at: leased.due,
         every: leased.every,
-        overrides: Overrides { attempts_max: leased.attempts_max, crashes_max: leased.crashes_max },
+        overrides: Overrides { max_attempts: leased.max_attempts, max_crashes: leased.max_crashes },
         undecodable_since: leased.undecodable_since,
     })
 }

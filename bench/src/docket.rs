@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use docket_core::worker::Stop;
 use docket_core::{
-    Ack, AckAnswer, AddAnswer, Client, Key, KnownName, LeaseOrder, LeaseRequest, Name, Names, NewTask, Payload, Queue,
-    RequestId, RunAt, Settings, Store, Suspects, Task, Worker, WorkerId, WorkerRecord, limits,
+    Ack, AckAnswer, AddAnswer, Client, KnownName, LeaseOrder, LeaseRequest, LeaseSuspects, Names, NewTask, Payload,
+    Queue, RequestId, RunAt, Settings, Store, Task, TaskKey, TaskName, Worker, WorkerId, WorkerRecord, limits,
 };
 use docket_core::{Outcome as Ending, Policy};
 use tokio::task::JoinHandle;
@@ -25,7 +25,7 @@ pub(crate) struct Docket {
 
 impl Docket {
     pub(crate) fn on(store: Arc<dyn Store>) -> Outcome<Self> {
-        let name = Name::new(Note::NAME)?;
+        let name = TaskName::new(Note::NAME)?;
         let worker = WorkerRecord {
             id: WorkerId::new("bench")?,
             queues: vec![Queue::default()],
@@ -35,7 +35,7 @@ impl Docket {
             settled: 0,
             ttl: Duration::from_mins(1),
         };
-        let names = Names::Known(vec![KnownName { name, crashes_max: limits::CRASHES_MAX }]);
+        let names = Names::Known(vec![KnownName { name, max_crashes: limits::CRASHES_MAX }]);
         Ok(Self { client: Client::new(store), worker, names })
     }
 }
@@ -49,7 +49,8 @@ impl Verbs for Docket {
     async fn add(&self, items: &[Item], delay: Duration) -> Outcome<usize> {
         let run_at = if delay.is_zero() { RunAt::Now } else { RunAt::In(delay) };
         let tasks = items.iter().map(|item| {
-            let task = NewTask::keyed(Key::new(&item.key)?, Name::new(Note::NAME)?, Payload::new(item.args.clone()));
+            let task =
+                NewTask::keyed(TaskKey::new(&item.key)?, TaskName::new(Note::NAME)?, Payload::new(item.args.clone()));
             Ok(NewTask { run_at, ..task })
         });
         let tasks = tasks.collect::<docket_core::Result<Vec<_>>>()?;
@@ -64,8 +65,8 @@ impl Verbs for Docket {
             queues: self.worker.queues.clone(),
             names: self.names.clone(),
             count,
-            suspects: Suspects::One,
-            lease: LEASE,
+            suspects: LeaseSuspects::Allow,
+            lease_for: LEASE,
             wait,
             order: LeaseOrder::Precedence,
         };
@@ -79,7 +80,7 @@ impl Verbs for Docket {
         let acks = held.iter().map(|held| Ack {
             token: held.token.clone(),
             outcome: Ending::Completed(None),
-            attempts_max: policy.attempts_max,
+            max_attempts: policy.max_attempts,
             retention,
         });
         let acks: Vec<Ack> = acks.collect();

@@ -100,7 +100,7 @@ impl Server {
 pub(crate) async fn open(url: &str, docket: DocketName) -> Outcome<Arc<dyn Store>> {
     Ok(match scheme(url)? {
         Kind::Memory => {
-            let options = docket_memory::Options { tasks_max: 4_000_000, ..docket_memory::Options::default() };
+            let options = docket_memory::Options { max_tasks: 4_000_000, ..docket_memory::Options::default() };
             Arc::new(MemoryBackend::with_options(docket, options)?)
         }
         Kind::Redis => Arc::new(RedisBackend::connect(url, docket, docket_redis::Options::default()).await?),

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use docket_core::{Context, Failure, Key, Registry, Result, Task};
+use docket_core::{Context, Failure, Registry, Result, Task, TaskKey};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
@@ -110,7 +110,7 @@ impl Note {
 
     /// With a key nobody else has.
     pub(crate) fn item(&self) -> serde_json::Result<Item> {
-        Ok(Item { key: Key::unique().as_str().to_owned(), args: serde_json::to_vec(self)? })
+        Ok(Item { key: TaskKey::unique().as_str().to_owned(), args: serde_json::to_vec(self)? })
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use docket_core::{Token, limits};
+use docket_core::{LeaseToken, limits};
 
 use crate::Outcome;
 use crate::tasks::Tally;
@@ -38,7 +38,7 @@ pub(crate) struct Item {
 
 /// A task that is leased.
 pub(crate) struct Held {
-    pub(crate) token: Token,
+    pub(crate) token: LeaseToken,
     /// The number it carries.
     pub(crate) track: u64,
 }

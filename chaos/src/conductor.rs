@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use conformance_tests::proxy::Proxy;
 use conformance_tests::servers::PgBouncer;
-use docket_core::{Key, ListFilter, Name, State, Store};
+use docket_core::{ListFilter, Store, TaskKey, TaskName, TaskState};
 use tokio::time::Instant;
 
 use crate::Outcome;
@@ -130,12 +130,12 @@ async fn drain(stage: &mut Stage, store: &dyn Store) -> Outcome {
 
 /// Records the store's report on all unfinished tasks, and on itself.
 async fn look(stage: &Stage, store: &dyn Store, ledgers: &Path) -> Outcome {
-    let found = |key: &Key, state: Option<State>| Event::Found {
+    let found = |key: &TaskKey, state: Option<TaskState>| Event::Found {
         key: key.as_str().to_owned(),
         state: state.map(|state| state.as_str().to_owned()),
     };
-    let name = Some(Name::new("work")?);
-    for state in State::ALL.into_iter().filter(|state| *state != State::Completed) {
+    let name = Some(TaskName::new("work")?);
+    for state in TaskState::ALL.into_iter().filter(|state| *state != TaskState::Completed) {
         let filter = ListFilter { state: Some(state), name: name.clone(), queue: None };
         let mut cursor = None;
         loop {
@@ -148,7 +148,7 @@ async fn look(stage: &Stage, store: &dyn Store, ledgers: &Path) -> Outcome {
         }
     }
     for key in undone(&History::of(&read(ledgers)?)) {
-        let key = Key::new(key)?;
+        let key = TaskKey::new(key)?;
         let task = store.get(&key).await?;
         stage.ledger.write(found(&key, task.map(|task| task.state)));
     }

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use docket_core::{
-    Ack, CancelId, Destination, Error, ErrorKind, Heartbeat, Key, KnownName, Lease, LeaseOrder, LeaseRequest, Name,
-    Names, NewTask, Outcome, Parcel, ParcelId, Payload, Queue, RequestId, Store, Suspects, WorkerId, WorkerRecord,
+    Ack, CancelId, Destination, Error, ErrorKind, Heartbeat, KnownName, Lease, LeaseOrder, LeaseRequest, LeaseSuspects,
+    Names, NewTask, Outcome, Parcel, ParcelId, Payload, Queue, RequestId, Store, TaskKey, TaskName, WorkerId,
+    WorkerRecord,
 };
 
 const NAME: &str = "work";
@@ -17,16 +18,16 @@ pub struct Before {
     parcel: Parcel,
 }
 
-fn key(text: &str) -> Key {
-    Key::new(text).expect("a key")
+fn key(text: &str) -> TaskKey {
+    TaskKey::new(text).expect("a key")
 }
 
 fn task(text: &str) -> NewTask {
-    NewTask { key: key(text), ..NewTask::new(Name::new(NAME).expect("a name"), Payload::new("{}")) }
+    NewTask { key: key(text), ..NewTask::new(TaskName::new(NAME).expect("a name"), Payload::new("{}")) }
 }
 
 fn ask(count: usize) -> LeaseRequest {
-    let (name, queue) = (Name::new(NAME).expect("a name"), Queue::default());
+    let (name, queue) = (TaskName::new(NAME).expect("a name"), Queue::default());
     LeaseRequest {
         request: RequestId::unique(),
         worker: WorkerRecord {
@@ -39,17 +40,17 @@ fn ask(count: usize) -> LeaseRequest {
             ttl: Duration::from_mins(1),
         },
         queues: vec![queue],
-        names: Names::Known(vec![KnownName { name, crashes_max: 5 }]),
+        names: Names::Known(vec![KnownName { name, max_crashes: 5 }]),
         count,
-        suspects: Suspects::One,
-        lease: Duration::from_mins(1),
+        suspects: LeaseSuspects::Allow,
+        lease_for: Duration::from_mins(1),
         wait: Duration::ZERO,
         order: LeaseOrder::Precedence,
     }
 }
 
 fn ack(lease: &Lease, outcome: Outcome) -> Ack {
-    Ack { token: lease.token.clone(), outcome, attempts_max: 3, retention: Duration::from_mins(1) }
+    Ack { token: lease.token.clone(), outcome, max_attempts: 3, retention: Duration::from_mins(1) }
 }
 
 /// Adds them, while the layout is ours.
@@ -87,7 +88,7 @@ pub async fn every_write_is_refused(store: &dyn Store, before: &Before, numbers:
     refused("schedule", store.schedule(&tasks).await.err());
     refused("lease", store.lease(&ask(1)).await.err());
     let worker = ask(1).worker;
-    let beat = Heartbeat { worker, lease: Duration::from_mins(1), tokens: vec![lease.token.clone()] };
+    let beat = Heartbeat { worker, lease_for: Duration::from_mins(1), tokens: vec![lease.token.clone()] };
     refused("heartbeat", store.heartbeat(&beat).await.err());
     let acks = [ack(lease, Outcome::Completed(None))];
     refused("ack", store.ack(&acks, None).await.err());

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use docket_core::{
     Ack, AckAnswer, AckReply, AddAnswer, CancelAnswer, CancelId, DocketName, ErrorKind, Heartbeat, HeartbeatAnswer,
-    Lease, LeaseReply, LeaseRequest, NewTask, Outcome, Payload, RequeueAnswer, RunAt, ScheduleAnswer, State, Store,
-    TaskView, TestStore, Timestamp, Token, limits,
+    Lease, LeaseReply, LeaseRequest, LeaseToken, NewTask, Outcome, Payload, RequeueAnswer, RunAt, ScheduleAnswer,
+    Store, TaskState, TaskView, TestStore, Timestamp, limits,
 };
 
 use crate::runner::Factory;
@@ -186,8 +186,8 @@ impl Stage {
         *answers.first().expect("one answer per token")
     }
 
-    pub(crate) async fn heartbeat_all(&self, tokens: &[Token]) -> Vec<HeartbeatAnswer> {
-        let beat = Heartbeat { worker: ask(1).worker, tokens: tokens.to_vec(), lease: LEASE };
+    pub(crate) async fn heartbeat_all(&self, tokens: &[LeaseToken]) -> Vec<HeartbeatAnswer> {
+        let beat = Heartbeat { worker: ask(1).worker, tokens: tokens.to_vec(), lease_for: LEASE };
         let answers = self.store.heartbeat(&beat).await.expect("a heartbeat is answered");
         assert_eq!(answers.len(), tokens.len(), "one answer per token");
         answers.into_iter().map(|answer| answer.expect("a token is judged")).collect()
@@ -235,7 +235,7 @@ impl Stage {
         self.get(name).await.unwrap_or_else(|| panic!("there is a record of {name}"))
     }
 
-    pub(crate) async fn state(&self, name: &str) -> State {
+    pub(crate) async fn state(&self, name: &str) -> TaskState {
         self.view(name).await.state
     }
 
@@ -271,7 +271,7 @@ pub(crate) fn almost(delay: Duration) -> Duration {
 
 /// The ack of a lease, with the usual limits.
 pub(crate) fn settle(lease: &Lease, outcome: Outcome) -> Ack {
-    Ack { token: lease.token.clone(), outcome, attempts_max: ATTEMPTS_MAX, retention: limits::RETENTION }
+    Ack { token: lease.token.clone(), outcome, max_attempts: ATTEMPTS_MAX, retention: limits::RETENTION }
 }
 
 pub(crate) fn completed() -> Outcome {
@@ -302,7 +302,7 @@ pub(crate) fn keys(leases: &[Lease]) -> Vec<&str> {
     leases.iter().map(|lease| lease.token.key.as_str()).collect()
 }
 
-pub(crate) fn tokens(leases: &[Lease]) -> Vec<Token> {
+pub(crate) fn tokens(leases: &[Lease]) -> Vec<LeaseToken> {
     leases.iter().map(|lease| lease.token.clone()).collect()
 }
 

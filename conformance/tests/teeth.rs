@@ -140,16 +140,16 @@ teeth! {
         "cancel::no_outcome_but_completed_survives"
         "cancel::a_passed_deadline_ends_a_cancelled_run";
     seed_undoes_a_cancel: SeedUndoesACancel =>
-        "perpetual::seeding_does_not_undo_a_cancel";
-    limit_kills_a_perpetual: LimitKillsAPerpetual =>
-        "perpetual::failed_attempts_do_not_cut_the_chain"
-        "perpetual::crashes_do_not_cut_the_chain";
+        "periodic::seeding_does_not_undo_a_cancel";
+    limit_kills_a_periodic_task: LimitKillsAPeriodicTask =>
+        "periodic::failed_attempts_do_not_cut_the_chain"
+        "periodic::crashes_do_not_cut_the_chain";
     late_heartbeat_is_lost: LateHeartbeatIsLost =>
         "heartbeat::late_but_current_is_held";
     move_loses_its_place: MoveLosesItsPlace =>
         "order::a_move_keeps_the_place_among_equals";
-    follower_jumps_the_line: FollowerJumpsTheLine =>
-        "order::a_follower_goes_to_the_end";
+    successor_jumps_the_line: SuccessorJumpsTheLine =>
+        "order::a_successor_goes_to_the_end";
     crash_settles_the_token: CrashSettlesTheToken =>
         "fence::a_swept_token_is_stale_before_anybody_retakes_it";
     replay_keeps_the_deadline: ReplayKeepsTheDeadline =>
@@ -163,12 +163,12 @@ teeth! {
         "bound::one_call_trims_a_bounded_number";
     sweeps_without_bound: SweepsWithoutBound =>
         "crash::one_call_sweeps_a_bounded_number";
-    cancel_keeps_the_follower: CancelKeepsTheFollower =>
-        "cancel::it_drops_the_follower";
+    cancel_keeps_the_successor: CancelKeepsTheSuccessor =>
+        "cancel::it_drops_the_successor";
     repeat_counts_from_now: RepeatCountsFromNow =>
-        "perpetual::a_repeat_counts_from_the_start_of_its_run";
+        "periodic::a_repeat_counts_from_the_start_of_its_run";
     crashed_chains_hurry: CrashedChainsHurry =>
-        "perpetual::each_crashed_occurrence_in_a_row_doubles_the_wait";
+        "periodic::each_crashed_occurrence_in_a_row_doubles_the_wait";
     late_ack_is_stale: LateAckIsStale =>
         "ack::late_but_current_settles";
     unkept_says_nothing: UnkeptSaysNothing =>
@@ -212,17 +212,17 @@ teeth! {
         "definition::a_cancelled_one_stays_cancelled";
     undecodable_is_death: UndecodableIsDeath =>
         "ack::undecodable_is_no_attempt"
-        "perpetual::undecodable_args_do_not_cut_the_chain";
+        "periodic::undecodable_args_do_not_cut_the_chain";
     undecodable_starts_over: UndecodableStartsOver =>
         "ack::undecodable_is_timed_from_the_first";
     first_schedule_wins: FirstScheduleWins =>
         "follow::last_schedule_wins";
     followed_once: FollowedOnce =>
         "follow::a_promoted_task_can_be_followed_again";
-    follower_waits_from_its_promotion: FollowerWaitsFromItsPromotion =>
+    successor_waits_from_its_promotion: SuccessorWaitsFromItsPromotion =>
         "follow::a_time_that_passed_meanwhile_is_kept";
     requeue_draws_no_fence: RequeueDrawsNoFence =>
-        "requeue::a_perpetual_cancelled_again_lives_again";
+        "requeue::a_periodic_task_cancelled_again_lives_again";
     joining_empties_the_docket: JoiningEmptiesTheDocket =>
         "control::joining_changes_no_task";
     clock_stands_still: ClockStandsStill =>
@@ -252,7 +252,7 @@ teeth! {
         "relocate::a_task_that_moves_is_not_leased";
     lets_go_without_a_trace: LetsGoWithoutATrace =>
         "relocate::what_was_let_go_is_over"
-        "relocate::a_perpetual_let_go_is_not_seeded_again"
+        "relocate::a_periodic_task_let_go_is_not_seeded_again"
         "relocate::a_repeated_add_after_it_is_answered";
     moves_to_two_places: MovesToTwoPlaces =>
         "relocate::a_docket_moves_to_one_place_at_a_time";

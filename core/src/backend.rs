@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::worker::Companion;
 use crate::{
-    Clock, Control, DocketName, Inspect, Key, Lease, Name, NewTask, Payload, Queue, RequestId, Result, RunAt, State,
+    Clock, Control, DocketName, Inspect, Lease, NewTask, Payload, Queue, RequestId, Result, RunAt, TaskKey, TaskName,
+    TaskState,
 };
-use crate::{Relocate, Token, WorkerId, limits, words};
+use crate::{LeaseToken, Relocate, WorkerId, limits, words};
 
 /// Where tasks live: five verbs, all batched, each item with its own result, so that a bad item
 /// never spoils its batch.
@@ -30,7 +31,7 @@ use crate::{Relocate, Token, WorkerId, limits, words};
 ///   indexed, or was finished by a current token, a cancel or a limit: `loss`.
 /// * **I2 One live lease.** At most one token of a key is current, and only that token can
 ///   heartbeat or settle, also after trimming and in a later life: `fence`.
-/// * **I3 Bounded.** A task runs at most `attempts_max` times with an error and `crashes_max` times
+/// * **I3 Bounded.** A task runs at most `max_attempts` times with an error and `max_crashes` times
 ///   into a dead worker; then it is dead, kept and shown: `limit`.
 /// * **I4 Exact.** No task is leased before its time, and a waiting worker gets it within
 ///   milliseconds after: `exact`.
@@ -70,7 +71,7 @@ pub trait QueueBackend: fmt::Debug + Send + Sync + 'static {
     /// * A finished key lives again, with counts at zero: `add::finished_key_lives_again`.
     /// * A known add id gets its first answer and changes nothing: `repeat::add_after_lost_reply`.
     /// * Declaring a cancelled periodic task does not revive it:
-    ///   `perpetual::seeding_does_not_undo_a_cancel`.
+    ///   `periodic::seeding_does_not_undo_a_cancel`.
     /// * Of the definitions of a periodic task that workers declare, the one first seen last is in
     ///   force: `definition::the_latest_is_in_force`,
     ///   `definition::the_earlier_returns_when_the_later_is_gone`.
@@ -83,7 +84,7 @@ pub trait QueueBackend: fmt::Debug + Send + Sync + 'static {
     ///   `schedule::moves_a_queued_task`.
     /// * A running task is left alone and the new one follows it; the last one wins:
     ///   `follow::last_schedule_wins`.
-    /// * However the lease ends, the follower takes its place:
+    /// * However the lease ends, the successor takes its place:
     ///   `follow::promoted_however_the_lease_ends`.
     async fn schedule(&self, tasks: &[NewTask]) -> Result<Vec<Result<ScheduleAnswer>>>;
 
@@ -93,7 +94,7 @@ pub trait QueueBackend: fmt::Debug + Send + Sync + 'static {
     /// * The same request again gets its leases that nobody has retaken, with a new deadline, and
     ///   nothing new: `repeat::lease_after_lost_reply`.
     /// * A passed deadline is one crash, counted here: `crash::counted_when_leased_again`.
-    /// * At `crashes_max` the task is dead instead: `limit::crashes_end_a_task`.
+    /// * At `max_crashes` the task is dead instead: `limit::crashes_end_a_task`.
     /// * Waits at most `wait` for a wake-up when there is nothing: `wait::an_add_wakes_a_waiter`.
     /// * `next_visible` counts only tasks that this call could have leased:
     ///   `wait::next_visible_ignores_unasked_names`.
@@ -199,7 +200,7 @@ pub enum Declared {
 #[non_exhaustive]
 pub enum Existing {
     /// An unfinished task, or a finished periodic task, which only a requeue revives.
-    In(State),
+    In(TaskState),
     /// A running task that is being cancelled; use `schedule` to put a new one behind it.
     Cancelling,
 }
@@ -230,9 +231,9 @@ pub struct LeaseRequest {
     /// The most tasks to lease.
     pub count: usize,
     /// Whether a suspect (two or more crashes) may be among them; at most one is.
-    pub suspects: Suspects,
+    pub suspects: LeaseSuspects,
     /// The length of the leases.
-    pub lease: Duration,
+    pub lease_for: Duration,
     /// How long to wait for a visible task; zero answers at once.
     pub wait: Duration,
     /// How queues are weighed against each other.
@@ -247,7 +248,7 @@ pub enum Names {
     /// Any name: the worker has a fallback handler.
     Any {
         /// The most leases that may expire unsettled before a task is dead.
-        crashes_max: u32,
+        max_crashes: u32,
     },
 }
 
@@ -255,18 +256,18 @@ pub enum Names {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KnownName {
     /// The task type.
-    pub name: Name,
+    pub name: TaskName,
     /// The most leases that may expire unsettled before the task is dead.
-    pub crashes_max: u32,
+    pub max_crashes: u32,
 }
 
 /// Whether a lease call may lease a suspect: a task under which two or more workers died.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Suspects {
+pub enum LeaseSuspects {
     /// The worker holds none: at most one may be leased.
-    One,
+    Allow,
     /// The worker holds one already.
-    None,
+    Avoid,
 }
 
 /// How queues are weighed against each other within one lease call.
@@ -314,9 +315,9 @@ pub struct Swept {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Limited {
     /// The task.
-    pub key: Key,
+    pub key: TaskKey,
     /// The task type.
-    pub name: Name,
+    pub name: TaskName,
     /// Runs before this one that ended with an error.
     pub attempts: u32,
     /// A periodic task repeats later; any other task is dead.
@@ -332,7 +333,7 @@ pub struct WorkerRecord {
     /// The queues it serves, in order.
     pub queues: Vec<Queue>,
     /// The names it runs and the queue of each, so that another process can add tasks for it.
-    pub names: Vec<(Name, Queue)>,
+    pub names: Vec<(TaskName, Queue)>,
     /// The most tasks it runs at the same time.
     pub concurrency: usize,
     /// Tasks it runs now.
@@ -349,9 +350,9 @@ pub struct Heartbeat {
     /// The worker.
     pub worker: WorkerRecord,
     /// The leases it holds.
-    pub tokens: Vec<Token>,
+    pub tokens: Vec<LeaseToken>,
     /// The new length of the leases.
-    pub lease: Duration,
+    pub lease_for: Duration,
 }
 
 /// The answer to one token of a heartbeat.
@@ -452,11 +453,11 @@ impl Outcome {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Ack {
     /// Identifies the lease.
-    pub token: Token,
+    pub token: LeaseToken,
     /// How the run ended.
     pub outcome: Outcome,
     /// The attempt limit of the task type; an override by the adder takes precedence.
-    pub attempts_max: u32,
+    pub max_attempts: u32,
     /// How long the record is kept once completed or cancelled.
     pub retention: Duration,
 }

@@ -9,7 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::repeat::{bounded, repeat};
-use crate::{AddAnswer, AddId, CancelAnswer, CancelId, Declared, Error, Existing, Fence, Key, Name, NewTask, Payload};
+use crate::{
+    AddAnswer, AddId, CancelAnswer, CancelId, Declared, Error, Existing, Fence, NewTask, Payload, TaskKey, TaskName,
+};
 use crate::{Queue, RequeueAnswer, Result, RunAt, ScheduleAnswer, Store, Task, Timestamp, limits, registry};
 
 /// How long a client repeats a call without an answer, unless set otherwise. A request that adds a
@@ -21,7 +23,7 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Client {
     store: Arc<dyn Store>,
     patience: Duration,
-    payload_bytes_max: usize,
+    max_payload_bytes: usize,
     fallback: Option<Arc<dyn Fallback>>,
 }
 
@@ -36,7 +38,7 @@ pub trait Fallback: std::fmt::Debug + Send + Sync {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Receipt {
     /// The task's identity.
-    pub key: Key,
+    pub key: TaskKey,
     /// The store's answer.
     pub answer: Answer,
 }
@@ -86,7 +88,7 @@ impl From<ScheduleAnswer> for Answer {
 impl Client {
     /// A client on `store`.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, patience: PATIENCE, payload_bytes_max: limits::PAYLOAD_BYTES_MAX, fallback: None }
+        Self { store, patience: PATIENCE, max_payload_bytes: limits::PAYLOAD_BYTES_MAX, fallback: None }
     }
 
     /// Sets how long a call without an answer is repeated, at most [`limits::REPEAT_MAX`].
@@ -96,8 +98,8 @@ impl Client {
     }
 
     /// Sets how many bytes of JSON the args of one task may have; the store has a limit of its own.
-    pub fn with_payload_bytes_max(mut self, bytes: usize) -> Self {
-        self.payload_bytes_max = bytes;
+    pub fn with_max_payload_bytes(mut self, bytes: usize) -> Self {
+        self.max_payload_bytes = bytes;
         self
     }
 
@@ -168,7 +170,7 @@ impl Client {
 
     /// The queue in which the live workers of `name` expect it, if they agree: for an adder without
     /// its code.
-    pub async fn queue_of(&self, name: &Name) -> Result<Option<Queue>> {
+    pub async fn queue_of(&self, name: &TaskName) -> Result<Option<Queue>> {
         let workers = bounded("read the workers", Duration::ZERO, self.store.workers()).await?;
         let mut queues: HashSet<Queue> = HashSet::new();
         for worker in workers {
@@ -185,7 +187,7 @@ impl Client {
     /// # Cancel safety
     ///
     /// A dropped cancel may or may not have taken effect.
-    pub async fn cancel(&self, key: &Key) -> Result<CancelAnswer> {
+    pub async fn cancel(&self, key: &TaskKey) -> Result<CancelAnswer> {
         let id = CancelId::unique();
         let call = || bounded("cancel a task", Duration::ZERO, self.store.cancel(key, id));
         repeat("cancel a task", self.patience, call).await
@@ -196,7 +198,7 @@ impl Client {
     /// # Cancel safety
     ///
     /// A dropped requeue may or may not have taken effect.
-    pub async fn requeue(&self, key: &Key, fence: Option<Fence>) -> Result<RequeueAnswer> {
+    pub async fn requeue(&self, key: &TaskKey, fence: Option<Fence>) -> Result<RequeueAnswer> {
         let call = || bounded("requeue a task", Duration::ZERO, self.store.requeue(key, fence));
         repeat("requeue a task", self.patience, call).await
     }
@@ -225,19 +227,19 @@ impl<'a> Add<'a> {
     fn new<T: Task>(client: &'a Client, verb: Verb, task: &T) -> Self {
         let build = || {
             let args: Payload = registry::encode(task)?;
-            if args.len() > client.payload_bytes_max {
-                return Err(too_large(T::NAME, args.len(), client.payload_bytes_max));
+            if args.len() > client.max_payload_bytes {
+                return Err(too_large(T::NAME, args.len(), client.max_payload_bytes));
             }
             // Without the interval: adding a task of a periodic type is one extra run beside the
             // chain, not a second chain.
-            Ok(NewTask { queue: T::policy().queue, ..NewTask::new(Name::new(T::NAME)?, args) })
+            Ok(NewTask { queue: T::policy().queue, ..NewTask::new(TaskName::new(T::NAME)?, args) })
         };
         Self { client, verb, task: build() }
     }
 
     /// Gives the task an identity: adding it twice is then harmless.
     pub fn key(mut self, key: impl AsRef<str>) -> Self {
-        self.task = self.task.and_then(|task| Ok(NewTask { key: Key::new(key)?, ..task }));
+        self.task = self.task.and_then(|task| Ok(NewTask { key: TaskKey::new(key)?, ..task }));
         self
     }
 
@@ -260,9 +262,9 @@ impl<'a> Add<'a> {
     }
 
     /// With this attempt limit instead of the policy's; at least 1.
-    pub fn attempts_max(mut self, attempts: u32) -> Self {
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.task = self.task.map(|mut task| {
-            task.overrides.attempts_max = Some(attempts.max(1));
+            task.overrides.max_attempts = Some(attempts.max(1));
             task
         });
         self

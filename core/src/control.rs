@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::{CancelId, Existing, Fence, Key, Result, State};
+use crate::{CancelId, Existing, Fence, Result, TaskKey, TaskState};
 
 /// The changes that an operator, or a service on a user's behalf, can make.
 ///
@@ -22,15 +22,15 @@ pub trait Control: Send + Sync {
     /// * Any outcome but `Completed` then becomes cancelled, never a retry:
     ///   `cancel::no_outcome_but_completed_survives`.
     /// * A known cancel id changes nothing: `repeat::cancel_never_hits_a_new_life`.
-    async fn cancel(&self, key: &Key, id: CancelId) -> Result<CancelAnswer>;
+    async fn cancel(&self, key: &TaskKey, id: CancelId) -> Result<CancelAnswer>;
 
     /// Starts a dead task, or a cancelled periodic one, again: due now, counts at zero.
     ///
     /// * Only the death of this fence: `repeat::requeue_never_hits_a_new_life`.
     /// * It draws a fence, so that a death without another lease has one of its own:
-    ///   `requeue::a_perpetual_cancelled_again_lives_again`.
+    ///   `requeue::a_periodic_task_cancelled_again_lives_again`.
     /// * A periodic task that was cancelled before its first lease has no fence; `None` matches it.
-    async fn requeue(&self, key: &Key, fence: Option<Fence>) -> Result<RequeueAnswer>;
+    async fn requeue(&self, key: &TaskKey, fence: Option<Fence>) -> Result<RequeueAnswer>;
 
     /// Deletes everything of this docket, in chunks, and nothing of any other:
     /// `control::clear_spares_other_dockets`. Fences go on from where they were:
@@ -58,7 +58,7 @@ pub enum CancelAnswer {
     /// It runs; its run learns of it with the next renewal of its lease.
     Cancelling,
     /// It had already finished; nothing was changed.
-    Finished(State),
+    Finished(TaskState),
     /// There is no such key.
     NotFound,
 }

@@ -18,7 +18,7 @@ impl DefinitionId {
     pub fn of(task: &NewTask) -> Self {
         let limit = |count: Option<u32>| u64::from(count.unwrap_or(0)).to_be_bytes();
         let every = task.every.map_or(0, |every: Duration| micros(every)).to_be_bytes();
-        let overrides = [limit(task.overrides.attempts_max), limit(task.overrides.crashes_max)];
+        let overrides = [limit(task.overrides.max_attempts), limit(task.overrides.max_crashes)];
         let parts: [&[u8]; 6] = [
             task.name.as_str().as_bytes(),
             task.queue.as_str().as_bytes(),
@@ -57,25 +57,25 @@ fn hash(parts: &[&[u8]]) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Name, Payload, Queue, RunAt};
+    use crate::{Payload, Queue, RunAt, TaskName};
 
     #[test]
     fn what_differs_in_anything_but_its_time_is_another_definition() {
-        let task = NewTask::new(Name::new("sweep").unwrap(), Payload::new("{}"));
+        let task = NewTask::new(TaskName::new("sweep").unwrap(), Payload::new("{}"));
         let base = DefinitionId::of(&task);
         assert_eq!(DefinitionId::of(&NewTask { run_at: RunAt::In(Duration::from_secs(9)), ..task.clone() }), base);
         let mut others = [task.clone(), task.clone(), task.clone(), task];
         others[0].queue = Queue::new("bulk").unwrap();
         others[1].args = Payload::new("{\"a\":1}");
         others[2].every = Some(Duration::from_secs(5));
-        others[3].overrides.crashes_max = Some(1);
+        others[3].overrides.max_crashes = Some(1);
         assert!(others.iter().all(|other| DefinitionId::of(other) != base));
     }
 
     /// Workers of all builds must agree on it.
     #[test]
     fn it_is_the_same_for_ever() {
-        let task = NewTask::new(Name::new("sweep").unwrap(), Payload::new("{}"));
+        let task = NewTask::new(TaskName::new("sweep").unwrap(), Payload::new("{}"));
         assert_eq!(hash(&[]), 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d);
         assert_eq!(DefinitionId::of(&task), DefinitionId::of(&NewTask::new(task.name.clone(), task.args)));
     }

@@ -18,8 +18,8 @@ use crate::{Ack, Client, Lease, Outcome, Payload, Policy, RunAt, Store, limits, 
 /// A type of background work: its fields are the args, `NAME` is its name in stores, `run` does the
 /// work.
 ///
-/// A task runs at least once. It runs again after an error (until [`Policy::attempts_max`]), and
-/// after its worker died (until [`Policy::crashes_max`]); so write it to converge: choose ids and
+/// A task runs at least once. It runs again after an error (until [`Policy::max_attempts`]), and
+/// after its worker died (until [`Policy::max_crashes`]); so write it to converge: choose ids and
 /// timestamps when adding, use "put" rather than "create", and pass the fence of [`Context::token`]
 /// to outside systems that can compare numbers.
 ///
@@ -127,7 +127,7 @@ pub struct Context {
 
 impl Context {
     /// The task's key.
-    pub fn key(&self) -> &crate::Key {
+    pub fn key(&self) -> &crate::TaskKey {
         &self.lease.token.key
     }
 
@@ -138,7 +138,7 @@ impl Context {
 
     /// Identifies the lease. Its fence grows with every run of the docket: a system that keeps the
     /// largest fence it has seen can refuse the late writes of a run that lost its lease.
-    pub fn token(&self) -> &crate::Token {
+    pub fn token(&self) -> &crate::LeaseToken {
         &self.lease.token
     }
 
@@ -157,7 +157,7 @@ impl Context {
     ///
     /// Nothing can stop such code. So the run keeps its slot and its lease until the code returns,
     /// also after the timeout, a cancel or a lost lease, and whether or not it is awaited; for at
-    /// most [`crate::Settings::blocking_max`]. The worker does not know of code that tokio's own
+    /// most [`crate::Settings::max_blocking`]. The worker does not know of code that tokio's own
     /// `spawn_blocking` runs: that code goes on after its run has ended, and the task may start
     /// again beside it. Long code should check [`Context::cancellation`] now and then.
     ///
@@ -197,7 +197,7 @@ impl Context {
         Ok(Ack {
             token: self.lease.token.clone(),
             outcome,
-            attempts_max: self.policy.attempts_max,
+            max_attempts: self.policy.max_attempts,
             retention: self.policy.retention,
         })
     }

@@ -74,11 +74,11 @@ fn is_name_char(c: char) -> bool {
 text_id!(
     /// A task's identity in its docket. Given by the caller, or a UUIDv7 that the client creates
     /// before sending, so that adding twice is harmless.
-    Key, "key", limits::KEY_BYTES_MAX, |c| !c.is_control(), "any text without control characters"
+    TaskKey, "key", limits::KEY_BYTES_MAX, |c| !c.is_control(), "any text without control characters"
 );
 text_id!(
     /// A task type, e.g. `scan_copyright`.
-    Name, "task name", limits::NAME_BYTES_MAX, is_name_char, "letters, digits and _ . : / -"
+    TaskName, "task name", limits::NAME_BYTES_MAX, is_name_char, "letters, digits and _ . : / -"
 );
 text_id!(
     /// A queue of a docket; workers list the queues they serve in order of precedence.
@@ -94,7 +94,7 @@ text_id!(
     |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'), "letters, digits and _ . - (no braces)"
 );
 
-impl Key {
+impl TaskKey {
     /// A new, unique key: a UUIDv7, which also sorts by creation time.
     pub fn unique() -> Self {
         let mut text = Uuid::encode_buffer();
@@ -194,15 +194,15 @@ impl fmt::Display for Fence {
 
 /// Identifies a lease. Only the current token of a key can heartbeat or settle it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub struct Token {
+pub struct LeaseToken {
     /// The task.
-    pub key: Key,
+    pub key: TaskKey,
     /// The number of the lease in the docket.
     pub fence: Fence,
     /// The request of the lease. Checked beside the fence, so that a store that went back in time
     /// (a failover to a lagging copy) cannot mistake an old token for a new one with the same
     /// fence.
-    pub lease: RequestId,
+    pub request: RequestId,
 }
 
 #[cfg(test)]
@@ -217,16 +217,16 @@ mod tests {
 
     #[test]
     fn a_refused_name_is_named_with_its_rule() {
-        let error = Name::new("send mail").unwrap_err().to_string();
+        let error = TaskName::new("send mail").unwrap_err().to_string();
         assert!(error.contains("send mail") && error.contains("letters, digits"), "{error}");
     }
 
     #[test]
     fn a_key_takes_any_text_up_to_its_bound() {
-        assert!(Key::new("like:did:plc:ü/1").is_ok());
-        assert!(Key::new("x".repeat(512)).is_ok());
-        assert!(Key::new("x".repeat(513)).is_err());
-        assert!(Key::new("a\nb").is_err());
-        assert!(Key::new("").is_err());
+        assert!(TaskKey::new("like:did:plc:ü/1").is_ok());
+        assert!(TaskKey::new("x".repeat(512)).is_ok());
+        assert!(TaskKey::new("x".repeat(513)).is_err());
+        assert!(TaskKey::new("a\nb").is_err());
+        assert!(TaskKey::new("").is_err());
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::Serialize;
 
-use crate::{Clock, Key, Name, Queue, Result, State, TaskView, Timestamp, WorkerRecord};
+use crate::{Clock, Queue, Result, TaskKey, TaskName, TaskState, TaskView, Timestamp, WorkerRecord};
 
 /// Reading a store. Changes nothing.
 ///
@@ -15,7 +15,7 @@ use crate::{Clock, Key, Name, Queue, Result, State, TaskView, Timestamp, WorkerR
 #[async_trait]
 pub trait Inspect: Send + Sync {
     /// The task of this key, unfinished or still kept: `inspect::get_shows_every_state`.
-    async fn get(&self, key: &Key) -> Result<Option<TaskView>>;
+    async fn get(&self, key: &TaskKey) -> Result<Option<TaskView>>;
 
     /// A page of tasks, by an index: `inspect::list_pages_through_everything_once`.
     ///
@@ -41,9 +41,9 @@ pub trait Inspect: Send + Sync {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ListFilter {
     /// Only those in this state.
-    pub state: Option<State>,
+    pub state: Option<TaskState>,
     /// Only those of this type.
-    pub name: Option<Name>,
+    pub name: Option<TaskName>,
     /// Only those in this queue.
     pub queue: Option<Queue>,
 }
@@ -71,7 +71,7 @@ pub struct LaneCounts {
     /// Its queue.
     pub queue: Queue,
     /// The task type.
-    pub name: Name,
+    pub name: TaskName,
     /// Waiting for their time.
     pub scheduled: u64,
     /// Due: could be leased now.
@@ -92,7 +92,7 @@ pub struct LaneCounts {
 
 impl LaneCounts {
     /// A lane without tasks.
-    pub fn empty(queue: Queue, name: Name) -> Self {
+    pub fn empty(queue: Queue, name: TaskName) -> Self {
         Self {
             queue,
             name,
@@ -108,15 +108,15 @@ impl LaneCounts {
     }
 
     /// The number in `state`.
-    pub fn of(&mut self, state: State) -> &mut u64 {
+    pub fn of(&mut self, state: TaskState) -> &mut u64 {
         match state {
-            State::Scheduled => &mut self.scheduled,
-            State::Ready => &mut self.ready,
-            State::Running => &mut self.running,
-            State::Moving => &mut self.moving,
-            State::Completed => &mut self.completed,
-            State::Dead => &mut self.dead,
-            State::Cancelled => &mut self.cancelled,
+            TaskState::Scheduled => &mut self.scheduled,
+            TaskState::Ready => &mut self.ready,
+            TaskState::Running => &mut self.running,
+            TaskState::Moving => &mut self.moving,
+            TaskState::Completed => &mut self.completed,
+            TaskState::Dead => &mut self.dead,
+            TaskState::Cancelled => &mut self.cancelled,
         }
     }
 }

@@ -9,10 +9,10 @@ use crate::{Error, Queue, Result, display_duration, limits};
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Policy {
     /// The most runs that may end with an error before the task is dead. At least 1.
-    pub attempts_max: u32,
+    pub max_attempts: u32,
     /// The most leases that may expire unsettled (a worker died) before the task is dead. At least
     /// 1.
-    pub crashes_max: u32,
+    pub max_crashes: u32,
     /// The wait before the next attempt.
     pub backoff: Backoff,
     /// How long one run may take; then it is cancelled and counts as a failed attempt.
@@ -29,8 +29,8 @@ impl Default for Policy {
     /// Five attempts over two and a half minutes on average, five crashes, ten minutes a run, the default queue.
     fn default() -> Self {
         Self {
-            attempts_max: 5,
-            crashes_max: limits::CRASHES_MAX,
+            max_attempts: 5,
+            max_crashes: limits::CRASHES_MAX,
             backoff: Backoff::default(),
             timeout: Duration::from_mins(10),
             queue: Queue::default(),
@@ -43,10 +43,10 @@ impl Default for Policy {
 impl Policy {
     /// Refuses a policy that cannot work, with the reason.
     pub fn check(&self, name: &str) -> Result<()> {
-        let wrong = if self.attempts_max == 0 {
-            "attempts_max is 0, so it would never run; use 1 for a single attempt"
-        } else if self.crashes_max == 0 {
-            "crashes_max is 0, so it would never run; use 1 to give up after the first crash"
+        let wrong = if self.max_attempts == 0 {
+            "max_attempts is 0, so it would never run; use 1 for a single attempt"
+        } else if self.max_crashes == 0 {
+            "max_crashes is 0, so it would never run; use 1 to give up after the first crash"
         } else if self.timeout.is_zero() {
             "timeout is zero, so every run would fail; zero never means infinite here"
         } else if self.every.is_some_and(|every| every < EVERY_MIN) {
@@ -136,9 +136,9 @@ mod tests {
     /// service is back.
     #[test]
     fn the_default_attempts_take_some_minutes() {
-        let Policy { attempts_max, backoff, .. } = Policy::default();
+        let Policy { max_attempts, backoff, .. } = Policy::default();
         // Drawn evenly between zero and its bound, the average wait is half of the bound.
-        let mean: Duration = (1..attempts_max).map(|failures| backoff.bound(failures) / 2).sum();
+        let mean: Duration = (1..max_attempts).map(|failures| backoff.bound(failures) / 2).sum();
         assert_eq!(mean, Duration::from_secs(150));
     }
 

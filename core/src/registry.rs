@@ -7,12 +7,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::handler::Returned;
-use crate::{Context, Error, Failure, Key, Name, NewTask, Payload, Policy, Result, Task, json, limits};
+use crate::{Context, Error, Failure, NewTask, Payload, Policy, Result, Task, TaskKey, TaskName, json, limits};
 
 /// Task types by name. Explicit, so that a test can check whether a name was forgotten.
 #[derive(Clone, Default)]
 pub struct Registry {
-    entries: BTreeMap<Name, Entry>,
+    entries: BTreeMap<TaskName, Entry>,
 }
 
 /// A task type without its args type.
@@ -43,12 +43,12 @@ impl Registry {
     }
 
     /// Adds a task type. Refuses a name twice, a policy that cannot work, and a periodic type (see
-    /// [`Registry::perpetual`]).
+    /// [`Registry::periodic`]).
     pub fn register<T: Task>(&mut self) -> Result<&mut Self> {
         if T::policy().every.is_some() {
             return Err(Error::config(
                 format!("register {}", T::NAME),
-                "its policy has an interval; register it with perpetual(), so that workers seed it",
+                "its policy has an interval; register it with periodic(), so that workers seed it",
             ));
         }
         self.insert::<T>(None)
@@ -56,7 +56,7 @@ impl Registry {
 
     /// Adds a periodic type: at its start, each worker seeds it under the fixed key [`Task::NAME`],
     /// with default args.
-    pub fn perpetual<T: Task + Default>(&mut self) -> Result<&mut Self> {
+    pub fn periodic<T: Task + Default>(&mut self) -> Result<&mut Self> {
         if T::policy().every.is_none() {
             return Err(Error::config(
                 format!("register {}", T::NAME),
@@ -67,7 +67,7 @@ impl Registry {
     }
 
     fn insert<T: Task>(&mut self, seed: Option<Payload>) -> Result<&mut Self> {
-        let name = Name::new(T::NAME)?;
+        let name = TaskName::new(T::NAME)?;
         let policy = T::policy();
         policy.check(T::NAME)?;
         let entry = Entry { policy, run: Arc::new(|args, ctx| Box::pin(run::<T>(args, ctx))), seed };
@@ -78,32 +78,32 @@ impl Registry {
     }
 
     /// Its names, in order.
-    pub fn names(&self) -> impl Iterator<Item = &Name> {
+    pub fn names(&self) -> impl Iterator<Item = &TaskName> {
         self.entries.keys()
     }
 
     /// The policy of one of its names.
-    pub fn policy(&self, name: &Name) -> Option<&Policy> {
+    pub fn policy(&self, name: &TaskName) -> Option<&Policy> {
         self.entries.get(name).map(|entry| &entry.policy)
     }
 
     /// The same without its periodic types: for a worker beside the store, which must not start
     /// chains of its own.
-    pub fn without_perpetuals(&self) -> Self {
+    pub fn without_periodic_tasks(&self) -> Self {
         let one_shots = self.entries.iter().filter(|(_, entry)| entry.policy.every.is_none());
         Self { entries: one_shots.map(|(name, entry)| (name.clone(), entry.clone())).collect() }
     }
 
-    pub(crate) fn find(&self, name: &Name) -> Option<&Entry> {
+    pub(crate) fn find(&self, name: &TaskName) -> Option<&Entry> {
         self.entries.get(name)
     }
 
     /// The first occurrence of each periodic type, under its fixed key.
     pub(crate) fn seeds(&self) -> Vec<NewTask> {
-        let perpetuals = self.entries.iter().filter_map(|(name, entry)| Some((name, entry, entry.seed.clone()?)));
-        perpetuals
+        let periodic_tasks = self.entries.iter().filter_map(|(name, entry)| Some((name, entry, entry.seed.clone()?)));
+        periodic_tasks
             .filter_map(|(name, entry, args)| {
-                let mut task = NewTask::keyed(Key::new(name.as_str()).ok()?, name.clone(), args);
+                let mut task = NewTask::keyed(TaskKey::new(name.as_str()).ok()?, name.clone(), args);
                 task.queue = entry.policy.queue.clone();
                 task.every = entry.policy.every;
                 Some(task)

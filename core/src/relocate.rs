@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::{Destination, Fence, Key, Name, NewTask, Overrides, ParcelId, Payload, Queue, Result, Timestamp, Verb};
+use crate::{
+    Destination, Fence, NewTask, Overrides, ParcelId, Payload, Queue, Result, TaskKey, TaskName, Timestamp, Verb,
+};
 
 /// How a docket exports its unfinished tasks, and how another accepts them.
 ///
 /// Four steps; anybody may repeat each, with any pause in between. The **source** exports tasks,
 /// the **destination** accepts them, the mover compares, and the source lets go. At any time a task
 /// can be leased in at most one of the two, and its record is in at least one; between the first
-/// step and the last it is [`crate::State::Moving`] at the source. A docket moves to one
+/// step and the last it is [`crate::TaskState::Moving`] at the source. A docket moves to one
 /// destination at a time.
 ///
 /// `docs/transitions.md` says how the source answers calls about a task that is moving or was let
@@ -59,7 +61,7 @@ pub trait Relocate: Send + Sync {
     /// Ends tasks here that have arrived elsewhere. Their records stay for a while, so that
     /// repeated calls get answers; those of periodic tasks stay for good, so that no worker seeds a
     /// second chain: `relocate::what_was_let_go_is_over`,
-    /// `relocate::a_perpetual_let_go_is_not_seeded_again`.
+    /// `relocate::a_periodic_task_let_go_is_not_seeded_again`.
     async fn let_go(&self, tickets: &[Ticket]) -> Result<()>;
 
     /// Puts tasks back at their position in the lane, as if they had never been exported:
@@ -73,9 +75,9 @@ pub struct Parcel {
     /// The call that took it out.
     pub id: ParcelId,
     /// Its identity in the docket.
-    pub key: Key,
+    pub key: TaskKey,
     /// The task type.
-    pub name: Name,
+    pub name: TaskName,
     /// Its queue.
     pub queue: Queue,
     /// The arguments.
@@ -139,7 +141,7 @@ impl Parcel {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ticket {
     /// The task.
-    pub key: Key,
+    pub key: TaskKey,
     /// The call that took it out.
     pub id: ParcelId,
 }

@@ -16,7 +16,7 @@ pub struct Settings {
     /// recently started in 20 ms (in four lease calls if these take longer, at most 80 ms). A
     /// prefetched task that has not started after 100 ms is given back. `DOCKET_WORKER_AHEAD_MAX`,
     /// default 500, at most 1,000; 0 turns it off.
-    pub ahead_max: usize,
+    pub max_ahead: usize,
     /// See [`Timing`]. `DOCKET_WORKER_HEARTBEAT_INTERVAL`, default 2s.
     pub heartbeat_interval: Duration,
     /// See [`Timing`]. `DOCKET_WORKER_MISSED_HEARTBEATS`, default 5.
@@ -40,7 +40,7 @@ pub struct Settings {
     /// How long blocking code may go on after its run has ended (by a timeout, a cancel, a lost
     /// lease) before its slot and its lease are given up, with an alarm.
     /// `DOCKET_WORKER_BLOCKING_MAX`, default 10m, 1s to 1d.
-    pub blocking_max: Duration,
+    pub max_blocking: Duration,
     /// How long a probe on the handlers' runtime may go unanswered before renewals stop.
     /// `DOCKET_WORKER_WEDGED_AFTER`, default 60s.
     pub wedged_after: Duration,
@@ -70,7 +70,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             concurrency: 10,
-            ahead_max: 500,
+            max_ahead: 500,
             heartbeat_interval: Duration::from_secs(2),
             missed_heartbeats: 5,
             check_interval: Duration::from_secs(15),
@@ -78,7 +78,7 @@ impl Default for Settings {
             order: QueueOrder::Fair,
             grace: Duration::from_secs(3),
             cancel_grace: Duration::from_millis(500),
-            blocking_max: Duration::from_mins(10),
+            max_blocking: Duration::from_mins(10),
             wedged_after: Duration::from_mins(1),
             oldest_ready_alarm: Duration::from_mins(1),
             undecodable_for: Duration::from_hours(1),
@@ -110,7 +110,7 @@ impl Settings {
         vars.duration("DOCKET_WORKER_SCHEDULING_RESOLUTION", Duration::ZERO)?;
         let settings = Self {
             concurrency: vars.parsed("DOCKET_WORKER_CONCURRENCY", default.concurrency)?,
-            ahead_max: vars.parsed("DOCKET_WORKER_AHEAD_MAX", default.ahead_max)?,
+            max_ahead: vars.parsed("DOCKET_WORKER_AHEAD_MAX", default.max_ahead)?,
             heartbeat_interval: vars.duration("DOCKET_WORKER_HEARTBEAT_INTERVAL", default.heartbeat_interval)?,
             missed_heartbeats: vars.parsed("DOCKET_WORKER_MISSED_HEARTBEATS", default.missed_heartbeats)?,
             check_interval: vars.duration("DOCKET_WORKER_MINIMUM_CHECK_INTERVAL", default.check_interval)?,
@@ -122,7 +122,7 @@ impl Settings {
             },
             grace: vars.duration("DOCKET_WORKER_SHUTDOWN_GRACE", default.grace)?,
             cancel_grace: default.cancel_grace,
-            blocking_max: vars.duration("DOCKET_WORKER_BLOCKING_MAX", default.blocking_max)?,
+            max_blocking: vars.duration("DOCKET_WORKER_BLOCKING_MAX", default.max_blocking)?,
             wedged_after: vars.duration("DOCKET_WORKER_WEDGED_AFTER", default.wedged_after)?,
             oldest_ready_alarm: vars.duration("DOCKET_WORKER_OLDEST_READY_ALARM", default.oldest_ready_alarm)?,
             undecodable_for: vars.duration("DOCKET_WORKER_UNDECODABLE_FOR", default.undecodable_for)?,
@@ -138,9 +138,9 @@ impl Settings {
         if !(1..=CONCURRENCY_MAX).contains(&self.concurrency) {
             return refuse("concurrency", format!("is {}; it must be 1 to {CONCURRENCY_MAX}", self.concurrency));
         }
-        if self.ahead_max > limits::BATCH_ITEMS_MAX {
+        if self.max_ahead > limits::BATCH_ITEMS_MAX {
             let max = limits::BATCH_ITEMS_MAX;
-            return refuse("ahead_max", format!("is {}; it must be 0 to {max}", self.ahead_max));
+            return refuse("max_ahead", format!("is {}; it must be 0 to {max}", self.max_ahead));
         }
         if self.queues.len() > limits::LEASE_NAMES_MAX {
             let max = limits::LEASE_NAMES_MAX;
@@ -159,9 +159,9 @@ impl Settings {
             let found = display_duration(self.check_interval);
             return refuse("check_interval", format!("is {found}; it must be 10ms to 5m, the default is 15s"));
         }
-        if !(BLOCKING_MAX_MIN..=BLOCKING_MAX_MAX).contains(&self.blocking_max) {
-            let found = display_duration(self.blocking_max);
-            return refuse("blocking_max", format!("is {found}; it must be 1s to 1d, the default is 10m"));
+        if !(BLOCKING_MAX_MIN..=BLOCKING_MAX_MAX).contains(&self.max_blocking) {
+            let found = display_duration(self.max_blocking);
+            return refuse("max_blocking", format!("is {found}; it must be 1s to 1d, the default is 10m"));
         }
         if self.wedged_after < limits::LEASE_MIN {
             let found = display_duration(self.wedged_after);
@@ -257,7 +257,7 @@ mod tests {
             ("DOCKET_WORKER_MISSED_HEARTBEATS", "0", "missed_heartbeats is 0"),
             ("DOCKET_WORKER_MINIMUM_CHECK_INTERVAL", "1h", "check_interval is"),
             ("DOCKET_WORKER_UNDECODABLE_FOR", "0s", "undecodable_for is"),
-            ("DOCKET_WORKER_BLOCKING_MAX", "0s", "blocking_max is 0s; it must be 1s to 1d"),
+            ("DOCKET_WORKER_BLOCKING_MAX", "0s", "max_blocking is 0s; it must be 1s to 1d"),
             ("DOCKET_WORKER_QUEUES", "a,b c", "DOCKET_WORKER_QUEUES"),
         ] {
             let error = with(name, value).unwrap_err();

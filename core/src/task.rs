@@ -7,7 +7,9 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{AddId, Error, Fence, Key, Name, Queue, Result, RunAt, Timestamp, Token, WorkerId, json, limits, words};
+use crate::{
+    AddId, Error, Fence, LeaseToken, Queue, Result, RunAt, TaskKey, TaskName, Timestamp, WorkerId, json, limits, words,
+};
 
 /// Opaque bytes (JSON by the time they reach a handler): the args or the result of a task.
 ///
@@ -60,7 +62,7 @@ impl fmt::Debug for Payload {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
-pub enum State {
+pub enum TaskState {
     /// Waiting for its time.
     Scheduled,
     /// May be leased now. A task whose lease expired is ready too.
@@ -78,7 +80,7 @@ pub enum State {
     Cancelled,
 }
 
-impl State {
+impl TaskState {
     /// Every state, in the order of a life.
     pub const ALL: [Self; 7] =
         [Self::Scheduled, Self::Ready, Self::Running, Self::Moving, Self::Completed, Self::Dead, Self::Cancelled];
@@ -102,7 +104,7 @@ impl State {
     }
 }
 
-impl fmt::Display for State {
+impl fmt::Display for TaskState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -112,11 +114,11 @@ impl fmt::Display for State {
 #[derive(Clone, PartialEq, Debug)]
 pub struct NewTask {
     /// Its identity in the docket.
-    pub key: Key,
+    pub key: TaskKey,
     /// The identity of this call, so that the store recognises a repetition.
     pub add_id: AddId,
     /// The task type.
-    pub name: Name,
+    pub name: TaskName,
     /// Its queue.
     pub queue: Queue,
     /// The arguments.
@@ -134,12 +136,12 @@ pub struct NewTask {
 
 impl NewTask {
     /// A one-shot task for now, in the default queue, under a key of its own.
-    pub fn new(name: Name, args: Payload) -> Self {
-        Self::keyed(Key::unique(), name, args)
+    pub fn new(name: TaskName, args: Payload) -> Self {
+        Self::keyed(TaskKey::unique(), name, args)
     }
 
     /// A one-shot task for now, in the default queue, under this key.
-    pub fn keyed(key: Key, name: Name, args: Payload) -> Self {
+    pub fn keyed(key: TaskKey, name: TaskName, args: Payload) -> Self {
         Self {
             key,
             add_id: AddId::unique(),
@@ -162,9 +164,9 @@ impl NewTask {
         }
         let wrong = if self.every == Some(Duration::ZERO) {
             "its interval is zero, so it would repeat without rest"
-        } else if self.overrides.attempts_max == Some(0) {
+        } else if self.overrides.max_attempts == Some(0) {
             "its attempt limit is 0, so it could never run; use 1 for a single attempt"
-        } else if self.overrides.crashes_max == Some(0) {
+        } else if self.overrides.max_crashes == Some(0) {
             "its crash limit is 0, so it could never run; use 1 to give up after the first crash"
         } else if self.declared_for == Some(Duration::ZERO) {
             "its declaration lasts no time at all"
@@ -181,18 +183,18 @@ impl NewTask {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Overrides {
     /// The most runs that may end with an error.
-    pub attempts_max: Option<u32>,
+    pub max_attempts: Option<u32>,
     /// The most leases that may expire unsettled.
-    pub crashes_max: Option<u32>,
+    pub max_crashes: Option<u32>,
 }
 
 /// A leased task: everything its run needs.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Lease {
     /// Identifies the lease, for heartbeats and the ack.
-    pub token: Token,
+    pub token: LeaseToken,
     /// The task type.
-    pub name: Name,
+    pub name: TaskName,
     /// Its queue.
     pub queue: Queue,
     /// The arguments.
@@ -234,13 +236,13 @@ impl Lease {
 #[derive(Clone, PartialEq, Debug)]
 pub struct TaskView {
     /// Its identity.
-    pub key: Key,
+    pub key: TaskKey,
     /// The task type.
-    pub name: Name,
+    pub name: TaskName,
     /// Its queue.
     pub queue: Queue,
     /// Its state, by the store's clock.
-    pub state: State,
+    pub state: TaskState,
     /// The arguments.
     pub args: Payload,
     /// Runs of this life (or occurrence) that ended with an error.
@@ -268,24 +270,24 @@ pub struct TaskView {
     /// A cancel waits for the current run to notice it.
     pub cancelling: bool,
     /// The task that takes the key when the current run ends.
-    pub follower: Option<FollowerView>,
+    pub successor: Option<SuccessorView>,
 }
 
 impl TaskView {
     /// The same in the server's clock, which is behind the docket's time by `offset`.
     #[must_use]
     pub fn behind_by(self, offset: Duration) -> Self {
-        let follower = self
-            .follower
-            .map(|follower| FollowerView { visible_at: follower.visible_at.behind_by(offset), ..follower });
+        let successor = self
+            .successor
+            .map(|successor| SuccessorView { visible_at: successor.visible_at.behind_by(offset), ..successor });
         let (visible_at, added_at) = (self.visible_at.behind_by(offset), self.added_at.behind_by(offset));
-        Self { visible_at, added_at, follower, ..self }
+        Self { visible_at, added_at, successor, ..self }
     }
 }
 
 /// The task that waits behind a running one of the same key.
 #[derive(Clone, PartialEq, Debug)]
-pub struct FollowerView {
+pub struct SuccessorView {
     /// Its arguments.
     pub args: Payload,
     /// Its time.

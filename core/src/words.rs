@@ -3,7 +3,7 @@
 
 use crate::{
     AckAnswer, AddAnswer, Arrival, CancelAnswer, Declared, Error, ErrorKind, Existing, HeartbeatAnswer, RequeueAnswer,
-    Result, ScheduleAnswer, State,
+    Result, ScheduleAnswer, TaskState,
 };
 
 /// Why a call must wait for the end of a move.
@@ -142,8 +142,8 @@ fn existing(word: &str) -> Option<Existing> {
 }
 
 /// A state by its word.
-pub fn state(word: &str) -> Option<State> {
-    State::ALL.into_iter().find(|state| state.as_str() == word)
+pub fn state(word: &str) -> Option<TaskState> {
+    TaskState::ALL.into_iter().find(|state| state.as_str() == word)
 }
 
 #[cfg(test)]
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn every_state_is_read_back() {
-        for state in State::ALL {
+        for state in TaskState::ALL {
             assert_eq!(add_answer(&format!("exists:{state}")), Some(AddAnswer::Exists(Existing::In(state))));
             assert_eq!(cancel_answer(&format!("finished:{state}")), Some(CancelAnswer::Finished(state)));
         }

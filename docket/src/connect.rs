@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use docket_core::shown::quoted;
 use docket_core::{
-    Client, DocketName, Error, ErrorKind, Key, PATIENCE, Result, Store, UrlSource, limits, parse_duration,
+    Client, DocketName, Error, ErrorKind, PATIENCE, Result, Store, TaskKey, UrlSource, limits, parse_duration,
 };
 #[cfg(feature = "memory")]
 use docket_core::{Registry, Settings, worker};
@@ -31,7 +31,7 @@ pub struct Connect {
     admit: Admit,
     migrating: Migrating,
     patience: Option<Duration>,
-    payload_bytes_max: usize,
+    max_payload_bytes: usize,
     outbox: Option<UrlSource>,
     #[cfg(feature = "memory")]
     fallback: Option<Fallback>,
@@ -73,7 +73,7 @@ impl Connect {
             admit: Admit::Safe,
             migrating: Migrating::First,
             patience: None,
-            payload_bytes_max: limits::PAYLOAD_BYTES_MAX,
+            max_payload_bytes: limits::PAYLOAD_BYTES_MAX,
             outbox: None,
             #[cfg(feature = "memory")]
             fallback: None,
@@ -164,9 +164,9 @@ impl Connect {
         self
     }
 
-    /// How many bytes of JSON the args of one task may have; see [`Client::with_payload_bytes_max`].
-    pub fn payload_bytes_max(mut self, bytes: usize) -> Self {
-        self.payload_bytes_max = bytes;
+    /// How many bytes of JSON the args of one task may have; see [`Client::with_max_payload_bytes`].
+    pub fn max_payload_bytes(mut self, bytes: usize) -> Self {
+        self.max_payload_bytes = bytes;
         self
     }
 
@@ -208,10 +208,10 @@ impl Connect {
         let store = match &self.outbox {
             None => store,
             // A report checks it later, and changes nothing.
-            Some(url) if self.admit == Admit::Any => outbox::later(store, url, self.payload_bytes_max)?,
-            Some(url) => outbox::now(store, url, self.migrating, self.payload_bytes_max).await?,
+            Some(url) if self.admit == Admit::Any => outbox::later(store, url, self.max_payload_bytes)?,
+            Some(url) => outbox::now(store, url, self.migrating, self.max_payload_bytes).await?,
         };
-        let client = Client::new(store).with_payload_bytes_max(self.payload_bytes_max).with_patience(patience);
+        let client = Client::new(store).with_max_payload_bytes(self.max_payload_bytes).with_patience(patience);
         let docket = Docket::new(client);
         #[cfg(feature = "memory")]
         if let Some(Fallback { registry, settings, with }) = self.fallback {
@@ -231,7 +231,7 @@ impl Connect {
     }
 
     async fn store(&self, name: &DocketName, admit: Admit) -> Result<Arc<dyn Store>> {
-        let (name, bytes_max) = (name.clone(), self.payload_bytes_max);
+        let (name, bytes_max) = (name.clone(), self.max_payload_bytes);
         let text = self.url.read()?;
         // A new backend is one arm here and one in `address`.
         let store = match backend_of(&text)? {
@@ -264,7 +264,7 @@ impl IntoFuture for Connect {
 
 /// Whether the store answers at all; the following calls judge the answer.
 async fn reach(store: &dyn Store) -> Result<()> {
-    match store.get(&Key::new("docket")?).await {
+    match store.get(&TaskKey::new("docket")?).await {
         Err(error) if error.kind() == ErrorKind::Unavailable => Err(error),
         _ => Ok(()),
     }
@@ -286,14 +286,14 @@ fn either(
 }
 
 #[cfg(feature = "memory")]
-fn memory(url: &str, name: DocketName, payload_bytes_max: usize) -> Result<Arc<dyn Store>> {
+fn memory(url: &str, name: DocketName, max_payload_bytes: usize) -> Result<Arc<dyn Store>> {
     crate::address::check_memory(url)?;
-    let options = docket_memory::Options { payload_bytes_max, ..docket_memory::Options::default() };
+    let options = docket_memory::Options { max_payload_bytes, ..docket_memory::Options::default() };
     Ok(Arc::new(docket_memory::MemoryBackend::with_options(name, options)?))
 }
 
 #[cfg(not(feature = "memory"))]
-fn memory(url: &str, _name: DocketName, _payload_bytes_max: usize) -> Result<Arc<dyn Store>> {
+fn memory(url: &str, _name: DocketName, _max_payload_bytes: usize) -> Result<Arc<dyn Store>> {
     Err(crate::address::refuse(url, "this build lacks the feature `memory` of docket-queue"))
 }
 
@@ -303,11 +303,11 @@ async fn postgres(
     name: DocketName,
     admit: Admit,
     migrating: Migrating,
-    payload_bytes_max: usize,
+    max_payload_bytes: usize,
 ) -> Result<Arc<dyn Store>> {
     use docket_postgres::{Migrate, Options, PostgresBackend};
     let migrate = if admit == Admit::Any || migrating == Migrating::Never { Migrate::Never } else { Migrate::First };
-    let options = Options { payload_bytes_max, migrate, ..Options::default() };
+    let options = Options { max_payload_bytes, migrate, ..Options::default() };
     let backend = match admit {
         // A Postgres evicts nothing.
         Admit::Safe | Admit::Evicting => PostgresBackend::connect_at(url, name, options).await?,
@@ -322,7 +322,7 @@ fn postgres(
     _name: DocketName,
     _admit: Admit,
     _migrating: Migrating,
-    _payload_bytes_max: usize,
+    _max_payload_bytes: usize,
 ) -> std::future::Ready<Result<Arc<dyn Store>>> {
     std::future::ready(
         url.read().and_then(|url| {
@@ -332,9 +332,9 @@ fn postgres(
 }
 
 #[cfg(feature = "redis")]
-async fn redis(url: UrlSource, name: DocketName, admit: Admit, payload_bytes_max: usize) -> Result<Arc<dyn Store>> {
+async fn redis(url: UrlSource, name: DocketName, admit: Admit, max_payload_bytes: usize) -> Result<Arc<dyn Store>> {
     use docket_redis::{Options, RedisBackend};
-    let options = Options { accept_eviction: admit != Admit::Safe, payload_bytes_max, ..Options::default() };
+    let options = Options { accept_eviction: admit != Admit::Safe, max_payload_bytes, ..Options::default() };
     let backend = match admit {
         Admit::Safe | Admit::Evicting => RedisBackend::connect_at(url, name, options).await?,
         Admit::Any | Admit::Later => RedisBackend::open_at(url, name, options)?,
@@ -347,7 +347,7 @@ fn redis(
     url: UrlSource,
     _name: DocketName,
     _admit: Admit,
-    _payload_bytes_max: usize,
+    _max_payload_bytes: usize,
 ) -> std::future::Ready<Result<Arc<dyn Store>>> {
     std::future::ready(
         url.read()

@@ -65,7 +65,7 @@ impl Docket {
         if !facts.shared {
             return Ok(self);
         }
-        let local = Arc::new(Local::new(facts.docket, registry.without_perpetuals()));
+        let local = Arc::new(Local::new(facts.docket, registry.without_periodic_tasks()));
         let client = self.client.with_fallback(local.clone());
         let keeper = Keeper::start(local, client.clone(), settings, Box::new(with))?;
         Ok(Self { client, fallback: Some(Arc::new(keeper)) })

@@ -63,10 +63,14 @@ pub use docket_postgres::{CompleteInTransaction, InTransaction, Outbox, OutboxCo
 
 // What things are known by.
 pub use docket_core::WorkerId;
-pub use docket_core::{AddId, CancelId, DocketName, Fence, Key, Lease, Name, Payload, Queue, State, Timestamp, Token};
+pub use docket_core::{
+    AddId, CancelId, DocketName, Fence, Lease, LeaseToken, Payload, Queue, TaskKey, TaskName, TaskState, Timestamp,
+};
 
 // What it reads and controls.
-pub use docket_core::{Clock, Control, Cursor, Finding, FollowerView, Inspect, LaneCounts, ListFilter, Page, Severity};
+pub use docket_core::{
+    Clock, Control, Cursor, Finding, Inspect, LaneCounts, ListFilter, Page, Severity, SuccessorView,
+};
 pub use docket_core::{TaskView, WorkerRecord, WorkerView};
 
 // What moves it to another store.

@@ -12,29 +12,29 @@ pub(crate) async fn now(
     store: Arc<dyn Store>,
     url: &UrlSource,
     migrating: Migrating,
-    payload_bytes_max: usize,
+    max_payload_bytes: usize,
 ) -> Result<Arc<dyn Store>> {
     let store = shared(store)?;
-    let options = options(migrating, payload_bytes_max);
+    let options = options(migrating, max_payload_bytes);
     Ok(Arc::new(docket_postgres::Outbox::connect_at(store, url.clone(), options).await?))
 }
 
 /// The same, but without connecting before its first use, and its schema is left as it is.
 #[cfg(feature = "postgres")]
-pub(crate) fn later(store: Arc<dyn Store>, url: &UrlSource, payload_bytes_max: usize) -> Result<Arc<dyn Store>> {
+pub(crate) fn later(store: Arc<dyn Store>, url: &UrlSource, max_payload_bytes: usize) -> Result<Arc<dyn Store>> {
     let store = shared(store)?;
-    let options = options(Migrating::Never, payload_bytes_max);
+    let options = options(Migrating::Never, max_payload_bytes);
     Ok(Arc::new(docket_postgres::Outbox::open_at(store, url.clone(), options)?))
 }
 
 #[cfg(feature = "postgres")]
-fn options(migrating: Migrating, payload_bytes_max: usize) -> docket_postgres::Options {
+fn options(migrating: Migrating, max_payload_bytes: usize) -> docket_postgres::Options {
     use docket_postgres::{Migrate, Options};
     let migrate = match migrating {
         Migrating::First => Migrate::First,
         Migrating::Never => Migrate::Never,
     };
-    Options { migrate, payload_bytes_max, ..Options::default() }
+    Options { migrate, max_payload_bytes, ..Options::default() }
 }
 
 /// One process would bring to its own memory what all processes have written.
@@ -57,13 +57,13 @@ pub(crate) fn now(
     store: Arc<dyn Store>,
     url: &UrlSource,
     _migrating: Migrating,
-    payload_bytes_max: usize,
+    max_payload_bytes: usize,
 ) -> std::future::Ready<Result<Arc<dyn Store>>> {
-    std::future::ready(later(store, url, payload_bytes_max))
+    std::future::ready(later(store, url, max_payload_bytes))
 }
 
 #[cfg(not(feature = "postgres"))]
-pub(crate) fn later(_store: Arc<dyn Store>, _url: &UrlSource, _payload_bytes_max: usize) -> Result<Arc<dyn Store>> {
+pub(crate) fn later(_store: Arc<dyn Store>, _url: &UrlSource, _max_payload_bytes: usize) -> Result<Arc<dyn Store>> {
     Err(Error::config("set up the outbox", "this build lacks the feature `postgres` of docket-queue"))
 }
 

@@ -36,9 +36,9 @@ fn the_demo_runs_every_type_shows_a_retry_and_every_effect_and_leaves_the_archiv
     );
 
     let tasks = table(&text, "TASK");
-    let (perpetual, once): (Vec<_>, Vec<_>) = tasks.iter().partition(|task| task[0] == TYPES[10]);
+    let (periodic, once): (Vec<_>, Vec<_>) = tasks.iter().partition(|task| task[0] == TYPES[10]);
     assert!(once.len() == 16 && once.iter().all(|task| task[1] == "completed"), "{text}");
-    assert!(perpetual.len() == 1 && perpetual[0][1] == "scheduled", "{text}");
+    assert!(periodic.len() == 1 && periodic[0][1] == "scheduled", "{text}");
     let runs: Vec<&str> = tasks.iter().map(|task| task[2]).filter(|runs| *runs != "1").collect();
     assert_eq!(runs, ["2"], "one scan met the overload: {text}");
     assert!(text.contains("will be tried again") && text.contains("flagged, matches: 1"), "{text}");

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::Redis;
-use docket::{AddId, Answer, Context, Docket, ErrorKind, Failure, Policy, Registry, Settings, State, Task};
+use docket::{AddId, Answer, Context, Docket, ErrorKind, Failure, Policy, Registry, Settings, Task, TaskState};
 use tracing_subscriber::fmt::MakeWriter;
 
 /// How long an add waits before it falls back.
@@ -148,10 +148,10 @@ async fn what_has_not_started_is_handed_over_with_its_key_and_add_id() {
     let add = scene.docket.client().add(Stubborn { runs: 1 }).key("k").after(Duration::from_secs(50)).add_id(id);
     assert_eq!(add.await.unwrap().answer, Answer::AddedLocally);
     scene.redis.restart().await;
-    let key = docket::Key::new("k").unwrap();
+    let key = docket::TaskKey::new("k").unwrap();
     until("the hand-over", async || scene.docket.store().get(&key).await.is_ok_and(|task| task.is_some())).await;
     let task = scene.docket.store().get(&key).await.unwrap().unwrap();
-    assert_eq!((task.state, task.name.as_str()), (State::Scheduled, "stubborn"));
+    assert_eq!((task.state, task.name.as_str()), (TaskState::Scheduled, "stubborn"));
     // The store knows the call: its repetition gets the first answer.
     let again = scene.docket.client().add(Stubborn { runs: 1 }).key("k").add_id(id).await.unwrap();
     assert_eq!(again.answer, Answer::Added);

@@ -75,7 +75,7 @@ impl Task for ClassifyGenres {
 
     fn policy() -> Policy {
         Policy {
-            attempts_max: 5,
+            max_attempts: 5,
             backoff: Backoff { base: Duration::from_secs(10), max: Duration::from_mins(30) },
             // The wait for a cold model included.
             timeout: Duration::from_mins(5),

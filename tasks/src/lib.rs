@@ -115,8 +115,8 @@ pub fn register(registry: &mut docket_core::Registry) -> docket_core::Result<()>
         .register::<ClassifyGenres>()?
         .register::<MoveTrackAudio>()?
         .register::<NotifyFlag>()?
-        .perpetual::<ReapExports>()?
-        .perpetual::<SyncCopyrightResolutions>()?;
+        .periodic::<ReapExports>()?
+        .periodic::<SyncCopyrightResolutions>()?;
     Ok(())
 }
 

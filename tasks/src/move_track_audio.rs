@@ -69,7 +69,7 @@ impl Task for MoveTrackAudio {
     fn policy() -> Policy {
         Policy {
             // About a day.
-            attempts_max: 12,
+            max_attempts: 12,
             backoff: Backoff { base: Duration::from_secs(10), max: Duration::from_hours(4) },
             timeout: Duration::from_mins(10),
             ..Policy::default()

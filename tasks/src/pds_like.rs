@@ -46,7 +46,7 @@ impl Task for PdsLike {
 
     fn policy() -> Policy {
         Policy {
-            attempts_max: ATTEMPTS_MAX,
+            max_attempts: ATTEMPTS_MAX,
             backoff: backoff(),
             // Above what one round of calls may take, each with a deadline of its own.
             timeout: Duration::from_mins(2),

@@ -81,7 +81,7 @@ impl Task for ProcessExport {
 
     fn policy() -> Policy {
         Policy {
-            attempts_max: 3,
+            max_attempts: 3,
             backoff: Backoff { base: Duration::from_mins(1), max: Duration::from_mins(10) },
             timeout: RUN_MAX + Duration::from_mins(1),
             // A queue of its own, so that workers can be reserved for it and likes need not wait.

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use docket_core::{Client, Context, Failure, Fence, Key, Policy, State, Task, TaskView};
+use docket_core::{Client, Context, Failure, Fence, Policy, Task, TaskKey, TaskState, TaskView};
 use serde::{Deserialize, Serialize};
 
 use crate::export::job::ExportJob;
@@ -42,7 +42,7 @@ impl Task for ReapExports {
         Policy {
             every: Some(Duration::from_mins(1)),
             // The next slot is the next attempt.
-            attempts_max: 1,
+            max_attempts: 1,
             timeout: Duration::from_mins(1),
             ..Policy::default()
         }
@@ -57,10 +57,10 @@ impl Task for ReapExports {
 async fn reap(services: &Services, client: &Client) -> Result<ReapReport, Failure> {
     let mut report = ReapReport::default();
     for job in services.catalogue.quiet_exports(QUIET, BATCH).await.map_err(failure)? {
-        let key = Key::new(format!("export:{}", job.id)).map_err(failure)?;
+        let key = TaskKey::new(format!("export:{}", job.id)).map_err(failure)?;
         match client.store().get(&key).await.map_err(failure)? {
             Some(task) if !task.state.is_finished() => {}
-            Some(task) if task.state != State::Completed => {
+            Some(task) if task.state != TaskState::Completed => {
                 fail(services, &job, &task).await?;
                 report.failed += 1;
             }
@@ -78,7 +78,7 @@ async fn reap(services: &Services, client: &Client) -> Result<ReapReport, Failur
 async fn fail(services: &Services, job: &Job, task: &TaskView) -> Result<(), Failure> {
     let fence = task.fence.max(job.fence).unwrap_or(Fence(0));
     let error = match task.state {
-        State::Cancelled => "cancelled",
+        TaskState::Cancelled => "cancelled",
         _ => task.error.as_deref().unwrap_or("it was given up"),
     };
     tracing::warn!(export_id = job.id, error, "export failed without saying so");

@@ -18,11 +18,11 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn of(ctx: &Context, policy: &Policy) -> Self {
-        let attempts_max = ctx.lease().overrides.attempts_max.unwrap_or(policy.attempts_max);
+        let max_attempts = ctx.lease().overrides.max_attempts.unwrap_or(policy.max_attempts);
         Self {
             fence: ctx.token().fence,
             leased_at: ctx.lease().leased_at,
-            is_last: ctx.attempt() >= attempts_max,
+            is_last: ctx.attempt() >= max_attempts,
             cancellation: ctx.cancellation().clone(),
         }
     }

@@ -74,7 +74,7 @@ impl Task for ScanCopyright {
 
     fn policy() -> Policy {
         Policy {
-            attempts_max: 5,
+            max_attempts: 5,
             // 8, 16, 32 and 60 minutes at most: about two hours.
             backoff: Backoff { base: Duration::from_mins(8), max: Duration::from_hours(1) },
             // Longer than the client of the service ever waits, so that its own deadline comes first.

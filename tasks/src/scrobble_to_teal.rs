@@ -90,7 +90,7 @@ impl Task for ScrobbleToTeal {
 
     fn policy() -> Policy {
         Policy {
-            attempts_max: ATTEMPTS_MAX,
+            max_attempts: ATTEMPTS_MAX,
             backoff: backoff(),
             // Above what its calls may take, each with a deadline of its own.
             timeout: Duration::from_mins(2),

@@ -61,7 +61,7 @@ impl Task for SyncAlbumList {
     fn policy() -> Policy {
         Policy {
             // A logged-out artist is waited for about a day as well.
-            attempts_max: crate::pds::ATTEMPTS_MAX,
+            max_attempts: crate::pds::ATTEMPTS_MAX,
             backoff: Backoff { base: Duration::from_secs(2), max: Duration::from_mins(10) },
             timeout: Duration::from_mins(2),
             ..Policy::default()

@@ -58,7 +58,7 @@ impl Task for SyncAtproto {
 
     fn policy() -> Policy {
         Policy {
-            attempts_max: 5,
+            max_attempts: 5,
             backoff: Backoff { base: Duration::from_secs(5), max: Duration::from_mins(10) },
             timeout: Duration::from_mins(5),
             ..Policy::default()

@@ -41,7 +41,7 @@ impl Task for SyncCopyrightResolutions {
         Policy {
             every: Some(Duration::from_mins(5)),
             // The next slot is the next attempt.
-            attempts_max: 1,
+            max_attempts: 1,
             timeout: Duration::from_mins(1),
             ..Policy::default()
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use docket_core::{Add, Client, DocketName, Name, Policy, Registry, Task as _, Timestamp, display_duration};
+use docket_core::{Add, Client, DocketName, Policy, Registry, Task as _, TaskName, Timestamp, display_duration};
 use docket_tasks::{
     MoveTrackAudio, NotifyFlag, PdsComment, PdsLike, ProcessExport, ReapExports, ScanCopyright, ScrobbleToTeal,
     SyncAlbumList, SyncAtproto, SyncCopyrightResolutions,
@@ -24,11 +24,11 @@ fn every_task_is_in_the_table_with_its_policy() {
     let (mut registry, rows) = (Registry::new(), rows());
     docket_tasks::register(&mut registry).unwrap();
     docket_tasks::register_pds(&mut registry).unwrap();
-    let mut names: Vec<&str> = registry.names().map(Name::as_str).collect();
+    let mut names: Vec<&str> = registry.names().map(TaskName::as_str).collect();
     names.sort_unstable();
     assert_eq!(names, rows.keys().copied().collect::<Vec<_>>());
     for (name, row) in rows {
-        let policy = registry.policy(&Name::new(name).unwrap()).unwrap();
+        let policy = registry.policy(&TaskName::new(name).unwrap()).unwrap();
         assert_eq!(row[3..], columns(policy), "{name}");
     }
 }
@@ -38,7 +38,7 @@ fn columns(policy: &Policy) -> [String; 4] {
         Some(every) => format!("every {}", display_duration(every)),
         None => format!("{}–{}", display_duration(policy.backoff.base), display_duration(policy.backoff.max)),
     };
-    [policy.attempts_max.to_string(), backoff, display_duration(policy.timeout), policy.queue.to_string()]
+    [policy.max_attempts.to_string(), backoff, display_duration(policy.timeout), policy.queue.to_string()]
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn every_task_is_added_under_the_key_of_the_table() {
         (docket_tasks::ClassifyGenres::NAME, key(docket_tasks::genre_classification(&client, 42, "9f3c"))),
         (MoveTrackAudio::NAME, key(docket_tasks::track_audio_move(&client, 42))),
     ]);
-    // Workers begin a perpetual under its name.
+    // Workers begin a periodic task under its name.
     keys.extend([SyncCopyrightResolutions::NAME, ReapExports::NAME].map(|name| (name, name.to_owned())));
     let told = rows().into_iter().map(|(name, row)| (name, filled(row[2])));
     assert_eq!(told.collect::<BTreeMap<_, _>>(), keys);

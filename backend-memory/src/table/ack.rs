@@ -22,14 +22,14 @@ impl Table {
             return Ok(AckAnswer::Settled);
         }
         let settled = self.records.get(&token.key).and_then(|record| record.settled);
-        Ok(if settled == Some((token.fence, token.lease)) { AckAnswer::Settled } else { AckAnswer::Stale })
+        Ok(if settled == Some((token.fence, token.request)) { AckAnswer::Settled } else { AckAnswer::Stale })
     }
 }
 
 impl Record {
     fn settle(&mut self, ack: &Ack, ahead: Duration, moment: &mut Moment<'_>) {
         let now = moment.now;
-        self.settled = Some((ack.token.fence, ack.token.lease));
+        self.settled = Some((ack.token.fence, ack.token.request));
         // The outcome of a cancelled run does not undo the cancel, unless the work is done all the
         // same.
         let outcome = match &ack.outcome {
@@ -50,7 +50,7 @@ impl Record {
             Outcome::Retry { after, error } => {
                 let error = limits::cut_error(error).into_owned();
                 self.attempts += 1;
-                if self.attempts < self.work.overrides.attempts_max.unwrap_or(ack.attempts_max) {
+                if self.attempts < self.work.overrides.max_attempts.unwrap_or(ack.max_attempts) {
                     self.error = Some(error);
                     self.back(now.plus(*after), moment);
                 } else {

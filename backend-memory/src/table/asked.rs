@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use docket_core::{LeaseOrder, LeaseRequest, Name, Names, Queue, RequestId, Suspects, WorkerRecord, limits};
+use docket_core::{LeaseOrder, LeaseRequest, LeaseSuspects, Names, Queue, RequestId, TaskName, WorkerRecord, limits};
 
 use super::Table;
 use super::lane::Kind;
@@ -17,7 +17,7 @@ pub(crate) struct Asked {
     pub(crate) request: RequestId,
     pub(crate) worker: Arc<WorkerRecord>,
     pub(crate) count: usize,
-    pub(crate) suspects: Suspects,
+    pub(crate) suspects: LeaseSuspects,
     pub(crate) lease: Duration,
     pub(crate) wait: Duration,
     pub(crate) order: LeaseOrder,
@@ -28,8 +28,8 @@ pub(crate) struct Asked {
 
 #[derive(Debug)]
 enum AskedNames {
-    Known(HashMap<Name, u32>),
-    Any { crashes_max: u32 },
+    Known(HashMap<TaskName, u32>),
+    Any { max_crashes: u32 },
 }
 
 /// A lane of a request, with the rank of its queue.
@@ -43,16 +43,16 @@ impl Asked {
         }
         let names = match &request.names {
             Names::Known(names) => {
-                AskedNames::Known(names.iter().map(|known| (known.name.clone(), known.crashes_max)).collect())
+                AskedNames::Known(names.iter().map(|known| (known.name.clone(), known.max_crashes)).collect())
             }
-            Names::Any { crashes_max } => AskedNames::Any { crashes_max: *crashes_max },
+            Names::Any { max_crashes } => AskedNames::Any { max_crashes: *max_crashes },
         };
         Self {
             request: request.request,
             worker: Arc::new(request.worker.clone()),
             count: request.count.min(limits::BATCH_ITEMS_MAX),
             suspects: request.suspects,
-            lease: request.lease,
+            lease: request.lease_for,
             wait: request.wait,
             order: request.order,
             ranks,
@@ -71,14 +71,14 @@ impl Asked {
 
     /// Whether it could lease something of this kind in this lane.
     pub(crate) fn wants(&self, lane: &LaneId, kind: Kind) -> bool {
-        (kind == Kind::Usual || self.suspects == Suspects::One) && self.rank(lane).is_some()
+        (kind == Kind::Usual || self.suspects == LeaseSuspects::Allow) && self.rank(lane).is_some()
     }
 
     /// Leases of `record` that may run out: what the adder overrode, or what the worker's task type says.
-    pub(crate) fn crashes_max(&self, record: &Record) -> u32 {
-        record.work.overrides.crashes_max.unwrap_or(match &self.names {
+    pub(crate) fn max_crashes(&self, record: &Record) -> u32 {
+        record.work.overrides.max_crashes.unwrap_or(match &self.names {
             AskedNames::Known(names) => names.get(&record.work.lane.name).copied().unwrap_or(limits::CRASHES_MAX),
-            AskedNames::Any { crashes_max } => *crashes_max,
+            AskedNames::Any { max_crashes } => *max_crashes,
         })
     }
 }

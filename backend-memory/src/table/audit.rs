@@ -103,7 +103,7 @@ fn contradictions(record: &Record) -> impl Iterator<Item = &'static str> {
     [
         (leased && record.held.is_none(), "is leased by nobody"),
         (!leased && record.cancelling, "waits for a run to notice a cancel, and has no run"),
-        (!leased && record.follower.is_some(), "has a follower, and nothing to follow"),
+        (!leased && record.successor.is_some(), "has a successor, and nothing to follow"),
         (record.phase == Phase::Moving && record.parcel.is_none(), "moves, and no call took it out"),
     ]
     .into_iter()

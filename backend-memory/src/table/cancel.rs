@@ -1,6 +1,6 @@
-//! Queued → Cancelled; Leased in time → cancelling, no follower; Leased and late → Cancelled; Moving: refused.
+//! Queued → Cancelled; Leased in time → cancelling, no successor; Leased and late → Cancelled; Moving: refused.
 
-use docket_core::{CancelAnswer, CancelId, Error, ErrorKind, Key, Result, Timestamp, limits, words};
+use docket_core::{CancelAnswer, CancelId, Error, ErrorKind, Result, TaskKey, Timestamp, limits, words};
 
 use super::Table;
 use super::record::{Answered, CallId, Phase};
@@ -8,7 +8,7 @@ use super::record::{Answered, CallId, Phase};
 impl Table {
     /// Ends a task, or marks its run. Repeated: the record remembers the cancel id; a later life is
     /// never cancelled.
-    pub(crate) fn cancel(&mut self, key: &Key, id: CancelId, now: Timestamp) -> Result<CancelAnswer> {
+    pub(crate) fn cancel(&mut self, key: &TaskKey, id: CancelId, now: Timestamp) -> Result<CancelAnswer> {
         let id = CallId::Cancel(id);
         let Some(slot) = self.records.find(key) else { return Ok(CancelAnswer::NotFound) };
         let record = &self.records[slot];
@@ -22,13 +22,13 @@ impl Table {
             Phase::Leased if record.visible_at > now => {
                 self.change(slot, now, |record, _| {
                     record.cancelling = true;
-                    record.follower = None;
+                    record.successor = None;
                 });
                 CancelAnswer::Cancelling
             }
             Phase::Queued | Phase::Leased => {
                 self.change(slot, now, |record, moment| {
-                    record.follower = None;
+                    record.successor = None;
                     record.finish(Phase::Cancelled, limits::RETENTION, moment);
                 });
                 CancelAnswer::Cancelled

@@ -6,7 +6,7 @@ impl Table {
     /// Takes everything away. Answers what was there, for the caller to drop where nobody waits for it.
     pub(crate) fn clear(&mut self) -> Self {
         let fresh =
-            Self { counters: self.counters, environment: self.environment.clone(), ..Self::new(self.tasks_max) };
+            Self { counters: self.counters, environment: self.environment.clone(), ..Self::new(self.max_tasks) };
         std::mem::replace(self, fresh)
     }
 

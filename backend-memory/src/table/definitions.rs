@@ -3,7 +3,7 @@
 use docket_core::{AddAnswer, Declared, DefinitionId, NewTask, Timestamp, limits};
 
 use super::Table;
-use super::record::{Answered, CallId, Follower, Phase, Record, Work};
+use super::record::{Answered, CallId, Phase, Record, Successor, Work};
 use super::slots::Slot;
 
 /// The definitions of one task.
@@ -74,20 +74,20 @@ impl Record {
         if definitions.applied == Some(id) || self.work.is_defined_as(&work) {
             definitions.applied = Some(id);
             // Another definition was to be applied after the run. It is no longer in force.
-            self.follower.take_if(|follower| follower.definition.is_some());
+            self.successor.take_if(|successor| successor.definition.is_some());
             return Declared::InForce { failures };
         }
         if self.phase != Phase::Leased {
             self.redefine(work, id, now);
             return Declared::Redefined;
         }
-        match self.follower.as_ref().map(|follower| follower.definition) {
+        match self.successor.as_ref().map(|successor| successor.definition) {
             // A task that was scheduled behind the run goes first.
             Some(None) => Declared::Superseded { failures },
             Some(Some(pending)) if pending == id => Declared::InForce { failures },
             _ => {
                 work.at = self.after_last_start(&work, now).unwrap_or(now);
-                self.follower = Some(Box::new(Follower { work, definition: Some(id) }));
+                self.successor = Some(Box::new(Successor { work, definition: Some(id) }));
                 Declared::Redefined
             }
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket_core::{HeartbeatAnswer, Timestamp, Token, WorkerRecord};
+use docket_core::{HeartbeatAnswer, LeaseToken, Timestamp, WorkerRecord};
 
 use super::Table;
 use super::workers::Sign;
@@ -14,7 +14,7 @@ impl Table {
     }
 
     /// Extends one lease. Repeated: the deadline moves again, as with the next heartbeat.
-    pub(crate) fn extend(&mut self, token: &Token, lease: Duration, now: Timestamp) -> HeartbeatAnswer {
+    pub(crate) fn extend(&mut self, token: &LeaseToken, lease: Duration, now: Timestamp) -> HeartbeatAnswer {
         let Some(slot) = self.current(token) else { return HeartbeatAnswer::Lost };
         self.change(slot, now, |record, _| {
             record.visible_at = now.plus(lease);

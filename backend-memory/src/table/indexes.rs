@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use docket_core::{State, Timestamp};
+use docket_core::{TaskState, Timestamp};
 
 use super::lane::Kind;
 use super::lanes::{LaneNo, Lanes};
@@ -16,7 +16,7 @@ pub(crate) enum Shelf {
     /// Completed and cancelled.
     Finished,
     Dead,
-    /// Finished perpetuals, by the time they finished: never trimmed, so that no seed brings one back.
+    /// Finished periodic tasks, by the time they finished: never trimmed, so that no seed brings one back.
     Kept,
 }
 
@@ -32,10 +32,10 @@ impl Shelf {
     }
 
     /// Whether a task in `state` can be on it.
-    pub(crate) fn may_hold(self, state: State) -> bool {
+    pub(crate) fn may_hold(self, state: TaskState) -> bool {
         match self {
-            Self::Finished => matches!(state, State::Completed | State::Cancelled),
-            Self::Dead => state == State::Dead,
+            Self::Finished => matches!(state, TaskState::Completed | TaskState::Cancelled),
+            Self::Dead => state == TaskState::Dead,
             Self::Kept => state.is_finished(),
         }
     }

@@ -155,7 +155,7 @@ impl Lane {
 }
 
 impl Record {
-    /// Its place among the unfinished; among finished perpetuals as well.
+    /// Its place among the unfinished; among finished periodic tasks as well.
     pub(super) fn place(&self) -> Place {
         (self.visible_at, self.seq)
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
-use docket_core::{Name, Queue};
+use docket_core::{Queue, TaskName};
 
 use super::lane::Lane;
 use super::record::LaneId;
@@ -33,7 +33,7 @@ impl Lanes {
     }
 
     /// The identity of a lane, shared with the lane if it is there.
-    pub(crate) fn id(&self, queue: &Queue, name: &Name) -> Arc<LaneId> {
+    pub(crate) fn id(&self, queue: &Queue, name: &TaskName) -> Arc<LaneId> {
         if let Some((latest, _)) = &self.latest
             && latest.name == *name
             && latest.queue == *queue

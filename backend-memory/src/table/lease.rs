@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use docket_core::{Lease, LeaseOrder, LeaseReply, Suspects, Swept, Timestamp, Token, limits};
+use docket_core::{Lease, LeaseOrder, LeaseReply, LeaseSuspects, LeaseToken, Swept, Timestamp, limits};
 
 use super::Table;
 use super::asked::{Asked, RankedLane};
@@ -68,7 +68,7 @@ impl Table {
         } else {
             self.sweep(asked, &lanes, now, &mut swept);
             if swept.crashed > 0 {
-                // A follower may have appeared in another lane.
+                // A successor may have appeared in another lane.
                 lanes = self.lanes_of(asked);
             }
             self.take_new(asked, &mut lanes, &mut taking, now);
@@ -123,7 +123,7 @@ impl Table {
 
     /// Leases what is due in some lanes together: earliest first, then in order of adding.
     fn take_from(&mut self, lanes: &[RankedLane], asked: &Asked, taking: &mut Taking, now: Timestamp) {
-        let kinds: &[Kind] = if asked.suspects == Suspects::One { &Kind::ALL } else { &[Kind::Usual] };
+        let kinds: &[Kind] = if asked.suspects == LeaseSuspects::Allow { &Kind::ALL } else { &[Kind::Usual] };
         let mut heads = BinaryHeap::new();
         for (_, lane) in lanes {
             heads.extend(kinds.iter().filter_map(|kind| self.first_due(*lane, *kind, now)));
@@ -150,7 +150,7 @@ impl Table {
 
     /// When the next task that this request could lease becomes visible.
     fn look_ahead(&self, asked: &Asked, lanes: &[RankedLane], taking: &Taking) -> Option<Timestamp> {
-        let suspects = asked.suspects == Suspects::One && !taking.suspect;
+        let suspects = asked.suspects == LeaseSuspects::Allow && !taking.suspect;
         let kinds: &[Kind] = if suspects { &Kind::ALL } else { &[Kind::Usual] };
         let lanes = lanes.iter().map(|(_, lane)| &self.indexes.lanes[*lane]);
         lanes.flat_map(|lane| kinds.iter().filter_map(|kind| lane.lines(*kind).head_at())).min()
@@ -203,7 +203,7 @@ impl Record {
     fn lease(&self) -> Lease {
         let held = self.held.as_ref().expect("a leased record is held");
         Lease {
-            token: Token { key: self.key.clone(), fence: held.fence, lease: held.request },
+            token: LeaseToken { key: self.key.clone(), fence: held.fence, request: held.request },
             name: self.work.lane.name.clone(),
             queue: self.work.lane.queue.clone(),
             args: self.work.args.clone(),

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use docket_core::{Fence, Key, Timestamp, limits};
+use docket_core::{Fence, TaskKey, Timestamp, limits};
 
 use super::lanes::LaneNo;
-use super::record::{Calls, Follower, Phase, Record, Seq, Work};
+use super::record::{Calls, Phase, Record, Seq, Successor, Work};
 
 /// Two numbers of the docket that never go back: they outlive every record.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -41,7 +41,7 @@ pub(crate) struct Moment<'a> {
 
 impl Record {
     /// A first life.
-    pub(crate) fn new(key: Key, work: Work, moment: &mut Moment<'_>) -> Self {
+    pub(crate) fn new(key: TaskKey, work: Work, moment: &mut Moment<'_>) -> Self {
         Self {
             key,
             phase: Phase::Queued,
@@ -57,7 +57,7 @@ impl Record {
             crashed_in_a_row: 0,
             undecodable_since: None,
             cancelling: false,
-            follower: None,
+            successor: None,
             expires_at: Timestamp::default(),
             result: None,
             parcel: None,
@@ -82,7 +82,7 @@ impl Record {
         self.work = work;
         self.reset_counts();
         self.cancelling = false;
-        self.follower = None;
+        self.successor = None;
     }
 
     /// The same work again, now: what a requeue asks for.
@@ -137,13 +137,13 @@ impl Record {
 
     /// What somebody has scheduled takes the place of whatever was to follow.
     pub(super) fn follow(&mut self, work: Work) {
-        self.follower = Some(Box::new(Follower { work, definition: None }));
+        self.successor = Some(Box::new(Successor { work, definition: None }));
     }
 
     /// However a lease ends, what was scheduled meanwhile takes the key's place.
     fn promote(&mut self, moment: &mut Moment<'_>) {
-        let Some(follower) = self.follower.take() else { return };
-        let Follower { work, definition } = *follower;
+        let Some(successor) = self.successor.take() else { return };
+        let Successor { work, definition } = *successor;
         match definition {
             None => self.live(work, moment),
             // One that was cancelled stays so.

@@ -3,7 +3,8 @@
 use std::ops::Bound;
 
 use docket_core::{
-    Cursor, Error, FollowerView, Key, ListFilter, Name, Page, Queue, Result, State, TaskView, Timestamp, limits,
+    Cursor, Error, ListFilter, Page, Queue, Result, SuccessorView, TaskKey, TaskName, TaskState, TaskView, Timestamp,
+    limits,
 };
 
 use super::Table;
@@ -14,7 +15,7 @@ use super::record::{LaneId, Phase, Place, Record, Seq};
 use super::slots::Slot;
 
 impl Table {
-    pub(crate) fn get(&self, key: &Key, now: Timestamp) -> Option<TaskView> {
+    pub(crate) fn get(&self, key: &TaskKey, now: Timestamp) -> Option<TaskView> {
         self.records.get(key).map(|record| record.view(now).behind_by(self.offset.ahead))
     }
 
@@ -78,13 +79,13 @@ impl Table {
 }
 
 /// Whether a line of this phase can hold a task in `state`.
-fn may_hold(phase: Phase, state: Option<State>) -> bool {
+fn may_hold(phase: Phase, state: Option<TaskState>) -> bool {
     match state {
         None => true,
-        Some(State::Ready) => phase != Phase::Moving,
-        Some(State::Scheduled) => phase == Phase::Queued,
-        Some(State::Running) => phase == Phase::Leased,
-        Some(State::Moving) => phase == Phase::Moving,
+        Some(TaskState::Ready) => phase != Phase::Moving,
+        Some(TaskState::Scheduled) => phase == Phase::Queued,
+        Some(TaskState::Running) => phase == Phase::Leased,
+        Some(TaskState::Moving) => phase == Phase::Moving,
         Some(_) => false,
     }
 }
@@ -92,15 +93,15 @@ fn may_hold(phase: Phase, state: Option<State>) -> bool {
 /// The entries of a line that can be in `state`, after `from`.
 fn range(
     line: &Line,
-    state: Option<State>,
+    state: Option<TaskState>,
     from: Option<Place>,
     now: Timestamp,
 ) -> impl Iterator<Item = (Place, Slot)> {
     let visible = (now, Seq(u64::MAX));
-    let later = matches!(state, Some(State::Scheduled | State::Running)).then_some(visible);
+    let later = matches!(state, Some(TaskState::Scheduled | TaskState::Running)).then_some(visible);
     let start = from.max(later).map_or(Bound::Unbounded, Bound::Excluded);
     // Not as the end of the range: a cursor of another filter could put its start behind that.
-    let end = (state == Some(State::Ready)).then_some(visible);
+    let end = (state == Some(TaskState::Ready)).then_some(visible);
     line.after(start).take_while(move |(place, _)| end.is_none_or(|end| *place <= end))
 }
 
@@ -151,7 +152,7 @@ impl Position {
             ["dead"] => Section::Shelf(Shelf::Dead),
             ["kept"] => Section::Shelf(Shelf::Kept),
             [kind, phase, queue, name] => {
-                let lane = LaneId { queue: Queue::new(queue).ok()?, name: Name::new(name).ok()? };
+                let lane = LaneId { queue: Queue::new(queue).ok()?, name: TaskName::new(name).ok()? };
                 let kind = if *kind == "usual" { Kind::Usual } else { Kind::Suspect };
                 let phase = match *phase {
                     "queued" => Phase::Queued,
@@ -191,10 +192,10 @@ impl Record {
             every: self.work.every,
             failures: self.failures,
             cancelling: self.cancelling,
-            follower: self
-                .follower
+            successor: self
+                .successor
                 .as_ref()
-                .map(|follower| FollowerView { args: follower.work.args.clone(), visible_at: follower.work.at }),
+                .map(|successor| SuccessorView { args: successor.work.args.clone(), visible_at: successor.work.at }),
         }
     }
 }

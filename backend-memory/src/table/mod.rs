@@ -41,7 +41,7 @@ mod tests;
 mod trim;
 mod workers;
 
-use docket_core::{Destination, Error, ErrorKind, Key, NewTask, Result, Retryable, Timestamp, Token};
+use docket_core::{Destination, Error, ErrorKind, LeaseToken, NewTask, Result, Retryable, TaskKey, Timestamp};
 
 pub(crate) use asked::Asked;
 use indexes::Indexes;
@@ -66,13 +66,13 @@ pub(crate) struct Table {
     environment: Option<String>,
     /// Where its tasks move to, if any do.
     moving_to: Option<Destination>,
-    tasks_max: usize,
+    max_tasks: usize,
     offset: clock::Offset,
 }
 
 impl Table {
-    /// An empty docket that takes at most `tasks_max` unfinished tasks.
-    pub(crate) fn new(tasks_max: usize) -> Self {
+    /// An empty docket that takes at most `max_tasks` unfinished tasks.
+    pub(crate) fn new(max_tasks: usize) -> Self {
         Self {
             records: Records::default(),
             indexes: Indexes::default(),
@@ -81,7 +81,7 @@ impl Table {
             workers: Workers::default(),
             environment: None,
             moving_to: None,
-            tasks_max,
+            max_tasks,
             offset: clock::Offset::default(),
         }
     }
@@ -119,14 +119,14 @@ impl Table {
     }
 
     /// Where the record of a current token is. Its request knows that, unless it was answered long ago.
-    fn current(&self, token: &Token) -> Option<Slot> {
+    fn current(&self, token: &LeaseToken) -> Option<Slot> {
         let is_it = |slot: &Slot| self.records.at(*slot).is_some_and(|record| record.is_current(token));
-        let near = self.requests.slot(token.lease, token.fence).filter(is_it);
+        let near = self.requests.slot(token.request, token.fence).filter(is_it);
         near.or_else(|| self.records.find(&token.key).filter(is_it))
     }
 
     /// Gives a key without a record its first life.
-    fn create(&mut self, key: &Key, vacancy: Vacancy, work: Work, now: Timestamp) -> Slot {
+    fn create(&mut self, key: &TaskKey, vacancy: Vacancy, work: Work, now: Timestamp) -> Slot {
         let record = Record::new(key.clone(), work, &mut Moment { now, counters: &mut self.counters });
         let slot = self.records.insert(vacancy, record);
         self.indexes.insert(slot, &mut self.records[slot], now);
@@ -152,12 +152,12 @@ impl Table {
 
     /// Refuses one more unfinished task where there is no room for it.
     fn check_room(&self, operation: &'static str) -> Result<()> {
-        if self.unfinished_len() < self.tasks_max {
+        if self.unfinished_len() < self.max_tasks {
             return Ok(());
         }
         let message = format!(
-            "the memory docket is full: it holds {} unfinished tasks; run workers, raise tasks_max, or use a shared store",
-            self.tasks_max
+            "the memory docket is full: it holds {} unfinished tasks; run workers, raise max_tasks, or use a shared store",
+            self.max_tasks
         );
         Err(Error::new(ErrorKind::Refused, operation, message).retryable(Retryable::Yes))
     }

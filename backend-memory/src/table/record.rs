@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use docket_core::{
-    AddId, Arrival, CancelAnswer, CancelId, DefinitionId, Existing, Fence, Key, Name, Overrides, ParcelId, Payload,
-    Queue, RequestId, ScheduleAnswer, State, Timestamp, Token, Verb, WorkerId, limits,
+    AddId, Arrival, CancelAnswer, CancelId, DefinitionId, Existing, Fence, LeaseToken, Overrides, ParcelId, Payload,
+    Queue, RequestId, ScheduleAnswer, TaskKey, TaskName, TaskState, Timestamp, Verb, WorkerId, limits,
 };
 
 use super::definitions::Definitions;
@@ -33,7 +33,7 @@ impl Phase {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct LaneId {
     pub(crate) queue: Queue,
-    pub(crate) name: Name,
+    pub(crate) name: TaskName,
 }
 
 /// What is to be done: the part of a record that `schedule` replaces.
@@ -49,7 +49,7 @@ pub(crate) struct Work {
 
 /// What waits for the end of a run.
 #[derive(Clone, Debug)]
-pub(crate) struct Follower {
+pub(crate) struct Successor {
     pub(crate) work: Work,
     /// Set where it is the same periodic task by another definition, and not one that somebody has scheduled.
     pub(crate) definition: Option<DefinitionId>,
@@ -74,7 +74,7 @@ pub(crate) struct Seq(pub(crate) u64);
 /// Everything a docket knows of one key.
 #[derive(Debug)]
 pub(crate) struct Record {
-    pub(crate) key: Key,
+    pub(crate) key: TaskKey,
     pub(crate) phase: Phase,
     /// Where its index is: only the index sets it.
     pub(crate) lane: LaneNo,
@@ -87,13 +87,13 @@ pub(crate) struct Record {
     pub(crate) added_at: Timestamp,
     pub(crate) attempts: u32,
     pub(crate) crashes: u32,
-    /// Occurrences of a perpetual that failed, and that ended at the crash limit, in a row.
+    /// Occurrences of a periodic task that failed, and that ended at the crash limit, in a row.
     pub(crate) failures: u32,
     pub(crate) crashed_in_a_row: u32,
     /// Since when no build could read its args.
     pub(crate) undecodable_since: Option<Timestamp>,
     pub(crate) cancelling: bool,
-    pub(crate) follower: Option<Box<Follower>>,
+    pub(crate) successor: Option<Box<Successor>>,
     /// For a finished task: when it is trimmed.
     pub(crate) expires_at: Timestamp,
     pub(crate) result: Option<Payload>,
@@ -122,8 +122,8 @@ impl Record {
         limits::kept_bytes(self.work.args.len(), result, error)
     }
 
-    pub(crate) fn is_current(&self, token: &Token) -> bool {
-        self.holder() == Some((token.lease, token.fence)) && self.key == token.key
+    pub(crate) fn is_current(&self, token: &LeaseToken) -> bool {
+        self.holder() == Some((token.request, token.fence)) && self.key == token.key
     }
 
     /// The request that holds its lease, and the fence, if it is leased.
@@ -142,15 +142,15 @@ impl Record {
     }
 
     /// The state as Inspect shows it: an expired lease counts as ready.
-    pub(crate) fn state(&self, now: Timestamp) -> State {
+    pub(crate) fn state(&self, now: Timestamp) -> TaskState {
         match self.phase {
-            Phase::Queued | Phase::Leased if self.visible_at <= now => State::Ready,
-            Phase::Queued => State::Scheduled,
-            Phase::Leased => State::Running,
-            Phase::Moving => State::Moving,
-            Phase::Completed => State::Completed,
-            Phase::Dead => State::Dead,
-            Phase::Cancelled => State::Cancelled,
+            Phase::Queued | Phase::Leased if self.visible_at <= now => TaskState::Ready,
+            Phase::Queued => TaskState::Scheduled,
+            Phase::Leased => TaskState::Running,
+            Phase::Moving => TaskState::Moving,
+            Phase::Completed => TaskState::Completed,
+            Phase::Dead => TaskState::Dead,
+            Phase::Cancelled => TaskState::Cancelled,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::ops::{Index, IndexMut};
 
-use docket_core::Key;
+use docket_core::TaskKey;
 use hashbrown::HashTable;
 
 use super::record::Record;
@@ -38,18 +38,18 @@ impl Records {
     }
 
     /// Where the record of `key` is, or would be.
-    pub(crate) fn look_up(&self, key: &Key) -> Result<Slot, Vacancy> {
+    pub(crate) fn look_up(&self, key: &TaskKey) -> Result<Slot, Vacancy> {
         let hash = self.hashing.hash_one(key);
         let found = self.by_key.find(hash, |slot| self[*slot].key == *key);
         found.copied().ok_or(Vacancy { hash })
     }
 
     /// Where the record of `key` is, if it has one.
-    pub(crate) fn find(&self, key: &Key) -> Option<Slot> {
+    pub(crate) fn find(&self, key: &TaskKey) -> Option<Slot> {
         self.look_up(key).ok()
     }
 
-    pub(crate) fn get(&self, key: &Key) -> Option<&Record> {
+    pub(crate) fn get(&self, key: &TaskKey) -> Option<&Record> {
         self.find(key).map(|slot| &self[slot])
     }
 

@@ -1,6 +1,6 @@
-//! Dead, or a finished perpetual, of the same fence → Queued, due now.
+//! Dead, or a finished periodic task, of the same fence → Queued, due now.
 
-use docket_core::{Error, ErrorKind, Fence, Key, RequeueAnswer, Result, Timestamp, words};
+use docket_core::{Error, ErrorKind, Fence, RequeueAnswer, Result, TaskKey, Timestamp, words};
 
 use super::Table;
 use super::record::{Phase, Record};
@@ -8,7 +8,7 @@ use super::record::{Phase, Record};
 impl Table {
     /// Starts a dead task again. Repeated: the record remembers the fence requeued last; a later
     /// life is never requeued.
-    pub(crate) fn requeue(&mut self, key: &Key, fence: Option<Fence>, now: Timestamp) -> Result<RequeueAnswer> {
+    pub(crate) fn requeue(&mut self, key: &TaskKey, fence: Option<Fence>, now: Timestamp) -> Result<RequeueAnswer> {
         let Some(slot) = self.records.find(key) else { return Ok(RequeueAnswer::NotFound) };
         let record = &self.records[slot];
         if record.requeued.is_some_and(|(death, _)| death == fence) {

@@ -1,4 +1,4 @@
-//! Absent or finished → Queued; Queued → Queued, moved; Leased → Leased with a follower; Moving: refused.
+//! Absent or finished → Queued; Queued → Queued, moved; Leased → Leased with a successor; Moving: refused.
 
 use docket_core::{Error, ErrorKind, NewTask, Result, ScheduleAnswer, Timestamp, words};
 

@@ -20,7 +20,7 @@ impl Table {
     pub(super) fn sweep(&mut self, asked: &Asked, lanes: &[RankedLane], now: Timestamp, swept: &mut Swept) {
         for slot in self.late(lanes, now) {
             let limited = limited(&self.records[slot]);
-            let last = self.change(slot, now, |record, moment| record.crash(asked.crashes_max(record), moment));
+            let last = self.change(slot, now, |record, moment| record.crash(asked.max_crashes(record), moment));
             swept.crashed += 1;
             if last == Last::Yes {
                 swept.limited.push(limited);
@@ -32,8 +32,8 @@ impl Table {
     pub(super) fn sweep_all(&mut self, lanes: &[RankedLane], now: Timestamp) {
         for slot in self.late(lanes, now) {
             self.change(slot, now, |record, moment| {
-                let crashes_max = record.work.overrides.crashes_max.unwrap_or(limits::CRASHES_MAX);
-                record.crash(crashes_max, moment);
+                let max_crashes = record.work.overrides.max_crashes.unwrap_or(limits::CRASHES_MAX);
+                record.crash(max_crashes, moment);
             });
         }
     }
@@ -67,7 +67,7 @@ enum Last {
     No,
 }
 
-/// The report if this is its last crash: the record may be its follower afterwards.
+/// The report if this is its last crash: the record may be its successor afterwards.
 fn limited(record: &Record) -> Limited {
     Limited {
         key: record.key.clone(),
@@ -79,13 +79,13 @@ fn limited(record: &Record) -> Limited {
 
 impl Record {
     /// One lease ran out unsettled. Counted when leased again, not when lost: nobody is there to count it then.
-    fn crash(&mut self, crashes_max: u32, moment: &mut Moment<'_>) -> Last {
+    fn crash(&mut self, max_crashes: u32, moment: &mut Moment<'_>) -> Last {
         self.crashes += 1;
         if self.cancelling {
             self.finish(Phase::Cancelled, limits::RETENTION, moment);
             return Last::No;
         }
-        if self.crashes < crashes_max {
+        if self.crashes < max_crashes {
             self.lost(moment);
             return Last::No;
         }
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_perpetual_that_keeps_crashing_waits_up_to_a_day_or_its_interval() {
+    fn a_periodic_task_that_keeps_crashing_waits_up_to_a_day_or_its_interval() {
         let minute = Duration::from_mins(1);
         assert_eq!(crash_wait(minute, 1), 2 * minute);
         assert_eq!(crash_wait(minute, 3), 8 * minute);

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use docket_core::{
-    Ack, AddAnswer, AddId, CancelId, Fence, HeartbeatAnswer, Key, KnownName, Lease, LeaseOrder, LeaseRequest,
-    ListFilter, Name, Names, NewTask, Outcome, Overrides, Payload, Queue, RequestId, RunAt, Suspects, Timestamp, Token,
-    WorkerId, WorkerRecord, limits,
+    Ack, AddAnswer, AddId, CancelId, Fence, HeartbeatAnswer, KnownName, Lease, LeaseOrder, LeaseRequest, LeaseSuspects,
+    LeaseToken, ListFilter, Names, NewTask, Outcome, Overrides, Payload, Queue, RequestId, RunAt, TaskKey, TaskName,
+    Timestamp, WorkerId, WorkerRecord, limits,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -44,19 +44,19 @@ struct Draft {
     key: usize,
     name: usize,
     after_secs: u64,
-    perpetual: bool,
-    crashes_max: Option<u32>,
+    periodic: bool,
+    max_crashes: Option<u32>,
 }
 
 fn draft() -> impl Strategy<Value = Draft> {
     let parts =
         (0..KEYS, 0..2_usize, prop_oneof![Just(0), 0..20_u64], prop::bool::weighted(0.3), any::<Option<bool>>());
-    parts.prop_map(|(key, name, after_secs, perpetual, limit)| Draft {
+    parts.prop_map(|(key, name, after_secs, periodic, limit)| Draft {
         key,
         name,
         after_secs,
-        perpetual,
-        crashes_max: limit.map(|low| if low { 1 } else { 3 }),
+        periodic,
+        max_crashes: limit.map(|low| if low { 1 } else { 3 }),
     })
 }
 
@@ -96,15 +96,15 @@ struct Scene {
     now: Timestamp,
     requests: Vec<(LeaseRequest, Timestamp)>,
     leases: Vec<Lease>,
-    newest: HashMap<Key, Fence>,
+    newest: HashMap<TaskKey, Fence>,
 }
 
-fn key(n: usize) -> Key {
-    Key::new(format!("key-{n}")).unwrap()
+fn key(n: usize) -> TaskKey {
+    TaskKey::new(format!("key-{n}")).unwrap()
 }
 
-fn name(n: usize) -> Name {
-    Name::new(format!("name-{n}")).unwrap()
+fn name(n: usize) -> TaskName {
+    TaskName::new(format!("name-{n}")).unwrap()
 }
 
 fn task(draft: &Draft) -> NewTask {
@@ -115,13 +115,13 @@ fn task(draft: &Draft) -> NewTask {
         queue: Queue::new(format!("queue-{}", draft.key % 2)).unwrap(),
         args: Payload::new("args"),
         run_at: RunAt::In(Duration::from_secs(draft.after_secs)),
-        every: draft.perpetual.then_some(Duration::from_secs(5)),
-        overrides: Overrides { attempts_max: None, crashes_max: draft.crashes_max },
-        declared_for: draft.perpetual.then_some(Duration::from_secs(7)).filter(|_| draft.after_secs.is_multiple_of(2)),
+        every: draft.periodic.then_some(Duration::from_secs(5)),
+        overrides: Overrides { max_attempts: None, max_crashes: draft.max_crashes },
+        declared_for: draft.periodic.then_some(Duration::from_secs(7)).filter(|_| draft.after_secs.is_multiple_of(2)),
     }
 }
 
-fn request(count: usize, names: usize, suspects: Suspects, order: LeaseOrder) -> LeaseRequest {
+fn request(count: usize, names: usize, suspects: LeaseSuspects, order: LeaseOrder) -> LeaseRequest {
     let queues = vec![Queue::new("queue-0").unwrap(), Queue::new("queue-1").unwrap()];
     LeaseRequest {
         request: RequestId::unique(),
@@ -135,10 +135,10 @@ fn request(count: usize, names: usize, suspects: Suspects, order: LeaseOrder) ->
             ttl: LEASE,
         },
         queues,
-        names: Names::Known((0..names).map(|n| KnownName { name: name(n), crashes_max: 4 }).collect()),
+        names: Names::Known((0..names).map(|n| KnownName { name: name(n), max_crashes: 4 }).collect()),
         count,
         suspects,
-        lease: LEASE,
+        lease_for: LEASE,
         wait: Duration::ZERO,
         order,
     }
@@ -164,7 +164,7 @@ impl Scene {
                 self.twice(|table, now| table.schedule(&task, now).unwrap());
             }
             Call::Lease { count, names, one_suspect, earliest } => {
-                let suspects = if *one_suspect { Suspects::One } else { Suspects::None };
+                let suspects = if *one_suspect { LeaseSuspects::Allow } else { LeaseSuspects::Avoid };
                 let order = if *earliest { LeaseOrder::Earliest } else { LeaseOrder::Precedence };
                 self.lease(&request(*count, *names, suspects, order), *names);
             }
@@ -176,7 +176,7 @@ impl Scene {
             }
             Call::Ack(lease, outcome) => {
                 let Some(token) = self.token(*lease) else { return };
-                let ack = Ack { token, outcome: outcome.clone(), attempts_max: 3, retention: 2 * LEASE };
+                let ack = Ack { token, outcome: outcome.clone(), max_attempts: 3, retention: 2 * LEASE };
                 self.twice(|table, now| table.ack(&ack, now).ok());
             }
             Call::Cancel(n) => {
@@ -196,7 +196,7 @@ impl Scene {
         let leases = self.twice(|table, now| table.lease(&asked, Turn::Last, now).reply.leases);
         assert!(leases.len() <= request.count);
         let suspects = leases.iter().filter(|lease| lease.crashes >= 2).count();
-        assert!(suspects <= usize::from(request.suspects == Suspects::One), "{suspects} suspects");
+        assert!(suspects <= usize::from(request.suspects == LeaseSuspects::Allow), "{suspects} suspects");
         for lease in &leases {
             assert!(lease.due_at <= self.now, "early by {:?}", lease.due_at.since(self.now));
             assert!((0..names).any(|n| name(n) == lease.name), "nobody asked for {}", lease.name);
@@ -218,12 +218,12 @@ impl Scene {
         }
         let asked = Asked::new(&request);
         for lease in self.twice(|table, now| table.lease(&asked, Turn::Last, now).reply.leases) {
-            assert_eq!(lease.token.lease, request.request);
+            assert_eq!(lease.token.request, request.request);
             assert_eq!(self.newest[&lease.token.key], lease.token.fence, "a repetition took something new");
         }
     }
 
-    fn token(&self, lease: Index) -> Option<Token> {
+    fn token(&self, lease: Index) -> Option<LeaseToken> {
         (!self.leases.is_empty()).then(|| lease.get(&self.leases).token.clone())
     }
 
@@ -261,7 +261,7 @@ proptest! {
             let task = NewTask { key: key(n), ..task(draft) };
             scene.table.add(&task, scene.now).unwrap();
             if n % 3 == 0 {
-                scene.lease(&request(1, 2, Suspects::One, LeaseOrder::Precedence), 2);
+                scene.lease(&request(1, 2, LeaseSuspects::Allow, LeaseOrder::Precedence), 2);
             }
             if n % 5 == 0 {
                 scene.table.cancel(&key(n), CancelId::unique(), scene.now).unwrap();
@@ -287,7 +287,7 @@ proptest! {
 #[test]
 fn the_audit_sees_a_record_that_changed_beside_its_index() {
     let mut scene = Scene::new();
-    scene.make(&Call::Add(Draft { key: 1, name: 0, after_secs: 5, perpetual: false, crashes_max: None }));
+    scene.make(&Call::Add(Draft { key: 1, name: 0, after_secs: 5, periodic: false, max_crashes: None }));
     assert!(scene.table.audit().is_empty());
     let slot = scene.table.records.find(&key(1)).unwrap();
     scene.table.records[slot].visible_at = scene.now;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use docket_core::{
-    DocketName, Key, KnownName, LeaseOrder, LeaseReply, LeaseRequest, Name, Names, NewTask, Payload, Queue,
-    QueueBackend, RequestId, RunAt, Suspects, WorkerId, WorkerRecord, limits,
+    DocketName, KnownName, LeaseOrder, LeaseReply, LeaseRequest, LeaseSuspects, Names, NewTask, Payload, Queue,
+    QueueBackend, RequestId, RunAt, TaskKey, TaskName, WorkerId, WorkerRecord, limits,
 };
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -23,11 +23,11 @@ fn docket() -> Arc<MemoryBackend> {
 }
 
 fn task(name: &str, after: Duration) -> NewTask {
-    NewTask { run_at: RunAt::In(after), ..NewTask::new(Name::new(name).unwrap(), Payload::new("{}")) }
+    NewTask { run_at: RunAt::In(after), ..NewTask::new(TaskName::new(name).unwrap(), Payload::new("{}")) }
 }
 
 fn ask(names: &[&str], count: usize) -> LeaseRequest {
-    let names: Vec<_> = names.iter().map(|name| Name::new(name).unwrap()).collect();
+    let names: Vec<_> = names.iter().map(|name| TaskName::new(name).unwrap()).collect();
     LeaseRequest {
         request: RequestId::unique(),
         worker: WorkerRecord {
@@ -40,10 +40,10 @@ fn ask(names: &[&str], count: usize) -> LeaseRequest {
             ttl: WAIT,
         },
         queues: vec![Queue::default()],
-        names: Names::Known(names.into_iter().map(|name| KnownName { name, crashes_max: 5 }).collect()),
+        names: Names::Known(names.into_iter().map(|name| KnownName { name, max_crashes: 5 }).collect()),
         count,
-        suspects: Suspects::One,
-        lease: limits::LEASE_MAX,
+        suspects: LeaseSuspects::Allow,
+        lease_for: limits::LEASE_MAX,
         wait: WAIT,
         order: LeaseOrder::Precedence,
     }
@@ -168,12 +168,12 @@ async fn a_lost_lease_is_found_at_its_deadline() {
     let staying = waiter(&docket, ask(&["a"], 1));
     settle().await;
     add(&docket, task("b", Duration::ZERO)).await;
-    add(&docket, NewTask { key: Key::new("k").unwrap(), ..task("a", 5 * SECOND) }).await;
+    add(&docket, NewTask { key: TaskKey::new("k").unwrap(), ..task("a", 5 * SECOND) }).await;
     settle().await;
     // Another worker takes it at the very moment, and dies.
     staying.abort();
     sleep(5 * SECOND).await;
-    let dead = LeaseRequest { wait: Duration::ZERO, lease: 4 * SECOND, ..ask(&["a"], 1) };
+    let dead = LeaseRequest { wait: Duration::ZERO, lease_for: 4 * SECOND, ..ask(&["a"], 1) };
     assert_eq!(docket.lease(&dead).await.unwrap().leases.len(), 1);
     let (reply, took) = waiter(&docket, ask(&["a"], 1)).await.unwrap();
     assert_eq!((reply.leases.len(), reply.swept.crashed), (1, 1));

@@ -168,8 +168,8 @@ impl Outbox {
         // would wait for it.
         self.table.commands.make_ready().await?;
         let operation = "add tasks to the outbox";
-        let payload_bytes_max = self.table.commands.server.options.payload_bytes_max;
-        let batch = Batch::check(operation, tasks, payload_bytes_max, items::weigh_task)?;
+        let max_payload_bytes = self.table.commands.server.options.max_payload_bytes;
+        let batch = Batch::check(operation, tasks, max_payload_bytes, items::weigh_task)?;
         let accepted = batch.accepted();
         if !accepted.is_empty() {
             self.table.put(tx, verb, &accepted, operation).await?;

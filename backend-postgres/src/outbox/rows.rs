@@ -48,7 +48,7 @@ fn read_task(columns: &Columns<'_>) -> Result<NewTask> {
         args: Payload::new(columns.read::<Vec<u8>>("args")?),
         run_at,
         every: columns.optional_duration("every")?,
-        overrides: Overrides { attempts_max: limit("attempts_max")?, crashes_max: limit("crashes_max")? },
+        overrides: Overrides { max_attempts: limit("max_attempts")?, max_crashes: limit("max_crashes")? },
         declared_for: None,
     })
 }

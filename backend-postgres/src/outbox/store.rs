@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use docket_core::worker::Companion;
 use docket_core::{
     Ack, AckReply, AddAnswer, Arrival, CancelAnswer, CancelId, Capabilities, Control, Cursor, Destination, Fence,
-    Finding, Heartbeat, HeartbeatAnswer, Inspect, Key, LaneCounts, LeaseReply, LeaseRequest, ListFilter, NewTask, Page,
-    Parcel, ParcelId, QueueBackend, Relocate, RequeueAnswer, Result, ScheduleAnswer, Store, TaskView, Ticket,
+    Finding, Heartbeat, HeartbeatAnswer, Inspect, LaneCounts, LeaseReply, LeaseRequest, ListFilter, NewTask, Page,
+    Parcel, ParcelId, QueueBackend, Relocate, RequeueAnswer, Result, ScheduleAnswer, Store, TaskKey, TaskView, Ticket,
     WorkerView,
 };
 
@@ -58,7 +58,7 @@ impl QueueBackend for Outbox {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl Inspect for Outbox {
-    async fn get(&self, key: &Key) -> Result<Option<TaskView>> {
+    async fn get(&self, key: &TaskKey) -> Result<Option<TaskView>> {
         self.queue.get(key).await
     }
 
@@ -89,11 +89,11 @@ impl Inspect for Outbox {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl Control for Outbox {
-    async fn cancel(&self, key: &Key, id: CancelId) -> Result<CancelAnswer> {
+    async fn cancel(&self, key: &TaskKey, id: CancelId) -> Result<CancelAnswer> {
         self.queue.cancel(key, id).await
     }
 
-    async fn requeue(&self, key: &Key, fence: Option<Fence>) -> Result<RequeueAnswer> {
+    async fn requeue(&self, key: &TaskKey, fence: Option<Fence>) -> Result<RequeueAnswer> {
         self.queue.requeue(key, fence).await
     }
 

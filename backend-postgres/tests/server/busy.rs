@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use conformance_tests::servers::postgres_url;
 use docket_core::{
     AckAnswer, AddAnswer, CancelId, Control, ErrorKind, Heartbeat, HeartbeatAnswer, Inspect, Lease, LeaseRequest,
-    QueueBackend, Result, ScheduleAnswer, State,
+    QueueBackend, Result, ScheduleAnswer, TaskState,
 };
 use docket_postgres::PostgresBackend;
 use sqlx::{Connection as _, PgConnection};
@@ -30,7 +30,8 @@ impl Scene {
         for text in ["a", "held", "z"] {
             add(&store, task(text)).await.unwrap();
         }
-        let leases = store.lease(&LeaseRequest { lease, ..ask("worker", Duration::ZERO) }).await.unwrap().leases;
+        let leases =
+            store.lease(&LeaseRequest { lease_for: lease, ..ask("worker", Duration::ZERO) }).await.unwrap().leases;
         assert_eq!(leases.len(), 3);
         let mut scene = Self { store, caller: PgConnection::connect(&url).await.unwrap(), leases };
         sqlx::raw_sql("BEGIN").execute(&mut scene.caller).await.unwrap();
@@ -46,7 +47,7 @@ impl Scene {
     async fn heartbeat(&self) -> Vec<Result<HeartbeatAnswer>> {
         let tokens = self.leases.iter().map(|lease| lease.token.clone()).collect();
         let worker = ask("worker", Duration::ZERO).worker;
-        self.store.heartbeat(&Heartbeat { worker, tokens, lease: Duration::from_secs(10) }).await.unwrap()
+        self.store.heartbeat(&Heartbeat { worker, tokens, lease_for: Duration::from_secs(10) }).await.unwrap()
     }
 
     async fn ack(&self) -> Vec<Result<AckAnswer>> {
@@ -114,8 +115,8 @@ async fn a_lease_is_nobody_elses_as_long_as_its_task_is_held() {
     assert!(scene.ack().await[1].is_err());
     scene.commit().await;
     assert_eq!(*scene.ack().await[1].as_ref().unwrap(), AckAnswer::Settled);
-    let follower = scene.store.get(&key("held")).await.unwrap().unwrap();
-    assert_eq!((follower.state, follower.crashes), (State::Ready, 0));
+    let successor = scene.store.get(&key("held")).await.unwrap().unwrap();
+    assert_eq!((successor.state, successor.crashes), (TaskState::Ready, 0));
     assert_eq!(scene.store.audit().await.unwrap(), Vec::<String>::new());
 }
 
@@ -130,7 +131,7 @@ async fn a_large_lease_does_not_wait_for_a_turn_that_never_comes() {
     let mut stuck = PgConnection::connect(&url).await.unwrap();
     sqlx::raw_sql("BEGIN; SELECT turns.take_turn(id) FROM turns.meta").execute(&mut stuck).await.unwrap();
     let mut large = ask("worker", Duration::ZERO);
-    (large.count, large.lease) = (100, Duration::from_millis(1));
+    (large.count, large.lease_for) = (100, Duration::from_millis(1));
     let start = Instant::now();
     assert_eq!(keys(&store.lease(&large).await.unwrap()), ["a", "b"]);
     assert!((Duration::from_millis(200)..SOON).contains(&start.elapsed()), "{:?}", start.elapsed());

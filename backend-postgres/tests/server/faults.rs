@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use conformance_tests::servers::PostgresServer;
-use docket_core::{AckAnswer, ErrorKind, Inspect, QueueBackend, State};
+use docket_core::{AckAnswer, ErrorKind, Inspect, QueueBackend, TaskState};
 use docket_postgres::{Options, PostgresBackend};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -60,7 +60,7 @@ async fn a_killed_server_loses_nothing_and_waiters_come_back() {
     assert_eq!(taken.unwrap(), ["back"]);
     server.kill9();
     server.restart().await;
-    assert_eq!(store.get(&key("back")).await.unwrap().unwrap().state, State::Running);
+    assert_eq!(store.get(&key("back")).await.unwrap().unwrap().state, TaskState::Running);
     assert_eq!(store.audit().await.unwrap(), Vec::<String>::new());
 }
 

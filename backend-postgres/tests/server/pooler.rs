@@ -162,12 +162,12 @@ async fn a_client_that_stops_before_its_commit_holds_nobody_up() {
     // A worker that is stopped in its heartbeat: its task runs elsewhere when its lease has passed.
     add(&direct, task("z")).await.unwrap();
     let lease = Duration::from_millis(1_500);
-    let leased = stopped.lease(&LeaseRequest { lease, ..ask("stopped", Duration::ZERO) }).await.unwrap();
+    let leased = stopped.lease(&LeaseRequest { lease_for: lease, ..ask("stopped", Duration::ZERO) }).await.unwrap();
     assert_eq!(keys(&leased), ["z"]);
     let stop = proxy.stop_before("COMMIT");
     let beat = Heartbeat {
         worker: ask("stopped", Duration::ZERO).worker,
-        lease,
+        lease_for: lease,
         tokens: leased.leases.iter().map(|lease| lease.token.clone()).collect(),
     };
     let beating = tokio::spawn(async move { stopped.heartbeat(&beat).await });

@@ -35,7 +35,8 @@ async fn batches_over_the_same_keys_never_deadlock() {
 
 /// Every token is settled by whoever comes across it, more than once: most are stale, their keys gone or back.
 async fn call(n: usize, store: Arc<dyn Store>, tokens: Arc<Mutex<Vec<Lease>>>) {
-    let request = || LeaseRequest { lease: Duration::from_millis(1), ..ask(&format!("worker-{n}"), Duration::ZERO) };
+    let request =
+        || LeaseRequest { lease_for: Duration::from_millis(1), ..ask(&format!("worker-{n}"), Duration::ZERO) };
     for made in 0..CALLS {
         let at = made * 7 + n;
         let batch: Vec<NewTask> = [0, 11, 5, 19].map(|step| task(&((at + step) % KEYS).to_string())).to_vec();

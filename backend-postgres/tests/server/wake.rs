@@ -78,7 +78,7 @@ impl Scene {
         for n in 0..waiters {
             let store = PostgresBackend::connect(&url, docket(), options(schema)).await.unwrap();
             let mut request = ask(&format!("worker-{n}"), SOON * 2);
-            request.lease = LEASE;
+            request.lease_for = LEASE;
             waits.spawn(async move { store.lease(&request).await.unwrap().leases });
         }
         Self { url, schema, eye, waits }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use docket_core::{
-    Ack, AddAnswer, DocketName, Key, KnownName, Lease, LeaseOrder, LeaseReply, LeaseRequest, Name, Names, NewTask,
-    Outcome, Payload, Queue, QueueBackend, RequestId, Result, Suspects, WorkerId, WorkerRecord,
+    Ack, AddAnswer, DocketName, KnownName, Lease, LeaseOrder, LeaseReply, LeaseRequest, LeaseSuspects, Names, NewTask,
+    Outcome, Payload, Queue, QueueBackend, RequestId, Result, TaskKey, TaskName, WorkerId, WorkerRecord,
 };
 use docket_postgres::{Options, PostgresBackend};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
@@ -24,12 +24,12 @@ pub(crate) async fn connect(url: &str) -> PostgresBackend {
     PostgresBackend::connect(url, docket(), Options::default()).await.unwrap()
 }
 
-pub(crate) fn key(text: &str) -> Key {
-    Key::new(text).unwrap()
+pub(crate) fn key(text: &str) -> TaskKey {
+    TaskKey::new(text).unwrap()
 }
 
 pub(crate) fn task(text: &str) -> NewTask {
-    NewTask { key: key(text), ..NewTask::new(Name::new(NAME).unwrap(), Payload::new("{}")) }
+    NewTask { key: key(text), ..NewTask::new(TaskName::new(NAME).unwrap(), Payload::new("{}")) }
 }
 
 pub(crate) async fn add(store: &(impl QueueBackend + ?Sized), task: NewTask) -> Result<AddAnswer> {
@@ -43,17 +43,17 @@ pub(crate) fn ask(worker: &str, wait: Duration) -> LeaseRequest {
         worker: WorkerRecord {
             id: WorkerId::new(worker).unwrap(),
             queues: vec![queue.clone()],
-            names: vec![(Name::new(NAME).unwrap(), queue.clone())],
+            names: vec![(TaskName::new(NAME).unwrap(), queue.clone())],
             concurrency: 10,
             running: 0,
             settled: 0,
             ttl: Duration::from_mins(1),
         },
         queues: vec![queue],
-        names: Names::Known(vec![KnownName { name: Name::new(NAME).unwrap(), crashes_max: 5 }]),
+        names: Names::Known(vec![KnownName { name: TaskName::new(NAME).unwrap(), max_crashes: 5 }]),
         count: 10,
-        suspects: Suspects::One,
-        lease: Duration::from_secs(10),
+        suspects: LeaseSuspects::Allow,
+        lease_for: Duration::from_secs(10),
         wait,
         order: LeaseOrder::Precedence,
     }
@@ -67,7 +67,7 @@ pub(crate) fn completed(lease: &Lease) -> Ack {
     Ack {
         token: lease.token.clone(),
         outcome: Outcome::Completed(None),
-        attempts_max: 3,
+        max_attempts: 3,
         retention: Duration::from_mins(1),
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use docket_core::{Answer, Client, DocketName, ErrorKind, Existing, State};
+use docket_core::{Answer, Client, DocketName, ErrorKind, Existing, TaskState};
 use docket_memory::MemoryBackend;
 use docket_postgres::InTransaction;
 
@@ -15,7 +15,7 @@ async fn a_task_is_there_at_the_commit_and_not_before() {
     let tx = service.half_done("k").await;
     assert_eq!((service.state("k").await, service.rows().await), (None, 0));
     tx.commit().await.unwrap();
-    assert_eq!((service.state("k").await, service.rows().await), (Some(State::Ready), 1));
+    assert_eq!((service.state("k").await, service.rows().await), (Some(TaskState::Ready), 1));
 }
 
 /// The docket itself is new, too: were it made in the transaction, nobody could enter it before the commit.
@@ -79,7 +79,7 @@ async fn an_open_transaction_holds_up_nobody_else() {
     let running = tokio::spawn(worker.run());
     service.client.add(Note {}).key("k").await.unwrap();
     starts.recv().await.unwrap();
-    service.until("k", State::Completed).await;
+    service.until("k", TaskState::Completed).await;
     let tx = service.half_done("k").await;
     for n in 0..40 {
         let added = Instant::now();
@@ -91,7 +91,7 @@ async fn an_open_transaction_holds_up_nobody_else() {
     starts.recv().await.unwrap();
     stop.stop();
     running.await.unwrap().unwrap();
-    assert_eq!(service.state("k").await, Some(State::Completed));
+    assert_eq!(service.state("k").await, Some(TaskState::Completed));
     assert_eq!(service.client.store().audit().await.unwrap(), Vec::<String>::new());
 }
 
@@ -101,11 +101,11 @@ async fn a_key_that_is_taken_says_so_and_a_schedule_moves_it() {
     service.client.add(Note {}).key("k").await.unwrap();
     let mut tx = service.pool.begin().await.unwrap();
     let add = service.client.add(Note {}).key("k").in_transaction(&mut tx).await.unwrap();
-    assert_eq!(add.answer, Answer::Exists(Existing::In(State::Ready)));
+    assert_eq!(add.answer, Answer::Exists(Existing::In(TaskState::Ready)));
     let later = service.client.schedule(Note {}).key("k").after(Duration::from_mins(1));
     assert_eq!(later.in_transaction(&mut tx).await.unwrap().answer, Answer::Moved);
     tx.commit().await.unwrap();
-    assert_eq!(service.state("k").await, Some(State::Scheduled));
+    assert_eq!(service.state("k").await, Some(TaskState::Scheduled));
 }
 
 #[tokio::test]

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use docket_core::{
-    Backoff, Client, Context, DocketName, ErrorKind, Failure, Key, Policy, Registry, Result, Settings, State, Store,
-    Task, TaskView, Worker,
+    Backoff, Client, Context, DocketName, ErrorKind, Failure, Policy, Registry, Result, Settings, Store, Task, TaskKey,
+    TaskState, TaskView, Worker,
 };
 use docket_memory::MemoryBackend;
 use docket_postgres::CompleteInTransaction;
@@ -54,7 +54,7 @@ impl Task for Pay {
 
     fn policy() -> Policy {
         let backoff = Backoff { base: Duration::from_millis(10), max: Duration::from_millis(50) };
-        Policy { attempts_max: 3, backoff, ..Policy::default() }
+        Policy { max_attempts: 3, backoff, ..Policy::default() }
     }
 
     async fn run(self, ctx: Context) -> Result<&'static str, Failure> {
@@ -118,12 +118,12 @@ impl Scene {
     }
 
     async fn view(&self) -> TaskView {
-        self.service.client.store().get(&Key::new("k").unwrap()).await.unwrap().unwrap()
+        self.service.client.store().get(&TaskKey::new("k").unwrap()).await.unwrap().unwrap()
     }
 
     /// It is completed, by the transaction, and its row is there once.
     async fn is_paid_once(&self, runs: usize) {
-        self.service.until("k", State::Completed).await;
+        self.service.until("k", TaskState::Completed).await;
         assert_eq!(self.view().await.result.unwrap().as_bytes(), b"\"committed\"");
         assert_eq!((self.service.rows().await, self.bank.runs.load(Ordering::SeqCst)), (1, runs));
         assert_eq!(self.service.client.store().audit().await.unwrap(), Vec::<String>::new());
@@ -170,14 +170,14 @@ async fn a_worker_killed_right_after_the_commit_has_paid_once() {
 async fn a_run_that_lost_its_lease_is_refused() {
     let mut scene = Scene::new().await;
     let worker = scene.run(How::Wait).await;
-    scene.service.until("k", State::Running).await;
+    scene.service.until("k", TaskState::Running).await;
     let steal = "UPDATE docket.task SET fence = nextval('docket.fence'), request = gen_random_uuid(), \
                  visible_at = visible_at + 60000000 WHERE docket = (SELECT id FROM docket.meta WHERE name = '{}')";
     let docket = scene.service.client.store().capabilities().docket;
     scene.service.execute(&steal.replace("{}", docket.as_str())).await;
     scene.bank.go.add_permits(1);
     assert_eq!(scene.answers.recv().await, Some(Some(ErrorKind::LeaseLost)));
-    assert_eq!((scene.service.rows().await, scene.view().await.state), (0, State::Running));
+    assert_eq!((scene.service.rows().await, scene.view().await.state), (0, TaskState::Running));
     worker.abort();
 }
 

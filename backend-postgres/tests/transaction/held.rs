@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use docket_core::worker::Stop;
-use docket_core::{Answer, Context, Failure, Key, Registry, Result, Settings, State, Task, Worker};
+use docket_core::{Answer, Context, Failure, Registry, Result, Settings, Task, TaskKey, TaskState, Worker};
 use docket_postgres::InTransaction;
 use serde::{Deserialize, Serialize};
 use sqlx::{Postgres, Transaction};
@@ -63,14 +63,14 @@ async fn a_transaction_longer_than_a_lease_costs_its_own_run_alone() {
         service.client.add(Doze { ms: 5_000 }).key(key).await.unwrap();
     }
     for key in ["held", "free"] {
-        service.until(key, State::Running).await;
+        service.until(key, TaskState::Running).await;
     }
     let tx = hold(&service, "held").await;
     sleep(LEASE + Duration::from_millis(1_500)).await;
     tx.commit().await.unwrap();
     for key in ["held", "free"] {
-        service.until(key, State::Completed).await;
-        let view = service.client.store().get(&Key::new(key).unwrap()).await.unwrap().unwrap();
+        service.until(key, TaskState::Completed).await;
+        let view = service.client.store().get(&TaskKey::new(key).unwrap()).await.unwrap().unwrap();
         assert_eq!((view.attempts, view.crashes), (0, 0), "{key}");
     }
     assert_eq!(starts.load(Ordering::SeqCst), 3, "two runs, and the one that followed");
@@ -84,18 +84,21 @@ async fn an_outcome_that_is_put_off_holds_up_no_other() {
     let service = Service::new().await;
     let (stop, running, starts) = start(&service);
     service.client.add(Doze { ms: 400 }).key("held").await.unwrap();
-    service.until("held", State::Running).await;
+    service.until("held", TaskState::Running).await;
     let tx = hold(&service, "held").await;
     sleep(Duration::from_millis(600)).await;
     for n in 0..5 {
         let (key, added) = (format!("other-{n}"), Instant::now());
         service.client.add(Doze { ms: 0 }).key(&key).await.unwrap();
-        service.until(&key, State::Completed).await;
+        service.until(&key, TaskState::Completed).await;
         assert!(added.elapsed() < Duration::from_millis(1_500), "{:?}", added.elapsed());
     }
-    assert!(matches!(service.state("held").await, Some(State::Running | State::Ready)), "it cannot be settled yet");
+    assert!(
+        matches!(service.state("held").await, Some(TaskState::Running | TaskState::Ready)),
+        "it cannot be settled yet"
+    );
     tx.commit().await.unwrap();
-    service.until("held", State::Completed).await;
+    service.until("held", TaskState::Completed).await;
     assert_eq!(starts.load(Ordering::SeqCst), 7, "it was settled, and what followed it ran");
     stop.stop();
     running.await.unwrap().unwrap();

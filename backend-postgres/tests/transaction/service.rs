@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use conformance_tests::servers::postgres_url;
-use docket_core::{Answer, Client, Context, DocketName, Failure, Key, Registry, Settings, State, Task, Worker};
+use docket_core::{Answer, Client, Context, DocketName, Failure, Registry, Settings, Task, TaskKey, TaskState, Worker};
 use docket_postgres::{InTransaction, Options, PostgresBackend};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
@@ -59,8 +59,8 @@ impl Service {
         tx
     }
 
-    pub(crate) async fn state(&self, key: &str) -> Option<State> {
-        self.client.store().get(&Key::new(key).unwrap()).await.unwrap().map(|task| task.state)
+    pub(crate) async fn state(&self, key: &str) -> Option<TaskState> {
+        self.client.store().get(&TaskKey::new(key).unwrap()).await.unwrap().map(|task| task.state)
     }
 
     pub(crate) async fn rows(&self) -> i64 {
@@ -69,7 +69,7 @@ impl Service {
     }
 
     /// Waits until the task of this key is in this state.
-    pub(crate) async fn until(&self, key: &str, state: State) {
+    pub(crate) async fn until(&self, key: &str, state: TaskState) {
         let end = Instant::now() + Duration::from_secs(15);
         while self.state(key).await != Some(state) {
             assert!(Instant::now() < end, "{key} is {:?}, not {state}", self.state(key).await);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use docket_core::{
-    Ack, ErrorKind, Inspect, LeaseRequest, ListFilter, Name, Names, NewTask, Payload, QueueBackend, Result, limits,
+    Ack, ErrorKind, Inspect, LeaseRequest, ListFilter, Names, NewTask, Payload, QueueBackend, Result, TaskName, limits,
 };
 use docket_redis::{Options, RedisBackend};
 
@@ -16,8 +16,8 @@ fn payload(bytes: usize) -> Payload {
     Payload::new(vec![b'0'; bytes])
 }
 
-fn open(server: &Server, payload_bytes_max: usize) -> Result<RedisBackend> {
-    RedisBackend::open(&server.url(), docket(), Options { payload_bytes_max, ..Options::default() })
+fn open(server: &Server, max_payload_bytes: usize) -> Result<RedisBackend> {
+    RedisBackend::open(&server.url(), docket(), Options { max_payload_bytes, ..Options::default() })
 }
 
 #[tokio::test]
@@ -26,7 +26,7 @@ async fn the_limit_of_a_payload_can_be_raised_as_far_as_a_batch_goes() {
     let large = |bytes| NewTask { args: payload(bytes), ..task("large") };
     let refused = add(&connect(&server).await, large(MIB + 1)).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::TooLarge);
-    assert!(refused.to_string().contains("payload_bytes_max is 1048576; raise it"), "{refused}");
+    assert!(refused.to_string().contains("max_payload_bytes is 1048576; raise it"), "{refused}");
     let store = open(&server, limits::BATCH_BYTES_MAX).unwrap();
     add(&store, large(limits::BATCH_BYTES_MAX)).await.unwrap();
     let lease = take(&store).await.unwrap().leases.remove(0);
@@ -35,7 +35,7 @@ async fn the_limit_of_a_payload_can_be_raised_as_far_as_a_batch_goes() {
     assert!(store.ack(&[ack], None).await.unwrap().answers[0].is_ok());
     for bytes in [0, limits::BATCH_BYTES_MAX + 1] {
         let error = open(&server, bytes).unwrap_err();
-        assert!(error.kind() == ErrorKind::Config && error.to_string().contains("payload_bytes_max"), "{error}");
+        assert!(error.kind() == ErrorKind::Config && error.to_string().contains("max_payload_bytes"), "{error}");
     }
 }
 
@@ -55,7 +55,7 @@ async fn a_look_at_many_large_records_holds_few_of_them() {
     let server = Server::start(&["--appendonly", "no"]).await;
     let store = connect(&server).await;
     finish_large(&store, 90, Duration::from_mins(1)).await;
-    let filter = ListFilter { name: Some(Name::new("another").unwrap()), ..ListFilter::default() };
+    let filter = ListFilter { name: Some(TaskName::new("another").unwrap()), ..ListFilter::default() };
     assert!(store.list(&filter, None, 100).await.unwrap().tasks.is_empty());
     let held = server.number_of("used_memory_lua").await;
     assert!(held < 60 * MIB as u64, "{held} bytes");
@@ -116,14 +116,14 @@ async fn the_earliest_of_many_lanes_come_first() {
     let store = connect(&server).await;
     let all: Vec<String> = (0..5_000).map(|n| n.to_string()).collect();
     // Lanes of every size: 1 task to some 800.
-    let lane = |n: usize| Name::new(format!("n{}", (n * n) % 97 % (n % 50 + 1))).unwrap();
+    let lane = |n: usize| TaskName::new(format!("n{}", (n * n) % 97 % (n % 50 + 1))).unwrap();
     for (batch, keys) in all.chunks(1_000).enumerate() {
         let named = |(n, key): (usize, &String)| NewTask { name: lane(batch * 1_000 + n), ..task(key) };
         store.add(&keys.iter().enumerate().map(named).collect::<Vec<_>>()).await.unwrap();
     }
     let mut found = Vec::new();
     for count in [1, 7, 992, 1_000, 1_000, 1_000, 1_000] {
-        let names = Names::Any { crashes_max: 5 };
+        let names = Names::Any { max_crashes: 5 };
         let reply = store.lease(&LeaseRequest { names, count, ..ask("worker", Duration::ZERO) }).await.unwrap();
         found.extend(keys(&reply).into_iter().map(str::to_owned));
     }

@@ -71,7 +71,7 @@ async fn a_renewal_writes_next_to_nothing_however_large_the_task_is() {
     let beat = Heartbeat {
         worker: ask("worker", Duration::ZERO).worker,
         tokens: vec![lease.token],
-        lease: Duration::from_secs(10),
+        lease_for: Duration::from_secs(10),
     };
     assert_eq!(store.heartbeat(&beat).await.unwrap().remove(0).unwrap(), HeartbeatAnswer::Held);
     let grown = server.number_of("aof_current_size").await - before;

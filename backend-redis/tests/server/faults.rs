@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use docket_core::{Ack, AckAnswer, ErrorKind, Heartbeat, HeartbeatAnswer, Inspect, QueueBackend, State};
+use docket_core::{Ack, AckAnswer, ErrorKind, Heartbeat, HeartbeatAnswer, Inspect, QueueBackend, TaskState};
 use docket_redis::{Options, RedisBackend};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -82,7 +82,7 @@ async fn a_killed_server_loses_nothing_and_waiters_come_back() {
     assert_eq!(waiting.await.unwrap().0, ["back"]);
     server.kill9();
     server.restart().await;
-    assert_eq!(store.get(&key("back")).await.unwrap().unwrap().state, State::Running);
+    assert_eq!(store.get(&key("back")).await.unwrap().unwrap().state, TaskState::Running);
     assert_eq!(store.audit().await.unwrap(), Vec::<String>::new());
 }
 
@@ -129,7 +129,7 @@ async fn a_silent_server_costs_an_error_in_time() {
     // The two calls were lost replies: one of them may have taken the task when the server came to it.
     let found = take(&store).await.expect("the server is back");
     let state = store.get(&key("a")).await.unwrap().unwrap().state;
-    assert!(keys(&found) == ["a"] || state == State::Running, "{found:?} {state}");
+    assert!(keys(&found) == ["a"] || state == TaskState::Running, "{found:?} {state}");
 }
 
 /// A heartbeat gives up after half a short lease, sooner than the backend does. Its connection must go with it.
@@ -234,7 +234,7 @@ async fn a_full_server_takes_no_new_tasks_and_works_off_those_it_has() {
     let beat = Heartbeat {
         worker: request.worker,
         tokens: vec![reply.leases[0].token.clone()],
-        lease: Duration::from_secs(10),
+        lease_for: Duration::from_secs(10),
     };
     assert_eq!(store.heartbeat(&beat).await.unwrap()[0].as_ref().unwrap(), &HeartbeatAnswer::Held);
     let at_once = Ack { retention: Duration::ZERO, ..completed(&reply.leases[0]) };

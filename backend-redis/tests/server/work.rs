@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use docket_core::{
-    Ack, DocketName, Error, Key, KnownName, Lease, LeaseOrder, LeaseReply, LeaseRequest, Name, Names, NewTask, Outcome,
-    Payload, Queue, QueueBackend, RequestId, RunAt, Suspects, WorkerId, WorkerRecord, limits,
+    Ack, DocketName, Error, KnownName, Lease, LeaseOrder, LeaseReply, LeaseRequest, LeaseSuspects, Names, NewTask,
+    Outcome, Payload, Queue, QueueBackend, RequestId, RunAt, TaskKey, TaskName, WorkerId, WorkerRecord, limits,
 };
 use docket_redis::{Options, RedisBackend};
 
@@ -20,8 +20,8 @@ pub(crate) fn docket() -> DocketName {
     DocketName::new(DOCKET).expect("a docket name")
 }
 
-pub(crate) fn key(text: &str) -> Key {
-    Key::new(text).expect("a key")
+pub(crate) fn key(text: &str) -> TaskKey {
+    TaskKey::new(text).expect("a key")
 }
 
 pub(crate) fn task(text: &str) -> NewTask {
@@ -32,8 +32,8 @@ pub(crate) fn later(text: &str, delay: Duration) -> NewTask {
     NewTask { run_at: RunAt::In(delay), ..task(text) }
 }
 
-fn name() -> Name {
-    Name::new("work").expect("a name")
+fn name() -> TaskName {
+    TaskName::new("work").expect("a name")
 }
 
 pub(crate) async fn add(store: &dyn QueueBackend, task: NewTask) -> Result<(), Error> {
@@ -55,10 +55,10 @@ pub(crate) fn ask(worker: &str, wait: Duration) -> LeaseRequest {
         request: RequestId::unique(),
         worker,
         queues: vec![Queue::default()],
-        names: Names::Known(vec![KnownName { name: name(), crashes_max: limits::CRASHES_MAX }]),
+        names: Names::Known(vec![KnownName { name: name(), max_crashes: limits::CRASHES_MAX }]),
         count: 10,
-        suspects: Suspects::One,
-        lease: Duration::from_secs(10),
+        suspects: LeaseSuspects::Allow,
+        lease_for: Duration::from_secs(10),
         wait,
         order: LeaseOrder::Precedence,
     }
@@ -78,5 +78,5 @@ pub(crate) fn completed(lease: &Lease) -> Ack {
 
 pub(crate) fn completed_with(lease: &Lease, result: Option<Payload>) -> Ack {
     let outcome = Outcome::Completed(result);
-    Ack { token: lease.token.clone(), outcome, attempts_max: 1, retention: limits::RETENTION }
+    Ack { token: lease.token.clone(), outcome, max_attempts: 1, retention: limits::RETENTION }
 }

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use docket_core::{
-    Ack, AckAnswer, AddAnswer, AddId, Client, Context, DocketName, Failure, Key, KnownName, Lease, LeaseOrder,
-    LeaseRequest, Name, Names, NewTask, Outcome, Overrides, Payload, Policy, Queue, QueueBackend, RequestId, RunAt,
-    Suspects, Task, WorkerId, WorkerRecord, limits,
+    Ack, AckAnswer, AddAnswer, AddId, Client, Context, DocketName, Failure, KnownName, Lease, LeaseOrder, LeaseRequest,
+    LeaseSuspects, Names, NewTask, Outcome, Overrides, Payload, Policy, Queue, QueueBackend, RequestId, RunAt, Task,
+    TaskKey, TaskName, WorkerId, WorkerRecord, limits,
 };
 use docket_memory::MemoryBackend;
 use serde::{Deserialize, Serialize};
@@ -94,9 +94,9 @@ impl Task for Scan {
 fn task(number: usize) -> Result<NewTask> {
     let id = Uuid::from_u128(number as u128 + 1);
     let task = NewTask {
-        key: Key::new(id.to_string())?,
+        key: TaskKey::new(id.to_string())?,
         add_id: AddId::from_uuid(id),
-        name: Name::new("scan_copyright")?,
+        name: TaskName::new("scan_copyright")?,
         queue: Queue::new("default")?,
         args: Payload::new(ARGS),
         run_at: RunAt::Now,
@@ -109,7 +109,7 @@ fn task(number: usize) -> Result<NewTask> {
 }
 
 fn request(number: usize) -> Result<LeaseRequest> {
-    let name = Name::new("scan_copyright")?;
+    let name = TaskName::new("scan_copyright")?;
     Ok(LeaseRequest {
         request: RequestId::from_uuid(Uuid::from_u128(number as u128 + 1)),
         worker: WorkerRecord {
@@ -122,10 +122,10 @@ fn request(number: usize) -> Result<LeaseRequest> {
             ttl: Duration::from_mins(1),
         },
         queues: vec![Queue::default()],
-        names: Names::Known(vec![KnownName { name, crashes_max: limits::CRASHES_MAX }]),
+        names: Names::Known(vec![KnownName { name, max_crashes: limits::CRASHES_MAX }]),
         count: limits::BATCH_ITEMS_MAX,
-        suspects: Suspects::One,
-        lease: Duration::from_secs(10),
+        suspects: LeaseSuspects::Allow,
+        lease_for: Duration::from_secs(10),
         wait: Duration::ZERO,
         order: LeaseOrder::Precedence,
     })
@@ -136,7 +136,7 @@ fn ack(lease: Lease) -> Ack {
     Ack {
         token: lease.token,
         outcome: Outcome::Completed(None),
-        attempts_max: policy.attempts_max,
+        max_attempts: policy.max_attempts,
         retention: policy.retention,
     }
 }

@@ -7,7 +7,7 @@
 //! as the store is set.
 //!
 //! It has no lanes and names, limits of attempts and crashes, suspects, equal answers for repeated
-//! calls, cancels, followers, periodic tasks, worker records, counts, heartbeats, handlers. It
+//! calls, cancels, successors, periodic tasks, worker records, counts, heartbeats, handlers. It
 //! decodes no args (except the number of the task), and has no memory of its own but one batch.
 //!
 //! It drains with two loops, each leasing and settling half of the concurrency in one call each, so
@@ -21,7 +21,7 @@ mod redis;
 use std::sync::Arc;
 use std::time::Duration;
 
-use docket_core::{Fence, Key, RequestId, Token};
+use docket_core::{Fence, LeaseToken, RequestId, TaskKey};
 use uuid::Uuid;
 
 use crate::Outcome;
@@ -55,7 +55,7 @@ const LOOPS: usize = 2;
 
 fn held(key: &str, fence: u64, args: &[u8]) -> Outcome<Held> {
     // A baseline does not check the request.
-    let token = Token { key: Key::new(key)?, fence: Fence(fence), lease: RequestId::from_uuid(Uuid::nil()) };
+    let token = LeaseToken { key: TaskKey::new(key)?, fence: Fence(fence), request: RequestId::from_uuid(Uuid::nil()) };
     Ok(Held { token, track: track(args) })
 }
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use docket_core::{Client, DocketName, Settings, State};
+use docket_core::{Client, DocketName, Settings, TaskState};
 use tokio::task::JoinSet;
 
 use super::process::{Process, Role};
@@ -81,7 +81,7 @@ async fn docket_side(server: &Server, docket: DocketName, interval: Duration) ->
     for key in &keys {
         let view = store.get(key).await?;
         // One crash each: no lease but the killed worker's has passed.
-        if !view.is_some_and(|view| view.crashes == 1 && view.state == State::Running) {
+        if !view.is_some_and(|view| view.crashes == 1 && view.state == TaskState::Running) {
             measured.faults.add(Faults { lost: 1, duplicates: 0 });
         }
     }

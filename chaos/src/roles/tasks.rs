@@ -28,8 +28,8 @@ impl Build {
     pub fn registry(self) -> Result<Registry> {
         let mut registry = Registry::new();
         match self {
-            Self::Old => registry.register::<Work>()?.perpetual::<Tick>()?,
-            Self::New => registry.register::<NewWork>()?.perpetual::<NewTick>()?,
+            Self::Old => registry.register::<Work>()?.periodic::<Tick>()?,
+            Self::New => registry.register::<NewWork>()?.periodic::<NewTick>()?,
         };
         Ok(registry)
     }
@@ -134,7 +134,7 @@ impl Drop for Run {
 /// Faults strike some keys many times; none of them is to die of that.
 fn policy(queue: &str, every: Option<Duration>) -> Policy {
     let queue = Queue::new(queue).unwrap_or_default();
-    Policy { crashes_max: 1_000, retention: Duration::from_hours(1), queue, every, ..Policy::default() }
+    Policy { max_crashes: 1_000, retention: Duration::from_hours(1), queue, every, ..Policy::default() }
 }
 
 /// Work of some length that fails at first.

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use conformance_tests::proxy::Then;
 use docket_core::{
-    Ack, AckAnswer, Answer, CancelAnswer, CancelId, Heartbeat, HeartbeatAnswer, Key, Lease, Outcome, RequeueAnswer,
-    Result, State, limits,
+    Ack, AckAnswer, Answer, CancelAnswer, CancelId, Heartbeat, HeartbeatAnswer, Lease, Outcome, RequeueAnswer, Result,
+    TaskKey, TaskState, limits,
 };
 use futures_util::future::join_all;
 
@@ -34,7 +34,7 @@ async fn warm_up(scene: &Scene) {
     let lease = take(scene, "warm").await;
     beat(scene, &lease).await.unwrap();
     settle(scene, &ack(&lease, completed())).await.unwrap();
-    let key = Key::new("warm").unwrap();
+    let key = TaskKey::new("warm").unwrap();
     scene.client.cancel(&key).await.unwrap();
     scene.client.requeue(&key, None).await.unwrap();
 }
@@ -67,7 +67,7 @@ fn completed() -> Outcome {
 }
 
 fn ack(lease: &Lease, outcome: Outcome) -> Ack {
-    Ack { token: lease.token.clone(), outcome, attempts_max: 3, retention: limits::RETENTION }
+    Ack { token: lease.token.clone(), outcome, max_attempts: 3, retention: limits::RETENTION }
 }
 
 async fn settle(scene: &Scene, ack: &Ack) -> Result<AckAnswer> {
@@ -76,7 +76,7 @@ async fn settle(scene: &Scene, ack: &Ack) -> Result<AckAnswer> {
 
 async fn beat(scene: &Scene, lease: &Lease) -> Result<HeartbeatAnswer> {
     let worker = request("beats", "note", 1, LEASE).worker;
-    let beat = Heartbeat { worker, tokens: vec![lease.token.clone()], lease: LEASE };
+    let beat = Heartbeat { worker, tokens: vec![lease.token.clone()], lease_for: LEASE };
     scene.store.heartbeat(&beat).await?.remove(0)
 }
 
@@ -151,7 +151,7 @@ async fn a_lost_answer_to_ack_settles_once() {
             assert!(loss.happened());
             assert_eq!(scene.view("the-key").await.attempts, 1);
         }
-        assert_eq!(scene.view("the-key").await.state, State::Completed);
+        assert_eq!(scene.view("the-key").await.state, TaskState::Completed);
     })
     .await;
 }
@@ -160,7 +160,7 @@ async fn a_lost_answer_to_ack_settles_once() {
 async fn a_lost_answer_to_cancel_cancels_once() {
     on_each_loss(async |scene, then| {
         scene.client.add(Note {}).key("the-key").await.unwrap();
-        let key = Key::new("the-key").unwrap();
+        let key = TaskKey::new("the-key").unwrap();
         let loss = scene.proxy().lose_answer("the-key", then);
         assert_eq!(scene.client.cancel(&key).await.unwrap(), CancelAnswer::Cancelled);
         assert!(loss.happened());
@@ -173,7 +173,7 @@ async fn a_lost_answer_to_cancel_cancels_once() {
         assert!(loss.happened());
         scene.client.add(Note {}).key("the-key").await.unwrap();
         assert_eq!(scene.store.cancel(&key, id).await.unwrap(), CancelAnswer::Cancelled);
-        assert_eq!(scene.view("the-key").await.state, State::Ready);
+        assert_eq!(scene.view("the-key").await.state, TaskState::Ready);
     })
     .await;
 }
@@ -184,7 +184,7 @@ async fn a_lost_answer_to_requeue_gives_one_life() {
         scene.client.add(Note {}).key("the-key").await.unwrap();
         let lease = take(&scene, "one").await;
         settle(&scene, &ack(&lease, Outcome::Dead { error: "hopeless".to_owned() })).await.unwrap();
-        let key = Key::new("the-key").unwrap();
+        let key = TaskKey::new("the-key").unwrap();
         let loss = scene.proxy().lose_answer("the-key", then);
         let fence = Some(lease.token.fence);
         assert_eq!(scene.client.requeue(&key, fence).await.unwrap(), RequeueAnswer::Requeued);

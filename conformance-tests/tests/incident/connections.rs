@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use conformance_tests::proxy::{Flow, Held, Welcome};
-use docket_core::{ErrorKind, Settings, State};
+use docket_core::{ErrorKind, Settings, TaskState};
 use futures_util::future::join_all;
 use tracing::Level;
 
@@ -39,7 +39,7 @@ async fn stop(workers: Vec<Running>) {
 
 /// A lost blocked read once left the loop waiting until there was no future work, which a periodic task prevents.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn t2_a_killed_fetch_connection_is_replaced_while_a_perpetual_waits() {
+async fn t2_a_killed_fetch_connection_is_replaced_while_a_periodic_task_waits() {
     on_each(&EACH, async |kind, setup| {
         let scene = Scene::proxied(kind, "t2").await;
         let workers = scene.start_all(setup);
@@ -216,7 +216,7 @@ async fn heartbeats_alone(kind: Kind, setup: Setup, welcome: Welcome) {
     let worker = scene.start(Settings { check_interval: Duration::from_mins(1), ..setup.settings() });
     let hold = Hold { millis: 6_000, stubborn: false };
     scene.add(&scene.client, hold, "hold", Duration::ZERO).await.unwrap();
-    scene.until("hold", State::Running, SOON).await;
+    scene.until("hold", TaskState::Running, SOON).await;
     let heartbeat = heartbeat_flow(&scene).await;
     scene.proxy().welcome(welcome);
     for flow in scene.proxy().flows().iter().filter(|flow| flow.id() != heartbeat.id()) {
@@ -225,7 +225,7 @@ async fn heartbeats_alone(kind: Kind, setup: Setup, welcome: Welcome) {
     tokio::time::sleep(setup.lease() + Duration::from_millis(500)).await;
     assert!(heartbeat.is_open());
     scene.proxy().welcome(Welcome::Carry);
-    let view = scene.until("hold", State::Completed, Duration::from_secs(6) + SOON).await;
+    let view = scene.until("hold", TaskState::Completed, Duration::from_secs(6) + SOON).await;
     assert_eq!((view.crashes, scene.log.runs("hold").len()), (0, 1), "{welcome:?}");
     worker.stopped().await.unwrap();
 }
@@ -244,7 +244,7 @@ async fn hanging_calls(kind: Kind, setup: Setup) {
     waiting(&scene, 1).await;
     let hold = Hold { millis: 6_000, stubborn: false };
     scene.add(&scene.client, hold, "hold", Duration::ZERO).await.unwrap();
-    scene.until("hold", State::Running, SOON).await;
+    scene.until("hold", TaskState::Running, SOON).await;
     heartbeat_flow(&scene).await;
     // New connections are muted, so that the client's calls go on hanging.
     for flow in clients {
@@ -262,7 +262,7 @@ async fn hanging_calls(kind: Kind, setup: Setup) {
         scene.all_ran(SOON).await;
     });
     scene.proxy().welcome(Welcome::Carry);
-    assert_eq!(scene.until("hold", State::Completed, SOON).await.crashes, 0);
+    assert_eq!(scene.until("hold", TaskState::Completed, SOON).await.crashes, 0);
     assert!(worker.health.is_ready(), "{:?}", worker.health.alarms());
     worker.stopped().await.unwrap();
 }

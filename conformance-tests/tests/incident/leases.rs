@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use docket_core::{ListFilter, Settings, State};
+use docket_core::{ListFilter, Settings, TaskState};
 use futures_util::future::join_all;
 use tracing::Level;
 
@@ -33,10 +33,10 @@ async fn runs_with_one_fence_go_on_side_by_side() {
             scene.client.add(Hold { millis: 1_500, stubborn: false }).key(key.as_str()).await.unwrap();
         }
         scene.client.add(Hang {}).key("hang").await.unwrap();
-        let view = scene.until("hang", State::Dead, SOON).await;
+        let view = scene.until("hang", TaskState::Dead, SOON).await;
         assert!(view.error.unwrap().contains("longer than its timeout"));
         for key in &holds {
-            let view = scene.until(key, State::Completed, SOON).await;
+            let view = scene.until(key, TaskState::Completed, SOON).await;
             assert_eq!((view.attempts, view.crashes, scene.log.runs(key).len()), (0, 0, 1), "{key}");
         }
         worker.stopped().await.unwrap();
@@ -51,13 +51,13 @@ async fn a_run_that_is_replaced_is_told_and_the_later_one_goes_on() {
         let sabotage = Sabotage::with_one_fence(scene.store.clone());
         let worker = start(&scene, &sabotage, SHORT.settings());
         scene.client.add(Hold { millis: 6_000, stubborn: false }).key("k").await.unwrap();
-        scene.until("k", State::Running, SOON).await;
+        scene.until("k", TaskState::Running, SOON).await;
         sabotage.set(Verb::Heartbeat, Fault::Lies);
         let runs = |key: &str| scene.log.runs(key).len();
         eventually("it runs again", SHORT.lease() + SOON, async || (runs("k") == 2).then_some(())).await;
         sabotage.lift();
         eventually("the earlier run is told", SOON, async || (runs("k told") == 1).then_some(())).await;
-        let view = scene.until("k", State::Completed, Duration::from_secs(6) + SOON).await;
+        let view = scene.until("k", TaskState::Completed, Duration::from_secs(6) + SOON).await;
         assert_eq!((view.crashes, runs("k"), runs("k told"), runs("k done")), (1, 2, 1, 1));
         worker.stopped().await.unwrap();
     })
@@ -73,7 +73,7 @@ async fn a_fresh_lease_is_kept_that_comes_after_a_long_wait_during_a_renewal() {
         // It keeps the renewals going, nearly all the time.
         let long = Hold { millis: 8_000, stubborn: false };
         scene.client.add(long).key("long").await.unwrap();
-        scene.until("long", State::Running, SOON).await;
+        scene.until("long", TaskState::Running, SOON).await;
         sabotage.set(Verb::Heartbeat, Fault::Slow(Duration::from_millis(300)));
         tokio::time::sleep(SHORT.lease() + Duration::from_secs(1)).await;
         let keys: Vec<String> = (0..4).map(|n| format!("fresh.{n}")).collect();
@@ -81,7 +81,7 @@ async fn a_fresh_lease_is_kept_that_comes_after_a_long_wait_during_a_renewal() {
             scene.aside_client().add(Hold { millis: 600, stubborn: false }).key(key.as_str()).await.unwrap();
         }
         for key in &keys {
-            let view = scene.until(key, State::Completed, SOON).await;
+            let view = scene.until(key, TaskState::Completed, SOON).await;
             assert_eq!((view.crashes, scene.log.runs(key).len()), (0, 1), "{key}");
         }
         assert_eq!(worker.logged(Level::ERROR, &["given up"]), 0);
@@ -93,7 +93,7 @@ async fn a_fresh_lease_is_kept_that_comes_after_a_long_wait_during_a_renewal() {
 
 /// How long the lease of `key` lasts, by the store's clock.
 async fn lease_left(scene: &Scene, key: &str) -> Duration {
-    let filter = ListFilter { state: Some(State::Running), ..ListFilter::default() };
+    let filter = ListFilter { state: Some(TaskState::Running), ..ListFilter::default() };
     let page = scene.aside.list(&filter, None, 10).await.unwrap();
     let task = page.tasks.iter().find(|task| task.key.as_str() == key).expect("it runs");
     task.visible_at.since(page.now)
@@ -109,7 +109,7 @@ async fn a_run_is_told_when_its_lease_ends_also_while_a_renewal_goes_unanswered(
             Settings { heartbeat_interval: Duration::from_secs(1), missed_heartbeats: 4, ..Settings::default() };
         let worker = start(&scene, &sabotage, settings);
         scene.client.add(Hold { millis: 20_000, stubborn: false }).key("k").await.unwrap();
-        scene.until("k", State::Running, SOON).await;
+        scene.until("k", TaskState::Running, SOON).await;
         sabotage.set(Verb::Heartbeat, Fault::NeverAnswers);
         // Pending calls have been answered.
         tokio::time::sleep(Duration::from_millis(300)).await;

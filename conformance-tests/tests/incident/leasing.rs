@@ -7,7 +7,7 @@ use std::time::Duration;
 use conformance_tests::proxy::Welcome;
 use conformance_tests::servers::{PostgresServer, RedisServer};
 use docket_core::worker::Alarm;
-use docket_core::{Settings, State};
+use docket_core::{Settings, TaskState};
 use futures_util::future::join_all;
 use tracing::Level;
 
@@ -49,7 +49,7 @@ async fn held_back_until(scene: &Scene, worker: &Running, keys: &[String], reaso
     end().await;
     for key in keys {
         // A call that never answers is given up after ten seconds.
-        let view = scene.until(key, State::Completed, SOON * 2).await;
+        let view = scene.until(key, TaskState::Completed, SOON * 2).await;
         assert_eq!((scene.log.runs(key).len(), view.attempts, view.crashes), (1, 0, 0), "{key}");
     }
     worker.until_ready(SOON).await;
@@ -124,7 +124,7 @@ async fn nothing_is_leased_while_an_outcome_goes_unanswered() {
         worker.until_alarm("it says that it leases nothing", SOON, held_back).await;
         let keys = add_all(&scene, "k").await;
         held_back_until(&scene, &worker, &keys, "settling", async || sabotage.lift()).await;
-        let first = scene.until("first", State::Completed, SOON).await;
+        let first = scene.until("first", TaskState::Completed, SOON).await;
         assert_eq!((scene.log.runs("first").len(), first.crashes), (1, 0));
         worker.stopped().await.unwrap();
     }))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use docket_core::worker::Alarm;
-use docket_core::{Settings, State};
+use docket_core::{Settings, TaskState};
 use futures_util::future::join_all;
 use tracing::Level;
 
@@ -76,14 +76,14 @@ async fn t12_a_heartbeat_that_dies_is_named_restarted_and_shown() {
         let (sabotage, worker) = sabotaged(&scene);
         let hold = Hold { millis: 6_000, stubborn: true };
         scene.add(&scene.client, hold, "hold", Duration::ZERO).await.unwrap();
-        scene.until("hold", State::Running, SOON).await;
+        scene.until("hold", TaskState::Running, SOON).await;
         sabotage.set(Verb::Heartbeat, fault);
         worker.until_alarm("the heartbeat makes no progress", SHORT.lease() + SOON, stalled("heartbeat")).await;
         assert!(!worker.health.is_ready());
         said(&worker, "heartbeat").await;
         sabotage.lift();
         worker.until_ready(SOON).await;
-        scene.until("hold", State::Completed, Duration::from_secs(12) + SOON).await;
+        scene.until("hold", TaskState::Completed, Duration::from_secs(12) + SOON).await;
         worker.stopped().await.unwrap();
     })
     .await;
@@ -102,7 +102,7 @@ async fn t12_a_settling_loop_that_dies_is_named_restarted_and_shown() {
         said(&worker, "settle").await;
         sabotage.lift();
         for n in 0..5 {
-            scene.until(&format!("during.now.{n}"), State::Completed, BACK).await;
+            scene.until(&format!("during.now.{n}"), TaskState::Completed, BACK).await;
         }
         worker.until_ready(SOON).await;
         scene.none_ran_twice();
@@ -164,11 +164,11 @@ async fn t13_a_heartbeat_does_not_make_a_worker_alive_whose_fetch_is_dead() {
     on_each_fault("t13b", async |scene, fault| {
         let (sabotage, worker) = sabotaged(&scene);
         scene.client.add(Hold { millis: 60_000, stubborn: false }).key("hold").await.unwrap();
-        scene.until("hold", State::Running, SOON).await;
+        scene.until("hold", TaskState::Running, SOON).await;
         sabotage.set(Verb::Lease, fault);
         worker.until_unready(NOTICED).await;
         // The lease is renewed all the while, so the heartbeat is well; but others see when the worker last leased.
-        assert_eq!(scene.view("hold").await.state, State::Running);
+        assert_eq!(scene.view("hold").await.state, TaskState::Running);
         let workers = scene.aside.workers().await.unwrap();
         let seen = workers.iter().find(|seen| seen.record.id == worker.id).expect("its heartbeats keep its record");
         let leased_ago = seen.leased_ago.expect("it has leased before");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use docket_core::worker::Alarm;
-use docket_core::{ErrorKind, Registry, Settings, State};
+use docket_core::{ErrorKind, Registry, Settings, TaskState};
 use futures_util::future::join_all;
 use tracing::Level;
 
@@ -25,7 +25,7 @@ async fn each(case: &str) -> Vec<Scene> {
 /// A worker of which the docket knows nothing else: only the periodic task is registered.
 fn only_ticks() -> Registry {
     let mut registry = Registry::new();
-    registry.perpetual::<Tick>().unwrap();
+    registry.periodic::<Tick>().unwrap();
     registry
 }
 
@@ -46,12 +46,12 @@ async fn t15_a_worker_that_knows_only_some_names_leaves_the_others_untouched_and
         .await;
         for n in 0..40 {
             let view = scene.view(&format!("n{n}")).await;
-            assert_eq!((view.state, view.attempts, view.crashes, view.fence), (State::Ready, 0, 0, None));
+            assert_eq!((view.state, view.attempts, view.crashes, view.fence), (TaskState::Ready, 0, 0, None));
         }
         // Old and new code together: everything runs as soon as some worker knows it.
         let knows = scene.start_on(scene.store.fork(), all_tasks(), settings());
         for n in 0..40 {
-            scene.until(&format!("n{n}"), State::Completed, SOON).await;
+            scene.until(&format!("n{n}"), TaskState::Completed, SOON).await;
         }
         eventually("the alarm is over", TOO_OLD * 2 + SOON, async || foreign.health.alarms().is_empty().then_some(()))
             .await;
@@ -99,14 +99,14 @@ async fn t15_a_worker_of_another_environment_is_refused_and_takes_nothing() {
 
 /// The periodic task ran on time all day, so everything looked well.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn t18_work_that_waits_behind_healthy_perpetuals_is_an_alarm() {
+async fn t18_work_that_waits_behind_healthy_periodic_tasks_is_an_alarm() {
     join_all(each("t18").await.into_iter().map(async |scene| {
         let mut registry = Registry::new();
         registry.register::<Note>().unwrap().register::<Hold>().unwrap();
         let blocked = scene.start_on(scene.store.fork(), registry, Settings { concurrency: 1, ..settings() });
         let healthy = scene.start_on(scene.store.fork(), only_ticks(), settings());
         scene.client.add(Hold { millis: 60_000, stubborn: false }).key("hog").await.unwrap();
-        scene.until("hog", State::Running, SOON).await;
+        scene.until("hog", TaskState::Running, SOON).await;
         scene.client.add(Note {}).key("waits").await.unwrap();
 
         let too_old = |alarm: &Alarm| matches!(alarm, Alarm::OldestReady(age) if *age >= TOO_OLD);
@@ -118,9 +118,9 @@ async fn t18_work_that_waits_behind_healthy_perpetuals_is_an_alarm() {
         scene.runs_again("tick", SOON).await;
         assert!(healthy.health.alarms().is_empty(), "{:?}", healthy.health.alarms());
 
-        let hog = docket_core::Key::new("hog").unwrap();
+        let hog = docket_core::TaskKey::new("hog").unwrap();
         scene.client.cancel(&hog).await.unwrap();
-        scene.until("waits", State::Completed, SOON).await;
+        scene.until("waits", TaskState::Completed, SOON).await;
         eventually("the alarm is over", SOON, async || blocked.health.alarms().is_empty().then_some(())).await;
         for worker in [blocked, healthy] {
             worker.stopped().await.unwrap();

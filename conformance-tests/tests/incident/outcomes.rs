@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket_core::{Ack, AckAnswer, Key, Name, NewTask, Outcome, Payload, Settings, State, limits};
+use docket_core::{Ack, AckAnswer, NewTask, Outcome, Payload, Settings, TaskKey, TaskName, TaskState, limits};
 use futures_util::future::join_all;
 use tracing::Level;
 
@@ -26,16 +26,16 @@ async fn t9_a_run_that_ends_badly_says_why_and_the_worker_goes_on() {
     join_all(each("t9a").await.into_iter().map(async |scene| {
         let settings = Settings { undecodable_for: Duration::from_secs(1), ..SHORT.settings() };
         let workers = [scene.start(settings.clone()), scene.start(settings)];
-        let mut garbled = NewTask::new(Name::new("note").unwrap(), Payload::new(&b"\xff{"[..]));
-        garbled.key = Key::new("garbled").unwrap();
+        let mut garbled = NewTask::new(TaskName::new("note").unwrap(), Payload::new(&b"\xff{"[..]));
+        garbled.key = TaskKey::new("garbled").unwrap();
         scene.client.add_all(&[garbled]).await.unwrap().remove(0).unwrap();
         scene.client.add(Panics {}).key("panics").await.unwrap();
         scene.client.add(Unwritable {}).key("unwritable").await.unwrap();
         for (key, state, reason) in [
-            ("garbled", State::Dead, "do not decode as note"),
-            ("panics", State::Dead, "panicked: the disk is on fire"),
+            ("garbled", TaskState::Dead, "do not decode as note"),
+            ("panics", TaskState::Dead, "panicked: the disk is on fire"),
             // Its work is done.
-            ("unwritable", State::Completed, "without its result"),
+            ("unwritable", TaskState::Completed, "without its result"),
         ] {
             let view = scene.until(key, state, SOON).await;
             let error = view.error.unwrap_or_default();
@@ -67,7 +67,7 @@ async fn t9_a_store_that_takes_no_outcomes_for_a_while_runs_nothing_twice() {
         sabotage.lift();
         scene.all_ran(SOON + SHORT.lease()).await;
         for n in 0..10 {
-            scene.until(&format!("during.now.{n}"), State::Completed, SOON).await;
+            scene.until(&format!("during.now.{n}"), TaskState::Completed, SOON).await;
         }
         scene.none_ran_twice();
         worker.stopped().await.unwrap();
@@ -81,7 +81,7 @@ async fn t11_a_run_longer_than_its_lease_runs_once() {
         let workers = [scene.start(SHORT.settings()), scene.start(SHORT.settings())];
         let hold = Hold { millis: 6_000, stubborn: true };
         scene.client.add(hold).key("long").await.unwrap();
-        let view = scene.until("long", State::Completed, Duration::from_secs(6) + SOON).await;
+        let view = scene.until("long", TaskState::Completed, Duration::from_secs(6) + SOON).await;
         assert_eq!((view.crashes, scene.log.runs("long").len()), (0, 1));
         for worker in workers {
             worker.stopped().await.unwrap();
@@ -95,7 +95,7 @@ async fn taken_over(scene: &Scene, worker: &Running) -> docket_core::TaskView {
     let long = SHORT.lease() + SOON + Duration::from_secs(4);
     crate::scene::eventually("the other worker settles it", long, async || {
         let view = scene.view("cut").await;
-        (view.state == State::Completed && view.worker.as_ref() == Some(&worker.id)).then_some(view)
+        (view.state == TaskState::Completed && view.worker.as_ref() == Some(&worker.id)).then_some(view)
     })
     .await
 }
@@ -110,7 +110,7 @@ async fn t11_a_worker_cut_off_from_renewing_settles_nothing_late() {
         let patient = Settings { cancel_grace, check_interval, ..SHORT.settings() };
         let cut = scene.start_on(sabotage.store(), all_tasks(), patient);
         scene.client.add(Hold { millis: 4_000, stubborn: true }).key("cut").await.unwrap();
-        scene.until("cut", State::Running, SOON).await;
+        scene.until("cut", TaskState::Running, SOON).await;
         sabotage.set(Verb::Heartbeat, Fault::NeverAnswers);
         sabotage.set(Verb::Lease, Fault::Fails);
         let other = scene.start(SHORT.settings());
@@ -137,10 +137,10 @@ async fn t11_a_late_ack_changes_nothing() {
         scene.client.add(Note {}).key("late").await.unwrap();
         let reply = scene.store.lease(&request("the-slow", "note", 1, limits::LEASE_MIN)).await.unwrap();
         let worker = scene.start(SHORT.settings());
-        let settled = scene.until("late", State::Completed, limits::LEASE_MIN + SOON).await;
+        let settled = scene.until("late", TaskState::Completed, limits::LEASE_MIN + SOON).await;
         let token = reply.leases[0].token.clone();
         let outcome = Outcome::Dead { error: "too late".to_owned() };
-        let ack = Ack { token, outcome, attempts_max: 1, retention: limits::RETENTION };
+        let ack = Ack { token, outcome, max_attempts: 1, retention: limits::RETENTION };
         let answer = scene.store.ack(&[ack], None).await.unwrap().answers.remove(0).unwrap();
         assert_eq!(answer, AckAnswer::Stale);
         assert_eq!(scene.view("late").await, settled);

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use docket_core::{Client, Context, DocketName, Failure, Key, Policy, Registry, State, Store, Task, Worker};
+use docket_core::{Client, Context, DocketName, Failure, Policy, Registry, Store, Task, TaskKey, TaskState, Worker};
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
@@ -131,7 +131,7 @@ impl Task for Deadly {
     type Output = ();
 
     fn policy() -> Policy {
-        Policy { crashes_max: 2, ..Policy::default() }
+        Policy { max_crashes: 2, ..Policy::default() }
     }
 
     async fn run(self, _: Context) -> Result<(), Failure> {
@@ -165,8 +165,8 @@ impl Scene {
         Asked { stuck: true, ..self.asked.clone() }.start()
     }
 
-    async fn until(&self, key: &str, state: State, within: Duration) -> docket_core::TaskView {
-        let key = Key::new(key).unwrap();
+    async fn until(&self, key: &str, state: TaskState, within: Duration) -> docket_core::TaskView {
+        let key = TaskKey::new(key).unwrap();
         eventually(&format!("{key} is {state}"), within, async || {
             self.store.get(&key).await.unwrap().filter(|view| view.state == state)
         })
@@ -188,7 +188,7 @@ async fn t10_what_a_killed_worker_held_runs_once_its_own_leases_end_and_not_befo
         }
         let victim = scene.start_stuck();
         for key in &keys {
-            scene.until(key, State::Running, Duration::from_secs(20)).await;
+            scene.until(key, TaskState::Running, Duration::from_secs(20)).await;
         }
         let survivor = (!back).then(|| scene.asked.start());
         victim.kill9();
@@ -200,7 +200,7 @@ async fn t10_what_a_killed_worker_held_runs_once_its_own_leases_end_and_not_befo
         assert!(!scene.asked.log.exists(), "stolen before the lease was over");
         for key in &keys {
             let left = (lease + SOON).saturating_sub(killed.elapsed());
-            let view = scene.until(key, State::Completed, left).await;
+            let view = scene.until(key, TaskState::Completed, left).await;
             assert_eq!(scene.asked.lines(key), 1, "{key}");
             assert_eq!((view.crashes, view.attempts), (1, 0), "a lost worker is not a failed attempt");
         }
@@ -224,8 +224,8 @@ async fn deadly(kind: Kind) {
         if process.0.try_wait().unwrap().is_some() {
             process = scene.asked.start();
         }
-        match scene.store.get(&Key::new("deadly").unwrap()).await.unwrap() {
-            Some(view) if view.state == State::Dead => break view,
+        match scene.store.get(&TaskKey::new("deadly").unwrap()).await.unwrap() {
+            Some(view) if view.state == TaskState::Dead => break view,
             _ => assert!(Instant::now() < end, "it is not dead"),
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -235,7 +235,7 @@ async fn deadly(kind: Kind) {
         scene.client.add(Work { millis: 0 }).key(format!("k{n}")).await.unwrap();
     }
     for n in 0..10 {
-        scene.until(&format!("k{n}"), State::Completed, SOON).await;
+        scene.until(&format!("k{n}"), TaskState::Completed, SOON).await;
     }
 }
 
@@ -262,14 +262,14 @@ async fn deploys(kind: Kind) {
             scene.client.add(Work { millis: 10 }).key(&later).after(Duration::from_secs(4)).await.unwrap();
             keys.extend([short, later]);
         }
-        scene.until(&format!("{deploy}.long.0"), State::Running, Duration::from_secs(10)).await;
+        scene.until(&format!("{deploy}.long.0"), TaskState::Running, Duration::from_secs(10)).await;
         let next = scene.asked.start();
         let (took, status) = std::mem::replace(&mut generation, next).terminate().await;
         // The usual kill comes after 5 s.
         assert!(took < Duration::from_secs(5) && status.success(), "{took:?}, {status}");
     }
     for key in &keys {
-        let view = scene.until(key, State::Completed, Duration::from_secs(20)).await;
+        let view = scene.until(key, TaskState::Completed, Duration::from_secs(20)).await;
         assert_eq!((view.attempts, view.crashes, scene.asked.lines(key)), (0, 0, 1), "{key}");
     }
     let (took, status) = generation.terminate().await;
@@ -283,7 +283,7 @@ async fn t20_due_and_new_tasks_start_in_time_though_a_waiting_worker_is_killed()
         let scene = Scene::new(kind, 2_000).await;
         let victim = scene.asked.start();
         scene.client.add(Work { millis: 0 }).key("first").await.unwrap();
-        scene.until("first", State::Completed, Duration::from_secs(20)).await;
+        scene.until("first", TaskState::Completed, Duration::from_secs(20)).await;
         let delay = Duration::from_secs(8);
         scene.client.add(Work { millis: 0 }).key("due").after(delay).await.unwrap();
         let due = Instant::now() + delay;
@@ -296,8 +296,8 @@ async fn t20_due_and_new_tasks_start_in_time_though_a_waiting_worker_is_killed()
         victim.kill9();
         assert!(Instant::now() < due, "starting took too long to show anything");
         scene.client.add(Work { millis: 0 }).key("new").await.unwrap();
-        scene.until("new", State::Completed, IN_TIME).await;
-        scene.until("due", State::Completed, due + IN_TIME - Instant::now()).await;
+        scene.until("new", TaskState::Completed, IN_TIME).await;
+        scene.until("due", TaskState::Completed, due + IN_TIME - Instant::now()).await;
         drop(survivor);
     })
     .await;
@@ -309,7 +309,7 @@ async fn t14_a_worker_without_signals_leaves_them_to_its_caller() {
     let scene = Scene::new(SERVED[0], 50).await;
     scene.client.add(Work { millis: 60_000 }).key("long").await.unwrap();
     let process = Asked { without_signals: true, ..scene.asked.clone() }.start();
-    scene.until("long", State::Running, Duration::from_secs(20)).await;
+    scene.until("long", TaskState::Running, Duration::from_secs(20)).await;
     let (took, status) = process.terminate().await;
     assert!(took < Duration::from_secs(2) && status.signal() == Some(15), "{took:?}, {status}");
 }

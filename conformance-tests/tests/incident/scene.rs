@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use conformance_tests::proxy::{Flow, Proxy};
 use docket_core::{
-    Client, Key, LeaseOrder, LeaseRequest, Name, Names, Registry, RequestId, Result, Settings, State, Store, Suspects,
-    Task, TaskView, Worker, WorkerId, WorkerRecord,
+    Client, LeaseOrder, LeaseRequest, LeaseSuspects, Names, Registry, RequestId, Result, Settings, Store, Task,
+    TaskKey, TaskName, TaskState, TaskView, Worker, WorkerId, WorkerRecord,
 };
 use futures_util::future::join_all;
 
@@ -227,10 +227,10 @@ impl Scene {
     }
 
     pub(crate) async fn view(&self, key: &str) -> TaskView {
-        self.aside.get(&Key::new(key).unwrap()).await.unwrap().unwrap_or_else(|| panic!("{key} is kept"))
+        self.aside.get(&TaskKey::new(key).unwrap()).await.unwrap().unwrap_or_else(|| panic!("{key} is kept"))
     }
 
-    pub(crate) async fn until(&self, key: &str, state: State, within: Duration) -> TaskView {
+    pub(crate) async fn until(&self, key: &str, state: TaskState, within: Duration) -> TaskView {
         eventually(&format!("{key} is {state}"), within, async || {
             let view = self.view(key).await;
             (view.state == state).then_some(view)
@@ -251,13 +251,13 @@ pub(crate) fn all_tasks() -> Registry {
     let mut registry = Registry::new();
     registry.register::<Note>().unwrap().register::<Flaky>().unwrap().register::<Hold>().unwrap();
     registry.register::<Hang>().unwrap();
-    registry.register::<Panics>().unwrap().register::<Unwritable>().unwrap().perpetual::<Tick>().unwrap();
+    registry.register::<Panics>().unwrap().register::<Unwritable>().unwrap().periodic::<Tick>().unwrap();
     registry
 }
 
 /// A lease request made by hand, for one name of the default queue.
 pub(crate) fn request(worker: &str, name: &str, count: usize, lease: Duration) -> LeaseRequest {
-    let name = Name::new(name).unwrap();
+    let name = TaskName::new(name).unwrap();
     let queue = docket_core::Queue::default();
     LeaseRequest {
         request: RequestId::unique(),
@@ -271,10 +271,10 @@ pub(crate) fn request(worker: &str, name: &str, count: usize, lease: Duration) -
             ttl: Duration::from_secs(1),
         },
         queues: vec![queue],
-        names: Names::Known(vec![docket_core::KnownName { name, crashes_max: 5 }]),
+        names: Names::Known(vec![docket_core::KnownName { name, max_crashes: 5 }]),
         count,
-        suspects: Suspects::One,
-        lease,
+        suspects: LeaseSuspects::Allow,
+        lease_for: lease,
         wait: Duration::ZERO,
         order: LeaseOrder::Precedence,
     }

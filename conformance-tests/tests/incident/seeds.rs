@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use conformance_tests::servers::{RedisServer, postgres_url};
 use docket_core::worker::Alarm;
-use docket_core::{Key, Name, NewTask, Payload, Settings};
+use docket_core::{NewTask, Payload, Settings, TaskKey, TaskName};
 use docket_postgres::{Options, PostgresBackend};
 use sqlx::{Connection as _, PgConnection};
 
@@ -73,7 +73,7 @@ async fn a_key_of_a_periodic_task_that_a_transaction_holds_holds_up_nobody() {
     let store = PostgresBackend::connect(&url, name, Options::default()).await.unwrap();
     let mut caller = PgConnection::connect(&url).await.unwrap();
     sqlx::raw_sql("BEGIN").execute(&mut caller).await.unwrap();
-    let tick = NewTask::keyed(Key::new("tick").unwrap(), Name::new("tick").unwrap(), Payload::new("{}"));
+    let tick = NewTask::keyed(TaskKey::new("tick").unwrap(), TaskName::new("tick").unwrap(), Payload::new("{}"));
     store.add_in(&mut caller, &[tick]).await.unwrap().remove(0).unwrap();
     scene.burst("before", 10).await;
     let worker = works_and_names_it(&scene, "").await;

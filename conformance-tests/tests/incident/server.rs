@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use docket_core::{Settings, State};
+use docket_core::{Settings, TaskState};
 use tracing::Level;
 
 use crate::logs;
@@ -43,7 +43,7 @@ async fn an_outage(scene: &Scene, workers: Vec<Running>, setup: Setup, end: impl
     scene.burst("after", 20).await;
     scene.all_ran(SOON + setup.lease()).await;
     scene.runs_again("tick", SOON + setup.lease()).await;
-    scene.until("running", State::Completed, SOON + setup.lease()).await;
+    scene.until("running", TaskState::Completed, SOON + setup.lease()).await;
     for worker in workers {
         worker.stopped().await.unwrap();
     }
@@ -53,7 +53,7 @@ async fn an_outage(scene: &Scene, workers: Vec<Running>, setup: Setup, end: impl
 async fn a_task_under_way(scene: &Scene) {
     let hold = Hold { millis: 1_500, stubborn: true };
     scene.client.add(hold).key("running").await.unwrap();
-    scene.until("running", State::Running, SOON).await;
+    scene.until("running", TaskState::Running, SOON).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

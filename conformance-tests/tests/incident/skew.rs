@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use docket_core::worker::Alarm;
-use docket_core::{State, TestStore, Timestamp};
+use docket_core::{TaskState, TestStore, Timestamp};
 use futures_util::future::join_all;
 use tokio::task::AbortHandle;
 
@@ -73,7 +73,7 @@ async fn play(store: Arc<dyn TestStore>, setup: Setup, skew: i64) {
     // Two leases long, where the lease is the shortest: renewals must keep it.
     scene.add(&scene.client, Hold { millis: 5_000, stubborn: false }, "long", Duration::ZERO).await.unwrap();
     scene.all_ran(SOON).await;
-    scene.until("long", State::Completed, Duration::from_secs(10)).await;
+    scene.until("long", TaskState::Completed, Duration::from_secs(10)).await;
     scene.none_ran_twice();
     assert_eq!(scene.view("long").await.crashes, 0);
     for worker in workers {

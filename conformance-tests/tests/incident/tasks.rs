@@ -29,7 +29,7 @@ impl Log {
 
 fn quick() -> Policy {
     let backoff = Backoff { base: Duration::from_millis(10), max: Duration::from_millis(50) };
-    Policy { attempts_max: 3, backoff, ..Policy::default() }
+    Policy { max_attempts: 3, backoff, ..Policy::default() }
 }
 
 /// Leaves its key behind.
@@ -127,7 +127,7 @@ impl Task for Hang {
     type Output = ();
 
     fn policy() -> Policy {
-        Policy { timeout: Duration::from_millis(300), attempts_max: 1, ..Policy::default() }
+        Policy { timeout: Duration::from_millis(300), max_attempts: 1, ..Policy::default() }
     }
 
     async fn run(self, ctx: Context) -> Result<(), Failure> {

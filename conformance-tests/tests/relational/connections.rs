@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use docket_core::{Key, Settings, State};
+use docket_core::{Settings, TaskKey, TaskState};
 use sqlx::postgres::PgPoolOptions;
 
 use crate::scene::{SOON, Scene, eventually};
@@ -68,8 +68,8 @@ async fn a_service_that_has_emptied_its_pool_starves_neither_leases_nor_acks() {
         let key = format!("beside{}", accepted.len());
         scene.client.add(Count::light()).key(&key).await.unwrap();
         eventually("what does not need the pool runs", Duration::from_secs(2), async || {
-            let view = scene.store.get(&Key::new(&key).unwrap()).await.unwrap().unwrap();
-            (view.state == State::Completed).then_some(())
+            let view = scene.store.get(&TaskKey::new(&key).unwrap()).await.unwrap().unwrap();
+            (view.state == TaskState::Completed).then_some(())
         })
         .await;
         accepted.push(key);

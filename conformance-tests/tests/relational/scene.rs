@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use conformance_tests::servers::PostgresServer;
 use docket_core::worker::{HealthHandle, Stop};
 use docket_core::{
-    Client, DocketName, Error, Key, Name, NewTask, Payload, Result, Settings, Store, Task, Worker, limits,
+    Client, DocketName, Error, NewTask, Payload, Result, Settings, Store, Task, TaskKey, TaskName, Worker, limits,
 };
 use docket_postgres::{Options, PostgresBackend};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, Row as _};
@@ -78,8 +78,9 @@ impl Scene {
     /// Adds the tasks of these numbers, in full batches.
     pub(crate) async fn add<T: Task>(&self, numbers: Range<usize>) {
         let args = Payload::new("{}");
-        let name = Name::new(T::NAME).unwrap();
-        let task = |n| NewTask { key: Key::new(format!("k{n}")).unwrap(), ..NewTask::new(name.clone(), args.clone()) };
+        let name = TaskName::new(T::NAME).unwrap();
+        let task =
+            |n| NewTask { key: TaskKey::new(format!("k{n}")).unwrap(), ..NewTask::new(name.clone(), args.clone()) };
         let tasks: Vec<NewTask> = numbers.map(task).collect();
         for batch in tasks.chunks(limits::BATCH_ITEMS_MAX) {
             for answer in self.client.add_all(batch).await.unwrap() {

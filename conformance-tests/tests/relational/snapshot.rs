@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use docket_core::{
-    KnownName, LeaseOrder, LeaseRequest, Name, Names, Queue, RequestId, Settings, Suspects, Task, WorkerId,
+    KnownName, LeaseOrder, LeaseRequest, LeaseSuspects, Names, Queue, RequestId, Settings, Task, TaskName, WorkerId,
     WorkerRecord, limits,
 };
 use sqlx::{Executor as _, PgConnection};
@@ -99,7 +99,7 @@ fn median(times: &[Duration]) -> Duration {
 
 /// A look into the lane that all has passed through.
 fn request() -> LeaseRequest {
-    let (name, queue) = (Name::new(Brief::NAME).unwrap(), Queue::default());
+    let (name, queue) = (TaskName::new(Brief::NAME).unwrap(), Queue::default());
     LeaseRequest {
         request: RequestId::unique(),
         worker: WorkerRecord {
@@ -112,10 +112,10 @@ fn request() -> LeaseRequest {
             ttl: Duration::from_secs(10),
         },
         queues: vec![queue],
-        names: Names::Known(vec![KnownName { name, crashes_max: limits::CRASHES_MAX }]),
+        names: Names::Known(vec![KnownName { name, max_crashes: limits::CRASHES_MAX }]),
         count: 1,
-        suspects: Suspects::One,
-        lease: Duration::from_secs(10),
+        suspects: LeaseSuspects::Allow,
+        lease_for: Duration::from_secs(10),
         wait: Duration::ZERO,
         order: LeaseOrder::Precedence,
     }

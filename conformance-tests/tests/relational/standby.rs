@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use conformance_tests::proxy::Proxy;
 use conformance_tests::servers::PostgresServer;
-use docket_core::{Error, Name, NewTask, Payload, Settings, Task as _};
+use docket_core::{Error, NewTask, Payload, Settings, Task as _, TaskName};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tokio::time::sleep;
 
@@ -42,7 +42,7 @@ async fn a_standby_that_takes_over_has_all_that_was_acknowledged() {
         assert!(scene.log.len() < TASKS, "it died in the middle");
         sleep(NOBODY).await;
         proxy.lead_to(standby.port());
-        let task = NewTask::new(Name::new(Count::NAME).unwrap(), Payload::new("{}"));
+        let task = NewTask::new(TaskName::new(Count::NAME).unwrap(), Payload::new("{}"));
         eventually("it is said to be a copy", SOON, async || {
             let error = scene.store.add(from_ref(&task)).await.err()?;
             error.to_string().contains("the server is a read-only copy").then_some(())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use docket_core::{Answer, CancelAnswer, State, TestStore};
+use docket_core::{Answer, CancelAnswer, TaskState, TestStore};
 use docket_tasks::{ExportReport, JobState, ProcessExport};
 use serde_json::Value;
 use zip::ZipArchive;
@@ -42,7 +42,7 @@ pub(crate) async fn the_archive_the_job_and_the_result_agree(store: Arc<dyn Test
     let scene = scene(store).await;
     let key = scene.export("e1").await;
     let worker = scene.worker();
-    let task = scene.until(&key, State::Completed).await;
+    let task = scene.until(&key, TaskState::Completed).await;
     let report: ExportReport = serde_json::from_slice(task.result.unwrap().as_bytes()).unwrap();
     assert_eq!((report.processed_count, report.total_count, report.missing[0].track_id), (2, 3, 3));
     assert_eq!(report.bytes, scene.archive("e1").len() as u64);
@@ -61,14 +61,14 @@ pub(crate) async fn an_outage_is_tried_again_and_leaves_nothing_visible(store: A
     let worker = scene.worker();
     let task = eventually("an attempt is counted", async || {
         let task = scene.view(&key).await;
-        (task.attempts == 1 && task.state == State::Scheduled).then_some(task)
+        (task.attempts == 1 && task.state == TaskState::Scheduled).then_some(task)
     })
     .await;
     assert!(task.error.unwrap().contains("it is away"));
     assert_eq!((scene.exports(), scene.job("e1").await.state), (Vec::new(), JobState::Processing));
     scene.catalogue.is_away.store(false, Ordering::SeqCst);
     scene.pass(Duration::from_mins(1)).await;
-    scene.until(&key, State::Completed).await;
+    scene.until(&key, TaskState::Completed).await;
     assert_archive(&scene, "e1");
     worker.stopped().await;
     scene.audit().await;
@@ -85,7 +85,7 @@ pub(crate) async fn a_worker_killed_in_the_middle_leaves_one_archive(store: Arc<
     scene.catalogue.hold(false);
     let second = scene.worker();
     scene.until_crashed(&key, 1).await;
-    scene.until(&key, State::Completed).await;
+    scene.until(&key, TaskState::Completed).await;
     assert_archive(&scene, "e1");
     assert_eq!(scene.job("e1").await.state, JobState::Completed);
     // The killed run has undone its remaining effects.
@@ -102,7 +102,7 @@ pub(crate) async fn a_cancel_takes_the_upload_back_and_fails_the_job(store: Arc<
     becomes("the export is in the middle", || scene.catalogue.held() == 1).await;
     assert_eq!(scene.exports().len(), 1, "its upload has begun");
     assert_eq!(scene.client.cancel(&key).await.unwrap(), CancelAnswer::Cancelling);
-    scene.until(&key, State::Cancelled).await;
+    scene.until(&key, TaskState::Cancelled).await;
     assert_eq!(scene.exports(), Vec::<String>::new());
     let job = scene.job("e1").await;
     assert_eq!((job.state, job.error.as_deref()), (JobState::Failed, Some("cancelled")));
@@ -115,7 +115,7 @@ pub(crate) async fn what_can_never_work_is_dead_with_the_reason(store: Arc<dyn T
     let worker = scene.worker();
     let unknown = ProcessExport { export_id: "unknown".to_owned(), artist_did: ARTIST.to_owned() };
     let key = scene.client.add(unknown).await.unwrap().key;
-    assert_eq!(scene.until(&key, State::Dead).await.error.as_deref(), Some("there is no job unknown"));
+    assert_eq!(scene.until(&key, TaskState::Dead).await.error.as_deref(), Some("there is no job unknown"));
     worker.stopped().await;
     scene.audit().await;
 }
@@ -126,14 +126,14 @@ pub(crate) async fn adding_it_twice_exports_once(store: Arc<dyn TestStore>) {
     let again = docket_tasks::schedule_export(&scene.client, "e1", ARTIST).await.unwrap();
     assert!(again.key == key && matches!(again.answer, Answer::Exists(_)), "{again:?}");
     let worker = scene.worker();
-    let fence = scene.until(&key, State::Completed).await.fence;
+    let fence = scene.until(&key, TaskState::Completed).await.fence;
     let report = scene.job("e1").await.result;
     // A second life of the key finds the work done: it reports the same, and uploads nothing.
     std::fs::remove_file(report["archive"].as_str().unwrap().strip_prefix("file://").unwrap()).unwrap();
     docket_tasks::schedule_export(&scene.client, "e1", ARTIST).await.unwrap();
     eventually("the second life is over", async || {
         let task = scene.view(&key).await;
-        (task.state == State::Completed && task.fence > fence).then_some(())
+        (task.state == TaskState::Completed && task.fence > fence).then_some(())
     })
     .await;
     assert_eq!((scene.job("e1").await.result, scene.exports()), (report, Vec::new()));
@@ -153,7 +153,7 @@ pub(crate) async fn more_exports_than_may_run_at_once_come_back_uncounted(store:
     let waiting = eventually("the third waits", async || {
         for key in &keys {
             let task = scene.view(key).await;
-            if task.state == State::Scheduled {
+            if task.state == TaskState::Scheduled {
                 return Some(task);
             }
         }
@@ -163,10 +163,10 @@ pub(crate) async fn more_exports_than_may_run_at_once_come_back_uncounted(store:
     assert_eq!((waiting.attempts, waiting.error), (0, None));
     scene.catalogue.hold(false);
     for key in keys.iter().filter(|key| **key != waiting.key) {
-        scene.until(key, State::Completed).await;
+        scene.until(key, TaskState::Completed).await;
     }
     scene.pass(Duration::from_secs(10)).await;
-    scene.until(&waiting.key, State::Completed).await;
+    scene.until(&waiting.key, TaskState::Completed).await;
     for id in ["e1", "e2", "e3"] {
         assert_archive(&scene, id);
     }

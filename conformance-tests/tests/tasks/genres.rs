@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::http::StatusCode;
-use docket_core::{State, TestStore};
+use docket_core::{TaskState, TestStore};
 use docket_tasks::{Genres, GenresReport};
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ pub(crate) async fn the_track_and_the_result_agree(store: Arc<dyn TestStore>) {
     let key = scene.classify(1).await;
     assert_eq!(key.as_str(), "genres:1:file1");
     let worker = scene.worker();
-    let task = scene.until(&key, State::Completed).await;
+    let task = scene.until(&key, TaskState::Completed).await;
     let report: GenresReport = serde_json::from_slice(task.result.unwrap().as_bytes()).unwrap();
     assert_eq!(report, GenresReport::Classified { top_genre: Some("ambient".to_owned()), count: 4, tagged: true });
     let kept = scene.catalogue.kept.genres(1, "file1").await.unwrap().unwrap();
@@ -45,11 +45,11 @@ pub(crate) async fn an_outage_is_tried_again_no_sooner_than_the_service_says(sto
     scene.replicate.answer(heard());
     let key = scene.classify(1).await;
     let worker = scene.worker();
-    assert_eq!(scene.until(&key, State::Scheduled).await.attempts, 1);
+    assert_eq!(scene.until(&key, TaskState::Scheduled).await.attempts, 1);
     scene.pass(Duration::from_millis(6_999)).await;
-    assert_eq!(scene.view(&key).await.state, State::Scheduled);
+    assert_eq!(scene.view(&key).await.state, TaskState::Scheduled);
     scene.pass(Duration::from_millis(1)).await;
-    scene.until(&key, State::Completed).await;
+    scene.until(&key, TaskState::Completed).await;
     assert_eq!(scene.replicate.asked(), 2);
     worker.stopped().await;
     scene.audit().await;
@@ -67,7 +67,7 @@ pub(crate) async fn a_worker_killed_while_it_listens_leaves_one_set_of_tags(stor
     // One answer for each of the two: the killed run may still be listening.
     scene.replicate.answer(heard());
     scene.replicate.answer(heard());
-    scene.until(&key, State::Completed).await;
+    scene.until(&key, TaskState::Completed).await;
     assert_eq!(scene.catalogue.kept.tags_of(1), ["ambient", "electronic"]);
     second.stopped().await;
     scene.audit().await;

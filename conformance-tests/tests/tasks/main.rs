@@ -73,6 +73,6 @@ conformance_tests::on_every_backend! {
 fn every_task_type_is_run_here() {
     let mut registry = Registry::new();
     docket_tasks::register(&mut registry).unwrap();
-    let names: Vec<&str> = registry.names().map(docket_core::Name::as_str).collect();
+    let names: Vec<&str> = registry.names().map(docket_core::TaskName::as_str).collect();
     assert_eq!(names, TASKS, "a task type without cases on every backend");
 }

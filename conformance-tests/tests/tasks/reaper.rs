@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use docket_core::{CancelAnswer, Key, State, TestStore};
+use docket_core::{CancelAnswer, TaskKey, TaskState, TestStore};
 use docket_tasks::{Job, JobState};
 
 use crate::scene::{ARTIST, Scene, becomes, eventually};
@@ -43,11 +43,11 @@ pub(crate) async fn a_job_whose_task_died_of_crashes_fails_with_the_reason(store
             scene.until_crashed(&key, crash).await;
         }
         eventually("it runs again, or is dead", async || {
-            (scene.catalogue.held() > held || scene.view(&key).await.state == State::Dead).then_some(())
+            (scene.catalogue.held() > held || scene.view(&key).await.state == TaskState::Dead).then_some(())
         })
         .await;
         worker.killed().await;
-        if scene.view(&key).await.state == State::Dead {
+        if scene.view(&key).await.state == TaskState::Dead {
             break;
         }
         assert!(crash < 5, "a task that kills its worker is not run forever");
@@ -62,7 +62,7 @@ pub(crate) async fn a_job_whose_task_died_of_crashes_fails_with_the_reason(store
 
 pub(crate) async fn a_job_whose_task_was_cancelled_before_it_ran_fails(store: Arc<dyn TestStore>) {
     let scene = Scene::new(store).await;
-    let key: Key = scene.export("e1").await;
+    let key: TaskKey = scene.export("e1").await;
     assert_eq!(scene.client.cancel(&key).await.unwrap(), CancelAnswer::Cancelled);
     let worker = scene.worker();
     assert_eq!(until_job(&scene, "e1", JobState::Failed).await.error.as_deref(), Some("cancelled"));
@@ -76,14 +76,14 @@ pub(crate) async fn a_job_that_waits_for_its_next_attempt_is_left_alone(store: A
     scene.catalogue.is_away.store(true, std::sync::atomic::Ordering::SeqCst);
     let key = scene.export("e1").await;
     let worker = scene.worker();
-    scene.until(&key, State::Scheduled).await;
-    let slots = Key::new("reap_exports").unwrap();
+    scene.until(&key, TaskState::Scheduled).await;
+    let slots = TaskKey::new("reap_exports").unwrap();
     let leased = async || scene.client.store().get(&slots).await.unwrap().and_then(|task| task.fence);
     let before = leased().await;
     scene.pass(SLOT).await;
     eventually("the slot has passed", async || {
         let task = scene.view(&slots).await;
-        (task.fence != before && task.state == State::Scheduled).then_some(())
+        (task.fence != before && task.state == TaskState::Scheduled).then_some(())
     })
     .await;
     assert_ne!(scene.job("e1").await.state, JobState::Failed);

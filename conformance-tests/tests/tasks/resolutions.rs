@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::http::StatusCode;
-use docket_core::{Key, TestStore};
+use docket_core::{TaskKey, TestStore};
 use docket_tasks::{Catalogue, Scan, ScanState};
 use serde_json::{Value, json};
 
@@ -37,8 +37,8 @@ async fn scene(store: Arc<dyn TestStore>) -> Scene {
     scene
 }
 
-fn key() -> Key {
-    Key::new("sync_copyright_resolutions").unwrap()
+fn key() -> TaskKey {
+    TaskKey::new("sync_copyright_resolutions").unwrap()
 }
 
 /// The labeler says that track `id`'s flag was taken back after the scan.
@@ -63,7 +63,7 @@ async fn ended(scene: &Scene, failures: u32) {
     eventually("the next slot waits", async || {
         // Until the worker has begun it there is none.
         let task = scene.client.store().get(&key()).await.unwrap()?;
-        (task.state == docket_core::State::Scheduled && task.failures == failures).then_some(())
+        (task.state == docket_core::TaskState::Scheduled && task.failures == failures).then_some(())
     })
     .await;
 }

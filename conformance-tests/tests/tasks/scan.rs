@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use docket_core::{RequeueAnswer, State, TestStore};
+use docket_core::{RequeueAnswer, TaskState, TestStore};
 use docket_tasks::{Scan, ScanReport, ScanState};
 
 use crate::scene::{Scene, becomes, eventually};
@@ -30,7 +30,7 @@ pub(crate) async fn the_row_and_the_result_agree(store: Arc<dyn TestStore>) {
     let key = scene.scan(1).await;
     assert_eq!(key.as_str(), "scan:1:file1");
     let worker = scene.worker();
-    let task = scene.until(&key, State::Completed).await;
+    let task = scene.until(&key, TaskState::Completed).await;
     let report: ScanReport = serde_json::from_slice(task.result.unwrap().as_bytes()).unwrap();
     assert_eq!(report, ScanReport::Scanned { state: ScanState::Flagged, match_count: 1, self_match: None });
     let row = row(&scene);
@@ -46,13 +46,13 @@ pub(crate) async fn an_outage_is_tried_again_no_sooner_than_the_service_says(sto
     scene.moderation.answer(clear());
     let key = scene.scan(1).await;
     let worker = scene.worker();
-    let task = scene.until(&key, State::Scheduled).await;
+    let task = scene.until(&key, TaskState::Scheduled).await;
     assert_eq!(task.attempts, 1);
     assert_eq!(scene.catalogue.kept.scans(), [], "an outage leaves no row");
     scene.pass(Duration::from_millis(6_999)).await;
-    assert_eq!(scene.view(&key).await.state, State::Scheduled);
+    assert_eq!(scene.view(&key).await.state, TaskState::Scheduled);
     scene.pass(Duration::from_millis(1)).await;
-    scene.until(&key, State::Completed).await;
+    scene.until(&key, TaskState::Completed).await;
     assert_eq!((row(&scene).state, scene.moderation.asked()), (ScanState::Clear, 2));
     worker.stopped().await;
     scene.audit().await;
@@ -67,19 +67,19 @@ pub(crate) async fn an_outage_to_the_end_is_a_failed_scan_that_a_requeue_repairs
         scene.moderation.answer(StatusCode::BAD_GATEWAY);
         eventually("the attempt is counted", async || {
             let task = scene.view(&key).await;
-            (task.attempts == attempt || task.state == State::Dead).then_some(())
+            (task.attempts == attempt || task.state == TaskState::Dead).then_some(())
         })
         .await;
         // The longest wait of its backoff.
         scene.pass(Duration::from_hours(1)).await;
     }
-    let dead = scene.until(&key, State::Dead).await;
+    let dead = scene.until(&key, TaskState::Dead).await;
     assert!(dead.error.unwrap().contains("502"));
     assert!(row(&scene).state == ScanState::Failed && row(&scene).error.unwrap().contains("502"));
     assert_eq!(scene.moderation.asked(), 5);
     scene.moderation.answer(clear());
     assert_eq!(scene.client.requeue(&key, dead.fence).await.unwrap(), RequeueAnswer::Requeued);
-    scene.until(&key, State::Completed).await;
+    scene.until(&key, TaskState::Completed).await;
     assert_eq!((row(&scene).state, row(&scene).error), (ScanState::Clear, None));
     worker.stopped().await;
     scene.audit().await;
@@ -97,7 +97,7 @@ pub(crate) async fn a_worker_killed_while_it_asks_leaves_one_row(store: Arc<dyn 
     // One answer for each of the two: the killed run may still be listening.
     scene.moderation.answer(clear());
     scene.moderation.answer(clear());
-    scene.until(&key, State::Completed).await;
+    scene.until(&key, TaskState::Completed).await;
     assert_eq!(row(&scene).state, ScanState::Clear);
     second.stopped().await;
     scene.audit().await;
@@ -107,7 +107,7 @@ pub(crate) async fn a_wrong_key_is_dead_at_once_and_a_failed_scan(store: Arc<dyn
     let scene = scene(store).await;
     let key = scene.scan(1).await;
     let worker = scene.worker_with_key("a-wrong-key");
-    let error = scene.until(&key, State::Dead).await.error.unwrap();
+    let error = scene.until(&key, TaskState::Dead).await.error.unwrap();
     assert!(error.contains("MODERATION_AUTH_TOKEN") && !error.contains("a-wrong-key"), "{error}");
     assert_eq!(row(&scene).state, ScanState::Failed);
     worker.stopped().await;

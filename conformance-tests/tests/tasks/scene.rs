@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use docket_core::worker::Stop;
-use docket_core::{Client, Key, Registry, Result, Settings, State, TaskView, TestStore, Timestamp, Worker};
+use docket_core::{Client, Registry, Result, Settings, TaskKey, TaskState, TaskView, TestStore, Timestamp, Worker};
 use docket_tasks::{
     AudioFile, AudioStorage, Buckets, Catalogue, Chat, ChatAccess, Job, Labeler, Moderation, Notifier, Replicate,
     Secret, Services, Storage, Track,
@@ -105,23 +105,23 @@ impl Scene {
     }
 
     /// Adds an export and the job that watches it.
-    pub(crate) async fn export(&self, id: &str) -> Key {
+    pub(crate) async fn export(&self, id: &str) -> TaskKey {
         self.catalogue.kept.put_job(Job::pending(id, ARTIST));
         docket_tasks::schedule_export(&self.client, id, ARTIST).await.unwrap().key
     }
 
-    pub(crate) async fn scan(&self, track_id: i64) -> Key {
+    pub(crate) async fn scan(&self, track_id: i64) -> TaskKey {
         let file_id = format!("file{track_id}");
         docket_tasks::schedule_copyright_scan(&self.client, track_id, &file_id).await.unwrap().key
     }
 
-    pub(crate) async fn classify(&self, track_id: i64) -> Key {
+    pub(crate) async fn classify(&self, track_id: i64) -> TaskKey {
         let file_id = format!("file{track_id}");
         docket_tasks::schedule_genre_classification(&self.client, track_id, &file_id).await.unwrap().key
     }
 
     /// Acts as an artist who closes a track to all but supporters, or opens it.
-    pub(crate) async fn switch_gate(&self, track_id: i64, is_gated: bool) -> Key {
+    pub(crate) async fn switch_gate(&self, track_id: i64, is_gated: bool) -> TaskKey {
         self.catalogue.kept.gate(track_id, is_gated);
         docket_tasks::schedule_track_audio_move(&self.client, track_id).await.unwrap().key
     }
@@ -171,17 +171,17 @@ impl Scene {
         Running { stop: worker.stop(), run: tokio::spawn(worker.run()) }
     }
 
-    pub(crate) async fn look(&self, key: &Key) -> Option<TaskView> {
+    pub(crate) async fn look(&self, key: &TaskKey) -> Option<TaskView> {
         self.store.get(key).await.unwrap()
     }
 
-    pub(crate) async fn view(&self, key: &Key) -> TaskView {
+    pub(crate) async fn view(&self, key: &TaskKey) -> TaskView {
         self.look(key).await.expect("the task is kept")
     }
 
     /// Lets the lease of a killed worker pass, until another worker has met it. A last renewal may have been on its way:
     /// then once more.
-    pub(crate) async fn until_crashed(&self, key: &Key, crashes: u32) {
+    pub(crate) async fn until_crashed(&self, key: &TaskKey, crashes: u32) {
         for _ in 0..10 {
             self.pass(PAST_ANY_LEASE).await;
             let end = Instant::now() + SOON / 10;
@@ -195,7 +195,7 @@ impl Scene {
         panic!("nobody met the lost lease of {key}");
     }
 
-    pub(crate) async fn until(&self, key: &Key, state: State) -> TaskView {
+    pub(crate) async fn until(&self, key: &TaskKey, state: TaskState) -> TaskView {
         eventually(&format!("{key} is {state}"), async || {
             let view = self.view(key).await;
             (view.state == state).then_some(view)

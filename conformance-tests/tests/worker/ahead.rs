@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use docket_core::{NewTask, Payload, Settings, State, Store, limits};
+use docket_core::{NewTask, Payload, Settings, Store, TaskState, limits};
 
 use crate::cases::{SOON, Scene, eventually, fast};
 use crate::jobs::Slow;
@@ -57,8 +57,8 @@ pub(crate) async fn long_tasks_do_not_hold_up_what_was_leased_ahead(store: Arc<d
     }
     add_short(&scene, 5_000..5_100).await;
     let first = scene.start(Settings { concurrency: 2, grace: Duration::from_millis(100), ..fast() });
-    scene.until("long 1", State::Running).await;
-    scene.until("long 2", State::Running).await;
+    scene.until("long 1", TaskState::Running).await;
+    scene.until("long 2", TaskState::Running).await;
     let begun = Instant::now();
     // Both of its slots are taken, and only another worker can run the tasks behind them.
     let second = scene.start(Settings { concurrency: 2, ..fast() });
@@ -68,6 +68,6 @@ pub(crate) async fn long_tasks_do_not_hold_up_what_was_leased_ahead(store: Arc<d
     second.stopped().await;
     first.stopped().await;
     let last = scene.view("5099").await;
-    assert_eq!((last.state, last.attempts, last.crashes), (State::Completed, 0, 0));
+    assert_eq!((last.state, last.attempts, last.crashes), (TaskState::Completed, 0, 0));
     assert_eq!(short(), 5_100, "each ran once");
 }

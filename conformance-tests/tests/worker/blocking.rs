@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use docket_core::worker::Alarm;
-use docket_core::{CancelAnswer, Key, Settings, State, Store};
+use docket_core::{CancelAnswer, Settings, Store, TaskKey, TaskState};
 
 use crate::cases::{Scene, eventually, fast};
 use crate::jobs::Stuck;
@@ -22,15 +22,15 @@ pub(crate) async fn code_that_blocks_keeps_its_slot_and_its_lease_after_the_time
         scene.client.add(Stuck { millis: LONG, apart }).key(key).await.unwrap();
     }
     let workers = [scene.start(fast()), scene.start(fast())];
-    scene.until("here", State::Running).await;
-    scene.until("apart", State::Running).await;
+    scene.until("here", TaskState::Running).await;
+    scene.until("apart", TaskState::Running).await;
     tokio::time::sleep(Duration::from_millis(LONG - 500)).await;
     for key in ["here", "apart"] {
         let view = scene.view(key).await;
-        assert_eq!((view.state, view.attempts, view.crashes), (State::Running, 0, 0), "{key}");
+        assert_eq!((view.state, view.attempts, view.crashes), (TaskState::Running, 0, 0), "{key}");
     }
     for key in ["here", "apart"] {
-        let view = scene.until(key, State::Completed).await;
+        let view = scene.until(key, TaskState::Completed).await;
         let starts = scene.log.starts().iter().filter(|start| *start == key).count();
         // The timeout was an attempt.
         assert_eq!((starts, view.attempts, view.crashes), (2, 1, 0), "{key}");
@@ -46,10 +46,10 @@ pub(crate) async fn a_cancelled_task_is_over_when_its_blocking_code_returns(stor
     scene.client.add(Stuck { millis: LONG, apart: true }).key("k").await.unwrap();
     let worker = scene.start(fast());
     eventually("it blocks", async || (scene.log.starts().len() == 1).then_some(())).await;
-    assert_eq!(scene.client.cancel(&Key::new("k").unwrap()).await.unwrap(), CancelAnswer::Cancelling);
+    assert_eq!(scene.client.cancel(&TaskKey::new("k").unwrap()).await.unwrap(), CancelAnswer::Cancelling);
     tokio::time::sleep(Duration::from_millis(LONG - 1_500)).await;
-    assert_eq!(scene.view("k").await.state, State::Running);
-    scene.until("k", State::Cancelled).await;
+    assert_eq!(scene.view("k").await.state, TaskState::Running);
+    scene.until("k", TaskState::Cancelled).await;
     assert_eq!((scene.log.starts().len(), scene.log.running.load(Ordering::SeqCst)), (1, 0));
     worker.stopped().await;
 }
@@ -57,12 +57,12 @@ pub(crate) async fn a_cancelled_task_is_over_when_its_blocking_code_returns(stor
 pub(crate) async fn code_that_blocks_for_too_long_is_given_up_with_an_alarm(store: Arc<dyn Store>) {
     let scene = Scene::new(store);
     scene.client.add(Stuck { millis: LONG, apart: true }).key("k").await.unwrap();
-    let worker = scene.start(Settings { blocking_max: Duration::from_secs(1), ..fast() });
+    let worker = scene.start(Settings { max_blocking: Duration::from_secs(1), ..fast() });
     let alarms = || worker.health.alarms();
     let blocked = |alarm: &Alarm| matches!(alarm, Alarm::Blocked(name, 1, _) if name.as_str() == "stuck");
     eventually("it is an alarm", async || alarms().iter().any(blocked).then_some(())).await;
     assert!(worker.health.is_ready(), "the worker itself is well: {:?}", alarms());
-    scene.until("k", State::Completed).await;
+    scene.until("k", TaskState::Completed).await;
     assert_eq!((scene.log.starts().len(), scene.log.running_max.load(Ordering::SeqCst)), (2, 2));
     eventually("the alarm is over", async || (!alarms().iter().any(blocked)).then_some(())).await;
     worker.stopped().await;
@@ -77,5 +77,5 @@ pub(crate) async fn a_stop_does_not_wait_for_code_that_blocks(store: Arc<dyn Sto
     worker.stopped().await;
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     let view = scene.view("k").await;
-    assert!(view.state != State::Running && view.crashes == 0, "given back: {view:?}");
+    assert!(view.state != TaskState::Running && view.crashes == 0, "given back: {view:?}");
 }

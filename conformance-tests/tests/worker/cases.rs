@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use docket_core::{
-    Answer, CancelAnswer, Client, ErrorKind, Key, Name, NewTask, Payload, Registry, Result, Settings, State, Store,
-    TaskView, Worker,
+    Answer, CancelAnswer, Client, ErrorKind, NewTask, Payload, Registry, Result, Settings, Store, TaskKey, TaskName,
+    TaskState, TaskView, Worker,
     worker::{Alarm, HealthHandle, Stop},
 };
 use tokio::task::JoinHandle;
@@ -58,10 +58,10 @@ impl Scene {
     }
 
     pub(crate) async fn view(&self, key: &str) -> TaskView {
-        self.store.get(&Key::new(key).unwrap()).await.unwrap().expect("the task is kept")
+        self.store.get(&TaskKey::new(key).unwrap()).await.unwrap().expect("the task is kept")
     }
 
-    pub(crate) async fn until(&self, key: &str, state: State) -> TaskView {
+    pub(crate) async fn until(&self, key: &str, state: TaskState) -> TaskView {
         eventually(&format!("{key} is {state}"), async || {
             let view = self.view(key).await;
             (view.state == state).then_some(view)
@@ -110,12 +110,12 @@ pub(crate) async fn a_run_completes_and_its_result_is_kept(store: Arc<dyn Store>
     let scene = Scene::new(store);
     scene.client.add(Echo { text: "hi".into() }).key("k").await.unwrap();
     let worker = scene.start(fast());
-    let view = scene.until("k", State::Completed).await;
+    let view = scene.until("k", TaskState::Completed).await;
     assert_eq!(view.result.unwrap().as_bytes(), br#""hi""#);
     worker.stopped().await;
 }
 
-async fn fail(store: Arc<dyn Store>, how: How, good_from: u32, end: State) -> (TaskView, Vec<String>) {
+async fn fail(store: Arc<dyn Store>, how: How, good_from: u32, end: TaskState) -> (TaskView, Vec<String>) {
     let scene = Scene::new(store);
     scene.client.add(Fail { how, good_from }).key("k").await.unwrap();
     let worker = scene.start(fast());
@@ -125,26 +125,26 @@ async fn fail(store: Arc<dyn Store>, how: How, good_from: u32, end: State) -> (T
 }
 
 pub(crate) async fn a_panic_is_a_failed_attempt(store: Arc<dyn Store>) {
-    let (view, starts) = fail(store, How::Panic, 2, State::Completed).await;
+    let (view, starts) = fail(store, How::Panic, 2, TaskState::Completed).await;
     assert_eq!(starts, ["1", "2"]);
     assert_eq!(view.error.as_deref(), Some("panicked: the disk is on fire"));
     assert_eq!(view.crashes, 0);
 }
 
 pub(crate) async fn used_up_attempts_leave_a_dead_task_with_its_error(store: Arc<dyn Store>) {
-    let (view, starts) = fail(store, How::Error, 9, State::Dead).await;
+    let (view, starts) = fail(store, How::Error, 9, TaskState::Dead).await;
     assert_eq!(starts, ["1", "2", "3"]);
     assert_eq!(view.error.as_deref(), Some("the disk is on fire"));
 }
 
 pub(crate) async fn args_that_no_build_can_read_are_dead_in_the_end(store: Arc<dyn Store>) {
     let scene = Scene::new(store);
-    let mut task = NewTask::new(Name::new("echo").unwrap(), Payload::new(&b"{\"texd\": 1}"[..]));
-    task.key = Key::new("k").unwrap();
+    let mut task = NewTask::new(TaskName::new("echo").unwrap(), Payload::new(&b"{\"texd\": 1}"[..]));
+    task.key = TaskKey::new("k").unwrap();
     scene.client.add_all(&[task]).await.unwrap().remove(0).unwrap();
     let start = Instant::now();
     let worker = scene.start(Settings { undecodable_for: Duration::from_secs(1), ..fast() });
-    let view = scene.until("k", State::Dead).await;
+    let view = scene.until("k", TaskState::Dead).await;
     assert!(start.elapsed() >= Duration::from_secs(1), "not at once: another build may read them");
     let error = view.error.unwrap();
     assert!(error.contains("do not decode as echo") && error.contains("no build could read them for"), "{error}");
@@ -170,7 +170,7 @@ pub(crate) async fn args_that_one_build_cannot_read_are_run_by_another(store: Ar
     let able = scene.start(fast());
     worker.stopped().await;
     for key in &keys {
-        let view = scene.until(key, State::Completed).await;
+        let view = scene.until(key, TaskState::Completed).await;
         assert_eq!((view.attempts, view.crashes), (0, 0));
     }
     assert_eq!(scene.log.starts().len(), keys.len());
@@ -181,9 +181,9 @@ pub(crate) async fn a_cancel_reaches_the_handler(store: Arc<dyn Store>) {
     let scene = Scene::new(store);
     scene.client.add(Slow { millis: 60_000, listens: true }).key("k").await.unwrap();
     let worker = scene.start(fast());
-    scene.until("k", State::Running).await;
-    assert_eq!(scene.client.cancel(&Key::new("k").unwrap()).await.unwrap(), CancelAnswer::Cancelling);
-    scene.until("k", State::Cancelled).await;
+    scene.until("k", TaskState::Running).await;
+    assert_eq!(scene.client.cancel(&TaskKey::new("k").unwrap()).await.unwrap(), CancelAnswer::Cancelling);
+    scene.until("k", TaskState::Cancelled).await;
     assert_eq!(scene.log.cancelled.load(Ordering::SeqCst), 1);
     worker.stopped().await;
 }
@@ -193,7 +193,7 @@ pub(crate) async fn a_run_longer_than_its_lease_runs_once(store: Arc<dyn Store>)
     scene.client.add(Slow { millis: 4_000, listens: true }).key("k").await.unwrap();
     let workers = [scene.start(fast()), scene.start(fast())];
     tokio::time::sleep(Duration::from_secs(4)).await;
-    let view = scene.until("k", State::Completed).await;
+    let view = scene.until("k", TaskState::Completed).await;
     assert_eq!((scene.log.starts().len(), view.crashes), (1, 0));
     for worker in workers {
         worker.stopped().await;
@@ -209,7 +209,7 @@ pub(crate) async fn a_handler_that_blocks_its_thread_keeps_its_lease(store: Arc<
     let worker = scene.start(fast());
     tokio::time::sleep(Duration::from_millis(3_600)).await;
     for key in ["a", "b"] {
-        assert_eq!(scene.until(key, State::Completed).await.crashes, 0);
+        assert_eq!(scene.until(key, TaskState::Completed).await.crashes, 0);
     }
     assert_eq!(scene.log.starts().len(), 2);
     worker.stopped().await;
@@ -217,15 +217,15 @@ pub(crate) async fn a_handler_that_blocks_its_thread_keeps_its_lease(store: Arc<
 
 pub(crate) async fn a_name_nobody_knows_is_untouched(store: Arc<dyn Store>) {
     let scene = Scene::new(store);
-    let mut stranger = NewTask::new(Name::new("stranger").unwrap(), Payload::new(&b"{}"[..]));
-    stranger.key = Key::new("stranger").unwrap();
+    let mut stranger = NewTask::new(TaskName::new("stranger").unwrap(), Payload::new(&b"{}"[..]));
+    stranger.key = TaskKey::new("stranger").unwrap();
     scene.client.add_all(&[stranger]).await.unwrap().remove(0).unwrap();
     scene.client.add(Echo { text: "hi".into() }).key("k").await.unwrap();
     let worker = scene.start(fast());
-    scene.until("k", State::Completed).await;
+    scene.until("k", TaskState::Completed).await;
     worker.stopped().await;
     let view = scene.view("stranger").await;
-    assert_eq!((view.state, view.attempts, view.crashes, view.fence), (State::Ready, 0, 0, None));
+    assert_eq!((view.state, view.attempts, view.crashes, view.fence), (TaskState::Ready, 0, 0, None));
 }
 
 pub(crate) async fn one_chain_however_many_workers(store: Arc<dyn Store>) {
@@ -234,7 +234,7 @@ pub(crate) async fn one_chain_however_many_workers(store: Arc<dyn Store>) {
     let workers: Vec<Running> = (0..3)
         .map(|_| {
             let mut registry = Registry::new();
-            registry.perpetual::<Tick>().unwrap();
+            registry.periodic::<Tick>().unwrap();
             Running::of(scene.worker_of(registry, fast()))
         })
         .collect();
@@ -244,7 +244,7 @@ pub(crate) async fn one_chain_however_many_workers(store: Arc<dyn Store>) {
     for worker in workers {
         worker.stopped().await;
     }
-    assert_eq!(scene.view("tick").await.state, State::Scheduled);
+    assert_eq!(scene.view("tick").await.state, TaskState::Scheduled);
 }
 
 /// It once never started, without a line.
@@ -253,7 +253,7 @@ pub(crate) async fn a_periodic_task_whose_key_is_taken_is_an_alarm_that_names_bo
     let other = Echo { text: "mine".into() };
     scene.client.add(other).key("tick").after(Duration::from_hours(1)).await.unwrap();
     let mut registry = Registry::new();
-    registry.perpetual::<Tick>().unwrap();
+    registry.periodic::<Tick>().unwrap();
     let worker = scene.worker_of(registry, fast());
     let health = worker.health();
     let running = Running::of(worker);
@@ -264,7 +264,7 @@ pub(crate) async fn a_periodic_task_whose_key_is_taken_is_an_alarm_that_names_bo
     .await;
     assert!(health.is_ready(), "{:?}", health.alarms());
     assert_eq!(scene.view("tick").await.name.as_str(), "echo", "it is left alone");
-    scene.client.cancel(&Key::new("tick").unwrap()).await.unwrap();
+    scene.client.cancel(&TaskKey::new("tick").unwrap()).await.unwrap();
     // The next try is a second later, or two.
     let end = Instant::now() + SOON * 2;
     while scene.log.starts().is_empty() {
@@ -283,8 +283,8 @@ pub(crate) async fn a_deploy_changes_a_periodic_task_and_a_rollback_changes_it_b
     // A declaration holds for five seconds.
     let settings = Settings { check_interval: Duration::from_millis(100), ..fast() };
     let (mut before, mut after) = (Registry::new(), Registry::new());
-    before.perpetual::<Tick>().unwrap();
-    after.perpetual::<LaterTick>().unwrap();
+    before.periodic::<Tick>().unwrap();
+    after.periodic::<LaterTick>().unwrap();
     let ran = async |what: &str| scene.log.starts().iter().any(|start| start == what).then_some(());
 
     let older = Running::of(scene.worker_of(before, settings.clone()));
@@ -307,7 +307,7 @@ pub(crate) async fn a_deploy_changes_a_periodic_task_and_a_rollback_changes_it_b
 pub(crate) async fn three_failures_in_a_row_of_a_periodic_task_are_an_alarm(store: Arc<dyn Store>) {
     let scene = Scene::new(store);
     let mut registry = Registry::new();
-    registry.perpetual::<Sour>().unwrap();
+    registry.periodic::<Sour>().unwrap();
     // It hears of failures as often as it declares the task: every 2.5 s.
     let worker = scene.worker_of(registry, Settings { check_interval: Duration::from_millis(100), ..fast() });
     let health = worker.health();
@@ -348,16 +348,16 @@ pub(crate) async fn another_environment_is_refused(store: Arc<dyn Store>) {
     assert!(error.to_string().contains("staging"), "{error}");
 }
 
-pub(crate) async fn until_finished_waits_for_retries_and_not_for_perpetuals(store: Arc<dyn Store>) {
+pub(crate) async fn until_finished_waits_for_retries_and_not_for_periodic_tasks(store: Arc<dyn Store>) {
     let scene = Scene::new(store);
     let answer =
         scene.client.add(Fail { how: How::Error, good_from: 3 }).key("k").after(Duration::from_millis(300)).await;
     assert_eq!(answer.unwrap().answer, Answer::Added);
     let mut registry = Registry::new();
-    registry.perpetual::<Tick>().unwrap().register::<Fail>().unwrap();
+    registry.periodic::<Tick>().unwrap().register::<Fail>().unwrap();
     let run = scene.worker_of(registry, fast()).run_until_finished();
-    tokio::time::timeout(Duration::from_secs(10), run).await.expect("a perpetual does not keep it").unwrap();
-    assert_eq!(scene.view("k").await.state, State::Completed);
+    tokio::time::timeout(Duration::from_secs(10), run).await.expect("a periodic task does not keep it").unwrap();
+    assert_eq!(scene.view("k").await.state, TaskState::Completed);
 }
 
 pub(crate) async fn a_handler_adds_further_tasks(store: Arc<dyn Store>) {
@@ -373,10 +373,10 @@ pub(crate) async fn a_dropped_worker_leaves_its_leases_to_their_deadlines(store:
     let scene = Scene::new(store);
     scene.client.add(Slow { millis: 600, listens: true }).key("k").await.unwrap();
     let first = scene.start(fast());
-    scene.until("k", State::Running).await;
+    scene.until("k", TaskState::Running).await;
     first.run.abort();
     let second = scene.start(fast());
-    let view = scene.until("k", State::Completed).await;
+    let view = scene.until("k", TaskState::Completed).await;
     assert_eq!(scene.log.starts().len(), 2);
     assert!(view.worker.is_some());
     second.stopped().await;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use docket_core::{
-    Key, KnownName, LeaseOrder, LeaseRequest, Name, Names, NewTask, Payload, Queue, RequestId, State, Store, Suspects,
-    WorkerId, WorkerRecord,
+    KnownName, LeaseOrder, LeaseRequest, LeaseSuspects, Names, NewTask, Payload, Queue, RequestId, Store, TaskKey,
+    TaskName, TaskState, WorkerId, WorkerRecord,
 };
 
 use crate::cases::{Scene, eventually, fast};
@@ -25,7 +25,7 @@ fn deaths(key: &str) -> Vec<String> {
 
 /// A key that no other test logs.
 fn unique(what: &str) -> String {
-    format!("{what}-{}", Key::unique())
+    format!("{what}-{}", TaskKey::unique())
 }
 
 pub(crate) async fn each_death_is_one_error_line_that_names_the_task(store: Arc<dyn Store>) {
@@ -40,14 +40,14 @@ pub(crate) async fn each_death_is_one_error_line_that_names_the_task(store: Arc<
         ("panic", How::Panic, Some(1), 1),
         ("timeout", How::Hang, Some(1), 1),
     ];
-    for (what, how, attempts_max, attempts) in ways {
+    for (what, how, max_attempts, attempts) in ways {
         let key = unique(what);
         let mut add = scene.client.add(Fail { how, good_from: u32::MAX }).key(key.as_str());
-        if let Some(max) = attempts_max {
-            add = add.attempts_max(max);
+        if let Some(max) = max_attempts {
+            add = add.max_attempts(max);
         }
         add.await.unwrap();
-        let view = scene.until(&key, State::Dead).await;
+        let view = scene.until(&key, TaskState::Dead).await;
         let line = death(&key).await;
         assert!(line.contains("ERROR") && !line.contains("WARN"), "{line}");
         for said in [format!("key={key}"), "task=fail".to_owned(), format!("attempt={attempts}")] {
@@ -70,8 +70,8 @@ pub(crate) async fn the_crash_limit_is_a_death_as_well(store: Arc<dyn Store>) {
     logs::keep();
     let scene = Scene::new(store);
     let key = unique("crashed");
-    let mut task = NewTask::keyed(Key::new(&key).unwrap(), Name::new("slow").unwrap(), Payload::new("{}"));
-    task.overrides.crashes_max = Some(1);
+    let mut task = NewTask::keyed(TaskKey::new(&key).unwrap(), TaskName::new("slow").unwrap(), Payload::new("{}"));
+    task.overrides.max_crashes = Some(1);
     scene.client.add_all(&[task]).await.unwrap().remove(0).unwrap();
     let short = Duration::from_millis(50);
     let doomed = LeaseRequest {
@@ -86,17 +86,17 @@ pub(crate) async fn the_crash_limit_is_a_death_as_well(store: Arc<dyn Store>) {
             ttl: short,
         },
         queues: vec![Queue::default()],
-        names: Names::Known(vec![KnownName { name: Name::new("slow").unwrap(), crashes_max: 5 }]),
+        names: Names::Known(vec![KnownName { name: TaskName::new("slow").unwrap(), max_crashes: 5 }]),
         count: 1,
-        suspects: Suspects::None,
-        lease: short,
+        suspects: LeaseSuspects::Avoid,
+        lease_for: short,
         wait: Duration::ZERO,
         order: LeaseOrder::Precedence,
     };
     assert_eq!(scene.store.lease(&doomed).await.unwrap().leases.len(), 1);
     tokio::time::sleep(short * 2).await;
     let worker = scene.start(fast());
-    scene.until(&key, State::Dead).await;
+    scene.until(&key, TaskState::Dead).await;
     let line = death(&key).await;
     for said in ["ERROR", "task=slow", "attempt=1", "its lease ran out too often"] {
         assert!(line.contains(said), "{said}: {line}");
@@ -111,7 +111,7 @@ pub(crate) async fn a_failure_that_is_not_the_last_is_a_warning(store: Arc<dyn S
     let key = unique("again");
     scene.client.add(Fail { how: How::Error, good_from: 2 }).key(key.as_str()).await.unwrap();
     let worker = scene.start(fast());
-    scene.until(&key, State::Completed).await;
+    scene.until(&key, TaskState::Completed).await;
     let lines = logs::lines(&key);
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("WARN") && lines[0].contains("task=fail") && lines[0].contains("attempt=1"), "{lines:?}");

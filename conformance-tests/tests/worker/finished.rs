@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use conformance_tests::proxy::Proxy;
-use docket_core::{Registry, Settings, State, Store};
+use docket_core::{Registry, Settings, Store, TaskState};
 use docket_postgres::PostgresBackend;
 use docket_redis::RedisBackend;
 
@@ -17,7 +17,7 @@ const ROUNDS: usize = 20;
 
 fn registry() -> Registry {
     let mut registry = Registry::new();
-    registry.register::<Back>().unwrap().register::<Slow>().unwrap().perpetual::<Tick>().unwrap();
+    registry.register::<Back>().unwrap().register::<Slow>().unwrap().periodic::<Tick>().unwrap();
     registry
 }
 
@@ -32,7 +32,7 @@ async fn round(store: &Arc<dyn Store>, round: usize, times: u32) {
     }
     let settings = Settings {
         concurrency: if round.is_multiple_of(2) { 1 } else { 10 },
-        ahead_max: if (round / 2).is_multiple_of(2) { 0 } else { Settings::default().ahead_max },
+        max_ahead: if (round / 2).is_multiple_of(2) { 0 } else { Settings::default().max_ahead },
         ..fast()
     };
     let other = (round / 4 % 2 == 1).then(|| Running::of(scene.worker_of(registry(), settings.clone())));
@@ -54,9 +54,9 @@ pub(crate) async fn until_finished_waits_for_the_tasks_of_other_workers(store: A
     let scene = Scene::new(store);
     scene.client.add(Slow { millis: 1_500, listens: true }).key("k").await.unwrap();
     let other = scene.start(fast());
-    scene.until("k", State::Running).await;
+    scene.until("k", TaskState::Running).await;
     scene.worker(fast()).run_until_finished().await.unwrap();
-    assert_eq!(scene.view("k").await.state, State::Completed);
+    assert_eq!(scene.view("k").await.state, TaskState::Completed);
     other.stopped().await;
 }
 

@@ -42,7 +42,7 @@ impl Drop for Running<'_> {
 
 fn quick() -> Policy {
     let backoff = Backoff { base: Duration::from_millis(5), max: Duration::from_millis(20) };
-    Policy { attempts_max: 3, backoff, ..Policy::default() }
+    Policy { max_attempts: 3, backoff, ..Policy::default() }
 }
 
 /// Returns its args.
@@ -275,7 +275,7 @@ impl Task for Back {
     type Output = ();
 
     fn policy() -> Policy {
-        Policy { attempts_max: 1_000, ..quick() }
+        Policy { max_attempts: 1_000, ..quick() }
     }
 
     async fn run(self, ctx: Context) -> Result<(), Failure> {
@@ -360,7 +360,7 @@ impl Task for Sour {
     type Output = ();
 
     fn policy() -> Policy {
-        Policy { every: Some(Duration::from_secs(1)), attempts_max: 1, ..quick() }
+        Policy { every: Some(Duration::from_secs(1)), max_attempts: 1, ..quick() }
     }
 
     async fn run(self, _ctx: Context) -> Result<(), Failure> {

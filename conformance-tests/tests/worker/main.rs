@@ -68,7 +68,7 @@ on_every_backend!(
     cases::three_failures_in_a_row_of_a_periodic_task_are_an_alarm,
     cases::a_stop_leaves_no_lease_behind,
     cases::another_environment_is_refused,
-    cases::until_finished_waits_for_retries_and_not_for_perpetuals,
+    cases::until_finished_waits_for_retries_and_not_for_periodic_tasks,
     cases::a_handler_adds_further_tasks,
     cases::a_dropped_worker_leaves_its_leases_to_their_deadlines,
     blocking::code_that_blocks_keeps_its_slot_and_its_lease_after_the_timeout,

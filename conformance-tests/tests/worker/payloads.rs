@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use docket_core::{Context, ErrorKind, Failure, Key, Name, NewTask, Payload, Registry, Settings, State, Store, Task};
+use docket_core::{
+    Context, ErrorKind, Failure, NewTask, Payload, Registry, Settings, Store, Task, TaskKey, TaskName, TaskState,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::cases::{Scene, fast};
@@ -65,10 +67,10 @@ pub(crate) async fn args_that_no_worker_can_read_are_refused_where_they_are_adde
             assert!(error.to_string().contains("the args of pay"), "{error}");
         }
     }
-    assert!(scene.store.get(&Key::new("k").unwrap()).await.unwrap().is_none());
+    assert!(scene.store.get(&TaskKey::new("k").unwrap()).await.unwrap().is_none());
     scene.client.add(Pay::good()).key("k").await.unwrap();
     let worker = scene.start_with(registry(), fast());
-    let result: f64 = scene.until("k", State::Completed).await.result.unwrap().decode().unwrap();
+    let result: f64 = scene.until("k", TaskState::Completed).await.result.unwrap().decode().unwrap();
     assert!((result - 0.5 / 7.0).abs() < f64::EPSILON);
     worker.stopped().await;
 }
@@ -85,12 +87,12 @@ pub(crate) async fn a_result_that_nobody_can_read_is_not_kept_as_another(store: 
 pub(crate) async fn what_cannot_be_decoded_is_told_without_its_value(store: Arc<dyn Store>) {
     let scene = Scene::new(store);
     let args = r#"{"rates":["Bearer hush-token"],"note":null,"id":7}"#;
-    let mut task = NewTask::new(Name::new("pay").unwrap(), Payload::new(args));
-    task.key = Key::new("k").unwrap();
+    let mut task = NewTask::new(TaskName::new("pay").unwrap(), Payload::new(args));
+    task.key = TaskKey::new("k").unwrap();
     scene.client.add_all(&[task]).await.unwrap().remove(0).unwrap();
     let settings = Settings { undecodable_for: Duration::from_secs(1), ..fast() };
     let worker = scene.start_with(registry(), settings);
-    let error = scene.until("k", State::Dead).await.error.unwrap();
+    let error = scene.until("k", TaskState::Dead).await.error.unwrap();
     assert!(error.contains("at rates[0]: invalid type, expected f64") && !error.contains("hush"), "{error}");
     worker.stopped().await;
     let payload = Payload::new(r#""hush-token""#);

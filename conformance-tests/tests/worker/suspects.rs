@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use docket_core::{
-    LeaseOrder, LeaseRequest, Name, Names, Queue, RequestId, State, Store, Suspects, WorkerId, WorkerRecord, limits,
+    LeaseOrder, LeaseRequest, LeaseSuspects, Names, Queue, RequestId, Store, TaskName, TaskState, WorkerId,
+    WorkerRecord, limits,
 };
 
 use crate::cases::{Scene, eventually, fast};
@@ -28,10 +29,10 @@ async fn make_suspects(scene: &Scene, count: usize) {
             ttl: SHORT,
         },
         queues: vec![Queue::default()],
-        names: Names::Known(vec![docket_core::KnownName { name: Name::new("slow").unwrap(), crashes_max: 10 }]),
+        names: Names::Known(vec![docket_core::KnownName { name: TaskName::new("slow").unwrap(), max_crashes: 10 }]),
         count,
-        suspects: Suspects::None,
-        lease: SHORT,
+        suspects: LeaseSuspects::Avoid,
+        lease_for: SHORT,
         wait: Duration::ZERO,
         order: LeaseOrder::Precedence,
     };
@@ -52,7 +53,7 @@ pub(crate) async fn a_suspect_starts_when_the_one_before_has_ended(store: Arc<dy
     make_suspects(&scene, 2).await;
     // It polls every 15 s: the second must not wait for that.
     let worker = scene.start(fast());
-    scene.until("a", State::Completed).await;
-    scene.until("b", State::Completed).await;
+    scene.until("a", TaskState::Completed).await;
+    scene.until("b", TaskState::Completed).await;
     worker.stopped().await;
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket_core::{AckAnswer, ErrorKind, Lease, Outcome, State};
+use docket_core::{AckAnswer, ErrorKind, Lease, Outcome, TaskState};
 use tokio::time::timeout;
 
 use crate::stage::{
@@ -14,7 +14,7 @@ pub(crate) async fn completed_keeps_the_result(stage: Stage) {
     let lease = stage.running("a").await;
     stage.settle(&lease, Outcome::Completed(Some(payload("{\"n\":1}")))).await;
     let view = stage.view("a").await;
-    assert_eq!(view.state, State::Completed);
+    assert_eq!(view.state, TaskState::Completed);
     assert_eq!(view.result.expect("it returned something").as_bytes(), b"{\"n\":1}");
     stage.nothing_to_lease().await;
 }
@@ -30,7 +30,7 @@ pub(crate) async fn unkept_is_completed_with_the_reason(stage: Stage) {
     let lease = stage.running("a").await;
     stage.settle(&lease, unkept()).await;
     let view = stage.view("a").await;
-    assert_eq!((view.state, view.attempts, view.result), (State::Completed, 0, None));
+    assert_eq!((view.state, view.attempts, view.result), (TaskState::Completed, 0, None));
     assert_eq!(view.error.as_deref(), Some("it is too large"));
     stage.nothing_to_lease().await;
 }
@@ -42,7 +42,7 @@ pub(crate) async fn unkept_leaves_nothing_of_an_earlier_result(stage: Stage) {
     let lease = stage.take_one().await;
     stage.settle(&lease, unkept()).await;
     let view = stage.view("a").await;
-    assert_eq!((view.state, view.result, view.failures), (State::Scheduled, None, 0));
+    assert_eq!((view.state, view.result, view.failures), (TaskState::Scheduled, None, 0));
     assert_eq!(view.error.as_deref(), Some("it is too large"));
 }
 
@@ -55,7 +55,7 @@ pub(crate) async fn retry_counts_an_attempt_and_keeps_the_error(stage: Stage) {
     assert_eq!(lease.attempts, 0);
     stage.retry(&lease, SECOND).await;
     let view = stage.view("a").await;
-    assert_eq!((view.state, view.attempts), (State::Scheduled, 1));
+    assert_eq!((view.state, view.attempts), (TaskState::Scheduled, 1));
     assert_eq!(view.error.as_deref(), Some("it failed"));
     assert_eq!(view.visible_at, stage.now().plus(SECOND));
     stage.advance(SECOND).await;
@@ -65,7 +65,7 @@ pub(crate) async fn retry_counts_an_attempt_and_keeps_the_error(stage: Stage) {
 pub(crate) async fn retry_without_a_delay_is_ready_at_once(stage: Stage) {
     let lease = stage.running("a").await;
     stage.retry(&lease, Duration::ZERO).await;
-    assert_eq!(stage.state("a").await, State::Ready);
+    assert_eq!(stage.state("a").await, TaskState::Ready);
     stage.take_one().await;
 }
 
@@ -73,7 +73,7 @@ pub(crate) async fn snooze_is_no_attempt(stage: Stage) {
     let lease = stage.running("a").await;
     stage.settle(&lease, snooze(SECOND)).await;
     let view = stage.view("a").await;
-    assert_eq!((view.state, view.attempts, view.crashes), (State::Scheduled, 0, 0));
+    assert_eq!((view.state, view.attempts, view.crashes), (TaskState::Scheduled, 0, 0));
     assert_eq!(view.visible_at, stage.now().plus(SECOND));
     assert_eq!(view.error, None);
 }
@@ -85,7 +85,7 @@ pub(crate) async fn undecodable_is_no_attempt(stage: Stage) {
     let first = stage.now();
     stage.settle(&lease, undecodable(SECOND)).await;
     let view = stage.view("a").await;
-    assert_eq!((view.state, view.attempts, view.crashes), (State::Scheduled, 0, 0));
+    assert_eq!((view.state, view.attempts, view.crashes), (TaskState::Scheduled, 0, 0));
     assert_eq!(view.visible_at, stage.now().plus(SECOND));
     assert_eq!(view.error.as_deref(), Some("the args do not decode"), "it is shown from the first time");
     stage.advance(SECOND).await;
@@ -149,7 +149,7 @@ pub(crate) async fn release_is_no_attempt_and_no_crash(stage: Stage) {
     let lease = stage.running("a").await;
     stage.settle(&lease, Outcome::Release).await;
     let view = stage.view("a").await;
-    assert_eq!((view.state, view.attempts, view.crashes), (State::Ready, 0, 0));
+    assert_eq!((view.state, view.attempts, view.crashes), (TaskState::Ready, 0, 0));
     assert_eq!(stage.take_one().await.crashes, 0);
 }
 
@@ -182,7 +182,7 @@ pub(crate) async fn dead_keeps_the_error(stage: Stage) {
     let lease = stage.running("a").await;
     stage.die(&lease).await;
     let view = stage.view("a").await;
-    assert_eq!((view.state, view.error.as_deref()), (State::Dead, Some("it is hopeless")));
+    assert_eq!((view.state, view.error.as_deref()), (TaskState::Dead, Some("it is hopeless")));
     assert_eq!(view.visible_at, stage.now(), "a finished record shows when it finished");
     stage.advance(LEASE * 10).await;
     stage.nothing_to_lease().await;
@@ -191,7 +191,7 @@ pub(crate) async fn dead_keeps_the_error(stage: Stage) {
 pub(crate) async fn a_run_may_end_as_cancelled_by_itself(stage: Stage) {
     let lease = stage.running("a").await;
     stage.settle(&lease, Outcome::Cancelled).await;
-    assert_eq!(stage.state("a").await, State::Cancelled);
+    assert_eq!(stage.state("a").await, TaskState::Cancelled);
     stage.nothing_to_lease().await;
 }
 
@@ -206,7 +206,7 @@ pub(crate) async fn the_counts_outlive_the_end(stage: Stage) {
         assert_eq!((lease.attempts, lease.crashes), (1, 1), "before it is {key}");
         stage.settle(&lease, end).await;
         let view = stage.view(key).await;
-        let failed = u32::from(view.state == State::Dead);
+        let failed = u32::from(view.state == TaskState::Dead);
         assert_eq!((view.attempts, view.crashes), (1 + failed, 1), "once it is {key}");
     }
 }
@@ -229,7 +229,7 @@ pub(crate) async fn late_but_current_settles(stage: Stage) {
     stage.advance(LEASE * 3).await;
     stage.complete(&lease).await;
     let view = stage.view("a").await;
-    assert_eq!((view.state, view.crashes), (State::Completed, 0));
+    assert_eq!((view.state, view.crashes), (TaskState::Completed, 0));
     assert_eq!(stage.trim().await.swept.crashed, 0);
 }
 
@@ -250,9 +250,9 @@ pub(crate) async fn each_ack_has_its_own_answer(stage: Stage) {
     let reply = stage.ack_all(&acks, None).await;
     let answers: Vec<_> = reply.answers.into_iter().map(|answer| answer.expect("an ack is judged")).collect();
     assert_eq!(answers, [AckAnswer::Settled, AckAnswer::Stale, AckAnswer::Settled]);
-    assert_eq!(stage.state("first").await, State::Completed);
-    assert_eq!(stage.state("lost").await, State::Running);
-    assert_eq!(stage.state("last").await, State::Dead);
+    assert_eq!(stage.state("first").await, TaskState::Completed);
+    assert_eq!(stage.state("lost").await, TaskState::Running);
+    assert_eq!(stage.state("last").await, TaskState::Dead);
 }
 
 pub(crate) async fn the_first_outcome_of_a_token_counts(stage: Stage) {
@@ -261,7 +261,7 @@ pub(crate) async fn the_first_outcome_of_a_token_counts(stage: Stage) {
     for answer in reply.answers {
         assert_eq!(answer.expect("an ack is judged"), AckAnswer::Settled);
     }
-    assert_eq!(stage.state("a").await, State::Completed);
+    assert_eq!(stage.state("a").await, TaskState::Completed);
 }
 
 pub(crate) async fn settles_and_leases_in_one_call(stage: Stage) {
@@ -270,8 +270,8 @@ pub(crate) async fn settles_and_leases_in_one_call(stage: Stage) {
     let reply = stage.ack_all(&[settle(&lease, completed())], Some(&ask(10))).await;
     assert_eq!(reply.answers[0].as_ref().expect("an ack is judged"), &AckAnswer::Settled);
     assert_eq!(keys(&reply.next.expect("it was asked for").leases), ["b"]);
-    assert_eq!(stage.state("a").await, State::Completed);
-    assert_eq!(stage.state("b").await, State::Running);
+    assert_eq!(stage.state("a").await, TaskState::Completed);
+    assert_eq!(stage.state("b").await, TaskState::Running);
 }
 
 pub(crate) async fn next_sees_what_the_acks_have_done(stage: Stage) {
@@ -298,7 +298,7 @@ pub(crate) async fn next_is_idempotent_by_its_own_id(stage: Stage) {
     let again = stage.ack_all(&acks, Some(&next)).await;
     assert_eq!(again.answers[0].as_ref().expect("an ack is judged"), &AckAnswer::Settled);
     assert_eq!(again.next.expect("it was asked for").leases, first.leases);
-    assert_eq!(stage.state("c").await, State::Ready);
+    assert_eq!(stage.state("c").await, TaskState::Ready);
 }
 
 pub(crate) async fn a_delayed_task_gets_its_place_by_its_new_time(stage: Stage) {

@@ -1,6 +1,6 @@
 //! What adding a task does, and what it leaves alone.
 
-use docket_core::{AddAnswer, Existing, Name, Outcome, Queue, State};
+use docket_core::{AddAnswer, Existing, Outcome, Queue, TaskName, TaskState};
 
 use crate::stage::{Ask, Edit, LEASE, SECOND, Stage, ask, completed, dead, key, keys, task};
 
@@ -9,7 +9,9 @@ pub(crate) async fn unfinished_key_is_not_added_twice(stage: Stage) {
     let lease = stage.take_one().await;
     stage.add(task("ready").args("first")).await;
     stage.add(task("scheduled").args("first").after(SECOND)).await;
-    for (key, state) in [("running", State::Running), ("ready", State::Ready), ("scheduled", State::Scheduled)] {
+    for (key, state) in
+        [("running", TaskState::Running), ("ready", TaskState::Ready), ("scheduled", TaskState::Scheduled)]
+    {
         let before = stage.view(key).await;
         let again = stage.add(task(key).args("second").after(SECOND * 9)).await;
         assert_eq!(again, AddAnswer::Exists(Existing::In(state)), "{key}");
@@ -22,7 +24,7 @@ pub(crate) async fn unfinished_key_is_not_added_twice(stage: Stage) {
 pub(crate) async fn a_lost_lease_holds_its_key(stage: Stage) {
     stage.running("a").await;
     stage.advance(LEASE).await;
-    assert_eq!(stage.add("a").await, AddAnswer::Exists(Existing::In(State::Ready)));
+    assert_eq!(stage.add("a").await, AddAnswer::Exists(Existing::In(TaskState::Ready)));
     assert_eq!(stage.take_one().await.crashes, 1);
 }
 
@@ -43,7 +45,7 @@ pub(crate) async fn finished_key_lives_again(stage: Stage) {
         stage.advance(SECOND).await;
         assert_eq!(stage.add(task("a").args("second")).await, AddAnswer::Added);
         let view = stage.view("a").await;
-        assert_eq!((view.state, view.attempts, view.crashes), (State::Ready, 0, 0));
+        assert_eq!((view.state, view.attempts, view.crashes), (TaskState::Ready, 0, 0));
         assert_eq!((view.args.as_bytes(), view.added_at), (b"second".as_slice(), stage.now()));
         let lease = stage.take_one().await;
         assert_eq!(lease.args.as_bytes(), b"second");
@@ -98,29 +100,29 @@ pub(crate) async fn every_letter_of_a_name_is_kept(stage: Stage) {
     stage.add(task("a").name(name).queue(queue)).await;
     let leases = stage.lease(&ask(10).names(&[name]).queues(&[queue])).await.leases;
     assert_eq!(keys(&leases), ["a"]);
-    assert_eq!(leases[0].name, Name::new(name).expect("a good name"));
+    assert_eq!(leases[0].name, TaskName::new(name).expect("a good name"));
     assert_eq!(leases[0].queue, Queue::new(queue).expect("a good queue"));
 }
 
 pub(crate) async fn what_the_adder_overrode_reaches_the_worker(stage: Stage) {
-    let added = task("a").attempts_max(7).crashes_max(2).every(SECOND * 90);
+    let added = task("a").max_attempts(7).max_crashes(2).every(SECOND * 90);
     let lease = stage.running(&added).await;
     assert_eq!((lease.overrides, lease.every), (added.overrides, added.every));
     stage.complete(&lease).await;
     let lease = stage.running("plain").await;
-    assert_eq!((lease.overrides.attempts_max, lease.overrides.crashes_max, lease.every), (None, None, None));
+    assert_eq!((lease.overrides.max_attempts, lease.overrides.max_crashes, lease.every), (None, None, None));
 }
 
 pub(crate) async fn a_batch_is_answered_in_order(stage: Stage) {
     stage.add("b").await;
     let answers = stage.add_all(&[task("a"), task("b"), task("c")]).await;
-    assert_eq!(answers, [AddAnswer::Added, AddAnswer::Exists(Existing::In(State::Ready)), AddAnswer::Added]);
+    assert_eq!(answers, [AddAnswer::Added, AddAnswer::Exists(Existing::In(TaskState::Ready)), AddAnswer::Added]);
     assert_eq!(keys(&stage.take(10).await), ["b", "a", "c"]);
 }
 
 pub(crate) async fn one_key_twice_in_a_batch_is_added_once(stage: Stage) {
     let answers = stage.add_all(&[task("a").args("first"), task("a").args("second")]).await;
-    assert_eq!(answers, [AddAnswer::Added, AddAnswer::Exists(Existing::In(State::Ready))]);
+    assert_eq!(answers, [AddAnswer::Added, AddAnswer::Exists(Existing::In(TaskState::Ready))]);
     assert_eq!(stage.take_one().await.args.as_bytes(), b"first");
 }
 
@@ -143,7 +145,7 @@ pub(crate) async fn dockets_do_not_meet(stage: Stage) {
     let (here, there) = (stage.take_one().await, other.take_one().await);
     assert_eq!((here.args.as_bytes(), there.args.as_bytes()), (b"here".as_slice(), b"there".as_slice()));
     stage.complete(&here).await;
-    assert_eq!(other.state("a").await, State::Running);
+    assert_eq!(other.state("a").await, TaskState::Running);
 }
 
 pub(crate) async fn another_handle_sees_it(stage: Stage) {
@@ -152,5 +154,5 @@ pub(crate) async fn another_handle_sees_it(stage: Stage) {
     assert!(fork.get(&key("a")).await.expect("a task can be looked at").is_some());
     let leases = fork.lease(&ask(1)).await.expect("a lease is answered").leases;
     assert_eq!(keys(&leases), ["a"]);
-    assert_eq!(stage.state("a").await, State::Running);
+    assert_eq!(stage.state("a").await, TaskState::Running);
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use docket_core::{AckAnswer, AddAnswer, ErrorKind, Heartbeat, NewTask, Outcome, Payload, RunAt, State, limits};
+use docket_core::{AckAnswer, AddAnswer, ErrorKind, Heartbeat, NewTask, Outcome, Payload, RunAt, TaskState, limits};
 
 use crate::stage::{
     Ask, Edit, LEASE, MICRO, SECOND, Stage, almost, ask, completed, completions, dead, keys, refusal, settle, task,
@@ -45,7 +45,7 @@ pub(crate) async fn an_oversized_result_is_refused_alone(stage: Stage) {
     let reply = stage.ack_all(&acks, None).await;
     assert_eq!(refusal(&reply.answers[0]), ErrorKind::TooLarge);
     assert_eq!(reply.answers[1].as_ref().expect("small is judged"), &AckAnswer::Settled);
-    assert_eq!(stage.state("large").await, State::Running, "what was refused can be settled another way");
+    assert_eq!(stage.state("large").await, TaskState::Running, "what was refused can be settled another way");
     stage.die(&large).await;
 }
 
@@ -55,7 +55,7 @@ pub(crate) async fn oversized_args_cannot_be_repeated(stage: Stage) {
     let outcome = Outcome::Repeat { at: RunAt::In(SECOND), args };
     assert_eq!(refusal(&stage.ack_all(&[settle(&lease, outcome)], None).await.answers[0]), ErrorKind::TooLarge);
     let view = stage.view("a").await;
-    assert_eq!((view.state, view.args.as_bytes()), (State::Running, b"first".as_slice()));
+    assert_eq!((view.state, view.args.as_bytes()), (TaskState::Running, b"first".as_slice()));
 }
 
 pub(crate) async fn a_long_error_is_cut_at_a_character(stage: Stage) {
@@ -75,9 +75,9 @@ pub(crate) async fn a_batch_of_too_many_items_is_refused_whole(stage: Stage) {
     let acks = vec![settle(&lease, completed()); limits::BATCH_ITEMS_MAX + 1];
     assert_eq!(refusal(&stage.store().ack(&acks, None).await), ErrorKind::TooLarge);
     let tokens = vec![lease.token.clone(); limits::BATCH_ITEMS_MAX + 1];
-    let beat = Heartbeat { worker: ask(1).worker, tokens, lease: LEASE };
+    let beat = Heartbeat { worker: ask(1).worker, tokens, lease_for: LEASE };
     assert_eq!(refusal(&stage.store().heartbeat(&beat).await), ErrorKind::TooLarge);
-    assert_eq!(stage.state("a").await, State::Running);
+    assert_eq!(stage.state("a").await, TaskState::Running);
 }
 
 pub(crate) async fn a_batch_of_too_many_bytes_is_refused_whole(stage: Stage) {
@@ -154,8 +154,8 @@ pub(crate) async fn finished_tasks_are_kept_for_their_retention(stage: Stage) {
     stage.ack_all(&acks, None).await;
     stage.advance(almost(SECOND * 60)).await;
     stage.trim().await;
-    assert_eq!(stage.state("completed").await, State::Completed);
-    assert_eq!(stage.state("cancelled").await, State::Cancelled);
+    assert_eq!(stage.state("completed").await, TaskState::Completed);
+    assert_eq!(stage.state("cancelled").await, TaskState::Cancelled);
     stage.advance(MICRO).await;
     stage.trim().await;
     assert_eq!((stage.get("completed").await, stage.get("cancelled").await), (None, None));
@@ -166,7 +166,7 @@ pub(crate) async fn a_queued_task_that_was_cancelled_is_kept_for_the_default(sta
     stage.cancel("a").await;
     stage.advance(almost(limits::RETENTION)).await;
     stage.trim().await;
-    assert_eq!(stage.state("a").await, State::Cancelled);
+    assert_eq!(stage.state("a").await, TaskState::Cancelled);
     stage.advance(MICRO).await;
     stage.trim().await;
     assert_eq!(stage.get("a").await, None);
@@ -180,7 +180,7 @@ pub(crate) async fn the_dead_are_kept_longest(stage: Stage) {
     assert_eq!(stage.ack_one(&ack).await, AckAnswer::Settled);
     stage.advance(almost(limits::DEAD_RETENTION)).await;
     assert_eq!(stage.trim().await.swept.dead_trimmed, 0);
-    assert_eq!(stage.state("a").await, State::Dead);
+    assert_eq!(stage.state("a").await, TaskState::Dead);
     stage.advance(MICRO).await;
     assert_eq!(stage.trim().await.swept.dead_trimmed, 1, "it does not go unsaid");
     assert_eq!(stage.get("a").await, None);
@@ -192,7 +192,7 @@ pub(crate) async fn unfinished_tasks_are_never_trimmed(stage: Stage) {
     stage.add("ready").await;
     stage.advance(limits::DEAD_RETENTION + limits::RETENTION).await;
     stage.trim().await;
-    assert_eq!(stage.state("scheduled").await, State::Scheduled);
+    assert_eq!(stage.state("scheduled").await, TaskState::Scheduled);
     assert_eq!(stage.take(10).await.len(), 2);
 }
 
@@ -202,7 +202,7 @@ pub(crate) async fn a_second_life_is_not_trimmed_with_the_first(stage: Stage) {
     stage.add("a").await;
     stage.advance(limits::RETENTION * 2).await;
     stage.trim().await;
-    assert_eq!(stage.state("a").await, State::Ready);
+    assert_eq!(stage.state("a").await, TaskState::Ready);
 }
 
 /// One call must not pay for a million finished tasks.
@@ -225,15 +225,16 @@ pub(crate) async fn acks_trim_too(stage: Stage) {
     stage.advance(limits::RETENTION).await;
     stage.complete(&second).await;
     assert_eq!(stage.get("first").await, None);
-    assert_eq!(stage.state("second").await, State::Completed);
+    assert_eq!(stage.state("second").await, TaskState::Completed);
 }
 
 /// A fault that kills everything must not fill the store.
 pub(crate) async fn beyond_their_bound_the_oldest_dead_go_first(stage: Stage) {
     let mut trimmed = 0;
     for _ in 0..=limits::DEAD_MAX / limits::BATCH_ITEMS_MAX {
-        let batch: Vec<NewTask> =
-            (0..limits::BATCH_ITEMS_MAX).map(|_| NewTask { key: docket_core::Key::unique(), ..task("x") }).collect();
+        let batch: Vec<NewTask> = (0..limits::BATCH_ITEMS_MAX)
+            .map(|_| NewTask { key: docket_core::TaskKey::unique(), ..task("x") })
+            .collect();
         stage.add_all(&batch).await;
         let leases = stage.take(limits::BATCH_ITEMS_MAX).await;
         let acks: Vec<_> = leases.iter().map(|lease| settle(lease, dead())).collect();
@@ -277,7 +278,7 @@ pub(crate) async fn beyond_their_bytes_the_oldest_dead_go_first(stage: Stage) {
     let trimmed = finish_large(&stage, kept + 2, &Outcome::Dead { error }).await;
     assert_eq!(trimmed, 2, "it does not go unsaid");
     assert_eq!((stage.get("0").await, stage.get("1").await), (None, None));
-    assert_eq!(stage.state("2").await, State::Dead);
+    assert_eq!(stage.state("2").await, TaskState::Dead);
 }
 
 /// Finishes that many tasks of a mebibyte, the oldest first; returns how many dead ones were
@@ -311,7 +312,7 @@ pub(crate) async fn a_batch_of_acks_trims_as_many_as_it_finishes(stage: Stage) {
 }
 
 pub(crate) async fn zero_never_means_infinite(stage: Stage) {
-    let zeros = [task("a").every(Duration::ZERO), task("a").attempts_max(0), task("a").crashes_max(0)];
+    let zeros = [task("a").every(Duration::ZERO), task("a").max_attempts(0), task("a").max_crashes(0)];
     let added = stage.store().add(&zeros).await.expect("an add is answered");
     let scheduled = stage.store().schedule(&zeros).await.expect("a schedule is answered");
     assert!(added.iter().all(|answer| refusal(answer) == ErrorKind::Invalid), "{added:?}");

@@ -1,19 +1,19 @@
 //! Ending a task from outside: at once, or by telling its run.
 
-use docket_core::{AckAnswer, CancelAnswer, HeartbeatAnswer, Outcome, ScheduleAnswer, State};
+use docket_core::{AckAnswer, CancelAnswer, HeartbeatAnswer, Outcome, ScheduleAnswer, TaskState};
 
 use crate::stage::{Edit, LEASE, SECOND, Stage, completed, dead, keys, repeat_in, retry, snooze, task};
 
 /// Every way to end a run, by what its record says when the run was cancelled.
-fn endings() -> [(&'static str, Outcome, State); 7] {
+fn endings() -> [(&'static str, Outcome, TaskState); 7] {
     [
-        ("completed", completed(), State::Completed),
-        ("retry", retry(SECOND), State::Cancelled),
-        ("snooze", snooze(SECOND), State::Cancelled),
-        ("release", Outcome::Release, State::Cancelled),
-        ("dead", dead(), State::Cancelled),
-        ("repeat", repeat_in(SECOND), State::Cancelled),
-        ("cancelled", Outcome::Cancelled, State::Cancelled),
+        ("completed", completed(), TaskState::Completed),
+        ("retry", retry(SECOND), TaskState::Cancelled),
+        ("snooze", snooze(SECOND), TaskState::Cancelled),
+        ("release", Outcome::Release, TaskState::Cancelled),
+        ("dead", dead(), TaskState::Cancelled),
+        ("repeat", repeat_in(SECOND), TaskState::Cancelled),
+        ("cancelled", Outcome::Cancelled, TaskState::Cancelled),
     ]
 }
 
@@ -23,7 +23,7 @@ pub(crate) async fn a_queued_task_ends_at_once(stage: Stage) {
     for key in ["ready", "scheduled"] {
         assert_eq!(stage.cancel(key).await, CancelAnswer::Cancelled);
         let view = stage.view(key).await;
-        assert_eq!((view.state, view.visible_at, view.cancelling), (State::Cancelled, stage.now(), false));
+        assert_eq!((view.state, view.visible_at, view.cancelling), (TaskState::Cancelled, stage.now(), false));
     }
     stage.advance(SECOND).await;
     stage.nothing_to_lease().await;
@@ -34,7 +34,7 @@ pub(crate) async fn a_retried_task_ends_at_once(stage: Stage) {
     stage.retry(&lease, SECOND).await;
     assert_eq!(stage.cancel("a").await, CancelAnswer::Cancelled);
     let view = stage.view("a").await;
-    assert_eq!((view.state, view.attempts), (State::Cancelled, 1));
+    assert_eq!((view.state, view.attempts), (TaskState::Cancelled, 1));
     assert_eq!(view.error.as_deref(), Some("it failed"));
 }
 
@@ -51,18 +51,18 @@ pub(crate) async fn a_running_task_keeps_its_key(stage: Stage) {
     let lease = stage.running("a").await;
     stage.cancel("a").await;
     let view = stage.view("a").await;
-    assert_eq!((view.state, view.cancelling), (State::Running, true));
+    assert_eq!((view.state, view.cancelling), (TaskState::Running, true));
     stage.nothing_to_lease().await;
     stage.settle(&lease, Outcome::Cancelled).await;
     let view = stage.view("a").await;
-    assert_eq!((view.state, view.cancelling), (State::Cancelled, false));
+    assert_eq!((view.state, view.cancelling), (TaskState::Cancelled, false));
 }
 
 pub(crate) async fn a_lost_task_ends_at_once(stage: Stage) {
     let lease = stage.running("a").await;
     stage.advance(LEASE).await;
     assert_eq!(stage.cancel("a").await, CancelAnswer::Cancelled);
-    assert_eq!(stage.state("a").await, State::Cancelled);
+    assert_eq!(stage.state("a").await, TaskState::Cancelled);
     assert_eq!(stage.heartbeat(&lease).await, HeartbeatAnswer::Lost);
     assert_eq!(stage.ack(&lease, completed()).await, AckAnswer::Stale);
     stage.nothing_to_lease().await;
@@ -85,7 +85,7 @@ pub(crate) async fn a_passed_deadline_ends_a_cancelled_run(stage: Stage) {
     stage.cancel("a").await;
     stage.advance(LEASE).await;
     stage.nothing_to_lease().await;
-    assert_eq!(stage.state("a").await, State::Cancelled);
+    assert_eq!(stage.state("a").await, TaskState::Cancelled);
 }
 
 pub(crate) async fn a_late_end_of_a_cancelled_run_counts(stage: Stage) {
@@ -93,17 +93,17 @@ pub(crate) async fn a_late_end_of_a_cancelled_run_counts(stage: Stage) {
     stage.cancel("a").await;
     stage.advance(LEASE * 2).await;
     stage.complete(&lease).await;
-    assert_eq!(stage.state("a").await, State::Completed);
+    assert_eq!(stage.state("a").await, TaskState::Completed);
 }
 
 pub(crate) async fn the_last_attempt_of_a_cancelled_run_is_not_a_death(stage: Stage) {
-    let lease = stage.running(task("a").attempts_max(1)).await;
+    let lease = stage.running(task("a").max_attempts(1)).await;
     stage.cancel("a").await;
     stage.retry(&lease, SECOND).await;
-    assert_eq!(stage.state("a").await, State::Cancelled);
+    assert_eq!(stage.state("a").await, TaskState::Cancelled);
 }
 
-pub(crate) async fn a_cancelled_run_of_a_perpetual_is_its_last(stage: Stage) {
+pub(crate) async fn a_cancelled_run_of_a_periodic_task_is_its_last(stage: Stage) {
     for (key, outcome, state) in endings() {
         let lease = stage.running(task(key).every(SECOND)).await;
         stage.cancel(key).await;
@@ -119,11 +119,12 @@ pub(crate) async fn a_running_task_can_be_cancelled_twice(stage: Stage) {
     assert_eq!(stage.cancel("a").await, CancelAnswer::Cancelling);
     assert_eq!(stage.cancel("a").await, CancelAnswer::Cancelling);
     stage.retry(&lease, SECOND).await;
-    assert_eq!(stage.cancel("a").await, CancelAnswer::Finished(State::Cancelled));
+    assert_eq!(stage.cancel("a").await, CancelAnswer::Finished(TaskState::Cancelled));
 }
 
 pub(crate) async fn a_finished_task_is_left_alone(stage: Stage) {
-    let ends = [(State::Completed, completed()), (State::Dead, dead()), (State::Cancelled, Outcome::Cancelled)];
+    let ends =
+        [(TaskState::Completed, completed()), (TaskState::Dead, dead()), (TaskState::Cancelled, Outcome::Cancelled)];
     for (state, end) in ends {
         let lease = stage.running(state.as_str()).await;
         stage.settle(&lease, end).await;
@@ -139,25 +140,25 @@ pub(crate) async fn an_absent_key_is_not_found(stage: Stage) {
     assert_eq!(stage.get("a").await, None, "and nothing is left of the call");
 }
 
-pub(crate) async fn it_drops_the_follower(stage: Stage) {
+pub(crate) async fn it_drops_the_successor(stage: Stage) {
     let lease = stage.running("a").await;
     assert_eq!(stage.schedule("a").await, ScheduleAnswer::Follows);
     stage.cancel("a").await;
-    assert_eq!(stage.view("a").await.follower, None);
+    assert_eq!(stage.view("a").await.successor, None);
     stage.settle(&lease, Outcome::Cancelled).await;
-    assert_eq!(stage.state("a").await, State::Cancelled);
+    assert_eq!(stage.state("a").await, TaskState::Cancelled);
 }
 
-pub(crate) async fn it_drops_the_follower_of_a_lost_task(stage: Stage) {
+pub(crate) async fn it_drops_the_successor_of_a_lost_task(stage: Stage) {
     stage.running("a").await;
     stage.schedule("a").await;
     stage.advance(LEASE).await;
     assert_eq!(stage.cancel("a").await, CancelAnswer::Cancelled);
-    assert_eq!(stage.state("a").await, State::Cancelled);
+    assert_eq!(stage.state("a").await, TaskState::Cancelled);
     stage.nothing_to_lease().await;
 }
 
-pub(crate) async fn a_schedule_after_it_makes_a_new_follower(stage: Stage) {
+pub(crate) async fn a_schedule_after_it_makes_a_new_successor(stage: Stage) {
     let lease = stage.running("a").await;
     stage.cancel("a").await;
     assert_eq!(stage.schedule(task("a").args("second")).await, ScheduleAnswer::Follows);

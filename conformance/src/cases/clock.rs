@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket_core::{Clock, ErrorKind, ListFilter, Outcome, Page, RunAt, ScheduleAnswer, State, Timestamp};
+use docket_core::{Clock, ErrorKind, ListFilter, Outcome, Page, RunAt, ScheduleAnswer, TaskState, Timestamp};
 
 use crate::stage::{Edit, LEASE, MICRO, SECOND, Stage, almost, ask, completed, key, refusal, retry, settle, task};
 
@@ -123,7 +123,7 @@ pub(crate) async fn a_moment_is_by_the_servers_clock_after_a_step_back(stage: St
     let at = stage.now().plus(SECOND * 30);
     stage.add(task("moment").at(at)).await;
     let view = stage.view("moment").await;
-    assert_eq!((view.visible_at, view.added_at, view.state), (at, stage.now(), State::Scheduled));
+    assert_eq!((view.visible_at, view.added_at, view.state), (at, stage.now(), TaskState::Scheduled));
     stage.advance(almost(SECOND * 30)).await;
     stage.nothing_to_lease().await;
     stage.advance(MICRO).await;
@@ -131,8 +131,8 @@ pub(crate) async fn a_moment_is_by_the_servers_clock_after_a_step_back(stage: St
     let times = (lease.due_at, lease.leased_at, lease.deadline);
     assert_eq!(times, (at, stage.now(), stage.now().plus(LEASE)));
     assert_eq!(stage.schedule(task("moment").at(stage.now().plus(STEP))).await, ScheduleAnswer::Follows);
-    let follower = stage.view("moment").await.follower.expect("it follows");
-    assert_eq!(follower.visible_at, stage.now().plus(STEP));
+    let successor = stage.view("moment").await.successor.expect("it follows");
+    assert_eq!(successor.visible_at, stage.now().plus(STEP));
     stage.complete(&lease).await;
     assert_eq!(stage.view("moment").await.visible_at, stage.now().plus(STEP));
     let every = stage.running(task("every").every(SECOND)).await;

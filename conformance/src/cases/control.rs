@@ -4,7 +4,7 @@ use docket_core::{AckAnswer, AddAnswer, ErrorKind, HeartbeatAnswer, ListFilter};
 
 use crate::stage::{Edit, LEASE, SECOND, Stage, completed, keys, refusal, task};
 
-/// A task in every state, with a follower, a suspect and a cancelled periodic task: twelve records.
+/// A task in every state, with a successor, a suspect and a cancelled periodic task: twelve records.
 async fn crowd(stage: &Stage) {
     stage.add(task("suspect")).await;
     for _ in 0..2 {
@@ -19,9 +19,9 @@ async fn crowd(stage: &Stage) {
     }
     stage.running(task("running").queue("fast")).await;
     stage.schedule(task("running").queue("fast")).await;
-    stage.add(task("perpetual").every(SECOND)).await;
+    stage.add(task("periodic task").every(SECOND)).await;
     stage.add("cancelled").await;
-    stage.cancel("perpetual").await;
+    stage.cancel("periodic task").await;
     stage.cancel("cancelled").await;
     stage.add(task("scheduled").after(SECOND)).await;
     stage.add("ready").await;
@@ -37,7 +37,7 @@ pub(crate) async fn clear_takes_everything(stage: Stage) {
     assert!(page.tasks.is_empty() && page.next.is_none());
     assert!(stage.store().counts().await.expect("tasks can be counted").is_empty());
     assert!(stage.store().workers().await.expect("workers can be listed").is_empty());
-    for key in ["suspect", "running", "dead", "perpetual", "scheduled"] {
+    for key in ["suspect", "running", "dead", "periodic task", "scheduled"] {
         assert_eq!(stage.get(key).await, None, "{key}");
     }
     assert_eq!(stage.clear().await, 0);

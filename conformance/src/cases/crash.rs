@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket_core::State;
+use docket_core::TaskState;
 
 use crate::stage::{Ask, Edit, LEASE, MICRO, SECOND, Stage, almost, ask, keys, task};
 
@@ -10,7 +10,7 @@ pub(crate) async fn counted_when_leased_again(stage: Stage) {
     stage.running("a").await;
     stage.advance(LEASE).await;
     let view = stage.view("a").await;
-    assert_eq!((view.state, view.crashes), (State::Ready, 0), "nobody was there to count it");
+    assert_eq!((view.state, view.crashes), (TaskState::Ready, 0), "nobody was there to count it");
     let reply = stage.lease(&ask(1)).await;
     assert_eq!(reply.swept.crashed, 1);
     assert_eq!((reply.leases[0].crashes, reply.leases[0].attempts), (1, 0));
@@ -22,7 +22,7 @@ pub(crate) async fn a_lost_lease_is_free_at_its_deadline(stage: Stage) {
     let lost = stage.running("a").await;
     stage.advance(almost(LEASE)).await;
     stage.nothing_to_lease().await;
-    assert_eq!(stage.state("a").await, State::Running);
+    assert_eq!(stage.state("a").await, TaskState::Running);
     stage.advance(MICRO).await;
     let reply = stage.lease(&ask(1).by("worker-2")).await;
     assert_eq!(keys(&reply.leases), ["a"]);
@@ -79,7 +79,7 @@ pub(crate) async fn a_swept_task_is_ready_and_has_its_deadline_as_its_time(stage
     stage.advance(LEASE + SECOND).await;
     stage.take(1).await;
     let view = stage.view("b").await;
-    assert_eq!((view.state, view.crashes, view.visible_at), (State::Ready, 1, deadline));
+    assert_eq!((view.state, view.crashes, view.visible_at), (TaskState::Ready, 1, deadline));
 }
 
 pub(crate) async fn its_place_in_the_line_outlives_it(stage: Stage) {
@@ -98,7 +98,7 @@ pub(crate) async fn lanes_nobody_asked_for_are_not_swept(stage: Stage) {
     assert_eq!(stage.lease(&ask(10)).await.swept.crashed, 0);
     let reply = stage.lease(&ask(10).names(&["other"])).await;
     assert_eq!((reply.swept.crashed, keys(&reply.leases)), (1, vec!["name"]));
-    assert_eq!(stage.state("queue").await, State::Ready);
+    assert_eq!(stage.state("queue").await, TaskState::Ready);
 }
 
 /// A whole fleet died: one call must not pay for all of it.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use docket_core::{
-    AddAnswer, CancelAnswer, Declared, Existing, HeartbeatAnswer, NewTask, Outcome, ScheduleAnswer, State, limits,
+    AddAnswer, CancelAnswer, Declared, Existing, HeartbeatAnswer, NewTask, Outcome, ScheduleAnswer, TaskState, limits,
 };
 
 use crate::stage::{Ask, Edit, LEASE, SECOND, Stage, ask, dead, repeat_in, retry, snooze, task, undecodable};
@@ -118,7 +118,7 @@ pub(crate) async fn a_running_one_is_left_alone_until_its_end(stage: Stage) {
         stage.settle(&lease, end.clone()).await;
         let view = stage.view("chain").await;
         assert_eq!((view.args.as_bytes(), view.every), (&b"new"[..], Some(EVERY * 2)), "{end:?}");
-        assert!(view.follower.is_none());
+        assert!(view.successor.is_none());
         assert!(view.visible_at <= stage.now().plus(EVERY), "not later than it was planned: {end:?}");
     }
     stage.clear().await;
@@ -143,7 +143,7 @@ pub(crate) async fn one_that_is_gone_before_the_end_does_not_follow(stage: Stage
 pub(crate) async fn a_cancelled_one_stays_cancelled(stage: Stage) {
     stage.add(build("old")).await;
     stage.cancel("chain").await;
-    assert_eq!(stage.add(build("new")).await, AddAnswer::Exists(Existing::In(State::Cancelled)));
+    assert_eq!(stage.add(build("new")).await, AddAnswer::Exists(Existing::In(TaskState::Cancelled)));
     stage.nothing_to_lease().await;
 
     for told in [true, false] {
@@ -155,7 +155,7 @@ pub(crate) async fn a_cancelled_one_stays_cancelled(stage: Stage) {
             assert_eq!(stage.add(build("new")).await, AddAnswer::Exists(Existing::Cancelling));
         }
         stage.settle(&lease, Outcome::Cancelled).await;
-        assert_eq!(stage.state("chain").await, State::Cancelled);
+        assert_eq!(stage.state("chain").await, TaskState::Cancelled);
         stage.advance(EVERY * 3).await;
         stage.nothing_to_lease().await;
     }

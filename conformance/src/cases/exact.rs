@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket_core::{Ack, ErrorKind, HeartbeatAnswer, NewTask, Outcome, RunAt, State, Timestamp, limits};
+use docket_core::{Ack, ErrorKind, HeartbeatAnswer, NewTask, Outcome, RunAt, TaskState, Timestamp, limits};
 
 use crate::stage::{
     Ask, Edit, MICRO, SECOND, SOON, Stage, almost, ask, completed, keys, refusal, retry, settle, snooze, task,
@@ -15,10 +15,10 @@ const ON_TIME: Duration = Duration::from_millis(20);
 
 async fn becomes_visible_after(stage: &Stage, delay: Duration) {
     stage.advance(almost(delay)).await;
-    assert_eq!(stage.state("a").await, State::Scheduled);
+    assert_eq!(stage.state("a").await, TaskState::Scheduled);
     stage.nothing_to_lease().await;
     stage.advance(MICRO).await;
-    assert_eq!(stage.state("a").await, State::Ready);
+    assert_eq!(stage.state("a").await, TaskState::Ready);
     let lease = stage.take_one().await;
     assert_eq!((lease.due_at, lease.leased_at), (stage.now(), stage.now()));
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket_core::{AckAnswer, Fence, HeartbeatAnswer, Lease, Outcome, RequestId, State, Timestamp, limits};
+use docket_core::{AckAnswer, Fence, HeartbeatAnswer, Lease, Outcome, RequestId, TaskState, Timestamp, limits};
 
 use crate::stage::{LEASE, SECOND, Stage, completed, dead, repeat_in, retry, settle, snooze, task};
 
@@ -156,7 +156,7 @@ pub(crate) async fn never_goes_back_after_clear(stage: Stage) {
 pub(crate) async fn the_request_is_part_of_the_token(stage: Stage) {
     let lease = stage.running("a").await;
     let mut forged = lease.clone();
-    forged.token.lease = RequestId::unique();
+    forged.token.request = RequestId::unique();
     is_stale(&stage, &forged).await;
     let mut forged = lease.clone();
     forged.token.fence = Fence(lease.token.fence.0 + 1);
@@ -171,7 +171,7 @@ pub(crate) async fn a_token_is_good_for_its_own_key_alone(stage: Stage) {
     let mut swapped = leases[0].clone();
     swapped.token.key = leases[1].token.key.clone();
     is_stale(&stage, &swapped).await;
-    assert_eq!(stage.state("b").await, State::Running);
+    assert_eq!(stage.state("b").await, TaskState::Running);
 }
 
 pub(crate) async fn a_token_of_an_absent_key_is_stale(stage: Stage) {
@@ -187,5 +187,5 @@ pub(crate) async fn a_token_of_another_docket_is_stale(stage: Stage) {
     let reply = stage.ack_all(&[settle(&there, completed()), settle(&here, completed())], None).await;
     let answers: Vec<_> = reply.answers.into_iter().map(|answer| answer.expect("an ack is judged")).collect();
     assert_eq!(answers, [AckAnswer::Stale, AckAnswer::Settled]);
-    assert_eq!(other.state("a").await, State::Running);
+    assert_eq!(other.state("a").await, TaskState::Running);
 }

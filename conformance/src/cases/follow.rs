@@ -3,24 +3,24 @@
 use std::time::Duration;
 
 use docket_core::{
-    AckAnswer, HeartbeatAnswer, NewTask, Outcome, Payload, RunAt, ScheduleAnswer, State, Timestamp, limits,
+    AckAnswer, HeartbeatAnswer, NewTask, Outcome, Payload, RunAt, ScheduleAnswer, TaskState, Timestamp, limits,
 };
 
 use crate::stage::{
     ATTEMPTS_MAX, Ask, Edit, LEASE, SECOND, Stage, ask, completed, dead, keys, payload, repeat_in, retry, snooze, task,
 };
 
-/// Puts a follower behind the running task `key`.
+/// Puts a successor behind the running task `key`.
 async fn follow(stage: &Stage, key: &str) {
     assert_eq!(stage.schedule(task(key).args("second")).await, ScheduleAnswer::Follows);
 }
 
-/// The follower has taken the place of `key`, as a task that has never run.
+/// The successor has taken the place of `key`, as a task that has never run.
 async fn is_promoted(stage: &Stage, key: &str, after: &str) {
     let view = stage.view(key).await;
-    assert_eq!((view.state, view.args.as_bytes()), (State::Ready, b"second".as_slice()), "after {after}");
+    assert_eq!((view.state, view.args.as_bytes()), (TaskState::Ready, b"second".as_slice()), "after {after}");
     assert_eq!((view.attempts, view.crashes, view.cancelling), (0, 0, false), "after {after}");
-    assert_eq!((view.follower, view.every), (None, None), "after {after}");
+    assert_eq!((view.successor, view.every), (None, None), "after {after}");
 }
 
 pub(crate) async fn last_schedule_wins(stage: Stage) {
@@ -29,8 +29,8 @@ pub(crate) async fn last_schedule_wins(stage: Stage) {
         assert_eq!(stage.schedule(task("a").args(args)).await, ScheduleAnswer::Follows);
     }
     let view = stage.view("a").await;
-    assert_eq!((view.state, view.args.as_bytes()), (State::Running, b"first".as_slice()));
-    assert_eq!(view.follower.expect("one waits").args.as_bytes(), b"third");
+    assert_eq!((view.state, view.args.as_bytes()), (TaskState::Running, b"first".as_slice()));
+    assert_eq!(view.successor.expect("one waits").args.as_bytes(), b"third");
     stage.complete(&lease).await;
     let lease = stage.take_one().await;
     assert_eq!(lease.args.as_bytes(), b"third");
@@ -84,23 +84,23 @@ pub(crate) async fn promoted_after_a_crash(stage: Stage) {
 }
 
 pub(crate) async fn promoted_at_the_crash_limit(stage: Stage) {
-    stage.running(task("a").crashes_max(1)).await;
+    stage.running(task("a").max_crashes(1)).await;
     follow(&stage, "a").await;
     stage.advance(LEASE).await;
     let reply = stage.lease(&ask(1)).await;
     assert_eq!((reply.swept.crashed, keys(&reply.leases)), (1, vec!["a"]));
     assert_eq!((reply.leases[0].args.as_bytes(), reply.leases[0].crashes), (b"second".as_slice(), 0));
-    assert_eq!(reply.leases[0].overrides.crashes_max, None, "the limit was the old task's");
+    assert_eq!(reply.leases[0].overrides.max_crashes, None, "the limit was the old task's");
 }
 
-pub(crate) async fn promoted_after_a_perpetual_whose_chain_it_ends(stage: Stage) {
+pub(crate) async fn promoted_after_a_periodic_task_whose_chain_it_ends(stage: Stage) {
     let lease = stage.running(task("a").every(SECOND)).await;
     follow(&stage, "a").await;
     stage.settle(&lease, Outcome::Repeat { at: RunAt::In(SECOND), args: Some(payload("third")) }).await;
-    is_promoted(&stage, "a", "a perpetual").await;
+    is_promoted(&stage, "a", "a periodic task").await;
     let lease = stage.take_one().await;
     stage.complete(&lease).await;
-    assert_eq!(stage.state("a").await, State::Completed);
+    assert_eq!(stage.state("a").await, TaskState::Completed);
 }
 
 pub(crate) async fn the_running_task_is_untouched(stage: Stage) {
@@ -108,7 +108,7 @@ pub(crate) async fn the_running_task_is_untouched(stage: Stage) {
     let before = stage.view("a").await;
     follow(&stage, "a").await;
     let mut after = stage.view("a").await;
-    assert!(after.follower.take().is_some());
+    assert!(after.successor.take().is_some());
     assert_eq!(after, before);
     assert_eq!(stage.heartbeat(&lease).await, HeartbeatAnswer::Held);
     stage.nothing_to_lease().await;
@@ -127,11 +127,11 @@ pub(crate) async fn it_keeps_its_own_time(stage: Stage) {
     let lease = stage.running("a").await;
     let due = stage.now().plus(SECOND * 60);
     assert_eq!(stage.schedule(task("a").after(SECOND * 60)).await, ScheduleAnswer::Follows);
-    assert_eq!(stage.view("a").await.follower.expect("one waits").visible_at, due);
+    assert_eq!(stage.view("a").await.successor.expect("one waits").visible_at, due);
     stage.advance(SECOND).await;
     stage.retry(&lease, SECOND).await;
     let view = stage.view("a").await;
-    assert_eq!((view.state, view.visible_at), (State::Scheduled, due));
+    assert_eq!((view.state, view.visible_at), (TaskState::Scheduled, due));
 }
 
 /// It was due while the other ran: it has waited since then, not since its promotion.
@@ -145,8 +145,8 @@ pub(crate) async fn a_time_that_passed_meanwhile_is_kept(stage: Stage) {
 }
 
 pub(crate) async fn it_brings_its_own_name_queue_and_policy(stage: Stage) {
-    let lease = stage.running(task("a").attempts_max(9)).await;
-    let second = NewTask { args: Payload::new("second"), ..task("a") }.name("other").queue("fast").attempts_max(1);
+    let lease = stage.running(task("a").max_attempts(9)).await;
+    let second = NewTask { args: Payload::new("second"), ..task("a") }.name("other").queue("fast").max_attempts(1);
     assert_eq!(stage.schedule(&second).await, ScheduleAnswer::Follows);
     stage.complete(&lease).await;
     stage.nothing_to_lease().await;
@@ -154,10 +154,10 @@ pub(crate) async fn it_brings_its_own_name_queue_and_policy(stage: Stage) {
     assert_eq!(keys(&leases), ["a"]);
     assert_eq!(leases[0].overrides, second.overrides);
     stage.retry(&leases[0], SECOND).await;
-    assert_eq!(stage.state("a").await, State::Dead, "its own attempt limit was reached");
+    assert_eq!(stage.state("a").await, TaskState::Dead, "its own attempt limit was reached");
 }
 
-pub(crate) async fn it_may_be_a_perpetual(stage: Stage) {
+pub(crate) async fn it_may_be_a_periodic_task(stage: Stage) {
     let lease = stage.running("a").await;
     stage.schedule(task("a").every(SECOND * 60)).await;
     stage.complete(&lease).await;
@@ -197,7 +197,7 @@ pub(crate) async fn a_repeated_schedule_does_not_follow_twice(stage: Stage) {
     assert_eq!(stage.schedule(&second).await, ScheduleAnswer::Follows, "the reply was lost; this is what it said");
     let lease = stage.take_one().await;
     assert_eq!(stage.schedule(&second).await, ScheduleAnswer::Follows);
-    assert_eq!(stage.view("a").await.follower, None);
+    assert_eq!(stage.view("a").await.successor, None);
     stage.complete(&lease).await;
     stage.nothing_to_lease().await;
 }

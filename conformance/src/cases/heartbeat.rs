@@ -75,7 +75,7 @@ pub(crate) async fn an_absent_key_is_lost(stage: Stage) {
 pub(crate) async fn sets_the_length_it_names(stage: Stage) {
     let lease = stage.running("a").await;
     for length in [LEASE * 3, LEASE / 2] {
-        let beat = Heartbeat { worker: ask(1).worker, tokens: vec![lease.token.clone()], lease: length };
+        let beat = Heartbeat { worker: ask(1).worker, tokens: vec![lease.token.clone()], lease_for: length };
         stage.store().heartbeat(&beat).await.expect("a heartbeat is answered");
         assert_eq!(stage.view("a").await.visible_at, stage.now().plus(length));
     }
@@ -92,7 +92,7 @@ pub(crate) async fn counts_nothing_and_settles_nothing(stage: Stage) {
 pub(crate) async fn over_any_handle_counts(stage: Stage) {
     let lease = stage.running("a").await;
     stage.advance(SECOND).await;
-    let beat = Heartbeat { worker: ask(1).worker, tokens: vec![lease.token.clone()], lease: LEASE };
+    let beat = Heartbeat { worker: ask(1).worker, tokens: vec![lease.token.clone()], lease_for: LEASE };
     let answers = stage.fork().heartbeat(&beat).await.expect("a heartbeat is answered");
     assert_eq!(answers[0].as_ref().expect("a token is judged"), &HeartbeatAnswer::Held);
     assert_eq!(stage.view("a").await.visible_at, stage.now().plus(LEASE));
@@ -104,7 +104,7 @@ pub(crate) async fn keeps_the_workers_record(stage: Stage) {
     let ttl = request.worker.ttl;
     stage.lease(&request).await;
     stage.advance(almost(ttl)).await;
-    let beat = Heartbeat { worker: request.worker, tokens: Vec::new(), lease: LEASE };
+    let beat = Heartbeat { worker: request.worker, tokens: Vec::new(), lease_for: LEASE };
     stage.store().heartbeat(&beat).await.expect("a heartbeat is answered");
     stage.advance(almost(ttl)).await;
     let workers = stage.store().workers().await.expect("workers can be listed");

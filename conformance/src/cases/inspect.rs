@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use docket_core::{Cursor, Heartbeat, LaneCounts, ListFilter, Name, Outcome, Queue, Severity, State, TaskView};
+use docket_core::{Cursor, Heartbeat, LaneCounts, ListFilter, Outcome, Queue, Severity, TaskName, TaskState, TaskView};
 
 use crate::stage::{Ask, Edit, LEASE, MICRO, SECOND, Stage, almost, ask, completed, key, payload, task};
 
-fn filter(state: Option<State>, name: Option<&str>, queue: Option<&str>) -> ListFilter {
+fn filter(state: Option<TaskState>, name: Option<&str>, queue: Option<&str>) -> ListFilter {
     ListFilter {
         state,
-        name: name.map(|text| Name::new(text).expect("a case uses good names")),
+        name: name.map(|text| TaskName::new(text).expect("a case uses good names")),
         queue: queue.map(|text| Queue::new(text).expect("a case uses good queues")),
     }
 }
@@ -54,16 +54,16 @@ async fn one_in_each_state(stage: &Stage) {
 
 pub(crate) async fn get_shows_every_state(stage: Stage) {
     one_in_each_state(&stage).await;
-    for state in State::ALL {
+    for state in TaskState::ALL {
         assert_eq!(stage.state(state.as_str()).await, state);
     }
-    assert_eq!(stage.state("late").await, State::Ready);
+    assert_eq!(stage.state("late").await, TaskState::Ready);
     assert_eq!(stage.get("absent").await, None);
 }
 
 pub(crate) async fn get_shows_the_whole_record(stage: Stage) {
     let added_at = stage.now();
-    let draft = task("a").name("other").queue("fast").args("{}").every(SECOND * 60).attempts_max(5);
+    let draft = task("a").name("other").queue("fast").args("{}").every(SECOND * 60).max_attempts(5);
     stage.add(&draft).await;
     let view = stage.view("a").await;
     assert_eq!((&view.key, &view.name, &view.queue, &view.args), (&draft.key, &draft.name, &draft.queue, &draft.args));
@@ -113,9 +113,9 @@ pub(crate) async fn list_shows_what_get_shows(stage: Stage) {
 
 pub(crate) async fn list_filters_by_state(stage: Stage) {
     one_in_each_state(&stage).await;
-    for state in State::ALL {
+    for state in TaskState::ALL {
         let found = list_all(&stage, &filter(Some(state), None, None), 1).await;
-        let expected = if state == State::Ready { vec!["late", "ready"] } else { vec![state.as_str()] };
+        let expected = if state == TaskState::Ready { vec!["late", "ready"] } else { vec![state.as_str()] };
         assert_eq!(sorted(&found), expected);
     }
 }
@@ -126,9 +126,9 @@ pub(crate) async fn list_filters_by_name_and_queue(stage: Stage) {
     assert_eq!(sorted(&found), ["dead", "running"]);
     let found = list_all(&stage, &filter(None, None, Some("fast")), 1).await;
     assert_eq!(sorted(&found), ["cancelled", "completed", "scheduled"]);
-    let found = list_all(&stage, &filter(Some(State::Dead), Some("other"), Some("default")), 1).await;
+    let found = list_all(&stage, &filter(Some(TaskState::Dead), Some("other"), Some("default")), 1).await;
     assert_eq!(sorted(&found), ["dead"]);
-    let found = list_all(&stage, &filter(Some(State::Dead), Some("work"), None), 1).await;
+    let found = list_all(&stage, &filter(Some(TaskState::Dead), Some("work"), None), 1).await;
     assert!(found.is_empty(), "a filter that nothing passes comes to an end");
 }
 
@@ -164,7 +164,7 @@ pub(crate) async fn counts_agree_with_the_records(stage: Stage) {
     for lease in stage.take(12).await.iter().take(5) {
         stage.complete(lease).await;
     }
-    let mut lanes: BTreeMap<(Queue, Name), LaneCounts> = BTreeMap::new();
+    let mut lanes: BTreeMap<(Queue, TaskName), LaneCounts> = BTreeMap::new();
     for view in list_all(&stage, &ListFilter::default(), 100).await {
         let lane = lanes.entry((view.queue.clone(), view.name.clone()));
         *lane.or_insert_with(|| LaneCounts::empty(view.queue, view.name)).of(view.state) += 1;
@@ -211,7 +211,7 @@ pub(crate) async fn a_worker_that_leaves_is_gone(stage: Stage) {
     let mut request = ask(1);
     stage.lease(&request).await;
     request.worker.ttl = Duration::ZERO;
-    let beat = Heartbeat { worker: request.worker, tokens: Vec::new(), lease: LEASE };
+    let beat = Heartbeat { worker: request.worker, tokens: Vec::new(), lease_for: LEASE };
     stage.store().heartbeat(&beat).await.expect("a heartbeat is answered");
     assert!(stage.store().workers().await.expect("workers can be listed").is_empty());
 }
@@ -224,7 +224,7 @@ pub(crate) async fn a_worker_shows_when_it_last_leased(stage: Stage) {
     stage.heartbeat(&lease).await;
     let shown = stage.store().workers().await.expect("workers can be listed");
     assert_eq!(shown[0].leased_ago, Some(SECOND * 5));
-    let beat = Heartbeat { worker: ask(1).by("never").worker, tokens: Vec::new(), lease: LEASE };
+    let beat = Heartbeat { worker: ask(1).by("never").worker, tokens: Vec::new(), lease_for: LEASE };
     stage.store().heartbeat(&beat).await.expect("a heartbeat is answered");
     let shown = stage.store().workers().await.expect("workers can be listed");
     let never = shown.iter().find(|view| view.record.id.as_str() == "never").expect("it beat");
@@ -236,7 +236,7 @@ pub(crate) async fn a_workers_latest_record_is_shown(stage: Stage) {
     stage.lease(&request).await;
     request.worker.running = 7;
     request.worker.settled = 1_234;
-    let beat = Heartbeat { worker: request.worker.clone(), tokens: Vec::new(), lease: LEASE };
+    let beat = Heartbeat { worker: request.worker.clone(), tokens: Vec::new(), lease_for: LEASE };
     stage.store().heartbeat(&beat).await.expect("a heartbeat is answered");
     assert_eq!(stage.store().workers().await.expect("workers can be listed")[0].record, request.worker);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket_core::{AddAnswer, LeaseRequest, State, limits};
+use docket_core::{AddAnswer, LeaseRequest, TaskState, limits};
 
 use crate::stage::{Ask, Edit, LEASE, SECOND, Stage, ask, keys, task};
 
@@ -10,7 +10,7 @@ pub(crate) async fn a_live_lease_is_exclusive(stage: Stage) {
     let lease = stage.running("a").await;
     stage.advance(LEASE.saturating_sub(Duration::from_micros(1))).await;
     assert!(stage.lease(&ask(10).by("worker-2")).await.leases.is_empty());
-    assert_eq!(stage.state("a").await, State::Running);
+    assert_eq!(stage.state("a").await, TaskState::Running);
     assert_eq!(stage.view("a").await.fence, Some(lease.token.fence));
 }
 
@@ -33,7 +33,7 @@ pub(crate) async fn a_task_is_leased_the_moment_it_is_due(stage: Stage) {
 
 pub(crate) async fn brings_what_was_added(stage: Stage) {
     let added =
-        task("a").name("scan").queue("media").args("{\"n\":1}").every(SECOND * 60).attempts_max(7).crashes_max(8);
+        task("a").name("scan").queue("media").args("{\"n\":1}").every(SECOND * 60).max_attempts(7).max_crashes(8);
     let due = stage.now();
     stage.add(&added).await;
     stage.advance(SECOND * 3).await;
@@ -49,13 +49,13 @@ pub(crate) async fn the_token_names_its_request(stage: Stage) {
     stage.add("a").await;
     let request = ask(1);
     let reply = stage.lease(&request).await;
-    assert_eq!(reply.leases[0].token.lease, request.request);
+    assert_eq!(reply.leases[0].token.request, request.request);
 }
 
 pub(crate) async fn lasts_as_long_as_the_request_says(stage: Stage) {
     for (name, length) in [("a", limits::LEASE_MIN), ("b", limits::LEASE_MAX)] {
         stage.add(name).await;
-        let reply = stage.lease(&LeaseRequest { lease: length, ..ask(1) }).await;
+        let reply = stage.lease(&LeaseRequest { lease_for: length, ..ask(1) }).await;
         assert_eq!(reply.leases[0].deadline, stage.now().plus(length));
         assert_eq!(stage.view(name).await.visible_at, stage.now().plus(length));
     }
@@ -72,7 +72,7 @@ pub(crate) async fn takes_no_more_than_it_was_asked_for(stage: Stage) {
 pub(crate) async fn a_count_of_zero_takes_nothing(stage: Stage) {
     stage.add("a").await;
     assert!(stage.lease(&ask(0)).await.leases.is_empty());
-    assert_eq!(stage.state("a").await, State::Ready);
+    assert_eq!(stage.state("a").await, TaskState::Ready);
 }
 
 pub(crate) async fn one_reply_has_a_bounded_count(stage: Stage) {
@@ -99,7 +99,7 @@ pub(crate) async fn one_reply_has_bounded_bytes(stage: Stage) {
         taken.extend(leases.into_iter().map(|lease| lease.token.key));
     }
     let order: Vec<String> = (0..10).map(|n| n.to_string()).collect();
-    assert_eq!(taken.iter().map(docket_core::Key::as_str).collect::<Vec<_>>(), order);
+    assert_eq!(taken.iter().map(docket_core::TaskKey::as_str).collect::<Vec<_>>(), order);
 }
 
 pub(crate) async fn each_lease_has_a_fence_of_its_own(stage: Stage) {
@@ -166,5 +166,5 @@ pub(crate) async fn any_handle_sees_the_same_docket(stage: Stage) {
     let leases = worker.lease(&ask(1)).await.expect("a lease is answered").leases;
     assert_eq!(keys(&leases), ["a"]);
     settler.ack(&crate::stage::completions(&leases), None).await.expect("an ack is answered");
-    assert_eq!(stage.state("a").await, State::Completed);
+    assert_eq!(stage.state("a").await, TaskState::Completed);
 }

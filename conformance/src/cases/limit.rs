@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket_core::{KnownName, LeaseRequest, Limited, Name, Names, Outcome, State, limits};
+use docket_core::{KnownName, LeaseRequest, Limited, Names, Outcome, TaskName, TaskState, limits};
 
 use crate::stage::{
     ATTEMPTS_MAX, Ask, Edit, LEASE, SECOND, Stage, ask, key, keys, repeat_in, retry, settle, snooze, task,
@@ -11,13 +11,13 @@ use crate::stage::{
 const FOR_EVER: u32 = 50;
 
 /// Fails the task of this stage until it is dead; how many runs that took.
-async fn runs_until_dead(stage: &Stage, name: &str, attempts_max: u32) -> u32 {
+async fn runs_until_dead(stage: &Stage, name: &str, max_attempts: u32) -> u32 {
     for runs in 1..FOR_EVER {
         let lease = stage.take_one().await;
-        let ack = docket_core::Ack { attempts_max, ..settle(&lease, retry(SECOND)) };
+        let ack = docket_core::Ack { max_attempts, ..settle(&lease, retry(SECOND)) };
         stage.ack_one(&ack).await;
         stage.advance(SECOND).await;
-        if stage.state(name).await == State::Dead {
+        if stage.state(name).await == TaskState::Dead {
             return runs;
         }
     }
@@ -25,10 +25,10 @@ async fn runs_until_dead(stage: &Stage, name: &str, attempts_max: u32) -> u32 {
 }
 
 /// Lets workers die under the task until it is dead; how many leases that took.
-async fn leases_until_dead(stage: &Stage, name: &str, crashes_max: u32) -> u32 {
+async fn leases_until_dead(stage: &Stage, name: &str, max_crashes: u32) -> u32 {
     for leases in 0..FOR_EVER {
-        stage.lease(&ask(1).crashes_max(crashes_max)).await;
-        if stage.state(name).await == State::Dead {
+        stage.lease(&ask(1).max_crashes(max_crashes)).await;
+        if stage.state(name).await == TaskState::Dead {
             return leases;
         }
         stage.advance(LEASE).await;
@@ -56,14 +56,14 @@ pub(crate) async fn crashes_end_a_task(stage: Stage) {
 
 pub(crate) async fn the_adder_overrides_the_attempts(stage: Stage) {
     for (name, own) in [("fewer", 1), ("more", ATTEMPTS_MAX + 2)] {
-        stage.add(task(name).attempts_max(own)).await;
+        stage.add(task(name).max_attempts(own)).await;
         assert_eq!(runs_until_dead(&stage, name, ATTEMPTS_MAX).await, own);
     }
 }
 
 pub(crate) async fn the_adder_overrides_the_crashes(stage: Stage) {
     for (name, own) in [("fewer", 1), ("more", limits::CRASHES_MAX + 2)] {
-        stage.add(task(name).crashes_max(own)).await;
+        stage.add(task(name).max_crashes(own)).await;
         assert_eq!(leases_until_dead(&stage, name, limits::CRASHES_MAX).await, own);
     }
 }
@@ -72,8 +72,8 @@ pub(crate) async fn the_worker_that_meets_the_crash_decides(stage: Stage) {
     stage.add("a").await;
     stage.crash().await;
     stage.crash().await;
-    assert!(stage.lease(&ask(1).crashes_max(2)).await.leases.is_empty());
-    assert_eq!(stage.state("a").await, State::Dead);
+    assert!(stage.lease(&ask(1).max_crashes(2)).await.leases.is_empty());
+    assert_eq!(stage.state("a").await, TaskState::Dead);
 }
 
 pub(crate) async fn each_name_has_its_own_crash_limit(stage: Stage) {
@@ -81,34 +81,35 @@ pub(crate) async fn each_name_has_its_own_crash_limit(stage: Stage) {
     for (name, _) in names {
         stage.add(task(name).name(name)).await;
     }
-    let known = names.map(|(name, crashes_max)| KnownName { name: Name::new(name).expect("a good name"), crashes_max });
+    let known =
+        names.map(|(name, max_crashes)| KnownName { name: TaskName::new(name).expect("a good name"), max_crashes });
     let request = || LeaseRequest { names: Names::Known(known.to_vec()), ..ask(10) };
     assert_eq!(keys(&stage.lease(&request()).await.leases), ["strict", "patient"]);
     stage.advance(LEASE).await;
     assert_eq!(keys(&stage.lease(&request()).await.leases), ["patient"]);
-    assert_eq!(stage.state("strict").await, State::Dead);
+    assert_eq!(stage.state("strict").await, TaskState::Dead);
 }
 
 pub(crate) async fn a_worker_of_any_name_keeps_a_crash_limit(stage: Stage) {
     stage.add("a").await;
-    let request = || ask(10).any_name().crashes_max(1);
+    let request = || ask(10).any_name().max_crashes(1);
     assert_eq!(stage.lease(&request()).await.leases.len(), 1);
     stage.advance(LEASE).await;
     assert!(stage.lease(&request()).await.leases.is_empty());
-    assert_eq!(stage.state("a").await, State::Dead);
+    assert_eq!(stage.state("a").await, TaskState::Dead);
 }
 
 pub(crate) async fn the_failed_are_kept_with_their_error(stage: Stage) {
-    let lease = stage.running(task("a").attempts_max(1)).await;
+    let lease = stage.running(task("a").max_attempts(1)).await;
     stage.retry(&lease, SECOND).await;
     let view = stage.view("a").await;
-    assert_eq!((view.state, view.error.as_deref()), (State::Dead, Some("it failed")));
+    assert_eq!((view.state, view.error.as_deref()), (TaskState::Dead, Some("it failed")));
     assert_eq!((view.attempts, view.crashes), (1, 0), "the last attempt is one, too");
 }
 
 /// Nobody is there to report a worker that died: the lease call that meets its last crash does.
 pub(crate) async fn the_crashed_are_named_by_the_call_that_ended_them(stage: Stage) {
-    stage.add(task("a").crashes_max(1)).await;
+    stage.add(task("a").max_crashes(1)).await;
     stage.crash().await;
     let reply = stage.lease(&ask(10)).await;
     assert_eq!((reply.leases.len(), reply.swept.crashed), (0, 1));
@@ -119,10 +120,10 @@ pub(crate) async fn the_crashed_are_named_by_the_call_that_ended_them(stage: Sta
 
 /// The report names the run that ended, not the task that takes its place.
 pub(crate) async fn the_crashed_are_named_as_they_were(stage: Stage) {
-    stage.add(task("a").crashes_max(1).attempts_max(9)).await;
+    stage.add(task("a").max_crashes(1).max_attempts(9)).await;
     let lease = stage.take_one().await;
     stage.retry(&lease, Duration::ZERO).await;
-    stage.add(task("b").crashes_max(1).every(SECOND)).await;
+    stage.add(task("b").max_crashes(1).every(SECOND)).await;
     stage.take(2).await;
     stage.schedule(task("a").name("other")).await;
     stage.advance(LEASE).await;
@@ -133,7 +134,7 @@ pub(crate) async fn the_crashed_are_named_as_they_were(stage: Stage) {
 }
 
 pub(crate) async fn crashes_are_not_attempts(stage: Stage) {
-    stage.add(task("a").attempts_max(1)).await;
+    stage.add(task("a").max_attempts(1)).await;
     stage.crash().await;
     stage.crash().await;
     let lease = stage.take_one().await;
@@ -141,7 +142,7 @@ pub(crate) async fn crashes_are_not_attempts(stage: Stage) {
 }
 
 pub(crate) async fn attempts_survive_a_crash(stage: Stage) {
-    stage.add(task("a").attempts_max(2)).await;
+    stage.add(task("a").max_attempts(2)).await;
     let lease = stage.take_one().await;
     stage.retry(&lease, SECOND).await;
     stage.advance(SECOND).await;
@@ -149,22 +150,22 @@ pub(crate) async fn attempts_survive_a_crash(stage: Stage) {
     let last = stage.take_one().await;
     assert_eq!((last.attempts, last.crashes), (1, 1));
     stage.retry(&last, SECOND).await;
-    assert_eq!(stage.state("a").await, State::Dead);
+    assert_eq!(stage.state("a").await, TaskState::Dead);
 }
 
 pub(crate) async fn crashes_survive_a_failed_attempt(stage: Stage) {
-    stage.add(task("a").crashes_max(2)).await;
+    stage.add(task("a").max_crashes(2)).await;
     stage.crash().await;
     let lease = stage.take_one().await;
     stage.retry(&lease, SECOND).await;
     stage.advance(SECOND).await;
     stage.crash().await;
     stage.nothing_to_lease().await;
-    assert_eq!(stage.state("a").await, State::Dead);
+    assert_eq!(stage.state("a").await, TaskState::Dead);
 }
 
 pub(crate) async fn a_snooze_is_never_counted(stage: Stage) {
-    stage.add(task("a").attempts_max(1).crashes_max(1)).await;
+    stage.add(task("a").max_attempts(1).max_crashes(1)).await;
     for _ in 0..FOR_EVER {
         let lease = stage.take_one().await;
         stage.settle(&lease, snooze(SECOND)).await;
@@ -175,7 +176,7 @@ pub(crate) async fn a_snooze_is_never_counted(stage: Stage) {
 }
 
 pub(crate) async fn a_release_is_never_counted(stage: Stage) {
-    stage.add(task("a").attempts_max(1).crashes_max(1)).await;
+    stage.add(task("a").max_attempts(1).max_crashes(1)).await;
     for _ in 0..FOR_EVER {
         let lease = stage.take_one().await;
         stage.settle(&lease, Outcome::Release).await;
@@ -193,15 +194,15 @@ pub(crate) async fn a_second_life_has_all_its_attempts(stage: Stage) {
 
 /// With kept counts, Retry, a move and Retry would be dead after a single attempt of the new task.
 pub(crate) async fn a_move_starts_counting_again(stage: Stage) {
-    let lease = stage.running(task("a").attempts_max(2)).await;
+    let lease = stage.running(task("a").max_attempts(2)).await;
     stage.retry(&lease, SECOND).await;
-    stage.schedule(task("a").attempts_max(2)).await;
+    stage.schedule(task("a").max_attempts(2)).await;
     assert_eq!(runs_until_dead(&stage, "a", 2).await, 2);
 }
 
 /// A Repeat that kept the counts: a crash, Repeat, one crash more: the limit, with one crash in this occurrence.
 pub(crate) async fn a_repeat_starts_counting_again(stage: Stage) {
-    stage.add(task("a").every(SECOND * 60).crashes_max(2).attempts_max(2)).await;
+    stage.add(task("a").every(SECOND * 60).max_crashes(2).max_attempts(2)).await;
     stage.crash().await;
     let lease = stage.take_one().await;
     stage.settle(&lease, repeat_in(SECOND)).await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use docket_core::{AddAnswer, Lease, NewTask, Outcome, State, Timestamp, limits};
+use docket_core::{AddAnswer, Lease, NewTask, Outcome, TaskState, Timestamp, limits};
 use tokio::time::timeout;
 
 use crate::stage::{Edit, LEASE, SECOND, Stage, ask, completions, keys, repeat_in, retry, settle, snooze, task};
@@ -133,6 +133,6 @@ pub(crate) async fn a_finished_batch_is_all_accounted_for(stage: Stage) {
     let reply = stage.ack_all(&completions(&leases), None).await;
     assert!(reply.answers.iter().all(Result::is_ok));
     for name in keys(&leases) {
-        assert_eq!(stage.state(name).await, State::Completed);
+        assert_eq!(stage.state(name).await, TaskState::Completed);
     }
 }

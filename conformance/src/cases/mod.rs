@@ -21,7 +21,7 @@ mod lease;
 mod limit;
 mod loss;
 mod order;
-mod perpetual;
+mod periodic;
 mod race;
 mod relocate;
 mod repeat;
@@ -106,9 +106,9 @@ macro_rules! each_case {
             a_queued_task_ends_at_once a_retried_task_ends_at_once a_running_task_is_told
             a_running_task_keeps_its_key a_lost_task_ends_at_once no_outcome_but_completed_survives
             a_passed_deadline_ends_a_cancelled_run a_late_end_of_a_cancelled_run_counts
-            the_last_attempt_of_a_cancelled_run_is_not_a_death a_cancelled_run_of_a_perpetual_is_its_last
+            the_last_attempt_of_a_cancelled_run_is_not_a_death a_cancelled_run_of_a_periodic_task_is_its_last
             a_running_task_can_be_cancelled_twice a_finished_task_is_left_alone an_absent_key_is_not_found
-            it_drops_the_follower it_drops_the_follower_of_a_lost_task a_schedule_after_it_makes_a_new_follower
+            it_drops_the_successor it_drops_the_successor_of_a_lost_task a_schedule_after_it_makes_a_new_successor
             a_schedule_after_it_outlives_a_lost_run it_leaves_other_tasks_alone
         }
         clock {
@@ -158,9 +158,9 @@ macro_rules! each_case {
         }
         follow {
             last_schedule_wins promoted_however_the_lease_ends promoted_at_the_attempt_limit promoted_after_a_crash
-            promoted_at_the_crash_limit promoted_after_a_perpetual_whose_chain_it_ends the_running_task_is_untouched
+            promoted_at_the_crash_limit promoted_after_a_periodic_task_whose_chain_it_ends the_running_task_is_untouched
             a_late_run_can_still_be_followed it_keeps_its_own_time a_time_that_passed_meanwhile_is_kept
-            it_brings_its_own_name_queue_and_policy it_may_be_a_perpetual
+            it_brings_its_own_name_queue_and_policy it_may_be_a_periodic_task
             it_stands_behind_what_was_added_before_its_promotion a_key_never_has_two_current_tokens
             a_repeated_schedule_does_not_follow_twice a_promoted_task_can_be_followed_again
             a_promoted_task_is_not_trimmed
@@ -209,9 +209,9 @@ macro_rules! each_case {
             a_retry_waits_behind_those_who_waited_longer a_release_goes_back_before_those_who_came_later
             names_share_one_line workers_of_any_name_see_one_line queues_are_served_in_the_workers_order
             the_earliest_of_all_queues_can_be_asked_for a_move_keeps_the_place_among_equals
-            a_second_life_goes_to_the_end a_follower_goes_to_the_end
+            a_second_life_goes_to_the_end a_successor_goes_to_the_end
         }
-        perpetual {
+        periodic {
             a_completed_run_comes_back_at_its_interval a_chain_runs_on many_seeds_make_one_chain
             a_repeat_counts_from_the_start_of_its_run a_repeat_is_never_earlier_than_now
             a_repeat_can_name_its_moment a_repeat_can_carry_new_args a_task_without_an_interval_may_repeat_too
@@ -236,15 +236,15 @@ macro_rules! each_case {
         relocate {
             a_task_that_moves_is_not_leased a_parcel_carries_the_whole_task a_parcel_carries_what_was_counted
             parcels_come_in_the_order_of_the_line one_call_takes_out_a_bounded_number one_call_takes_out_bounded_bytes
-            what_was_taken_out_comes_again a_running_task_stays a_follower_moves_once_the_run_is_over
+            what_was_taken_out_comes_again a_running_task_stays a_successor_moves_once_the_run_is_over
             a_lost_lease_is_one_crash a_token_from_before_the_move_is_stale finished_tasks_stay
-            a_docket_moves_to_one_place_at_a_time what_was_let_go_is_over a_perpetual_let_go_is_not_seeded_again
+            a_docket_moves_to_one_place_at_a_time what_was_let_go_is_over a_periodic_task_let_go_is_not_seeded_again
             a_task_put_back_has_its_place a_ticket_is_good_for_its_own_parcel_alone an_add_finds_the_key_taken
             a_schedule_or_a_cancel_has_to_wait a_schedule_after_it_places_a_new_task
             a_cancel_after_it_says_where_to_ask a_repeated_add_after_it_is_answered a_requeue_changes_nothing
             it_is_counted_and_listed_as_moving what_is_put_back_wakes_a_waiter a_parcel_keeps_its_counts_and_times
             a_parcel_comes_out_again_as_it_went_in parcels_stand_in_the_order_in_which_they_came
-            a_parcel_is_taken_in_once a_key_finished_here_lives_again a_perpetual_goes_and_comes_back
+            a_parcel_is_taken_in_once a_key_finished_here_lives_again a_periodic_task_goes_and_comes_back
             a_key_taken_here_supersedes_the_parcel a_later_schedule_overtakes_what_arrived_before
             a_schedule_here_is_later_than_one_that_arrives what_moves_on_takes_nothing_in the_fence_goes_on
             an_oversized_parcel_is_refused_alone a_parcel_turned_away_stays_away what_was_taken_in_is_not_turned_away
@@ -256,9 +256,9 @@ macro_rules! each_case {
             attempts_are_counted_once heartbeat_after_the_ack heartbeat_after_lost_reply add_after_lost_reply
             add_after_a_later_life add_after_many_later_lives add_after_a_move add_that_found_the_key_taken
             add_while_trimming_goes_on one_add_twice_in_a_batch schedule_after_lost_reply
-            schedule_after_a_later_move schedule_of_a_follower_after_a_later_one schedule_of_a_follower_that_has_run
+            schedule_after_a_later_move schedule_of_a_successor_after_a_later_one schedule_of_a_successor_that_has_run
             cancel_after_lost_reply cancel_never_hits_a_new_life cancel_that_came_too_late_never_hits_a_new_life
-            cancel_never_hits_a_follower_that_came_later requeue_after_lost_reply requeue_never_hits_a_new_life
+            cancel_never_hits_a_successor_that_came_later requeue_after_lost_reply requeue_never_hits_a_new_life
             lease_after_lost_reply lease_after_the_deadline lease_after_another_has_taken_it
             lease_after_some_were_settled lease_that_arrives_after_its_work_is_done
             lease_that_was_answered_with_nothing lease_that_waited_for_nothing lease_after_a_release
@@ -269,7 +269,7 @@ macro_rules! each_case {
             only_the_death_that_was_seen an_unfinished_task_is_left_alone a_run_that_is_being_cancelled_says_so
             what_did_not_die_is_left_alone a_key_nobody_knows_is_not_found
             a_poisonous_task_can_be_given_another_chance a_dead_task_waits_for_it
-            a_requeued_task_outlives_its_old_retention a_perpetual_cancelled_again_lives_again
+            a_requeued_task_outlives_its_old_retention a_periodic_task_cancelled_again_lives_again
             a_repetition_undoes_no_cancel
         }
         schedule {
@@ -310,7 +310,7 @@ macro_rules! each_case {
             the_next_occurrence_starts_on_time a_name_seen_for_the_first_time_starts_on_time
             a_task_lost_after_a_renewal_starts_on_time an_add_wakes_a_waiter a_waiter_of_any_name_is_woken
             a_schedule_wakes_a_waiter a_move_wakes_a_waiter a_requeue_wakes_a_waiter a_release_wakes_a_waiter
-            a_retry_wakes_a_waiter a_promoted_follower_wakes_a_waiter a_lost_lease_wakes_a_waiter
+            a_retry_wakes_a_waiter a_promoted_successor_wakes_a_waiter a_lost_lease_wakes_a_waiter
             what_is_ready_is_not_waited_for some_are_enough_to_end_a_wait a_wake_up_is_kept_while_nobody_waits
             next_visible_ignores_unasked_names next_visible_ignores_unasked_queues
         }

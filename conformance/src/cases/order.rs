@@ -144,7 +144,7 @@ pub(crate) async fn a_second_life_goes_to_the_end(stage: Stage) {
     assert_eq!(keys(&stage.take(10).await), ["b", "a"]);
 }
 
-pub(crate) async fn a_follower_goes_to_the_end(stage: Stage) {
+pub(crate) async fn a_successor_goes_to_the_end(stage: Stage) {
     let lease = stage.running("a").await;
     stage.schedule("a").await;
     stage.add("b").await;

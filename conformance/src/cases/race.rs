@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use docket_core::{
-    AckAnswer, AddAnswer, CancelAnswer, CancelId, HeartbeatAnswer, RequeueAnswer, ScheduleAnswer, State, Store, limits,
+    AckAnswer, AddAnswer, CancelAnswer, CancelId, HeartbeatAnswer, RequeueAnswer, ScheduleAnswer, Store, TaskState,
+    limits,
 };
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -216,7 +217,7 @@ pub(crate) async fn a_cancel_against_a_retry(stage: Stage) {
         assert_eq!(stage.ack_one(&ack).await, AckAnswer::Settled);
         let answer = cancel.await.expect("a caller does not panic").expect("a cancel is answered");
         assert!(matches!(answer, CancelAnswer::Cancelled | CancelAnswer::Cancelling), "{answer:?}");
-        assert_eq!(stage.state(&name).await, State::Cancelled);
+        assert_eq!(stage.state(&name).await, TaskState::Cancelled);
     }
 }
 
@@ -228,8 +229,11 @@ pub(crate) async fn a_cancel_against_a_completion(stage: Stage) {
         let cancel = rival(round, async move { canceller.cancel(&id, CancelId::unique()).await }).await;
         stage.complete(&lease).await;
         let answer = cancel.await.expect("a caller does not panic").expect("a cancel is answered");
-        assert!(matches!(answer, CancelAnswer::Cancelling | CancelAnswer::Finished(State::Completed)), "{answer:?}");
-        assert_eq!(stage.state(&name).await, State::Completed);
+        assert!(
+            matches!(answer, CancelAnswer::Cancelling | CancelAnswer::Finished(TaskState::Completed)),
+            "{answer:?}"
+        );
+        assert_eq!(stage.state(&name).await, TaskState::Completed);
     }
 }
 

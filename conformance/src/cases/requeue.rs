@@ -1,6 +1,6 @@
 //! Requeue: another life for a dead task, and for nothing else.
 
-use docket_core::{CancelAnswer, Existing, Fence, Lease, NewTask, RequeueAnswer, State, limits};
+use docket_core::{CancelAnswer, Existing, Fence, Lease, NewTask, RequeueAnswer, TaskState, limits};
 
 use crate::stage::{ATTEMPTS_MAX, Ask, Edit, SECOND, Stage, ask, key, task};
 
@@ -20,12 +20,12 @@ pub(crate) async fn a_dead_task_lives_again(stage: Stage) {
     stage.advance(SECOND).await;
     assert_eq!(stage.requeue("a").await, RequeueAnswer::Requeued);
     let view = stage.view("a").await;
-    assert_eq!((view.state, view.visible_at), (State::Ready, stage.now()));
+    assert_eq!((view.state, view.visible_at), (TaskState::Ready, stage.now()));
     assert!(stage.take_one().await.token.fence > dead.token.fence);
 }
 
 pub(crate) async fn it_is_the_same_task(stage: Stage) {
-    let what = task("a").name("scan").queue("media").args("x").attempts_max(4).crashes_max(6);
+    let what = task("a").name("scan").queue("media").args("x").max_attempts(4).max_crashes(6);
     let dead = dies(&stage, what).await;
     stage.requeue("a").await;
     let leases = stage.lease(&ask(1).names(&["scan"]).queues(&["media"])).await.leases;
@@ -33,7 +33,7 @@ pub(crate) async fn it_is_the_same_task(stage: Stage) {
 }
 
 pub(crate) async fn its_counts_start_again(stage: Stage) {
-    stage.add(task("a").crashes_max(3)).await;
+    stage.add(task("a").max_crashes(3)).await;
     for _ in 0..2 {
         for crashes in 0..3 {
             assert_eq!(stage.crash().await.crashes, crashes);
@@ -47,7 +47,7 @@ pub(crate) async fn its_counts_start_again(stage: Stage) {
         stage.retry(&lease, SECOND).await;
         stage.advance(SECOND).await;
     }
-    assert_eq!(stage.state("a").await, State::Dead);
+    assert_eq!(stage.state("a").await, TaskState::Dead);
 }
 
 pub(crate) async fn what_killed_it_stays_on_the_record(stage: Stage) {
@@ -59,16 +59,18 @@ pub(crate) async fn what_killed_it_stays_on_the_record(stage: Stage) {
 pub(crate) async fn only_the_death_that_was_seen(stage: Stage) {
     let dead = dies(&stage, task("a")).await;
     for fence in [None, Some(Fence(dead.token.fence.0 + 1)), Some(Fence(0))] {
-        assert_eq!(requeue_at(&stage, "a", fence).await, RequeueAnswer::Exists(Existing::In(State::Dead)));
+        assert_eq!(requeue_at(&stage, "a", fence).await, RequeueAnswer::Exists(Existing::In(TaskState::Dead)));
     }
-    assert_eq!(stage.state("a").await, State::Dead);
+    assert_eq!(stage.state("a").await, TaskState::Dead);
 }
 
 pub(crate) async fn an_unfinished_task_is_left_alone(stage: Stage) {
     stage.add(task("scheduled").after(SECOND)).await;
     stage.running("running").await;
     stage.add("ready").await;
-    for (name, state) in [("scheduled", State::Scheduled), ("running", State::Running), ("ready", State::Ready)] {
+    for (name, state) in
+        [("scheduled", TaskState::Scheduled), ("running", TaskState::Running), ("ready", TaskState::Ready)]
+    {
         let before = stage.view(name).await;
         assert_eq!(stage.requeue(name).await, RequeueAnswer::Exists(Existing::In(state)));
         assert_eq!(stage.view(name).await, before);
@@ -86,7 +88,7 @@ pub(crate) async fn what_did_not_die_is_left_alone(stage: Stage) {
     stage.complete(&lease).await;
     stage.add("stopped").await;
     stage.cancel("stopped").await;
-    for (name, state) in [("done", State::Completed), ("stopped", State::Cancelled)] {
+    for (name, state) in [("done", TaskState::Completed), ("stopped", TaskState::Cancelled)] {
         assert_eq!(stage.requeue(name).await, RequeueAnswer::Exists(Existing::In(state)));
         assert_eq!(stage.state(name).await, state);
     }
@@ -100,7 +102,7 @@ pub(crate) async fn a_key_nobody_knows_is_not_found(stage: Stage) {
 }
 
 pub(crate) async fn a_poisonous_task_can_be_given_another_chance(stage: Stage) {
-    stage.add(task("a").crashes_max(1)).await;
+    stage.add(task("a").max_crashes(1)).await;
     stage.crash().await;
     stage.nothing_to_lease().await;
     assert_eq!(stage.requeue("a").await, RequeueAnswer::Requeued);
@@ -127,12 +129,12 @@ pub(crate) async fn a_requeued_task_outlives_its_old_retention(stage: Stage) {
 /// A death without a lease has no fence of its own unless the requeue before it drew one: without
 /// that, the second requeue would look like a repetition of the first, answer Requeued, and do
 /// nothing.
-pub(crate) async fn a_perpetual_cancelled_again_lives_again(stage: Stage) {
+pub(crate) async fn a_periodic_task_cancelled_again_lives_again(stage: Stage) {
     stage.add(task("a").every(SECOND)).await;
     for _ in 0..3 {
         assert_eq!(stage.cancel("a").await, CancelAnswer::Cancelled);
         assert_eq!(stage.requeue("a").await, RequeueAnswer::Requeued);
-        assert_eq!(stage.state("a").await, State::Ready);
+        assert_eq!(stage.state("a").await, TaskState::Ready);
     }
     assert_eq!(stage.take(10).await.len(), 1);
 }
@@ -144,5 +146,5 @@ pub(crate) async fn a_repetition_undoes_no_cancel(stage: Stage) {
     assert_eq!(requeue_at(&stage, "a", death).await, RequeueAnswer::Requeued);
     stage.cancel("a").await;
     assert_eq!(requeue_at(&stage, "a", death).await, RequeueAnswer::Requeued);
-    assert_eq!(stage.state("a").await, State::Cancelled);
+    assert_eq!(stage.state("a").await, TaskState::Cancelled);
 }

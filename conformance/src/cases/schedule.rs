@@ -1,6 +1,6 @@
 //! Schedule: place or move.
 
-use docket_core::{AckAnswer, NewTask, ScheduleAnswer, State, limits};
+use docket_core::{AckAnswer, NewTask, ScheduleAnswer, TaskState, limits};
 
 use crate::stage::{Ask, Edit, LEASE, SECOND, Stage, ask, keys, payload, task};
 
@@ -11,7 +11,7 @@ async fn schedule_all(stage: &Stage, tasks: &[NewTask]) -> Vec<ScheduleAnswer> {
 
 pub(crate) async fn places_what_is_not_there(stage: Stage) {
     assert_eq!(stage.schedule(task("a").after(SECOND)).await, ScheduleAnswer::Placed);
-    assert_eq!(stage.state("a").await, State::Scheduled);
+    assert_eq!(stage.state("a").await, TaskState::Scheduled);
     stage.advance(SECOND).await;
     assert_eq!(stage.take_one().await.args, payload("a"));
 }
@@ -52,8 +52,8 @@ pub(crate) async fn moves_a_task_to_another_lane(stage: Stage) {
 }
 
 pub(crate) async fn takes_the_new_limits(stage: Stage) {
-    stage.add(task("a").attempts_max(9).crashes_max(9)).await;
-    let what = task("a").attempts_max(1).every(SECOND);
+    stage.add(task("a").max_attempts(9).max_crashes(9)).await;
+    let what = task("a").max_attempts(1).every(SECOND);
     stage.schedule(&what).await;
     let lease = stage.take_one().await;
     assert_eq!((lease.overrides, lease.every), (what.overrides, what.every));
@@ -93,7 +93,7 @@ pub(crate) async fn a_running_task_is_left_alone(stage: Stage) {
     let lease = stage.running(task("a").args("old")).await;
     assert_eq!(stage.schedule(task("a").args("new").after(SECOND)).await, ScheduleAnswer::Follows);
     let view = stage.view("a").await;
-    assert_eq!((view.state, view.fence, view.args), (State::Running, Some(lease.token.fence), payload("old")));
+    assert_eq!((view.state, view.fence, view.args), (TaskState::Running, Some(lease.token.fence), payload("old")));
     assert_eq!(stage.ack(&lease, crate::stage::completed()).await, AckAnswer::Settled);
 }
 

@@ -1,6 +1,6 @@
 //! I9 Unknown is untouched: a name or a queue that nobody asked for is never leased, moved or counted.
 
-use docket_core::{HeartbeatAnswer, LeaseRequest, Names, State, limits};
+use docket_core::{HeartbeatAnswer, LeaseRequest, Names, TaskState, limits};
 
 use crate::stage::{Ask, Edit, LEASE, SECOND, Stage, ask, keys, task};
 
@@ -32,7 +32,7 @@ pub(crate) async fn both_name_and_queue_must_be_asked_for(stage: Stage) {
 }
 
 pub(crate) async fn an_unasked_lost_lease_is_not_counted(stage: Stage) {
-    let lease = stage.running(task("a").name("other").crashes_max(1)).await;
+    let lease = stage.running(task("a").name("other").max_crashes(1)).await;
     stage.advance(LEASE * 2).await;
     let reply = stage.lease(&ask(10)).await;
     assert_eq!((reply.leases.len(), reply.swept.crashed), (0, 0));
@@ -43,7 +43,7 @@ pub(crate) async fn a_name_nobody_serves_waits_for_its_worker(stage: Stage) {
     stage.add(task("a").name("other")).await;
     stage.advance(limits::DEAD_RETENTION * 10).await;
     stage.trim().await;
-    assert_eq!(stage.state("a").await, State::Ready);
+    assert_eq!(stage.state("a").await, TaskState::Ready);
     assert_eq!(keys(&stage.lease(&ask(1).names(&["other"])).await.leases), ["a"]);
 }
 
@@ -123,5 +123,5 @@ pub(crate) async fn another_docket_is_another_world(stage: Stage) {
     assert_eq!(other.heartbeat(&lease).await, HeartbeatAnswer::Lost);
     assert_eq!(other.add("a").await, docket_core::AddAnswer::Added);
     assert_eq!(other.docket().as_str(), format!("{}.1", stage.docket()));
-    assert_eq!(stage.state("a").await, State::Running);
+    assert_eq!(stage.state("a").await, TaskState::Running);
 }

@@ -85,8 +85,8 @@ impl Record {
             && self.work.overrides == work.overrides;
         if self.definitions.applied == work.definition || same {
             self.definitions.applied = work.definition;
-            if self.follower.as_ref().is_some_and(|follower| follower.definition.is_some()) {
-                self.follower = None;
+            if self.successor.as_ref().is_some_and(|successor| successor.definition.is_some()) {
+                self.successor = None;
             }
             return Declared::InForce { failures };
         }
@@ -94,12 +94,12 @@ impl Record {
             self.redefine(work, step);
             return Declared::Redefined;
         }
-        match &self.follower {
-            Some(follower) if follower.definition.is_none() => Declared::Superseded { failures },
-            Some(follower) if follower.definition == work.definition => Declared::InForce { failures },
+        match &self.successor {
+            Some(successor) if successor.definition.is_none() => Declared::Superseded { failures },
+            Some(successor) if successor.definition == work.definition => Declared::InForce { failures },
             _ => {
                 work.visible_at = self.after_last_start(&work, step).unwrap_or(step.now);
-                self.follower = Some(work);
+                self.successor = Some(work);
                 Declared::Redefined
             }
         }

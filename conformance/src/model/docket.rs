@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use docket_core::{
-    AddAnswer, AddId, CancelAnswer, CancelId, Destination, Error, ErrorKind, Fence, Heartbeat, HeartbeatAnswer, Key,
-    NewTask, RequestId, RequeueAnswer, Result, RunAt, ScheduleAnswer, Timestamp, Token, WorkerId, WorkerRecord, limits,
-    words,
+    AddAnswer, AddId, CancelAnswer, CancelId, Destination, Error, ErrorKind, Fence, Heartbeat, HeartbeatAnswer,
+    LeaseToken, NewTask, RequestId, RequeueAnswer, Result, RunAt, ScheduleAnswer, TaskKey, Timestamp, WorkerId,
+    WorkerRecord, limits, words,
 };
 
 use super::record::{Answer, Life, Record, Requeued, Step, Work};
@@ -15,7 +15,7 @@ use crate::teeth::Fault;
 /// A docket of the model. Every event takes the store's time.
 #[derive(Debug, Default)]
 pub(super) struct Docket {
-    pub(super) records: BTreeMap<Key, Record>,
+    pub(super) records: BTreeMap<TaskKey, Record>,
     pub(super) fence: u64,
     pub(super) seq: u64,
     pub(super) requests: Vec<Answered>,
@@ -30,7 +30,7 @@ pub(super) struct Docket {
 pub(super) struct Answered {
     pub(super) request: RequestId,
     pub(super) at: Timestamp,
-    pub(super) tokens: Vec<Token>,
+    pub(super) tokens: Vec<LeaseToken>,
 }
 
 /// A worker's record, and when it was written.
@@ -152,10 +152,10 @@ impl Docket {
 
     pub(super) fn heartbeat(&mut self, beat: &Heartbeat, now: Timestamp) -> Vec<HeartbeatAnswer> {
         self.see(&beat.worker, Sign::Renewing, now);
-        beat.tokens.iter().map(|token| self.renew(token, beat.lease, now)).collect()
+        beat.tokens.iter().map(|token| self.renew(token, beat.lease_for, now)).collect()
     }
 
-    fn renew(&mut self, token: &Token, lease: Duration, now: Timestamp) -> HeartbeatAnswer {
+    fn renew(&mut self, token: &LeaseToken, lease: Duration, now: Timestamp) -> HeartbeatAnswer {
         let fault = self.fault;
         let Some(record) = self.records.get_mut(&token.key).filter(|record| record.is_current(token, fault)) else {
             let fine = fault == Some(Fault::AbsentIsFine) && !self.records.contains_key(&token.key);
@@ -169,7 +169,7 @@ impl Docket {
         if record.cancelling { HeartbeatAnswer::Cancelled } else { HeartbeatAnswer::Held }
     }
 
-    pub(super) fn cancel(&mut self, key: &Key, id: CancelId, now: Timestamp) -> Result<CancelAnswer> {
+    pub(super) fn cancel(&mut self, key: &TaskKey, id: CancelId, now: Timestamp) -> Result<CancelAnswer> {
         let mut step = Step { now, seq: &mut self.seq, fault: self.fault };
         let Some(record) = self.records.get_mut(key) else {
             let fine = step.has(Fault::AbsentIsFine);
@@ -191,12 +191,12 @@ impl Docket {
             CancelAnswer::Finished(record.shown(now))
         } else if in_time && !step.has(Fault::CancelEndsARunningTask) {
             record.cancelling = true;
-            if !step.has(Fault::CancelKeepsTheFollower) {
-                record.follower = None;
+            if !step.has(Fault::CancelKeepsTheSuccessor) {
+                record.successor = None;
             }
             CancelAnswer::Cancelling
         } else {
-            record.follower = None;
+            record.successor = None;
             record.finish(Life::Cancelled, limits::RETENTION, &mut step);
             CancelAnswer::Cancelled
         };
@@ -204,7 +204,7 @@ impl Docket {
         Ok(answer)
     }
 
-    pub(super) fn requeue(&mut self, key: &Key, fence: Option<Fence>, now: Timestamp) -> Result<RequeueAnswer> {
+    pub(super) fn requeue(&mut self, key: &TaskKey, fence: Option<Fence>, now: Timestamp) -> Result<RequeueAnswer> {
         let mut step = Step { now, seq: &mut self.seq, fault: self.fault };
         let Some(record) = self.records.get_mut(key) else { return Ok(RequeueAnswer::NotFound) };
         let by_key_alone = step.has(Fault::RequeuesByKeyAlone);

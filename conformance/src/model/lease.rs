@@ -1,8 +1,8 @@
 //! Leasing: count expired leases, lease due tasks, report the next due time.
 
 use docket_core::{
-    Fence, Key, Lease, LeaseOrder, LeaseReply, LeaseRequest, Limited, Names, RequestId, Suspects, Swept, Timestamp,
-    Token, limits,
+    Fence, Lease, LeaseOrder, LeaseReply, LeaseRequest, LeaseSuspects, LeaseToken, Limited, Names, RequestId, Swept,
+    TaskKey, Timestamp, limits,
 };
 
 use super::docket::{Answered, Docket, Sign, next_fence};
@@ -53,7 +53,7 @@ impl Docket {
             let Some(record) = self.records.get_mut(&token.key) else { continue };
             if record.is_current(token, None) {
                 if self.fault != Some(Fault::ReplayKeepsTheDeadline) {
-                    record.work.visible_at = now.plus(request.lease);
+                    record.work.visible_at = now.plus(request.lease_for);
                 }
                 leases.extend(lease_of(record));
             } else if self.fault == Some(Fault::ReplaysStoredReplies) {
@@ -65,7 +65,7 @@ impl Docket {
 
     /// The lost-lease row, for at most a hundred late leases, oldest deadline first.
     fn sweep(&mut self, request: &LeaseRequest, now: Timestamp) -> Swept {
-        let mut late: Vec<(Timestamp, u64, Key)> = self
+        let mut late: Vec<(Timestamp, u64, TaskKey)> = self
             .records
             .values()
             .filter(|record| record.state == Life::Leased && record.work.visible_at <= now)
@@ -82,7 +82,7 @@ impl Docket {
             let record = self.records.get_mut(&key).expect("it was just listed");
             swept.crashed += 1;
             let before = limited(record);
-            if crash(record, crashes_max(request, record), &mut step) == Crash::Limit {
+            if crash(record, max_crashes(request, record), &mut step) == Crash::Limit {
                 let late = step.has(Fault::NamesWhatFollowsACrash);
                 swept.limited.push(if late { limited(record) } else { before });
             }
@@ -99,13 +99,13 @@ impl Docket {
         let mut step = Step { now, seq: &mut self.seq, fault: self.fault };
         for (_, _, key) in late.into_iter().take(limits::TRIM_ITEMS_MAX) {
             let record = self.records.get_mut(&key).expect("it was just listed");
-            crash(record, record.work.overrides.crashes_max.unwrap_or(limits::CRASHES_MAX), &mut step);
+            crash(record, record.work.overrides.max_crashes.unwrap_or(limits::CRASHES_MAX), &mut step);
         }
     }
 
     fn take(&mut self, request: &LeaseRequest, now: Timestamp) -> Vec<Lease> {
         let mut leases: Vec<Lease> = Vec::new();
-        let (mut bytes, mut suspect) = (0, request.suspects == Suspects::None);
+        let (mut bytes, mut suspect) = (0, request.suspects == LeaseSuspects::Avoid);
         for key in self.line(request, now) {
             let record = &self.records[&key];
             if record.is_suspect() && suspect && !self.has(Fault::TakesEverySuspect) {
@@ -122,7 +122,7 @@ impl Docket {
         leases
     }
 
-    fn lease_one(&mut self, key: &Key, request: &LeaseRequest, now: Timestamp) -> Lease {
+    fn lease_one(&mut self, key: &TaskKey, request: &LeaseRequest, now: Timestamp) -> Lease {
         let per_key = self.has(Fault::FencePerKey);
         let record = self.records.get_mut(key).expect("it is in the line");
         self.fence = next_fence(self.fence, now, self.fault);
@@ -134,12 +134,12 @@ impl Docket {
             at: now,
         });
         record.state = Life::Leased;
-        record.work.visible_at = now.plus(request.lease);
+        record.work.visible_at = now.plus(request.lease_for);
         lease_of(record).expect("it was just leased")
     }
 
     /// The keys that this request may lease, in the order in which to lease them.
-    fn line(&self, request: &LeaseRequest, now: Timestamp) -> Vec<Key> {
+    fn line(&self, request: &LeaseRequest, now: Timestamp) -> Vec<TaskKey> {
         let due = if self.has(Fault::LeasesEarly) { now.plus(std::time::Duration::from_millis(1)) } else { now };
         let mut line: Vec<&Record> = self
             .records
@@ -171,7 +171,8 @@ impl Docket {
     /// When the next task this request could have leased is visible, and how long the oldest that is has been.
     fn look_ahead(&self, request: &LeaseRequest, reply: &mut LeaseReply, now: Timestamp) {
         let holds_one = reply.leases.iter().any(|lease| lease.crashes >= limits::SUSPECT_CRASHES);
-        let no_suspect = (request.suspects == Suspects::None || holds_one) && !self.has(Fault::CountsForbiddenSuspects);
+        let no_suspect =
+            (request.suspects == LeaseSuspects::Avoid || holds_one) && !self.has(Fault::CountsForbiddenSuspects);
         let next = self
             .records
             .values()
@@ -228,13 +229,13 @@ fn crash(record: &mut Record, max: u32, step: &mut Step<'_>) -> Crash {
         record.state = Life::Queued;
         record.work.visible_at = if step.has(Fault::LostLeasesGoLast) { step.now } else { deadline };
         if step.has(Fault::PromotesOnlyOnCompleted) {
-            record.follower = None;
+            record.successor = None;
         }
         record.promote(step);
         return Crash::Counted;
     }
     match record.work.every {
-        Some(every) if !step.has(Fault::LimitKillsAPerpetual) => {
+        Some(every) if !step.has(Fault::LimitKillsAPeriodicTask) => {
             record.crashed_in_a_row += u32::from(!step.has(Fault::CrashedChainsHurry));
             let doubled = every.saturating_mul(2_u32.saturating_pow(record.crashed_in_a_row));
             let wait = doubled.min(limits::CRASH_WAIT_MAX.max(every));
@@ -251,18 +252,18 @@ fn crash(record: &mut Record, max: u32, step: &mut Step<'_>) -> Crash {
     Crash::Limit
 }
 
-fn crashes_max(request: &LeaseRequest, record: &Record) -> u32 {
+fn max_crashes(request: &LeaseRequest, record: &Record) -> u32 {
     let of_the_type = match &request.names {
-        Names::Known(names) => names.iter().find(|known| known.name == record.work.name).map(|known| known.crashes_max),
-        Names::Any { crashes_max } => Some(*crashes_max),
+        Names::Known(names) => names.iter().find(|known| known.name == record.work.name).map(|known| known.max_crashes),
+        Names::Any { max_crashes } => Some(*max_crashes),
     };
-    record.work.overrides.crashes_max.or(of_the_type).unwrap_or(limits::CRASHES_MAX)
+    record.work.overrides.max_crashes.or(of_the_type).unwrap_or(limits::CRASHES_MAX)
 }
 
 fn lease_of(record: &Record) -> Option<Lease> {
     let taken = record.taken.as_ref()?;
     Some(Lease {
-        token: Token { key: record.key.clone(), fence: taken.fence, lease: taken.request },
+        token: LeaseToken { key: record.key.clone(), fence: taken.fence, request: taken.request },
         name: record.work.name.clone(),
         queue: record.work.queue.clone(),
         args: record.work.args.clone(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket_core::{Key, NewTask, ScheduleAnswer, Timestamp, limits};
+use docket_core::{NewTask, ScheduleAnswer, TaskKey, Timestamp, limits};
 
 use super::define::Definitions;
 use super::record::{Answer, Life, Record, Step, Work};
@@ -14,7 +14,7 @@ impl Record {
         Self::with(task.key.clone(), Work::of(task, step.now), step)
     }
 
-    pub(super) fn with(key: Key, work: Work, step: &mut Step<'_>) -> Self {
+    pub(super) fn with(key: TaskKey, work: Work, step: &mut Step<'_>) -> Self {
         Self {
             key,
             state: Life::Queued,
@@ -30,7 +30,7 @@ impl Record {
             undecodable_since: None,
             definitions: Definitions::default(),
             calls: Vec::new(),
-            follower: None,
+            successor: None,
             cancelling: false,
             settled: None,
             requeued: None,
@@ -56,7 +56,7 @@ impl Record {
         self.due_at = work.visible_at;
         self.work = work;
         self.zero_counts();
-        self.follower = None;
+        self.successor = None;
         self.cancelling = false;
     }
 
@@ -86,39 +86,39 @@ impl Record {
         if !step.has(Fault::PromotesOnlyOnCompleted) || state == Life::Completed {
             self.promote(step);
         }
-        self.follower = None;
+        self.successor = None;
     }
 
-    /// Fills the follower's slot: the last one wins.
+    /// Fills the successor's slot: the last one wins.
     pub(super) fn follow(&mut self, work: Work, step: &Step<'_>) {
         let has_followed = self.calls.iter().any(|(_, answer)| *answer == Answer::Schedule(ScheduleAnswer::Follows));
-        let ignored = match &self.follower {
+        let ignored = match &self.successor {
             Some(_) => step.has(Fault::FirstScheduleWins),
             None => has_followed && step.has(Fault::FollowedOnce),
         };
         if !ignored {
-            self.follower = Some(work);
+            self.successor = Some(work);
         }
     }
 
-    /// `promote` of the table, where there is a follower.
+    /// `promote` of the table, where there is a successor.
     pub(super) fn promote(&mut self, step: &mut Step<'_>) {
-        let redefines = self.follower.as_ref().is_some_and(|follower| follower.definition.is_some());
+        let redefines = self.successor.as_ref().is_some_and(|successor| successor.definition.is_some());
         if redefines && !step.has(Fault::DefinitionUndoesACancel) {
-            let definition = self.follower.take().filter(|_| self.state == Life::Queued);
+            let definition = self.successor.take().filter(|_| self.state == Life::Queued);
             if let Some(definition) = definition {
                 self.redefine(definition, step);
             }
             return;
         }
-        if let Some(mut follower) = self.follower.take() {
+        if let Some(mut successor) = self.successor.take() {
             let seq = self.seq;
-            if step.has(Fault::FollowerWaitsFromItsPromotion) {
-                follower.visible_at = follower.visible_at.max(step.now);
+            if step.has(Fault::SuccessorWaitsFromItsPromotion) {
+                successor.visible_at = successor.visible_at.max(step.now);
             }
-            self.become_work(follower);
+            self.become_work(successor);
             self.begin_life(step);
-            if step.has(Fault::FollowerJumpsTheLine) {
+            if step.has(Fault::SuccessorJumpsTheLine) {
                 self.seq = seq;
             }
         }
@@ -130,7 +130,7 @@ impl Record {
         (self.work.visible_at, self.due_at) = (moment, moment);
         self.cancelling = false;
         if step.has(Fault::PromotesOnlyOnCompleted) {
-            self.follower = None;
+            self.successor = None;
         }
         self.promote(step);
     }

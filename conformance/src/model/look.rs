@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use docket_core::{
-    Cursor, Error, FollowerView, Key, LaneCounts, ListFilter, Name, Page, Payload, Queue, Result, State, TaskView,
-    Timestamp, WorkerView, limits,
+    Cursor, Error, LaneCounts, ListFilter, Page, Payload, Queue, Result, SuccessorView, TaskKey, TaskName, TaskState,
+    TaskView, Timestamp, WorkerView, limits,
 };
 
 use super::docket::Docket;
@@ -15,7 +15,7 @@ use crate::teeth::Fault;
 const AFTER: &str = "after:";
 
 impl Docket {
-    pub(super) fn get(&self, key: &Key, now: Timestamp) -> Option<TaskView> {
+    pub(super) fn get(&self, key: &TaskKey, now: Timestamp) -> Option<TaskView> {
         self.records.get(key).map(|record| view(record, now))
     }
 
@@ -47,13 +47,13 @@ impl Docket {
     }
 
     pub(super) fn counts(&self, now: Timestamp) -> Vec<LaneCounts> {
-        let mut lanes: BTreeMap<(Queue, Name), LaneCounts> = BTreeMap::new();
+        let mut lanes: BTreeMap<(Queue, TaskName), LaneCounts> = BTreeMap::new();
         for record in self.records.values() {
             let (queue, name) = (record.work.queue.clone(), record.work.name.clone());
             let lane = lanes.entry((queue.clone(), name.clone())).or_insert_with(|| LaneCounts::empty(queue, name));
             let state = record.shown(now);
             *lane.of(state) += 1;
-            if state == State::Ready {
+            if state == TaskState::Ready {
                 lane.oldest_ready = lane.oldest_ready.max(Some(now.since(record.work.visible_at)));
             }
         }
@@ -97,9 +97,9 @@ impl Docket {
         u64::try_from(gone.len().saturating_sub(before)).unwrap_or(u64::MAX)
     }
 
-    fn over(&self, of: fn(Life) -> bool, kept_max: usize, bytes_max: usize, now: Timestamp) -> Vec<Key> {
+    fn over(&self, of: fn(Life) -> bool, kept_max: usize, bytes_max: usize, now: Timestamp) -> Vec<TaskKey> {
         let finished = self.records.values().filter(|record| record.is_finished() && of(record.state));
-        let mut kept: Vec<(Timestamp, &Key)> = finished
+        let mut kept: Vec<(Timestamp, &TaskKey)> = finished
             .filter(|record| record.work.every.is_none())
             .filter_map(|record| record.expires.map(|expires| (expires, &record.key)))
             .collect();
@@ -155,10 +155,10 @@ fn view(record: &Record, now: Timestamp) -> TaskView {
         every: work.every,
         failures: record.failures,
         cancelling: record.cancelling,
-        follower: record
-            .follower
+        successor: record
+            .successor
             .as_ref()
-            .map(|follower| FollowerView { args: follower.args.clone(), visible_at: follower.visible_at }),
+            .map(|successor| SuccessorView { args: successor.args.clone(), visible_at: successor.visible_at }),
     }
 }
 
@@ -169,9 +169,9 @@ fn defects_of(record: &Record) -> Vec<&'static str> {
             finished != record.expires.is_some(),
             "only a finished record has a time at which it is trimmed, and each has",
         ),
-        (finished && record.follower.is_some(), "a finished record has a follower"),
+        (finished && record.successor.is_some(), "a finished record has a successor"),
         (record.cancelling && record.state != Life::Leased, "a record that is not leased waits for a cancel"),
-        (record.follower.is_some() && record.state != Life::Leased, "a record that is not leased has a follower"),
+        (record.successor.is_some() && record.state != Life::Leased, "a record that is not leased has a successor"),
         (record.parcel.is_none() && record.state == Life::Moving, "a record that moves was taken out by nobody"),
         (record.taken.is_none() && record.state == Life::Leased, "a leased record has no token"),
     ];

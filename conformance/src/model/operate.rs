@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use docket_core::{
-    CancelAnswer, CancelId, Control, Cursor, Error, ErrorKind, Fence, Finding, Inspect, Key, LaneCounts, ListFilter,
-    Page, RequeueAnswer, Result, Severity, TaskView, TestStore, Timestamp, WorkerView, words,
+    CancelAnswer, CancelId, Control, Cursor, Error, ErrorKind, Fence, Finding, Inspect, LaneCounts, ListFilter, Page,
+    RequeueAnswer, Result, Severity, TaskKey, TaskView, TestStore, Timestamp, WorkerView, words,
 };
 
 use super::store::{ModelStore, Offset};
@@ -14,7 +14,7 @@ use crate::teeth::Fault;
 
 #[async_trait]
 impl Inspect for ModelStore {
-    async fn get(&self, key: &Key) -> Result<Option<TaskView>> {
+    async fn get(&self, key: &TaskKey) -> Result<Option<TaskView>> {
         let ahead = self.offset().ahead;
         Ok(self.with(|docket, now| docket.get(key, now)).map(|view| view.behind_by(ahead)))
     }
@@ -52,11 +52,11 @@ impl Inspect for ModelStore {
 
 #[async_trait]
 impl Control for ModelStore {
-    async fn cancel(&self, key: &Key, id: CancelId) -> Result<CancelAnswer> {
+    async fn cancel(&self, key: &TaskKey, id: CancelId) -> Result<CancelAnswer> {
         self.change(|docket, now| docket.cancel(key, id, now))
     }
 
-    async fn requeue(&self, key: &Key, fence: Option<Fence>) -> Result<RequeueAnswer> {
+    async fn requeue(&self, key: &TaskKey, fence: Option<Fence>) -> Result<RequeueAnswer> {
         self.change(|docket, now| docket.requeue(key, fence, now))
     }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use docket_core::{
-    AddAnswer, Arrival, CancelAnswer, DefinitionId, Existing, Fence, Key, Name, NewTask, Overrides, Parcel, ParcelId,
-    Payload, Queue, RequestId, ScheduleAnswer, State, Timestamp, Token, Verb, WorkerId, limits,
+    AddAnswer, Arrival, CancelAnswer, DefinitionId, Existing, Fence, LeaseToken, NewTask, Overrides, Parcel, ParcelId,
+    Payload, Queue, RequestId, ScheduleAnswer, TaskKey, TaskName, TaskState, Timestamp, Verb, WorkerId, limits,
 };
 use uuid::Uuid;
 
@@ -51,16 +51,16 @@ pub(super) struct Requeued {
     pub(super) fence: Fence,
 }
 
-/// The work of a record, or of the follower behind it.
+/// The work of a record, or of the successor behind it.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Work {
-    pub(super) name: Name,
+    pub(super) name: TaskName,
     pub(super) queue: Queue,
     pub(super) args: Payload,
     pub(super) every: Option<Duration>,
     pub(super) overrides: Overrides,
     pub(super) visible_at: Timestamp,
-    /// Set of a follower that is the same periodic task by another definition.
+    /// Set of a successor that is the same periodic task by another definition.
     pub(super) definition: Option<DefinitionId>,
 }
 
@@ -93,7 +93,7 @@ impl Work {
 /// One record, as the table lists it.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Record {
-    pub(super) key: Key,
+    pub(super) key: TaskKey,
     pub(super) state: Life,
     pub(super) work: Work,
     pub(super) due_at: Timestamp,
@@ -107,7 +107,7 @@ pub(super) struct Record {
     pub(super) undecodable_since: Option<Timestamp>,
     pub(super) definitions: Definitions,
     pub(super) calls: Vec<(Uuid, Answer)>,
-    pub(super) follower: Option<Work>,
+    pub(super) successor: Option<Work>,
     pub(super) cancelling: bool,
     pub(super) settled: Option<(Fence, RequestId)>,
     pub(super) requeued: Option<Requeued>,
@@ -144,7 +144,7 @@ impl Record {
     }
 
     /// "Current": leased, and fence and request are equal.
-    pub(super) fn is_current(&self, token: &Token, fault: Option<Fault>) -> bool {
+    pub(super) fn is_current(&self, token: &LeaseToken, fault: Option<Fault>) -> bool {
         let leased = self.state == Life::Leased || fault == Some(Fault::CurrentWhateverTheState);
         let same = self.taken.as_ref().is_some_and(|taken| {
             let same_fence = taken.fence == token.fence;
@@ -152,7 +152,7 @@ impl Record {
                 Some(Fault::IgnoresTheFence) => true,
                 // A store that numbers each key's leases has no reason to look further than the number.
                 Some(Fault::FencePerKey) => same_fence,
-                _ => same_fence && taken.request == token.lease,
+                _ => same_fence && taken.request == token.request,
             }
         });
         leased && same
@@ -166,16 +166,16 @@ impl Record {
         self.crashes >= limits::SUSPECT_CRASHES
     }
 
-    pub(super) fn shown(&self, now: Timestamp) -> State {
+    pub(super) fn shown(&self, now: Timestamp) -> TaskState {
         let passed = self.work.visible_at <= now;
         match (self.state, passed) {
-            (Life::Queued, false) => State::Scheduled,
-            (Life::Leased, false) => State::Running,
-            (Life::Queued | Life::Leased, true) => State::Ready,
-            (Life::Moving, _) => State::Moving,
-            (Life::Completed, _) => State::Completed,
-            (Life::Dead, _) => State::Dead,
-            (Life::Cancelled, _) => State::Cancelled,
+            (Life::Queued, false) => TaskState::Scheduled,
+            (Life::Leased, false) => TaskState::Running,
+            (Life::Queued | Life::Leased, true) => TaskState::Ready,
+            (Life::Moving, _) => TaskState::Moving,
+            (Life::Completed, _) => TaskState::Completed,
+            (Life::Dead, _) => TaskState::Dead,
+            (Life::Cancelled, _) => TaskState::Cancelled,
         }
     }
 

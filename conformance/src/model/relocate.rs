@@ -82,7 +82,7 @@ impl Docket {
                 Arrival::Moved
             }
             Life::Leased if overtakes => {
-                record.follower = Some(Work::of_parcel(parcel));
+                record.successor = Some(Work::of_parcel(parcel));
                 Arrival::Follows
             }
             Life::Queued | Life::Leased => Arrival::Superseded,

@@ -25,7 +25,7 @@ impl Docket {
         let Some(record) = self.records.get_mut(&ack.token.key) else {
             return if step.has(Fault::AbsentIsFine) { AckAnswer::Settled } else { AckAnswer::Stale };
         };
-        let token = (ack.token.fence, ack.token.lease);
+        let token = (ack.token.fence, ack.token.request);
         let late = record.work.visible_at <= now && step.has(Fault::LateAckIsStale);
         if record.is_current(&ack.token, step.fault) && !late {
             if !step.has(Fault::ForgetsAcks) {
@@ -60,7 +60,7 @@ fn settle(record: &mut Record, ack: &Ack, step: &mut Step<'_>) {
         Outcome::Retry { after, error } => {
             record.error = Some(limits::cut_error(error).into_owned());
             record.attempts += 1;
-            if record.attempts < attempts_max(record, ack, step) {
+            if record.attempts < max_attempts(record, ack, step) {
                 record.back(step.now.plus(*after), step);
             } else {
                 failed(record, ack, error, step);
@@ -114,7 +114,7 @@ fn completed(record: &mut Record, ack: &Ack, result: Option<docket_core::Payload
 /// The last attempt failed, or the failure was fatal.
 fn failed(record: &mut Record, ack: &Ack, error: &str, step: &mut Step<'_>) {
     match record.work.every {
-        Some(every) if !step.has(Fault::LimitKillsAPerpetual) => {
+        Some(every) if !step.has(Fault::LimitKillsAPeriodicTask) => {
             record.crashed_in_a_row = 0;
             record.next(step.now.plus(every), Some(limits::cut_error(error).into_owned()), step);
         }
@@ -140,8 +140,8 @@ fn release(record: &mut Record, step: &mut Step<'_>) {
     record.promote(step);
 }
 
-fn attempts_max(record: &Record, ack: &Ack, step: &Step<'_>) -> u32 {
-    let max = record.work.overrides.attempts_max.unwrap_or(ack.attempts_max);
+fn max_attempts(record: &Record, ack: &Ack, step: &Step<'_>) -> u32 {
+    let max = record.work.overrides.max_attempts.unwrap_or(ack.max_attempts);
     if step.has(Fault::LimitsTestedWithGreater) { max + 1 } else { max }
 }
 

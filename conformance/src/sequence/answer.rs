@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use docket_core::{
-    AckAnswer, AddAnswer, Arrival, CancelAnswer, Error, ErrorKind, Fence, HeartbeatAnswer, Lease, LeaseReply, Parcel,
-    RequeueAnswer, ScheduleAnswer, Swept, TestStore, Ticket, Token,
+    AckAnswer, AddAnswer, Arrival, CancelAnswer, Error, ErrorKind, Fence, HeartbeatAnswer, Lease, LeaseReply,
+    LeaseToken, Parcel, RequeueAnswer, ScheduleAnswer, Swept, TestStore, Ticket,
 };
 
 use super::issue::Issued;
@@ -135,7 +135,7 @@ impl Fences {
     /// The call with the fences of the store in its tokens.
     pub(super) fn translate(&self, call: &Issued) -> Issued {
         let mut call = call.clone();
-        let token = |token: &mut Token| token.fence = self.of_store(token.fence);
+        let token = |token: &mut LeaseToken| token.fence = self.of_store(token.fence);
         match &mut call {
             Issued::Heartbeat(beat) => beat.tokens.iter_mut().for_each(token),
             Issued::Ack(acks, _) => acks.iter_mut().for_each(|ack| token(&mut ack.token)),

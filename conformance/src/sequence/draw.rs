@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket_core::{LeaseOrder, Suspects};
+use docket_core::{LeaseOrder, LeaseSuspects};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -51,7 +51,7 @@ fn item() -> impl Strategy<Value = Item> {
     let every = prop::option::weighted(0.25, select(vec![seconds(5), seconds(3_600), seconds(100_000)]));
     let limit = || prop::option::weighted(0.3, 1_u32..4);
     (0_usize..5, 0_usize..2, 0_usize..2, time(), every, any::<bool>(), limit(), limit()).prop_map(
-        |(key, name, queue, time, every, declared, attempts_max, crashes_max)| Item {
+        |(key, name, queue, time, every, declared, max_attempts, max_crashes)| Item {
             // Few keys and one name, so that many meet.
             key: if declared && every.is_some() { key % 2 } else { key },
             name: if declared && every.is_some() { 0 } else { name },
@@ -59,23 +59,23 @@ fn item() -> impl Strategy<Value = Item> {
             time,
             every,
             declared,
-            attempts_max,
-            crashes_max,
+            max_attempts,
+            max_crashes,
         },
     )
 }
 
 fn asking() -> impl Strategy<Value = Asking> {
-    let suspects = prop_oneof![3 => Just(Suspects::One), 1 => Just(Suspects::None)];
+    let suspects = prop_oneof![3 => Just(LeaseSuspects::Allow), 1 => Just(LeaseSuspects::Avoid)];
     let order = prop_oneof![3 => Just(LeaseOrder::Precedence), 1 => Just(LeaseOrder::Earliest)];
     let lease = select(vec![seconds(10), seconds(10), Duration::from_millis(2_500)]);
     (0_usize..2, 1_usize..5, 0_usize..8, 0_usize..6, 1_u32..5, suspects, lease, order).prop_map(
-        |(worker, count, names, queues, crashes_max, suspects, lease, order)| Asking {
+        |(worker, count, names, queues, max_crashes, suspects, lease, order)| Asking {
             worker,
             count,
             names,
             queues,
-            crashes_max,
+            max_crashes,
             suspects,
             lease,
             order,
@@ -85,10 +85,10 @@ fn asking() -> impl Strategy<Value = Asking> {
 
 fn ending() -> impl Strategy<Value = Ending> {
     let retention = select(vec![seconds(600), seconds(600), seconds(3), Duration::ZERO]);
-    (0_usize..5, end(), 1_u32..4, retention).prop_map(|(token, outcome, attempts_max, retention)| Ending {
+    (0_usize..5, end(), 1_u32..4, retention).prop_map(|(token, outcome, max_attempts, retention)| Ending {
         token,
         outcome,
-        attempts_max,
+        max_attempts,
         retention,
     })
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use docket_core::{
-    Ack, AddId, CancelId, Destination, Fence, Heartbeat, Key, KnownName, LeaseRequest, Name, Names, NewTask, Outcome,
-    Overrides, Parcel, ParcelId, Payload, Queue, RequestId, RunAt, Timestamp, Token, WorkerId, WorkerRecord,
+    Ack, AddId, CancelId, Destination, Fence, Heartbeat, KnownName, LeaseRequest, LeaseToken, Names, NewTask, Outcome,
+    Overrides, Parcel, ParcelId, Payload, Queue, RequestId, RunAt, TaskKey, TaskName, Timestamp, WorkerId,
+    WorkerRecord,
 };
 use uuid::Uuid;
 
@@ -24,8 +25,8 @@ pub(super) enum Issued {
     Lease(LeaseRequest),
     Heartbeat(Heartbeat),
     Ack(Vec<Ack>, Option<LeaseRequest>),
-    Cancel(Key, CancelId),
-    Requeue(Key, Option<Fence>),
+    Cancel(TaskKey, CancelId),
+    Requeue(TaskKey, Option<Fence>),
     TakeOut(Destination, ParcelId, usize),
     Move(Step, Vec<Parcel>),
     Clear,
@@ -35,7 +36,7 @@ pub(super) enum Issued {
 pub(super) struct Known<'a> {
     pub(super) now: Timestamp,
     /// The tokens that some caller got, the latest last.
-    pub(super) tokens: &'a [Token],
+    pub(super) tokens: &'a [LeaseToken],
     /// The parcels that some caller got, the latest last.
     pub(super) parcels: &'a [Parcel],
     /// The fence that the record of a key shows, looked up for requeues.
@@ -57,7 +58,7 @@ impl Issuer {
             Call::Heartbeat { worker, tokens } => Issued::Heartbeat(Heartbeat {
                 worker: record(*worker),
                 tokens: tokens.iter().filter_map(|back| latest(known.tokens, *back)).collect(),
-                lease: Duration::from_secs(10),
+                lease_for: Duration::from_secs(10),
             }),
             Call::Ack { endings, next } => {
                 let acks = endings.iter().filter_map(|ending| self.ack(ending, known)).collect();
@@ -92,7 +93,7 @@ impl Issuer {
 
     fn task(&mut self, item: &Item, now: Timestamp) -> NewTask {
         let declared_for = item.every.filter(|_| item.declared).map(|_| Duration::from_secs(30));
-        let overrides = Overrides { attempts_max: item.attempts_max, crashes_max: item.crashes_max };
+        let overrides = Overrides { max_attempts: item.max_attempts, max_crashes: item.max_crashes };
         NewTask {
             key: key(item.key),
             add_id: AddId::from_uuid(self.id()),
@@ -111,10 +112,10 @@ impl Issuer {
             request: RequestId::from_uuid(self.id()),
             worker: record(asking.worker),
             queues: queues(asking.queues),
-            names: names(asking.names, asking.crashes_max),
+            names: names(asking.names, asking.max_crashes),
             count: asking.count,
             suspects: asking.suspects,
-            lease: asking.lease,
+            lease_for: asking.lease,
             wait: Duration::ZERO,
             order: asking.order,
         }
@@ -124,7 +125,7 @@ impl Issuer {
         Some(Ack {
             token: latest(known.tokens, ending.token)?,
             outcome: self.outcome(ending.outcome, known.now),
-            attempts_max: ending.attempts_max,
+            max_attempts: ending.max_attempts,
             retention: ending.retention,
         })
     }
@@ -157,16 +158,16 @@ impl Issuer {
 }
 
 /// Every key a sequence can name.
-pub(super) fn keys() -> impl Iterator<Item = Key> {
+pub(super) fn keys() -> impl Iterator<Item = TaskKey> {
     (0..KEYS.len()).map(key)
 }
 
-pub(super) fn key(at: usize) -> Key {
-    Key::new(KEYS[at % KEYS.len()]).expect("a good key")
+pub(super) fn key(at: usize) -> TaskKey {
+    TaskKey::new(KEYS[at % KEYS.len()]).expect("a good key")
 }
 
-fn name(at: usize) -> Name {
-    Name::new(NAMES[at % NAMES.len()]).expect("a good name")
+fn name(at: usize) -> TaskName {
+    TaskName::new(NAMES[at % NAMES.len()]).expect("a good name")
 }
 
 fn queue(at: usize) -> Queue {
@@ -184,12 +185,12 @@ fn queues(at: usize) -> Vec<Queue> {
 }
 
 /// Mostly both names that exist, also as "any".
-fn names(at: usize, crashes_max: u32) -> Names {
+fn names(at: usize, max_crashes: u32) -> Names {
     let known =
-        |some: &[usize]| Names::Known(some.iter().map(|at| KnownName { name: name(*at), crashes_max }).collect());
+        |some: &[usize]| Names::Known(some.iter().map(|at| KnownName { name: name(*at), max_crashes }).collect());
     match at {
         0..=2 => known(&[0, 1]),
-        3 | 4 => Names::Any { crashes_max },
+        3 | 4 => Names::Any { max_crashes },
         5 => known(&[0]),
         6 => known(&[1, 2]),
         _ => known(&[2]),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket_core::{LeaseOrder, Suspects};
+use docket_core::{LeaseOrder, LeaseSuspects};
 
 /// One step.
 #[derive(Clone, Debug)]
@@ -115,9 +115,9 @@ pub(super) struct Item {
     /// Whether it declares a periodic task; there are only a few different args.
     pub(super) declared: bool,
     /// What the adder overrides.
-    pub(super) attempts_max: Option<u32>,
-    /// See `attempts_max`.
-    pub(super) crashes_max: Option<u32>,
+    pub(super) max_attempts: Option<u32>,
+    /// See `max_attempts`.
+    pub(super) max_crashes: Option<u32>,
 }
 
 /// A time that a caller names.
@@ -145,9 +145,9 @@ pub(super) struct Asking {
     /// Which queues, of a few lists.
     pub(super) queues: usize,
     /// The crash limit of each name.
-    pub(super) crashes_max: u32,
+    pub(super) max_crashes: u32,
     /// Whether a suspect may come.
-    pub(super) suspects: Suspects,
+    pub(super) suspects: LeaseSuspects,
     /// How long.
     pub(super) lease: Duration,
     /// How queues are weighed.
@@ -162,7 +162,7 @@ pub(super) struct Ending {
     /// How the run ended.
     pub(super) outcome: End,
     /// The attempt limit of the type.
-    pub(super) attempts_max: u32,
+    pub(super) max_attempts: u32,
     /// How long the record is kept.
     pub(super) retention: Duration,
 }

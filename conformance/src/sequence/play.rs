@@ -1,7 +1,7 @@
 //! Playing one sequence on the model and on a store, and comparing their answers.
 
 use docket_core::{
-    DocketName, Fence, Key, ListFilter, Parcel, TaskView, TestStore, Timestamp, Token, WorkerView, limits,
+    DocketName, Fence, LeaseToken, ListFilter, Parcel, TaskKey, TaskView, TestStore, Timestamp, WorkerView, limits,
 };
 
 use super::answer::{Answer, Fences};
@@ -20,7 +20,7 @@ struct Play<'a> {
     issuer: Issuer,
     fences: Fences,
     /// The tokens that some caller got.
-    tokens: Vec<Token>,
+    tokens: Vec<LeaseToken>,
     /// The parcels that some caller got.
     parcels: Vec<Parcel>,
     /// The calls sent, and when.
@@ -111,7 +111,7 @@ impl Play<'_> {
     }
 
     /// A requeue draws a fence that only the record shows.
-    async fn learn_what_was_drawn(&mut self, key: &Key) -> Result<(), String> {
+    async fn learn_what_was_drawn(&mut self, key: &TaskKey) -> Result<(), String> {
         let [ours, theirs] = self.both().map(|store| store.get(key));
         let (ours, theirs) = (ours.await.map_err(said)?, theirs.await.map_err(said)?);
         match (ours.and_then(|view| view.fence), theirs.and_then(|view| view.fence)) {
@@ -120,7 +120,7 @@ impl Play<'_> {
         }
     }
 
-    async fn fence_of(&self, key: &Key) -> Result<Option<Fence>, String> {
+    async fn fence_of(&self, key: &TaskKey) -> Result<Option<Fence>, String> {
         use docket_core::Inspect;
         Ok(self.model.get(key).await.map_err(said)?.and_then(|view| view.fence))
     }
@@ -154,7 +154,7 @@ impl Play<'_> {
     }
 }
 
-async fn listed(store: &dyn TestStore) -> Result<Vec<Key>, String> {
+async fn listed(store: &dyn TestStore) -> Result<Vec<TaskKey>, String> {
     let (mut keys, mut cursor) = (Vec::new(), None);
     loop {
         let page = store.list(&ListFilter::default(), cursor.as_ref(), 2).await.map_err(said)?;

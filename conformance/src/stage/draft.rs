@@ -3,19 +3,19 @@
 use std::time::Duration;
 
 use docket_core::{
-    Key, KnownName, LeaseOrder, LeaseRequest, Name, Names, NewTask, Queue, RequestId, RunAt, Suspects, Timestamp,
-    WorkerId, WorkerRecord, limits,
+    KnownName, LeaseOrder, LeaseRequest, LeaseSuspects, Names, NewTask, Queue, RequestId, RunAt, TaskKey, TaskName,
+    Timestamp, WorkerId, WorkerRecord, limits,
 };
 
 use super::{LEASE, payload};
 
 /// A key that a case names.
-pub(crate) fn key(text: &str) -> Key {
-    Key::new(text).expect("a case uses good keys")
+pub(crate) fn key(text: &str) -> TaskKey {
+    TaskKey::new(text).expect("a case uses good keys")
 }
 
-fn name(text: &str) -> Name {
-    Name::new(text).expect("a case uses good names")
+fn name(text: &str) -> TaskName {
+    TaskName::new(text).expect("a case uses good names")
 }
 
 fn queue(text: &str) -> Queue {
@@ -58,8 +58,8 @@ pub(crate) trait Edit {
     fn after(self, delay: Duration) -> Self;
     fn at(self, moment: Timestamp) -> Self;
     fn every(self, interval: Duration) -> Self;
-    fn attempts_max(self, count: u32) -> Self;
-    fn crashes_max(self, count: u32) -> Self;
+    fn max_attempts(self, count: u32) -> Self;
+    fn max_crashes(self, count: u32) -> Self;
 }
 
 impl Edit for NewTask {
@@ -87,13 +87,13 @@ impl Edit for NewTask {
         Self { every: Some(interval), ..self }
     }
 
-    fn attempts_max(mut self, count: u32) -> Self {
-        self.overrides.attempts_max = Some(count);
+    fn max_attempts(mut self, count: u32) -> Self {
+        self.overrides.max_attempts = Some(count);
         self
     }
 
-    fn crashes_max(mut self, count: u32) -> Self {
-        self.overrides.crashes_max = Some(count);
+    fn max_crashes(mut self, count: u32) -> Self {
+        self.overrides.max_crashes = Some(count);
         self
     }
 }
@@ -106,8 +106,8 @@ pub(crate) fn ask(count: usize) -> LeaseRequest {
         queues: vec![Queue::default()],
         names: known(&["work"], limits::CRASHES_MAX),
         count,
-        suspects: Suspects::One,
-        lease: LEASE,
+        suspects: LeaseSuspects::Allow,
+        lease_for: LEASE,
         wait: Duration::ZERO,
         order: LeaseOrder::Precedence,
     }
@@ -125,8 +125,8 @@ fn worker(id: &str) -> WorkerRecord {
     }
 }
 
-fn known(names: &[&str], crashes_max: u32) -> Names {
-    Names::Known(names.iter().map(|text| KnownName { name: name(text), crashes_max }).collect())
+fn known(names: &[&str], max_crashes: u32) -> Names {
+    Names::Known(names.iter().map(|text| KnownName { name: name(text), max_crashes }).collect())
 }
 
 /// The ways in which a request can differ from the usual one.
@@ -135,7 +135,7 @@ pub(crate) trait Ask {
     fn queues(self, texts: &[&str]) -> Self;
     fn names(self, texts: &[&str]) -> Self;
     fn any_name(self) -> Self;
-    fn crashes_max(self, count: u32) -> Self;
+    fn max_crashes(self, count: u32) -> Self;
     fn no_suspects(self) -> Self;
     fn waiting(self, wait: Duration) -> Self;
     fn earliest(self) -> Self;
@@ -155,21 +155,21 @@ impl Ask for LeaseRequest {
     }
 
     fn any_name(self) -> Self {
-        Self { names: Names::Any { crashes_max: limits::CRASHES_MAX }, ..self }
+        Self { names: Names::Any { max_crashes: limits::CRASHES_MAX }, ..self }
     }
 
-    fn crashes_max(self, count: u32) -> Self {
+    fn max_crashes(self, count: u32) -> Self {
         let names = match self.names {
             Names::Known(names) => {
-                Names::Known(names.into_iter().map(|known| KnownName { crashes_max: count, ..known }).collect())
+                Names::Known(names.into_iter().map(|known| KnownName { max_crashes: count, ..known }).collect())
             }
-            Names::Any { .. } => Names::Any { crashes_max: count },
+            Names::Any { .. } => Names::Any { max_crashes: count },
         };
         Self { names, ..self }
     }
 
     fn no_suspects(self) -> Self {
-        Self { suspects: Suspects::None, ..self }
+        Self { suspects: LeaseSuspects::Avoid, ..self }
     }
 
     fn waiting(self, wait: Duration) -> Self {

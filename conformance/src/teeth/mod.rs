@@ -32,7 +32,7 @@ faults! {
     "I1" {
         /// `add` answers Added for the last of a batch and keeps nothing.
         LosesATask
-        /// A follower takes its place only when the run before it completed; else it is gone.
+        /// A successor takes its place only when the run before it completed; else it is gone.
         PromotesOnlyOnCompleted
     }
     "I2" {
@@ -99,8 +99,8 @@ faults! {
         StarvesTheLastQueue
         /// A task that `schedule` moved goes behind those of its new time.
         MoveLosesItsPlace
-        /// A follower has the place among equals of the task before it.
-        FollowerJumpsTheLine
+        /// A successor has the place among equals of the task before it.
+        SuccessorJumpsTheLine
     }
     "I6" {
         /// A settled token is not remembered: the same ack again is Stale.
@@ -168,13 +168,13 @@ faults! {
         /// A cancelled task whose lease ran out, or whose run failed, goes on as if nobody had asked.
         CancelIsOnlyAFlag
         /// A cancelled run is still followed.
-        CancelKeepsTheFollower
+        CancelKeepsTheSuccessor
     }
-    "perpetual" {
+    "periodic task" {
         /// Seeding a cancelled periodic task revives it.
         SeedUndoesACancel
         /// A periodic task that uses up its attempts is dead: the chain is cut.
-        LimitKillsAPerpetual
+        LimitKillsAPeriodicTask
         /// `Repeat` counts from the end of the run: the chain drifts.
         RepeatCountsFromNow
         /// A periodic task that crashes runs again at its usual interval.
@@ -253,8 +253,8 @@ faults! {
         FirstScheduleWins
         /// A task that followed another is not followed itself.
         FollowedOnce
-        /// A follower whose time passed while it waited is due from its promotion on.
-        FollowerWaitsFromItsPromotion
+        /// A successor whose time passed while it waited is due from its promotion on.
+        SuccessorWaitsFromItsPromotion
     }
     "requeue" {
         /// A requeue draws no fence: two deaths without a lease in between look alike.

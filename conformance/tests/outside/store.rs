@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use docket_core::{
     Ack, AckReply, AddAnswer, Arrival, CancelAnswer, CancelId, Capabilities, Control, Cursor, Destination, DocketName,
-    Fence, Finding, Heartbeat, HeartbeatAnswer, Inspect, Key, LaneCounts, LeaseReply, LeaseRequest, ListFilter,
-    NewTask, Page, Parcel, ParcelId, QueueBackend, Relocate, RequeueAnswer, Result, ScheduleAnswer, Store, TaskView,
+    Fence, Finding, Heartbeat, HeartbeatAnswer, Inspect, LaneCounts, LeaseReply, LeaseRequest, ListFilter, NewTask,
+    Page, Parcel, ParcelId, QueueBackend, Relocate, RequeueAnswer, Result, ScheduleAnswer, Store, TaskKey, TaskView,
     TestStore, Ticket, Timestamp, WorkerView,
 };
 use docket_memory::MemoryBackend;
@@ -66,7 +66,7 @@ impl QueueBackend for MeteredStore {
 
 #[async_trait]
 impl Inspect for MeteredStore {
-    async fn get(&self, key: &Key) -> Result<Option<TaskView>> {
+    async fn get(&self, key: &TaskKey) -> Result<Option<TaskView>> {
         self.docket.get(key).await
     }
 
@@ -93,11 +93,11 @@ impl Inspect for MeteredStore {
 
 #[async_trait]
 impl Control for MeteredStore {
-    async fn cancel(&self, key: &Key, id: CancelId) -> Result<CancelAnswer> {
+    async fn cancel(&self, key: &TaskKey, id: CancelId) -> Result<CancelAnswer> {
         self.write().cancel(key, id).await
     }
 
-    async fn requeue(&self, key: &Key, fence: Option<Fence>) -> Result<RequeueAnswer> {
+    async fn requeue(&self, key: &TaskKey, fence: Option<Fence>) -> Result<RequeueAnswer> {
         self.write().requeue(key, fence).await
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::{Key, Name, Queue, display_duration};
+use crate::{Queue, TaskKey, TaskName, display_duration};
 
 /// A condition that a person must look at.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,31 +32,31 @@ pub enum Alarm {
     },
     /// This many runs of this name have ended while their code still blocks, the first for this
     /// long: their slots and leases were given up, and their tasks may run beside that code.
-    Blocked(Name, usize, Duration),
+    Blocked(TaskName, usize, Duration),
     /// Ready work of this worker's names is this old.
     OldestReady(Duration),
     /// Ready work is this old, and no live worker handles its name.
-    Unserved(Queue, Name, Duration),
+    Unserved(Queue, TaskName, Duration),
     /// The store has not accepted a periodic task of this worker.
     NotSeeded {
         /// Its key.
-        key: Key,
+        key: TaskKey,
         /// The latest error.
         error: String,
     },
     /// Another task has the key of a periodic task of this worker, so it does not start.
     KeyTaken {
         /// The key, and so the name of the periodic task.
-        key: Key,
+        key: TaskKey,
         /// The type of the other task.
-        name: Name,
+        name: TaskName,
         /// The interval of the other task, if it has one.
         every: Option<Duration>,
     },
     /// A periodic task of this worker has failed this often in a row.
     Failing {
         /// Its key.
-        key: Key,
+        key: TaskKey,
         /// Occurrences in a row.
         failures: u32,
     },

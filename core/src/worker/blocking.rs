@@ -60,7 +60,7 @@ impl Handler {
         ended
     }
 
-    /// Waits until nothing of the handler runs, for at most `blocking_max`; returns how it ended,
+    /// Waits until nothing of the handler runs, for at most `max_blocking`; returns how it ended,
     /// if it ended.
     pub(super) async fn outlast(self, worker: &Inner, lease: &Lease) -> Ended {
         if self.run.is_none() && self.blocking.is_empty() {
@@ -70,20 +70,20 @@ impl Handler {
         tokio::select! {
             ended = &mut gone => return ended,
             () = sleep(SAY_AFTER) => {
-                let max = worker.settings.blocking_max;
-                tracing::warn!(blocking_max = ?max, "the run is over but its code blocks; its slot and its lease are kept until it returns");
+                let max = worker.settings.max_blocking;
+                tracing::warn!(max_blocking = ?max, "the run is over but its code blocks; its slot and its lease are kept until it returns");
             }
             () = worker.leaving.cancelled() => {}
         }
         tokio::select! {
             ended = &mut gone => return ended,
-            () = sleep(worker.settings.blocking_max.saturating_sub(SAY_AFTER)) => {}
+            () = sleep(worker.settings.max_blocking.saturating_sub(SAY_AFTER)) => {}
             // A worker that ends cannot keep a lease. A handler that only has to be dropped gets a
             // little time.
             () = worker.leaving.cancelled() => return timeout(worker.settings.cancel_grace / 2, gone).await.ok().flatten(),
         }
         tracing::error!(
-            "the run's code blocks for longer than blocking_max; its slot and its lease are given up, and the task may run beside it"
+            "the run's code blocks for longer than max_blocking; its slot and its lease are given up, and the task may run beside it"
         );
         let (health, name) = (worker.health.clone(), lease.name.clone());
         let id = health.blocks(name);

@@ -13,7 +13,7 @@ use super::slots::{PATIENCE, Room};
 use super::{Inner, report, run};
 use crate::repeat::{bounded, repeat};
 use crate::{
-    Clock, Error, ErrorKind, Lease, LeaseOrder, LeaseReply, LeaseRequest, QueueOrder, RequestId, Result, Suspects,
+    Clock, Error, ErrorKind, Lease, LeaseOrder, LeaseReply, LeaseRequest, LeaseSuspects, QueueOrder, RequestId, Result,
     Swept, limits,
 };
 
@@ -103,7 +103,7 @@ impl Left {
 /// waits does not know yet how long its tasks will take. And never beside a suspect, so that a
 /// crash takes no unstarted task along.
 fn ahead(worker: &Inner, left: Left) -> usize {
-    let may = left == Left::Some && worker.held.suspects() == Suspects::One;
+    let may = left == Left::Some && worker.held.suspects() == LeaseSuspects::Allow;
     if may { worker.slots.ahead() } else { 0 }
 }
 
@@ -208,8 +208,8 @@ fn wait(worker: &Inner, ahead: usize, call: u64) -> Duration {
     // A call that may not lease a suspect does not notice that another suspect is ready once ours
     // has ended.
     match worker.held.suspects() {
-        Suspects::None => worker.settings.check_interval.min(SUSPECT_WAIT),
-        Suspects::One => worker.settings.check_interval,
+        LeaseSuspects::Avoid => worker.settings.check_interval.min(SUSPECT_WAIT),
+        LeaseSuspects::Allow => worker.settings.check_interval,
     }
 }
 
@@ -221,8 +221,8 @@ fn request(worker: &Inner, count: usize, ahead: usize, call: u64) -> LeaseReques
         queues: worker.queues.clone(),
         names: worker.names.clone(),
         count,
-        suspects: if ahead > 0 { Suspects::None } else { worker.held.suspects() },
-        lease: worker.timing.lease,
+        suspects: if ahead > 0 { LeaseSuspects::Avoid } else { worker.held.suspects() },
+        lease_for: worker.timing.lease,
         wait: wait(worker, ahead, call),
         order: if fair { LeaseOrder::Earliest } else { LeaseOrder::Precedence },
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::Inner;
 use crate::repeat::bounded;
-use crate::{Fence, Key, ListFilter, Name, Names, Queue, Result, State, TaskView, Timestamp, limits};
+use crate::{Fence, ListFilter, Names, Queue, Result, TaskKey, TaskName, TaskState, TaskView, Timestamp, limits};
 
 /// How often an idle worker asks.
 const LOOK: Duration = Duration::from_millis(200);
@@ -52,14 +52,14 @@ async fn nothing_is_left(worker: &Inner, uncounted: &mut Uncounted) -> Result<bo
 }
 
 /// The tasks that do not count, by their keys.
-type Uncounted = HashMap<Key, Unchanged>;
+type Uncounted = HashMap<TaskKey, Unchanged>;
 
 /// Stays the same while such a task is neither leased nor placed anew; a periodic task may be
 /// leased.
 #[derive(PartialEq, Eq, Debug)]
 struct Unchanged {
     queue: Queue,
-    name: Name,
+    name: TaskName,
     /// None for a periodic task.
     place: Option<(Timestamp, Option<Fence>)>,
 }
@@ -88,7 +88,7 @@ async fn count(worker: &Inner) -> Result<usize> {
 /// The tasks that do not count; some that are changing their state may be missing.
 async fn list(worker: &Inner) -> Result<Uncounted> {
     let mut uncounted = Uncounted::new();
-    for state in [State::Running, State::Ready, State::Scheduled] {
+    for state in [TaskState::Running, TaskState::Ready, TaskState::Scheduled] {
         let filter = ListFilter { state: Some(state), ..ListFilter::default() };
         let mut cursor = None;
         loop {
@@ -105,18 +105,18 @@ async fn list(worker: &Inner) -> Result<Uncounted> {
     Ok(uncounted)
 }
 
-fn does_not_count(worker: &Inner, task: TaskView, later: Timestamp) -> Option<(Key, Unchanged)> {
+fn does_not_count(worker: &Inner, task: TaskView, later: Timestamp) -> Option<(TaskKey, Unchanged)> {
     let place = match task.every {
-        // A follower takes its place, and may count.
-        Some(_) if task.follower.is_none() => None,
-        None if task.state == State::Scheduled && task.visible_at > later => Some((task.visible_at, task.fence)),
+        // A successor takes its place, and may count.
+        Some(_) if task.successor.is_none() => None,
+        None if task.state == TaskState::Scheduled && task.visible_at > later => Some((task.visible_at, task.fence)),
         _ => return None,
     };
     serves(worker, &task.queue, &task.name)
         .then_some((task.key, Unchanged { queue: task.queue, name: task.name, place }))
 }
 
-fn serves(worker: &Inner, queue: &Queue, name: &Name) -> bool {
+fn serves(worker: &Inner, queue: &Queue, name: &TaskName) -> bool {
     let known = match &worker.names {
         Names::Known(names) => names.iter().any(|known| known.name == *name),
         Names::Any { .. } => true,

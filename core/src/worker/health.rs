@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 
 use super::Alarm;
 use super::gate::Gate;
-use crate::{Clock, Error, Key, LeaseReply, Name, Queue, Settings, Timing, repeat};
+use crate::{Clock, Error, LeaseReply, Queue, Settings, TaskKey, TaskName, Timing, repeat};
 
 /// The supervised loops.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,15 +80,15 @@ struct Facts {
     wedged_for: Option<Duration>,
     /// Ready work of this worker's names that an answered lease call left behind, and since when it was that old.
     oldest_ready: Option<(Duration, Instant)>,
-    unserved: Vec<(Queue, Name, Duration)>,
+    unserved: Vec<(Queue, TaskName, Duration)>,
     /// The docket's time relative to the store's clock, once known.
     clock: Option<Clock>,
     /// What keeps periodic tasks from running.
-    periodic: BTreeMap<Key, Alarm>,
+    periodic: BTreeMap<TaskKey, Alarm>,
     /// Whether each periodic task was tried to seed, or there is none.
     seeded: bool,
     /// Runs that were given up while their code blocks, and since when.
-    blocked: BTreeMap<u64, (Name, Instant)>,
+    blocked: BTreeMap<u64, (TaskName, Instant)>,
     blocked_next: u64,
     /// The age of the oldest task that the companion has yet to bring in, and when that was
     /// reported.
@@ -238,12 +238,12 @@ impl Health {
         self.facts().wedged_for = Some(silent);
     }
 
-    pub(super) fn unserved(&self, unserved: Vec<(Queue, Name, Duration)>) {
+    pub(super) fn unserved(&self, unserved: Vec<(Queue, TaskName, Duration)>) {
         self.facts().unserved = unserved;
     }
 
     /// The alarm of a periodic task, if any.
-    pub(super) fn periodic(&self, key: &Key, alarm: Option<Alarm>) {
+    pub(super) fn periodic(&self, key: &TaskKey, alarm: Option<Alarm>) {
         let mut facts = self.facts();
         match alarm {
             Some(alarm) => facts.periodic.insert(key.clone(), alarm),
@@ -260,7 +260,7 @@ impl Health {
     }
 
     /// A run of this name was given up while its code blocks. The number is for [`Health::blocks_no_more`].
-    pub(super) fn blocks(&self, name: Name) -> u64 {
+    pub(super) fn blocks(&self, name: TaskName) -> u64 {
         let mut facts = self.facts();
         facts.blocked_next += 1;
         let id = facts.blocked_next;
@@ -375,7 +375,7 @@ impl Health {
             // Before the docket is joined neither is tried; the join is what fails.
             error: shut.error.or_else(|| facts.failure[Loop::Fetch as usize].clone()),
         }));
-        let mut blocked: BTreeMap<&Name, (usize, Duration)> = BTreeMap::new();
+        let mut blocked: BTreeMap<&TaskName, (usize, Duration)> = BTreeMap::new();
         for (name, since) in facts.blocked.values() {
             let (count, age) = blocked.entry(name).or_default();
             *count += 1;

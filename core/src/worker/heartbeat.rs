@@ -13,7 +13,7 @@ use super::Inner;
 use super::gate::Way;
 use super::health::Loop;
 use crate::repeat::bounded;
-use crate::{Error, ErrorKind, Heartbeat, Result, Token, limits};
+use crate::{Error, ErrorKind, Heartbeat, LeaseToken, Result, limits};
 
 /// Beats until the worker's last lease is settled; the caller drops the thread's stop flag.
 pub(super) async fn heartbeat(worker: Arc<Inner>) -> Result<()> {
@@ -93,10 +93,10 @@ async fn beat(worker: &Inner, asked: bool) {
         return;
     }
     let asked_at = Instant::now();
-    let chunks: Vec<&[Token]> =
+    let chunks: Vec<&[LeaseToken]> =
         if tokens.is_empty() { vec![&[]] } else { tokens.chunks(limits::BATCH_ITEMS_MAX).collect() };
     for tokens in chunks {
-        let beat = Heartbeat { worker: worker.record(), tokens: tokens.to_vec(), lease: worker.timing.lease };
+        let beat = Heartbeat { worker: worker.record(), tokens: tokens.to_vec(), lease_for: worker.timing.lease };
         match within(worker.timing.lease, bounded("renew leases", Duration::ZERO, worker.beating.heartbeat(&beat)))
             .await
         {

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::slots::Waiting;
-use crate::{HeartbeatAnswer, Key, Lease, Suspects, Token, limits};
+use crate::{HeartbeatAnswer, Lease, LeaseSuspects, LeaseToken, TaskKey, limits};
 
 /// Why a run should stop.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,7 +40,7 @@ pub(super) struct Held {
 
 #[derive(Debug, Default)]
 struct Entries {
-    by_key: HashMap<Key, Entry>,
+    by_key: HashMap<TaskKey, Entry>,
     /// Runs whose key was leased again while they went on. They are lost, and were told to stop;
     /// nobody renews them.
     replaced: Vec<Entry>,
@@ -52,7 +52,7 @@ struct Entries {
 
 #[derive(Debug)]
 struct Entry {
-    token: Token,
+    token: LeaseToken,
     suspect: bool,
     cancellation: CancellationToken,
     reason: Option<Reason>,
@@ -76,14 +76,14 @@ impl Entry {
 }
 
 impl Entries {
-    fn find(&mut self, token: &Token) -> Option<&mut Entry> {
+    fn find(&mut self, token: &LeaseToken) -> Option<&mut Entry> {
         match self.by_key.get_mut(&token.key) {
             Some(entry) if entry.token == *token => Some(entry),
             _ => self.replaced.iter_mut().find(|entry| entry.token == *token),
         }
     }
 
-    fn remove(&mut self, token: &Token) -> Option<Entry> {
+    fn remove(&mut self, token: &LeaseToken) -> Option<Entry> {
         if self.by_key.get(&token.key).is_some_and(|entry| entry.token == *token) {
             return self.by_key.remove(&token.key);
         }
@@ -153,12 +153,12 @@ impl Held {
     }
 
     /// Whether the next request may lease a suspect.
-    pub(super) fn suspects(&self) -> Suspects {
-        if self.entries().suspects > 0 { Suspects::None } else { Suspects::One }
+    pub(super) fn suspects(&self) -> LeaseSuspects {
+        if self.entries().suspects > 0 { LeaseSuspects::Avoid } else { LeaseSuspects::Allow }
     }
 
     /// Asks one run to stop. The first reason stays.
-    pub(super) fn cancel(&self, token: &Token, reason: Reason) {
+    pub(super) fn cancel(&self, token: &LeaseToken, reason: Reason) {
         if let Some(entry) = self.entries().find(token) {
             entry.stop(reason);
         }
@@ -170,31 +170,31 @@ impl Held {
     }
 
     /// Why the run was asked to stop, if it was.
-    pub(super) fn reason(&self, token: &Token) -> Option<Reason> {
+    pub(super) fn reason(&self, token: &LeaseToken) -> Option<Reason> {
         self.entries().find(token).and_then(|entry| entry.reason)
     }
 
     /// An ack is on its way.
-    pub(super) fn settling(&self, token: &Token) {
+    pub(super) fn settling(&self, token: &LeaseToken) {
         if let Some(entry) = self.entries().find(token) {
             entry.settling = true;
         }
     }
 
     /// The ack was answered, or given up: the lease is no longer ours.
-    pub(super) fn settled(&self, token: &Token) {
+    pub(super) fn settled(&self, token: &LeaseToken) {
         let mut entries = self.entries();
         let ended = entries.remove(token);
         entries.suspects -= usize::from(ended.is_some_and(|entry| entry.suspect));
     }
 
     /// The tokens to renew.
-    pub(super) fn tokens(&self) -> Vec<Token> {
+    pub(super) fn tokens(&self) -> Vec<LeaseToken> {
         self.entries().by_key.values().map(|entry| entry.token.clone()).collect()
     }
 
     /// Applies the answer about one token to a heartbeat sent at `asked_at`.
-    pub(super) fn answered(&self, token: &Token, answer: HeartbeatAnswer, asked_at: Instant) {
+    pub(super) fn answered(&self, token: &LeaseToken, answer: HeartbeatAnswer, asked_at: Instant) {
         let mut entries = self.entries();
         let Some(entry) = entries.find(token) else { return };
         match answer {
@@ -260,7 +260,7 @@ mod tests {
     const LEASE: Duration = Duration::from_secs(10);
 
     fn lease(key: &str) -> Lease {
-        let token = Token { key: Key::new(key).unwrap(), fence: Fence(7), lease: RequestId::unique() };
+        let token = LeaseToken { key: TaskKey::new(key).unwrap(), fence: Fence(7), request: RequestId::unique() };
         Lease {
             token,
             name: "work".parse().unwrap(),
@@ -307,7 +307,7 @@ mod tests {
         held.settled(&earlier.token);
         assert_eq!((held.tokens(), held.reason(&later.token), held.len()), (vec![later.token.clone()], None, 1));
         held.settled(&later.token);
-        assert_eq!((held.len(), held.suspects()), (0, Suspects::One));
+        assert_eq!((held.len(), held.suspects()), (0, LeaseSuspects::Allow));
     }
 
     #[test]

@@ -182,9 +182,9 @@ impl Builder {
         if self.registry.names().next().is_none() {
             return Err(Error::config("build the worker", "no task is registered, so it could never run one"));
         }
-        let known = |name: &crate::Name| {
-            let crashes_max = self.registry.policy(name)?.crashes_max;
-            Some(KnownName { name: name.clone(), crashes_max })
+        let known = |name: &crate::TaskName| {
+            let max_crashes = self.registry.policy(name)?.max_crashes;
+            Some(KnownName { name: name.clone(), max_crashes })
         };
         let names = Names::Known(self.registry.names().filter_map(known).collect());
         let queues = queues_to_serve(&self.settings, &self.registry);
@@ -206,7 +206,7 @@ impl Builder {
                 beating: self.store.fork(),
                 adding: self.store,
                 joined: SetOnce::new(),
-                slots: Arc::new(Slots::new(self.settings.concurrency, self.settings.ahead_max)),
+                slots: Arc::new(Slots::new(self.settings.concurrency, self.settings.max_ahead)),
                 held: Held::new(timing.lease),
                 runs: TaskTracker::new(),
                 health: Arc::new(Health::new(&self.settings, timing, name)),
@@ -349,7 +349,7 @@ impl Worker {
 impl Inner {
     /// The record that lease calls and heartbeats write.
     fn record(&self) -> WorkerRecord {
-        let queue_of = |name: &crate::Name| Some((name.clone(), self.registry.policy(name)?.queue.clone()));
+        let queue_of = |name: &crate::TaskName| Some((name.clone(), self.registry.policy(name)?.queue.clone()));
         WorkerRecord {
             id: self.id.clone(),
             queues: self.queues.clone(),
@@ -367,7 +367,7 @@ impl Inner {
         let beat = Heartbeat {
             worker: WorkerRecord { ttl: Duration::ZERO, ..self.record() },
             tokens: Vec::new(),
-            lease: self.timing.lease,
+            lease_for: self.timing.lease,
         };
         // Safe to lose: the record expires by itself.
         let _ = tokio::time::timeout(Duration::from_millis(500), self.settling.heartbeat(&beat)).await;

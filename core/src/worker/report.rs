@@ -3,12 +3,12 @@
 
 use super::held::Reason;
 use crate::telemetry::{ATTEMPT, KEY, TASK, WORKER};
-use crate::{Ack, Key, Lease, Limited, Name, Outcome, Policy, WorkerId, display_duration, words};
+use crate::{Ack, Lease, Limited, Outcome, Policy, TaskKey, TaskName, WorkerId, display_duration, words};
 
 /// The run that an ack settles.
 #[derive(Debug)]
 pub(super) struct Run {
-    task: Name,
+    task: TaskName,
     attempt: u32,
     failed: Option<Failed>,
 }
@@ -28,9 +28,9 @@ impl Run {
     /// The run of `lease`, which ended with `outcome`.
     pub(super) fn new(lease: &Lease, policy: &Policy, outcome: &Outcome) -> Self {
         let attempt = lease.attempts + 1;
-        let attempts_max = lease.overrides.attempts_max.unwrap_or(policy.attempts_max);
+        let max_attempts = lease.overrides.max_attempts.unwrap_or(policy.max_attempts);
         let failed = match outcome {
-            Outcome::Retry { .. } if attempt < attempts_max => Some(Failed::Again),
+            Outcome::Retry { .. } if attempt < max_attempts => Some(Failed::Again),
             Outcome::Retry { .. } | Outcome::Dead { .. } if lease.every.is_some() => Some(Failed::NextOccurrence),
             Outcome::Retry { .. } | Outcome::Dead { .. } => Some(Failed::Dead),
             _ => None,
@@ -106,7 +106,7 @@ pub(super) fn limited(worker: &WorkerId, limited: &Limited) {
 }
 
 /// The one line about a death, whatever the cause.
-fn died(worker: &WorkerId, key: &Key, task: &Name, attempt: u32, error: &str) {
+fn died(worker: &WorkerId, key: &TaskKey, task: &TaskName, attempt: u32, error: &str) {
     tracing::error!(
         { KEY } = %key, { TASK } = %task, { ATTEMPT } = attempt, { WORKER } = %worker, error, "task failed for good"
     );
@@ -117,12 +117,12 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{Fence, Overrides, Payload, Queue, RequestId, Timestamp, Token};
+    use crate::{Fence, LeaseToken, Overrides, Payload, Queue, RequestId, Timestamp};
 
-    fn failed(attempts: u32, attempts_max: Option<u32>, every: Option<Duration>, outcome: &Outcome) -> Option<Failed> {
+    fn failed(attempts: u32, max_attempts: Option<u32>, every: Option<Duration>, outcome: &Outcome) -> Option<Failed> {
         let lease = Lease {
-            token: Token { key: Key::unique(), fence: Fence(1), lease: RequestId::unique() },
-            name: Name::new("work").unwrap(),
+            token: LeaseToken { key: TaskKey::unique(), fence: Fence(1), request: RequestId::unique() },
+            name: TaskName::new("work").unwrap(),
             queue: Queue::default(),
             args: Payload::default(),
             attempts,
@@ -132,9 +132,9 @@ mod tests {
             due_at: Timestamp::default(),
             every,
             undecodable_since: None,
-            overrides: Overrides { attempts_max, crashes_max: None },
+            overrides: Overrides { max_attempts, max_crashes: None },
         };
-        Run::new(&lease, &Policy { attempts_max: 3, ..Policy::default() }, outcome).failed
+        Run::new(&lease, &Policy { max_attempts: 3, ..Policy::default() }, outcome).failed
     }
 
     #[test]

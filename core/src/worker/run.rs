@@ -49,8 +49,8 @@ fn failed_around(worker: &Inner, lease: &Lease, error: &str) -> Settlement {
     let policy = worker.registry.policy(&lease.name).cloned().unwrap_or_default();
     let outcome = retry(policy.backoff.wait(lease.attempts + 1), error);
     let run = Some(report::Run::new(lease, &policy, &outcome));
-    let (attempts_max, retention) = (policy.attempts_max, policy.retention);
-    Settlement { ack: Ack { token: lease.token.clone(), outcome, attempts_max, retention }, run }
+    let (max_attempts, retention) = (policy.max_attempts, policy.retention);
+    Settlement { ack: Ack { token: lease.token.clone(), outcome, max_attempts, retention }, run }
 }
 
 async fn run_one(worker: &Inner, lease: Arc<Lease>, cancellation: CancellationToken) -> Settlement {
@@ -76,7 +76,7 @@ async fn run_known(worker: &Inner, entry: &Entry, lease: &Arc<Lease>, cancellati
     Ack {
         token: lease.token.clone(),
         outcome,
-        attempts_max: entry.policy.attempts_max,
+        max_attempts: entry.policy.max_attempts,
         retention: entry.policy.retention,
     }
 }
@@ -181,12 +181,12 @@ fn retry(after: Duration, error: &str) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Fence, Key, Name, Overrides, Payload, Queue, RequestId, Timestamp, Token};
+    use crate::{Fence, LeaseToken, Overrides, Payload, Queue, RequestId, TaskKey, TaskName, Timestamp};
 
     fn lease() -> Lease {
         Lease {
-            token: Token { key: Key::unique(), fence: Fence(1), lease: RequestId::unique() },
-            name: Name::new("work").unwrap(),
+            token: LeaseToken { key: TaskKey::unique(), fence: Fence(1), request: RequestId::unique() },
+            name: TaskName::new("work").unwrap(),
             queue: Queue::default(),
             args: Payload::default(),
             attempts: 0,

@@ -16,7 +16,9 @@ use super::report::Run;
 use super::{Inner, fetch};
 use crate::handler::unkept;
 use crate::repeat::{bounded, repeat};
-use crate::{Ack, AckAnswer, AckReply, Error, ErrorKind, Outcome, Result, Retryable, Token, display_duration, limits};
+use crate::{
+    Ack, AckAnswer, AckReply, Error, ErrorKind, LeaseToken, Outcome, Result, Retryable, display_duration, limits,
+};
 
 /// Outcomes waiting to be settled. A full channel delays runs that have ended, not the heartbeat.
 pub(super) const WAITING_MAX: usize = 1_000;
@@ -33,8 +35,8 @@ pub(super) struct Settlement {
 }
 
 /// The ack that gives a task back to its position in the lane.
-pub(super) fn release(token: Token) -> Settlement {
-    let ack = Ack { token, outcome: Outcome::Release, attempts_max: 1, retention: limits::RETENTION };
+pub(super) fn release(token: LeaseToken) -> Settlement {
+    let ack = Ack { token, outcome: Outcome::Release, max_attempts: 1, retention: limits::RETENTION };
     Settlement { ack, run: None }
 }
 
@@ -58,7 +60,7 @@ pub(super) struct Inbox {
     /// The runs that these acks end, in the same order.
     runs: Vec<Option<Run>>,
     /// Acks of the batch that the store could not accept, and since when.
-    put_off: HashMap<Token, Instant>,
+    put_off: HashMap<LeaseToken, Instant>,
 }
 
 impl Inbox {
@@ -188,7 +190,7 @@ fn weight(ack: &Ack) -> usize {
 /// is becomes one that it can accept.
 fn answered(
     worker: &Inner,
-    put_off: &mut HashMap<Token, Instant>,
+    put_off: &mut HashMap<LeaseToken, Instant>,
     settlement: Settlement,
     answer: Result<AckAnswer>,
 ) -> Option<Settlement> {

@@ -37,7 +37,7 @@ pub(super) struct Waiting {
 #[derive(Debug)]
 pub(super) struct Slots {
     concurrency: usize,
-    ahead_max: usize,
+    max_ahead: usize,
     state: Mutex<State>,
     /// Notified when a slot is free, and when the queue has run low.
     changed: Notify,
@@ -67,10 +67,10 @@ pub(super) enum Room {
 }
 
 impl Slots {
-    pub(super) fn new(concurrency: usize, ahead_max: usize) -> Self {
+    pub(super) fn new(concurrency: usize, max_ahead: usize) -> Self {
         let pace = Pace::new(Instant::now());
         let state = State { free: concurrency, line: VecDeque::new(), low: 0, pace };
-        Self { concurrency, ahead_max, state: Mutex::new(state), changed: Notify::new() }
+        Self { concurrency, max_ahead, state: Mutex::new(state), changed: Notify::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -90,7 +90,7 @@ impl Slots {
 
     /// How many tasks should be prefetched, by the latest pace.
     pub(super) fn ahead(&self) -> usize {
-        self.state().pace.ahead(Instant::now(), self.concurrency).min(self.ahead_max)
+        self.state().pace.ahead(Instant::now(), self.concurrency).min(self.max_ahead)
     }
 
     /// Notes how long the store took to answer a lease call that found work.
@@ -227,10 +227,10 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Fence, Key, Lease, Overrides, Payload, Queue, RequestId, Timestamp, Token};
+    use crate::{Fence, Lease, LeaseToken, Overrides, Payload, Queue, RequestId, TaskKey, Timestamp};
 
     fn waiting(fence: u64) -> Waiting {
-        let token = Token { key: Key::unique(), fence: Fence(fence), lease: RequestId::unique() };
+        let token = LeaseToken { key: TaskKey::unique(), fence: Fence(fence), request: RequestId::unique() };
         let lease = Lease {
             token,
             name: "work".parse().unwrap(),

@@ -9,7 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::health::Loop;
 use super::{Alarm, Inner};
 use crate::repeat::bounded;
-use crate::{LaneCounts, Name, Queue, Result, WorkerRecord};
+use crate::{LaneCounts, Queue, Result, TaskName, WorkerRecord};
 
 /// How often it looks.
 const LOOK: Duration = Duration::from_secs(1);
@@ -97,7 +97,7 @@ async fn look_at_store(worker: &Inner) -> Result<()> {
 }
 
 /// The lanes with old work that no other worker serves either.
-async fn unserved(worker: &Inner, lanes: &[&LaneCounts]) -> Result<Vec<(Queue, Name, Duration)>> {
+async fn unserved(worker: &Inner, lanes: &[&LaneCounts]) -> Result<Vec<(Queue, TaskName, Duration)>> {
     if lanes.is_empty() {
         return Ok(Vec::new());
     }
@@ -107,7 +107,7 @@ async fn unserved(worker: &Inner, lanes: &[&LaneCounts]) -> Result<Vec<(Queue, N
     Ok(unserved.filter_map(|lane| Some((lane.queue.clone(), lane.name.clone(), lane.oldest_ready?))).collect())
 }
 
-fn serves(record: &WorkerRecord, queue: &Queue, name: &Name) -> bool {
+fn serves(record: &WorkerRecord, queue: &Queue, name: &TaskName) -> bool {
     // A worker that publishes no names takes any.
     record.queues.contains(queue) && (record.names.is_empty() || record.names.iter().any(|(known, _)| known == name))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket_core::{Settings, State};
+use docket_core::{Settings, TaskState};
 use tokio::time::{Instant, sleep};
 
 use crate::sabotage::{Fault, Verb};
@@ -58,7 +58,7 @@ async fn a_lease_whose_reply_is_lost_is_asked_for_again() {
     let worker = scene.start(usual());
     for n in 0..5 {
         // Not a lease length later: the same request brings the same tasks.
-        let view = scene.until(&format!("k{n}"), State::Completed, 3 * SECOND).await;
+        let view = scene.until(&format!("k{n}"), TaskState::Completed, 3 * SECOND).await;
         assert_eq!((view.attempts, view.crashes), (0, 0));
     }
     assert_eq!(scene.log.starts().len(), 5);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket_core::State;
+use docket_core::TaskState;
 use docket_core::worker::Alarm;
 use tokio::time::sleep;
 
@@ -17,7 +17,7 @@ async fn a_run_of_an_hour_keeps_its_lease() {
     let workers = [scene.start(usual()), scene.start(usual())];
     sleep(Duration::from_hours(1) + SECOND).await;
     let view = scene.view("long").await;
-    assert_eq!((view.state, view.attempts, view.crashes, scene.log.starts().len()), (State::Completed, 0, 0, 1));
+    assert_eq!((view.state, view.attempts, view.crashes, scene.log.starts().len()), (TaskState::Completed, 0, 0, 1));
     for worker in workers {
         worker.stopped().await;
     }
@@ -29,9 +29,9 @@ async fn slow_renewals_are_renewals() {
     let scene = Scene::new();
     scene.add(Run::of(Duration::from_mins(5)), "long").await;
     let worker = scene.start(usual());
-    scene.until("long", State::Running, SECOND).await;
+    scene.until("long", TaskState::Running, SECOND).await;
     scene.sabotage.set(Verb::Heartbeat, Fault::Slow(4 * SECOND));
-    let view = scene.until("long", State::Completed, Duration::from_mins(5)).await;
+    let view = scene.until("long", TaskState::Completed, Duration::from_mins(5)).await;
     assert_eq!((view.crashes, scene.log.starts().len(), scene.log.told()), (0, 1, 0));
     worker.stopped().await;
 }
@@ -46,9 +46,9 @@ async fn nothing_is_leased_while_leases_cannot_be_renewed() {
     worker.until_alarm(3 * SECOND, held_back).await;
     sleep(Duration::from_mins(1)).await;
     let view = scene.view("k").await;
-    assert_eq!((view.state, view.fence, worker.health.is_ready()), (State::Ready, None, false));
+    assert_eq!((view.state, view.fence, worker.health.is_ready()), (TaskState::Ready, None, false));
     scene.sabotage.lift();
-    scene.until("k", State::Completed, 5 * SECOND).await;
+    scene.until("k", TaskState::Completed, 5 * SECOND).await;
     assert!(worker.health.is_ready(), "{:?}", worker.health.alarms());
     worker.stopped().await;
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket_core::State;
+use docket_core::TaskState;
 use tokio::time::{Instant, sleep};
 
 use crate::sabotage::{Fault, Verb};
@@ -23,13 +23,13 @@ async fn a_run_is_told_at_the_end_of_a_lease_that_nobody_renews() {
         let scene = Scene::new();
         scene.add(Run::of(Duration::from_mins(1)), "k").await;
         let worker = scene.start(usual());
-        scene.until("k", State::Running, SECOND).await;
+        scene.until("k", TaskState::Running, SECOND).await;
         sleep(30 * SECOND).await;
         let took = told_after(&scene, fault).await;
         // The latest renewal is at most 2 s old.
         assert!(took > 7 * SECOND && took <= 10 * SECOND + Duration::from_millis(20), "{fault:?}: {took:?}");
         scene.sabotage.lift();
-        let view = scene.until("k", State::Completed, Duration::from_mins(2)).await;
+        let view = scene.until("k", TaskState::Completed, Duration::from_mins(2)).await;
         assert_eq!((view.attempts, scene.log.starts().len()), (0, 2), "a lost lease is not an attempt");
         worker.stopped().await;
     }
@@ -41,13 +41,13 @@ async fn a_run_has_ended_before_another_worker_starts_it_again() {
     let scene = Scene::new();
     scene.add(Run::of(Duration::from_mins(1)), "k").await;
     let worker = scene.start(usual());
-    scene.until("k", State::Running, SECOND).await;
+    scene.until("k", TaskState::Running, SECOND).await;
     let other = scene.start_unharmed(usual());
     scene.sabotage.set(Verb::Heartbeat, Fault::NeverAnswers);
     sleep(30 * SECOND).await;
     assert_eq!((scene.log.starts().len(), scene.log.running_max()), (2, 1));
     scene.sabotage.lift();
-    scene.until("k", State::Completed, Duration::from_mins(1)).await;
+    scene.until("k", TaskState::Completed, Duration::from_mins(1)).await;
     for worker in [worker, other] {
         worker.stopped().await;
     }

@@ -10,9 +10,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use docket_core::{
     Ack, AckReply, AddAnswer, Arrival, CancelAnswer, CancelId, Capabilities, Control, Cursor, Destination, Error,
-    ErrorKind, Fence, Finding, Heartbeat, HeartbeatAnswer, Inspect, Key, LaneCounts, Lease, LeaseReply, LeaseRequest,
-    ListFilter, NewTask, Outcome, Page, Parcel, ParcelId, QueueBackend, Relocate, RequestId, RequeueAnswer, Result,
-    Retryable, ScheduleAnswer, Store, TaskView, Ticket, Token, WorkerView,
+    ErrorKind, Fence, Finding, Heartbeat, HeartbeatAnswer, Inspect, LaneCounts, Lease, LeaseReply, LeaseRequest,
+    LeaseToken, ListFilter, NewTask, Outcome, Page, Parcel, ParcelId, QueueBackend, Relocate, RequestId, RequeueAnswer,
+    Result, Retryable, ScheduleAnswer, Store, TaskKey, TaskView, Ticket, WorkerView,
 };
 
 /// A verb that only one loop calls.
@@ -48,7 +48,7 @@ pub(crate) enum Fault {
 }
 
 /// The fences that the store drew, by key and request.
-type RealFences = Arc<Mutex<HashMap<(Key, RequestId), Fence>>>;
+type RealFences = Arc<Mutex<HashMap<(TaskKey, RequestId), Fence>>>;
 
 /// The store, and the faults that all its forks share.
 #[derive(Clone, Debug)]
@@ -76,19 +76,19 @@ impl Sabotage {
     fn as_one_fence(&self, mut reply: LeaseReply) -> LeaseReply {
         if let Some(fences) = &self.fences {
             for Lease { token, .. } in &mut reply.leases {
-                fences.lock().unwrap().insert((token.key.clone(), token.lease), token.fence);
+                fences.lock().unwrap().insert((token.key.clone(), token.request), token.fence);
                 token.fence = ONE_FENCE;
             }
         }
         reply
     }
 
-    fn real(&self, token: &Token) -> Token {
+    fn real(&self, token: &LeaseToken) -> LeaseToken {
         let fence = self.fences.as_ref().and_then(|fences| {
             let fences = fences.lock().unwrap();
-            fences.get(&(token.key.clone(), token.lease)).copied()
+            fences.get(&(token.key.clone(), token.request)).copied()
         });
-        Token { fence: fence.unwrap_or(token.fence), ..token.clone() }
+        LeaseToken { fence: fence.unwrap_or(token.fence), ..token.clone() }
     }
 
     pub(crate) fn store(&self) -> Arc<dyn Store> {
@@ -181,7 +181,7 @@ impl QueueBackend for Sabotage {
 
 #[async_trait]
 impl Inspect for Sabotage {
-    async fn get(&self, key: &Key) -> Result<Option<TaskView>> {
+    async fn get(&self, key: &TaskKey) -> Result<Option<TaskView>> {
         self.inner.get(key).await
     }
 
@@ -232,11 +232,11 @@ impl Relocate for Sabotage {
 
 #[async_trait]
 impl Control for Sabotage {
-    async fn cancel(&self, key: &Key, id: CancelId) -> Result<CancelAnswer> {
+    async fn cancel(&self, key: &TaskKey, id: CancelId) -> Result<CancelAnswer> {
         self.inner.cancel(key, id).await
     }
 
-    async fn requeue(&self, key: &Key, fence: Option<Fence>) -> Result<RequeueAnswer> {
+    async fn requeue(&self, key: &TaskKey, fence: Option<Fence>) -> Result<RequeueAnswer> {
         self.inner.requeue(key, fence).await
     }
 

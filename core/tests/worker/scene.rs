@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use docket_core::worker::{Alarm, HealthHandle, Stop};
-use docket_core::{Client, DocketName, Key, Registry, Result, Settings, State, Store, Task, TaskView, Worker};
+use docket_core::{Client, DocketName, Registry, Result, Settings, Store, Task, TaskKey, TaskState, TaskView, Worker};
 use docket_memory::MemoryBackend;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -59,14 +59,14 @@ impl Scene {
     }
 
     pub(crate) async fn view(&self, key: &str) -> TaskView {
-        self.store.get(&Key::new(key).unwrap()).await.unwrap().expect("the task is kept")
+        self.store.get(&TaskKey::new(key).unwrap()).await.unwrap().expect("the task is kept")
     }
 
-    pub(crate) async fn state(&self, key: &str) -> State {
+    pub(crate) async fn state(&self, key: &str) -> TaskState {
         self.view(key).await.state
     }
 
-    pub(crate) async fn until(&self, key: &str, state: State, within: Duration) -> TaskView {
+    pub(crate) async fn until(&self, key: &str, state: TaskState, within: Duration) -> TaskView {
         eventually(&format!("{key} is {state}"), within, async || {
             let view = self.view(key).await;
             (view.state == state).then_some(view)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket_core::State;
+use docket_core::TaskState;
 use docket_core::worker::Alarm;
 use tokio::time::sleep;
 
@@ -14,7 +14,7 @@ use crate::tasks::{Fail, How, Run};
 async fn running(scene: &Scene) -> Running {
     scene.add(Run::of(SECOND), "k").await;
     let worker = scene.start(usual());
-    scene.until("k", State::Running, Duration::from_millis(500)).await;
+    scene.until("k", TaskState::Running, Duration::from_millis(500)).await;
     worker
 }
 
@@ -23,10 +23,10 @@ async fn an_outcome_whose_reply_is_lost_counts_once() {
     let scene = Scene::new();
     let worker = running(&scene).await;
     scene.sabotage.set(Verb::Ack, Fault::LosesOneReply);
-    scene.until("k", State::Completed, 2 * SECOND).await;
+    scene.until("k", TaskState::Completed, 2 * SECOND).await;
     scene.add(Fail { how: How::Error, runs: 2 }, "fails").await;
     scene.sabotage.set(Verb::Ack, Fault::LosesOneReply);
-    let view = scene.until("fails", State::Completed, 20 * SECOND).await;
+    let view = scene.until("fails", TaskState::Completed, 20 * SECOND).await;
     assert_eq!((view.attempts, scene.log.starts()), (1, vec!["k".to_owned(), "1".to_owned(), "2".to_owned()]));
     worker.stopped().await;
 }
@@ -39,7 +39,7 @@ async fn an_outcome_is_tried_for_a_minute() {
     sleep(50 * SECOND).await;
     assert!(!worker.health.is_ready());
     scene.sabotage.lift();
-    let view = scene.until("k", State::Completed, 2 * SECOND).await;
+    let view = scene.until("k", TaskState::Completed, 2 * SECOND).await;
     assert_eq!((view.attempts, view.crashes, scene.log.starts().len()), (0, 0, 1));
     // Once its next lease call was answered, which waits for work for up to 15 s.
     worker.until_ready(16 * SECOND).await;
@@ -54,7 +54,7 @@ async fn an_outcome_that_a_minute_did_not_settle_is_given_up() {
     scene.sabotage.set(Verb::Ack, Fault::Fails);
     sleep(Duration::from_secs(75)).await;
     scene.sabotage.lift();
-    let view = scene.until("k", State::Completed, 30 * SECOND).await;
+    let view = scene.until("k", TaskState::Completed, 30 * SECOND).await;
     assert_eq!((view.attempts, view.crashes, scene.log.starts().len()), (0, 1, 2));
     worker.stopped().await;
 }
@@ -69,9 +69,9 @@ async fn nothing_is_leased_while_outcomes_cannot_be_settled() {
     worker.until_alarm(3 * SECOND, held_back).await;
     sleep(Duration::from_mins(1)).await;
     let view = scene.view("k").await;
-    assert_eq!((view.state, view.fence, worker.health.is_ready()), (State::Ready, None, false));
+    assert_eq!((view.state, view.fence, worker.health.is_ready()), (TaskState::Ready, None, false));
     scene.sabotage.lift();
-    scene.until("k", State::Completed, 5 * SECOND).await;
+    scene.until("k", TaskState::Completed, 5 * SECOND).await;
     eventually("no alarm is left", SECOND, async || worker.health.alarms().is_empty().then_some(())).await;
     worker.stopped().await;
 }

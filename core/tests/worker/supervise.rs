@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket_core::{ErrorKind, Settings, State};
+use docket_core::{ErrorKind, Settings, TaskState};
 use tokio::time::{sleep, timeout};
 
 use crate::sabotage::{Fault, Verb};
@@ -21,7 +21,7 @@ async fn a_fetch_loop_that_panics_is_begun_again_and_loses_nothing() {
         .await;
     scene.sabotage.lift();
     for n in 0..5 {
-        scene.until(&format!("k{n}"), State::Completed, 10 * SECOND).await;
+        scene.until(&format!("k{n}"), TaskState::Completed, 10 * SECOND).await;
     }
     assert_eq!(scene.log.starts().len(), 5);
     assert!(worker.health.is_ready(), "{:?}", worker.health.alarms());
@@ -39,7 +39,7 @@ async fn t12_a_watchdog_that_dies_is_restarted_and_work_goes_on() {
     })
     .await;
     scene.add(Run::of(SECOND), "k").await;
-    scene.until("k", State::Completed, 2 * SECOND).await;
+    scene.until("k", TaskState::Completed, 2 * SECOND).await;
     assert!(worker.health.is_ready(), "{:?}", worker.health.alarms());
     worker.stopped().await;
 }
@@ -70,7 +70,7 @@ async fn t12_a_store_that_is_away_is_no_reason_to_restart_a_loop() {
     sleep(Duration::from_hours(1)).await;
     assert_eq!((worker.health.is_ready(), scene.sabotage.calls(Verb::Join)), (false, 1));
     scene.sabotage.lift();
-    scene.until("k", State::Completed, 5 * SECOND).await;
+    scene.until("k", TaskState::Completed, 5 * SECOND).await;
     worker.until_ready(SECOND).await;
     worker.stopped().await;
 }

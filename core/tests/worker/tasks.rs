@@ -118,7 +118,7 @@ impl Task for Fail {
 
     fn policy() -> Policy {
         let backoff = Backoff { base: Duration::from_secs(1), max: Duration::from_secs(5) };
-        Policy { attempts_max: 3, timeout: Duration::from_secs(20), backoff, ..Policy::default() }
+        Policy { max_attempts: 3, timeout: Duration::from_secs(20), backoff, ..Policy::default() }
     }
 
     async fn run(self, ctx: Context) -> Result<u32, Failure> {

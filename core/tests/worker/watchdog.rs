@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use docket_core::worker::Alarm;
-use docket_core::{Key, Name, NewTask, Payload, Settings};
+use docket_core::{NewTask, Payload, Settings, TaskKey, TaskName};
 use tokio::time::sleep;
 
 use crate::scene::{SECOND, Scene, eventually, usual};
@@ -12,15 +12,15 @@ use crate::tasks::Run;
 #[tokio::test(start_paused = true)]
 async fn work_that_no_worker_serves_is_an_alarm() {
     let scene = Scene::new();
-    let stranger = Name::new("stranger").unwrap();
-    let task = NewTask::keyed(Key::new("k").unwrap(), stranger.clone(), Payload::new("{}"));
+    let stranger = TaskName::new("stranger").unwrap();
+    let task = NewTask::keyed(TaskKey::new("k").unwrap(), stranger.clone(), Payload::new("{}"));
     scene.client.add_all(&[task]).await.unwrap().remove(0).unwrap();
     let worker = scene.start(usual());
     let unserved = |alarm: &Alarm| matches!(alarm, Alarm::Unserved(_, name, _) if *name == stranger);
     let took = worker.until_alarm(Duration::from_secs(91), unserved).await;
     assert!(took >= Duration::from_mins(1), "{took:?}");
     assert!(worker.health.is_ready(), "the worker itself is well");
-    scene.client.cancel(&Key::new("k").unwrap()).await.unwrap();
+    scene.client.cancel(&TaskKey::new("k").unwrap()).await.unwrap();
     eventually("the alarm is over", 31 * SECOND, async || worker.health.alarms().is_empty().then_some(())).await;
     worker.stopped().await;
 }

@@ -7,7 +7,9 @@
 use std::time::Duration;
 
 use docket_core::{Ack, Arrival, KnownName, Lease, LeaseOrder, LeaseRequest, ListFilter, Names, NewTask};
-use docket_core::{Outcome, Parcel, ParcelId, Result, State, Store, Suspects, TaskView, Timestamp, Verb, limits};
+use docket_core::{
+    LeaseSuspects, Outcome, Parcel, ParcelId, Result, Store, TaskState, TaskView, Timestamp, Verb, limits,
+};
 
 use super::hand_over::{bounded, claim_for};
 use super::local::Local;
@@ -19,7 +21,7 @@ use super::local::Local;
 /// A task that was not settled there becomes visible when its lease expires, and has one attempt
 /// left.
 pub(super) async fn hand_over_dead(local: &Local, store: &dyn Store) -> Result<()> {
-    let filter = ListFilter { state: Some(State::Dead), ..ListFilter::default() };
+    let filter = ListFilter { state: Some(TaskState::Dead), ..ListFilter::default() };
     for view in local.memory.list(&filter, None, limits::BATCH_ITEMS_MAX).await?.tasks {
         if let Some(task) = local.added(&view.key).await {
             hand_over(local, store, &view, task).await?;
@@ -73,12 +75,12 @@ fn parcel(view: &TaskView, task: NewTask) -> Parcel {
 
 /// Leases it there, and settles it as dead.
 async fn bury(local: &Local, store: &dyn Store, parcel: &Parcel) -> Result<()> {
-    let known = KnownName { name: parcel.name.clone(), crashes_max: limits::CRASHES_MAX };
+    let known = KnownName { name: parcel.name.clone(), max_crashes: limits::CRASHES_MAX };
     let request = LeaseRequest {
         queues: vec![parcel.queue.clone()],
         names: Names::Known(vec![known]),
         count: 1,
-        suspects: Suspects::One,
+        suspects: LeaseSuspects::Allow,
         order: LeaseOrder::Earliest,
         ..claim_for(local)?
     };
@@ -97,7 +99,7 @@ fn settle(lease: Lease, parcel: &Parcel) -> Ack {
         // A worker was quicker, and this is the one behind it.
         Outcome::Release
     };
-    Ack { token: lease.token, outcome, attempts_max: 1, retention: Duration::ZERO }
+    Ack { token: lease.token, outcome, max_attempts: 1, retention: Duration::ZERO }
 }
 
 #[cfg(test)]
@@ -114,7 +116,7 @@ mod tests {
         take(local, &task).await;
         let lease = local.memory.lease(&claim_for(local).unwrap()).await.unwrap().leases.remove(0);
         let outcome = Outcome::Dead { error: "no such thing".to_owned() };
-        let ack = Ack { token: lease.token, outcome, attempts_max: 5, retention: Duration::ZERO };
+        let ack = Ack { token: lease.token, outcome, max_attempts: 5, retention: Duration::ZERO };
         local.memory.ack(&[ack], None).await.unwrap();
         task
     }
@@ -130,16 +132,16 @@ mod tests {
         store.add(std::slice::from_ref(&waiting)).await.unwrap();
         hand_over_dead(&local, &store).await.unwrap();
         let view = docket_core::Inspect::get(&store, &dead.key).await.unwrap().unwrap();
-        assert_eq!((view.state, view.error.as_deref(), view.attempts), (State::Dead, Some("no such thing"), 1));
+        assert_eq!((view.state, view.error.as_deref(), view.attempts), (TaskState::Dead, Some("no such thing"), 1));
         assert_eq!(view.queue, dead.queue, "a requeue brings it to its workers");
         let other = docket_core::Inspect::get(&store, &waiting.key).await.unwrap().unwrap();
-        assert_eq!((other.state, other.attempts), (State::Ready, 0));
+        assert_eq!((other.state, other.attempts), (TaskState::Ready, 0));
         assert!(local.left().await.is_empty());
     }
 
     #[tokio::test]
     async fn one_that_the_store_refuses_or_has_is_forgotten_here() {
-        let strict = Options { payload_bytes_max: 1, ..Options::default() };
+        let strict = Options { max_payload_bytes: 1, ..Options::default() };
         let strict = MemoryBackend::with_options(DocketName::default(), strict).unwrap();
         let local = local();
         died(&local).await;
@@ -150,7 +152,7 @@ mod tests {
         store.add(std::slice::from_ref(&dead)).await.unwrap();
         hand_over_dead(&local, &store).await.unwrap();
         let view = docket_core::Inspect::get(&store, &dead.key).await.unwrap().unwrap();
-        assert_eq!(view.state, State::Ready);
+        assert_eq!(view.state, TaskState::Ready);
         assert!(local.left().await.is_empty());
     }
 }

@@ -7,9 +7,11 @@
 
 use std::time::Duration;
 
-use docket_core::{Ack, AddAnswer, Error, ErrorKind, KnownName, Lease, LeaseOrder, LeaseRequest, ListFilter, Name};
+use docket_core::{Ack, AddAnswer, Error, ErrorKind, KnownName, Lease, LeaseOrder, LeaseRequest, ListFilter, TaskName};
 use docket_core::{CancelId, limits};
-use docket_core::{Names, NewTask, Outcome, RequestId, Result, RunAt, State, Store, Suspects, WorkerId, WorkerRecord};
+use docket_core::{
+    LeaseSuspects, Names, NewTask, Outcome, RequestId, Result, RunAt, Store, TaskState, WorkerId, WorkerRecord,
+};
 use tokio::time::timeout;
 
 use super::dead::hand_over_dead;
@@ -69,7 +71,7 @@ async fn hand_over_ready(local: &Local, store: &dyn Store) -> Result<bool> {
 
 /// Tasks due later.
 async fn hand_over_later(local: &Local, store: &dyn Store) -> Result<()> {
-    let filter = ListFilter { state: Some(State::Scheduled), ..ListFilter::default() };
+    let filter = ListFilter { state: Some(TaskState::Scheduled), ..ListFilter::default() };
     let page = local.memory.list(&filter, None, limits::BATCH_ITEMS_MAX).await?;
     let mut tasks = Vec::new();
     for view in page.tasks.into_iter().filter(|view| view.visible_at.since(page.now) > LATER) {
@@ -127,9 +129,9 @@ async fn add_all(local: &Local, store: &dyn Store, tasks: &[NewTask]) -> Result<
 /// A task that failed here has fewer attempts left there.
 fn with_attempts_left(local: &Local, mut task: NewTask, attempts: u32) -> NewTask {
     if attempts > 0 {
-        let policy = local.registry.policy(&task.name).map(|policy| policy.attempts_max);
-        let attempts_max = task.overrides.attempts_max.or(policy).unwrap_or(1);
-        task.overrides.attempts_max = Some(attempts_max.saturating_sub(attempts).max(1));
+        let policy = local.registry.policy(&task.name).map(|policy| policy.max_attempts);
+        let max_attempts = task.overrides.max_attempts.or(policy).unwrap_or(1);
+        task.overrides.max_attempts = Some(max_attempts.saturating_sub(attempts).max(1));
     }
     task
 }
@@ -139,12 +141,12 @@ fn settle(lease: &Lease, taken: Taken) -> Ack {
         Taken::Yes => Outcome::Completed(None),
         Taken::No => Outcome::Release,
     };
-    Ack { token: lease.token.clone(), outcome, attempts_max: 1, retention: Duration::ZERO }
+    Ack { token: lease.token.clone(), outcome, max_attempts: 1, retention: Duration::ZERO }
 }
 
 /// A lease of the hand-over, on the memory docket or on the store.
 pub(super) fn claim_for(local: &Local) -> Result<LeaseRequest> {
-    let known = |name: &Name| KnownName { name: name.clone(), crashes_max: limits::CRASHES_MAX };
+    let known = |name: &TaskName| KnownName { name: name.clone(), max_crashes: limits::CRASHES_MAX };
     Ok(LeaseRequest {
         request: RequestId::unique(),
         worker: WorkerRecord {
@@ -159,8 +161,8 @@ pub(super) fn claim_for(local: &Local) -> Result<LeaseRequest> {
         queues: local.queues.clone(),
         names: Names::Known(local.registry.names().map(known).collect()),
         count: limits::BATCH_ITEMS_MAX,
-        suspects: Suspects::None,
-        lease: CALL_MAX * 2,
+        suspects: LeaseSuspects::Avoid,
+        lease_for: CALL_MAX * 2,
         wait: Duration::ZERO,
         order: LeaseOrder::Earliest,
     })
@@ -199,7 +201,7 @@ mod tests {
         take(&local, &two).await;
         hand_over(&local, &store).await.unwrap();
         for task in [&one, &two] {
-            assert_eq!(found(&store, task).await.unwrap().state, State::Ready);
+            assert_eq!(found(&store, task).await.unwrap().state, TaskState::Ready);
         }
         assert!(local.left().await.is_empty());
     }
@@ -221,10 +223,10 @@ mod tests {
         take(&local, &task("quick")).await;
         let token = lease(&local, &*local.memory).await.token;
         let outcome = Outcome::Retry { after: Duration::ZERO, error: "not yet".to_owned() };
-        let ack = Ack { token, outcome, attempts_max: 5, retention: Duration::ZERO };
+        let ack = Ack { token, outcome, max_attempts: 5, retention: Duration::ZERO };
         local.memory.ack(&[ack], None).await.unwrap();
         hand_over(&local, &store).await.unwrap();
-        assert_eq!(lease(&local, &store).await.overrides.attempts_max, Some(4));
+        assert_eq!(lease(&local, &store).await.overrides.max_attempts, Some(4));
     }
 
     #[tokio::test]
@@ -246,13 +248,13 @@ mod tests {
     async fn what_the_store_refuses_runs_here_and_is_not_offered_again() {
         let local = local();
         let strict =
-            MemoryBackend::with_options(DocketName::default(), Options { payload_bytes_max: 1, ..Options::default() })
+            MemoryBackend::with_options(DocketName::default(), Options { max_payload_bytes: 1, ..Options::default() })
                 .unwrap();
         let refused = task("quick");
         take(&local, &refused).await;
         assert!(is_back(&local, &strict).await);
         hand_over(&local, &strict).await.unwrap();
         assert!(!is_back(&local, &strict).await);
-        assert_eq!(found(&*local.memory, &refused).await.unwrap().state, State::Ready);
+        assert_eq!(found(&*local.memory, &refused).await.unwrap().state, TaskState::Ready);
     }
 }

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use docket_core::{AddAnswer, Answer, DocketName, Error, Fallback, Key, ListFilter, Name, NewTask, Queue, Registry};
-use docket_core::{Result, RunAt, State, Store};
+use docket_core::{
+    AddAnswer, Answer, DocketName, Error, Fallback, ListFilter, NewTask, Queue, Registry, TaskKey, TaskName,
+};
+use docket_core::{Result, RunAt, Store, TaskState};
 use docket_memory::MemoryBackend;
 use tokio::sync::{Mutex, Notify};
 
@@ -32,7 +34,7 @@ pub(crate) struct Local {
 #[derive(Debug)]
 struct Held {
     intake: Intake,
-    tasks: HashMap<Key, HeldTask>,
+    tasks: HashMap<TaskKey, HeldTask>,
     bytes: usize,
 }
 
@@ -70,36 +72,36 @@ impl Local {
     }
 
     /// The task of `key` as it was added.
-    pub(super) async fn added(&self, key: &Key) -> Option<NewTask> {
+    pub(super) async fn added(&self, key: &TaskKey) -> Option<NewTask> {
         self.held.lock().await.tasks.get(key).map(|held| held.task.clone())
     }
 
     /// Notes that the store will never accept the task of `key`; returns whether that was new.
-    pub(super) async fn refused(&self, key: &Key) -> bool {
+    pub(super) async fn refused(&self, key: &TaskKey) -> bool {
         let mut held = self.held.lock().await;
         held.tasks.get_mut(key).is_some_and(|held| !std::mem::replace(&mut held.refused, true))
     }
 
     /// Any task that is still to be handed over.
-    pub(super) async fn to_hand_over(&self) -> Option<Key> {
+    pub(super) async fn to_hand_over(&self) -> Option<TaskKey> {
         let held = self.held.lock().await;
         held.tasks.iter().find(|(_, held)| !held.refused).map(|(key, _)| key.clone())
     }
 
     /// Forgets the task of `key`: the store has it, or will never accept it.
-    pub(super) async fn forget(&self, key: &Key) {
+    pub(super) async fn forget(&self, key: &TaskKey) {
         self.held.lock().await.forget(key);
     }
 
     /// Forgets the tasks that the memory docket has finished; returns what is left.
-    pub(super) async fn left(&self) -> Vec<(Key, Name)> {
+    pub(super) async fn left(&self) -> Vec<(TaskKey, TaskName)> {
         let mut held = self.held.lock().await;
         let mut over = Vec::new();
         for key in held.tasks.keys() {
             // A memory docket that cannot answer keeps the task in the ledger.
             if let Ok(view) = self.memory.get(key).await
                 // A task that died here is still to be recorded in the store.
-                && view.is_none_or(|view| view.state.is_finished() && view.state != State::Dead)
+                && view.is_none_or(|view| view.state.is_finished() && view.state != TaskState::Dead)
             {
                 over.push(key.clone());
             }
@@ -137,7 +139,7 @@ impl Held {
         self.tasks.insert(task.key.clone(), HeldTask { task, refused: false });
     }
 
-    fn forget(&mut self, key: &Key) {
+    fn forget(&mut self, key: &TaskKey) {
         if let Some(HeldTask { task, .. }) = self.tasks.remove(key) {
             self.bytes -= task.args.len();
         }
@@ -188,7 +190,7 @@ async fn add_one(memory: &dyn Store, task: &NewTask) -> Result<AddAnswer> {
 
 #[cfg(test)]
 mod tests {
-    use docket_core::{Existing, Payload, State};
+    use docket_core::{Existing, Payload, TaskState};
 
     use super::*;
     use crate::fallback::testing::{local, take, task};
@@ -208,7 +210,7 @@ mod tests {
         let first = task("quick");
         let again = NewTask { key: first.key.clone(), ..task("quick") };
         take(&local, &first).await;
-        assert_eq!(take(&local, &again).await, Some(Answer::Exists(Existing::In(State::Ready))));
+        assert_eq!(take(&local, &again).await, Some(Answer::Exists(Existing::In(TaskState::Ready))));
         assert_eq!(local.added(&first.key).await.unwrap().add_id, first.add_id);
     }
 
@@ -216,11 +218,11 @@ mod tests {
     async fn what_this_process_cannot_run_soon_is_left_to_the_caller() {
         let local = local();
         let elsewhere = NewTask { queue: Queue::new("elsewhere").unwrap(), ..task("quick") };
-        let perpetual = NewTask { every: Some(Duration::from_hours(1)), ..task("quick") };
+        let periodic = NewTask { every: Some(Duration::from_hours(1)), ..task("quick") };
         let later = NewTask { run_at: RunAt::In(DUE_WITHIN + Duration::from_micros(1)), ..task("quick") };
         let now = local.memory.list(&ListFilter::default(), None, 1).await.unwrap().now;
         let far = NewTask { run_at: RunAt::At(now.plus(DUE_WITHIN * 2)), ..task("quick") };
-        for refused in [task("stranger"), task("daily"), elsewhere, perpetual, later, far] {
+        for refused in [task("stranger"), task("daily"), elsewhere, periodic, later, far] {
             assert_eq!(take(&local, &refused).await, None, "{refused:?}");
         }
         assert!(local.left().await.is_empty());
@@ -231,7 +233,7 @@ mod tests {
         let local = local();
         let large = NewTask { args: Payload::new(vec![b' '; 1 << 20]), ..task("quick") };
         for _ in 0..BYTES_MAX >> 20 {
-            assert!(take(&local, &NewTask { key: Key::unique(), ..large.clone() }).await.is_some());
+            assert!(take(&local, &NewTask { key: TaskKey::unique(), ..large.clone() }).await.is_some());
         }
         assert_eq!(take(&local, &task("quick")).await, None);
         let local = self::local();

@@ -1,7 +1,7 @@
 //! What the tests of the fallback share.
 
 use docket_core::{
-    Answer, Context, DocketName, Error, ErrorKind, Failure, Fallback as _, Name, NewTask, Payload, Policy,
+    Answer, Context, DocketName, Error, ErrorKind, Failure, Fallback as _, NewTask, Payload, Policy, TaskName,
 };
 use docket_core::{Registry, Task};
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ impl Task for Quick {
     }
 }
 
-/// A perpetual.
+/// A periodic task.
 #[derive(Serialize, Deserialize, Default)]
 struct Daily {}
 
@@ -43,12 +43,12 @@ impl Task for Daily {
 /// A fallback that knows `quick`, and not `daily`, which its process runs as well.
 pub(super) fn local() -> Local {
     let mut registry = Registry::new();
-    registry.register::<Quick>().unwrap().perpetual::<Daily>().unwrap();
-    Local::new(DocketName::default(), registry.without_perpetuals())
+    registry.register::<Quick>().unwrap().periodic::<Daily>().unwrap();
+    Local::new(DocketName::default(), registry.without_periodic_tasks())
 }
 
 pub(super) fn task(name: &str) -> NewTask {
-    NewTask::new(Name::new(name).unwrap(), Payload::new("{}"))
+    NewTask::new(TaskName::new(name).unwrap(), Payload::new("{}"))
 }
 
 pub(super) async fn take(local: &Local, task: &NewTask) -> Option<Answer> {

@@ -86,7 +86,7 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
 async fn ls_reads_page_after_page() {
     let redis = Redis::start(&[]);
     let docket = Docket::connect(redis.url()).await.unwrap();
-    let name = docket::Name::new("trace").unwrap();
+    let name = docket::TaskName::new("trace").unwrap();
     let tasks: Vec<_> = (0..2_300).map(|_| NewTask::new(name.clone(), Payload::new(b"{}".to_vec()))).collect();
     for batch in tasks.chunks(limits::BATCH_ITEMS_MAX) {
         docket.client().add_all(batch).await.unwrap();

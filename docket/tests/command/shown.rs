@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use docket::{Docket, Key, Name, NewTask, Payload};
+use docket::{Docket, NewTask, Payload, TaskKey, TaskName};
 use serde_json::Value;
 
 use crate::common::Redis;
@@ -25,11 +25,11 @@ async fn hostile(url: &str, docket: &str) -> NewTask {
     let args = serde_json::json!({ "message": HOSTILE, "n": 0 }).to_string();
     // JSON as somebody else may write it: over several lines, with the marks as they are.
     let args = args.replace("\"n\":0", &format!("\n  \"n\": {WIDE}")).replace("\\u{202e}", "\u{202e}");
-    let key = Key::new("k\u{202e}ey\u{2028}two").unwrap();
-    let task = NewTask::keyed(key, Name::new("fail").unwrap(), Payload::new(args));
+    let key = TaskKey::new("k\u{202e}ey\u{2028}two").unwrap();
+    let task = NewTask::keyed(key, TaskName::new("fail").unwrap(), Payload::new(args));
     let text = NewTask::keyed(
-        Key::new("text").unwrap(),
-        Name::new("trace").unwrap(),
+        TaskKey::new("text").unwrap(),
+        TaskName::new("trace").unwrap(),
         Payload::new(format!("\u{1b}[2J\n{HOSTILE}")),
     );
     let docket = Docket::connect(url).name(docket).await.unwrap();

@@ -15,7 +15,7 @@ fn add_prints_the_key_alone_and_show_has_every_field() {
     }
     assert_eq!(task["args"]["message"], "hi");
     assert_eq!((&task["attempt"], &task["crashes"]), (&0.into(), &0.into()));
-    for field in ["worker", "error", "result", "fence", "every", "follower"] {
+    for field in ["worker", "error", "result", "fence", "every", "successor"] {
         assert!(task.as_object().unwrap().contains_key(field) && task[field].is_null(), "{field}");
     }
     let visible_at: jiff::Timestamp = task["visible_at"].as_str().unwrap().parse().unwrap();

@@ -8,7 +8,7 @@ mod scene;
 
 use std::time::Duration;
 
-use docket::{AddAnswer, Existing, State};
+use docket::{AddAnswer, Existing, TaskState};
 use scene::{Place, Scene, Work};
 
 /// One-shot tasks of every shape. What makes the shape is in `Scene::fill`.
@@ -84,7 +84,7 @@ async fn an_abandoned_move_leaves_each_task_in_one_place() {
     }
     let said = scene.mover(&["--abandon"]).run().await;
     assert_eq!(said.code, 0, "{said:?}");
-    assert_eq!(scene.from.count(State::Moving).await, 0);
+    assert_eq!(scene.from.count(TaskState::Moving).await, 0);
     let workers = [scene.worker(&scene.from, 4), scene.worker(&scene.to, 4)];
     scene.every_task_ran_once().await;
     scene.rest(workers).await;
@@ -99,7 +99,7 @@ async fn a_key_that_both_sides_have_is_the_destinations() {
     assert_eq!(moved.code, 0, "{moved:?}");
     assert!(moved.stdout.contains("0 tasks moved and compared, 1 superseded"), "{moved:?}");
     assert!(moved.stderr.contains("k is unfinished at the destination already"), "{moved:?}");
-    assert_eq!((scene.from.count(State::Ready).await, scene.to.count(State::Ready).await), (0, 1));
+    assert_eq!((scene.from.count(TaskState::Ready).await, scene.to.count(TaskState::Ready).await), (0, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,7 +118,7 @@ async fn what_cannot_be_moved_is_refused_with_the_reason() {
     scene.from.add("k", Work::of("k")).await;
     let refused = scene.mover_between(here, &here.replace("127.0.0.1", "localhost"), &[]).run().await;
     assert!(refused.code == 2 && refused.stderr.contains("both URLs name the same docket"), "{refused:?}");
-    assert_eq!(scene.from.count(State::Ready).await, 1);
+    assert_eq!(scene.from.count(TaskState::Ready).await, 1);
 }
 
 /// With nothing queued at the start there is nothing to tell one docket from two by; it is told by the first that is.
@@ -128,19 +128,19 @@ async fn one_docket_by_two_names_is_noticed_whenever_something_is_queued() {
         let scene = Scene::open(place, Place::redis().await).await;
         let worker = scene.worker(&scene.from, 1);
         scene.from.add("k", Work::of("k").that_fails_once(1_500, 3_000)).await;
-        scene.from.until("k", State::Running).await;
+        scene.from.until("k", TaskState::Running).await;
         let here = scene.from.url.as_str();
         let refused = scene.mover_between(here, &here.replace("127.0.0.1", "localhost"), &[]).run().await;
         assert!(refused.code == 2 && refused.stderr.contains("both URLs name the same docket"), "{refused:?}");
-        assert_eq!(scene.from.count(State::Moving).await, 0);
-        scene.from.until("k", State::Completed).await;
+        assert_eq!(scene.from.count(TaskState::Moving).await, 0);
+        scene.from.until("k", TaskState::Completed).await;
         worker.stop().await;
     }
 }
 
 /// Workers over there begin the chain by themselves, before the move or after it: what was cancelled stays cancelled.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cancelled_perpetual_does_not_live_again_at_the_destination() {
+async fn a_cancelled_periodic_task_does_not_live_again_at_the_destination() {
     for (from, to) in [(Place::redis().await, Place::postgres().await), (Place::postgres().await, Place::redis().await)]
     {
         let scene = Scene::open(from, to).await;
@@ -155,13 +155,15 @@ async fn a_cancelled_perpetual_does_not_live_again_at_the_destination() {
         assert!(moved.code == 0 && moved.stderr.contains("absent was cancelled at the source"), "{moved:?}");
         for key in ["absent", "seeded"] {
             let seeded = scene.to.seed(key).await;
-            assert_eq!(seeded, AddAnswer::Exists(Existing::In(State::Cancelled)), "{key}");
+            assert_eq!(seeded, AddAnswer::Exists(Existing::In(TaskState::Cancelled)), "{key}");
         }
         // Another move, as after the last adder has switched, changes nothing about what was done over there since.
         scene.to.requeue("absent").await;
         let again = scene.mover(&[]).run().await;
         assert_eq!(again.code, 0, "{again:?}");
-        for (key, state) in [("absent", State::Ready), ("seeded", State::Cancelled), ("lives", State::Ready)] {
+        for (key, state) in
+            [("absent", TaskState::Ready), ("seeded", TaskState::Cancelled), ("lives", TaskState::Ready)]
+        {
             assert_eq!(scene.to.state(key).await, state, "{key}");
         }
     }
@@ -174,6 +176,6 @@ async fn a_docket_may_have_another_name_over_there() {
     let other = format!("{}-new", scene.from.name());
     let moved = scene.mover(&["--to-docket", &other]).run().await;
     assert_eq!(moved.code, 0, "{moved:?}");
-    assert_eq!((scene.from.count(State::Ready).await, scene.to.count(State::Ready).await), (0, 0));
-    assert_eq!(scene.to.named(&other).await.count(State::Ready).await, 1);
+    assert_eq!((scene.from.count(TaskState::Ready).await, scene.to.count(TaskState::Ready).await), (0, 0));
+    assert_eq!(scene.to.named(&other).await.count(TaskState::Ready).await, 1);
 }

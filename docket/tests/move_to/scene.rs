@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use conformance_tests::servers::{self, RedisServer};
 use docket::{
-    AddAnswer, AddId, CancelAnswer, Context, Docket, Failure, Key, Name, NewTask, Overrides, Payload, Policy, Queue,
-    Registry, RequeueAnswer, RunAt, Settings, State, Task,
+    AddAnswer, AddId, CancelAnswer, Context, Docket, Failure, NewTask, Overrides, Payload, Policy, Queue, Registry,
+    RequeueAnswer, RunAt, Settings, Task, TaskKey, TaskName, TaskState,
 };
-use docket_core::{KnownName, LeaseOrder, LeaseRequest, Names, RequestId, Suspects, WorkerId, WorkerRecord};
+use docket_core::{KnownName, LeaseOrder, LeaseRequest, LeaseSuspects, Names, RequestId, WorkerId, WorkerRecord};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -22,7 +22,7 @@ const END_MAX: Duration = Duration::from_secs(90);
 /// The task that runs at the source when the move begins.
 const RUNS_LONG: &str = "runs long";
 /// How many of them repeat forever.
-const PERPETUALS: usize = 5;
+const PERIODIC_TASKS: usize = 5;
 
 /// What a run did.
 #[derive(Default)]
@@ -46,7 +46,7 @@ impl Runs {
 /// A task that says how it runs.
 #[derive(Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Work {
-    /// What tells it from a follower of the same key.
+    /// What tells it from a successor of the same key.
     label: String,
     millis: u64,
     /// Its first run fails, and it comes back after so many milliseconds.
@@ -71,7 +71,7 @@ impl Task for Work {
     type Output = ();
 
     fn policy() -> Policy {
-        Policy { attempts_max: 2, ..Policy::default() }
+        Policy { max_attempts: 2, ..Policy::default() }
     }
 
     async fn run(self, ctx: Context) -> Result<(), Failure> {
@@ -131,7 +131,7 @@ impl Place {
     }
 
     pub(crate) async fn add(&self, key: &str, work: Work) -> AddAnswer {
-        self.add_task(NewTask { key: Key::new(key).unwrap(), ..task(&work) }).await
+        self.add_task(NewTask { key: TaskKey::new(key).unwrap(), ..task(&work) }).await
     }
 
     async fn add_task(&self, task: NewTask) -> AddAnswer {
@@ -141,24 +141,24 @@ impl Place {
     /// What a worker does at its start.
     pub(crate) async fn seed(&self, key: &str) -> AddAnswer {
         let every = Some(Duration::from_hours(1));
-        self.add_task(NewTask { key: Key::new(key).unwrap(), every, ..task(&Work::of(key)) }).await
+        self.add_task(NewTask { key: TaskKey::new(key).unwrap(), every, ..task(&Work::of(key)) }).await
     }
 
     pub(crate) async fn cancel(&self, key: &str) {
-        let answer = self.docket.client().cancel(&Key::new(key).unwrap()).await.unwrap();
+        let answer = self.docket.client().cancel(&TaskKey::new(key).unwrap()).await.unwrap();
         assert_eq!(answer, CancelAnswer::Cancelled);
     }
 
     pub(crate) async fn requeue(&self, key: &str) {
-        let answer = self.docket.client().requeue(&Key::new(key).unwrap(), None).await.unwrap();
+        let answer = self.docket.client().requeue(&TaskKey::new(key).unwrap(), None).await.unwrap();
         assert_eq!(answer, RequeueAnswer::Requeued);
     }
 
-    pub(crate) async fn state(&self, key: &str) -> State {
-        self.docket.store().get(&Key::new(key).unwrap()).await.unwrap().expect("it is there").state
+    pub(crate) async fn state(&self, key: &str) -> TaskState {
+        self.docket.store().get(&TaskKey::new(key).unwrap()).await.unwrap().expect("it is there").state
     }
 
-    pub(crate) async fn until(&self, key: &str, state: State) {
+    pub(crate) async fn until(&self, key: &str, state: TaskState) {
         let started = Instant::now();
         while self.state(key).await != state {
             assert!(started.elapsed() < END_MAX, "{key} is not {state}");
@@ -166,7 +166,7 @@ impl Place {
         }
     }
 
-    pub(crate) async fn count(&self, state: State) -> u64 {
+    pub(crate) async fn count(&self, state: TaskState) -> u64 {
         self.docket.store().counts().await.unwrap().iter_mut().map(|lane| *lane.of(state)).sum()
     }
 
@@ -178,7 +178,7 @@ impl Place {
 
     /// Leases what is ready, and lets it be lost.
     async fn lose(&self, count: usize) {
-        let name = Name::new("work").unwrap();
+        let name = TaskName::new("work").unwrap();
         let request = LeaseRequest {
             request: RequestId::unique(),
             worker: WorkerRecord {
@@ -191,10 +191,10 @@ impl Place {
                 ttl: Duration::from_secs(1),
             },
             queues: vec![Queue::new("lost").unwrap()],
-            names: Names::Known(vec![KnownName { name, crashes_max: 5 }]),
+            names: Names::Known(vec![KnownName { name, max_crashes: 5 }]),
             count,
-            suspects: Suspects::One,
-            lease: Duration::from_millis(1),
+            suspects: LeaseSuspects::Allow,
+            lease_for: Duration::from_millis(1),
             wait: Duration::ZERO,
             order: LeaseOrder::Precedence,
         };
@@ -205,7 +205,7 @@ impl Place {
 }
 
 fn task(work: &Work) -> NewTask {
-    NewTask::new(Name::new("work").unwrap(), Payload::new(serde_json::to_vec(work).unwrap()))
+    NewTask::new(TaskName::new("work").unwrap(), Payload::new(serde_json::to_vec(work).unwrap()))
 }
 
 /// Both sides.
@@ -224,7 +224,7 @@ impl Scene {
         Self { from, to, runs: Arc::default(), expected: Arc::default() }
     }
 
-    /// Tasks of every shape: ready, later, scheduled, with large args, failing once, tried before, suspects, perpetual.
+    /// Tasks of every shape: ready, later, scheduled, with large args, failing once, tried before, suspects, periodic task.
     pub(crate) async fn fill(&self, count: usize) {
         let lost: Vec<NewTask> = (0..10).map(|n| self.one("lost", n, |_| {})).collect();
         let lost: Vec<NewTask> =
@@ -233,9 +233,9 @@ impl Scene {
         self.from.lose(10).await;
         self.from.lose(10).await;
         let mut tasks: Vec<NewTask> = (0..count).map(|n| self.shape(n)).collect();
-        for n in 0..PERPETUALS {
+        for n in 0..PERIODIC_TASKS {
             let work = Work::of(&format!("every {n}"));
-            let key = Key::new(format!("every {n}")).unwrap();
+            let key = TaskKey::new(format!("every {n}")).unwrap();
             tasks.push(NewTask { key, every: Some(Duration::from_millis(300)), ..task(&work) });
         }
         self.add_all(&tasks).await;
@@ -248,7 +248,7 @@ impl Scene {
             1 => self.one("fails", n, |work| work.retry_after = Some(600)),
             2 => self.one("large", n, |work| work.padding = "x".repeat(fastrand::usize(0..20_000))),
             3 => {
-                let overrides = Overrides { attempts_max: Some(7), crashes_max: Some(3) };
+                let overrides = Overrides { max_attempts: Some(7), max_crashes: Some(3) };
                 NewTask { overrides, queue: Queue::new("bulk").unwrap(), ..self.one("bulk", n, |_| {}) }
             }
             _ => self.one("plain", n, |_| {}),
@@ -260,7 +260,7 @@ impl Scene {
         let mut work = Work::of(&label);
         edit(&mut work);
         self.expected.lock().unwrap().push(label.clone());
-        NewTask { key: Key::new(&label).unwrap(), ..task(&work) }
+        NewTask { key: TaskKey::new(&label).unwrap(), ..task(&work) }
     }
 
     async fn add_all(&self, tasks: &[NewTask]) {
@@ -274,7 +274,7 @@ impl Scene {
     /// One that runs at the source for longer than the adders add, and one behind it.
     pub(crate) async fn follow_a_running_task(&self) {
         let first = Work { millis: 4_000, ..Work::of(RUNS_LONG) };
-        let key = Key::new(RUNS_LONG).unwrap();
+        let key = TaskKey::new(RUNS_LONG).unwrap();
         let queue = Queue::new("first").unwrap();
         self.from.add_task(NewTask { key: key.clone(), queue: queue.clone(), ..task(&first) }).await;
         while self.runs.change(RUNS_LONG, |ran| ran.running) == 0 {
@@ -296,7 +296,7 @@ impl Scene {
                 }
                 let label = format!("added meanwhile {n}");
                 expected.lock().unwrap().push(label.clone());
-                let task = NewTask { key: Key::new(&label).unwrap(), ..task(&Work::of(&label)) };
+                let task = NewTask { key: TaskKey::new(&label).unwrap(), ..task(&Work::of(&label)) };
                 assert_eq!(client.add_all(&[task]).await.unwrap().remove(0).unwrap(), AddAnswer::Added);
                 sleep(Duration::from_millis(5)).await;
             }
@@ -330,7 +330,7 @@ impl Scene {
 
     pub(crate) async fn until_something_moves(&self) {
         let started = Instant::now();
-        while self.from.count(State::Moving).await == 0 {
+        while self.from.count(TaskState::Moving).await == 0 {
             assert!(started.elapsed() < END_MAX, "nothing was taken out");
         }
     }
@@ -342,13 +342,13 @@ impl Scene {
     /// Waits for the end, and looks at every run there was.
     pub(crate) async fn every_task_ran_once(&self) {
         let started = Instant::now();
-        let perpetual = u64::try_from(PERPETUALS).unwrap();
+        let periodic = u64::try_from(PERIODIC_TASKS).unwrap();
         loop {
             let left = self.from.unfinished().await + self.to.unfinished().await;
-            if left == perpetual {
+            if left == periodic {
                 break;
             }
-            assert!(started.elapsed() < END_MAX && left > perpetual, "{left} tasks are left");
+            assert!(started.elapsed() < END_MAX && left > periodic, "{left} tasks are left");
             sleep(Duration::from_millis(50)).await;
         }
         let runs = self.runs.0.lock().unwrap();

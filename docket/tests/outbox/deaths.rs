@@ -57,7 +57,7 @@ pub(crate) async fn dies_after_it_has_sent(scene: Scene) {
     let worker = scene.worker();
     scene.commit_notes([1]).await;
     scene.seen.reached.notified().await;
-    until("it has run", async || scene.state(1).await == Some(docket::State::Completed)).await;
+    until("it has run", async || scene.state(1).await == Some(docket::TaskState::Completed)).await;
     worker.kill().await;
     assert_eq!(scene.waiting().await, 1);
     let _next = scene.worker();

@@ -37,7 +37,7 @@ pub(crate) struct Seen {
     pub(crate) sent: Mutex<Vec<NewTask>>,
     fault: Mutex<Option<Fault>>,
     /// A key that the queue cannot take now.
-    busy: Mutex<Option<Key>>,
+    busy: Mutex<Option<TaskKey>>,
     pub(crate) reached: Notify,
     disk: Mutex<Disk>,
 }
@@ -70,7 +70,7 @@ impl Seen {
         self.sent.lock().unwrap().clone()
     }
 
-    pub(crate) fn busy(&self, key: Option<Key>) {
+    pub(crate) fn busy(&self, key: Option<TaskKey>) {
         *self.busy.lock().unwrap() = key;
     }
 
@@ -166,7 +166,7 @@ impl QueueBackend for Gate {
 
 #[async_trait]
 impl Inspect for Gate {
-    async fn get(&self, key: &Key) -> Result<Option<TaskView>> {
+    async fn get(&self, key: &TaskKey) -> Result<Option<TaskView>> {
         self.queue.get(key).await
     }
 
@@ -193,11 +193,11 @@ impl Inspect for Gate {
 
 #[async_trait]
 impl Control for Gate {
-    async fn cancel(&self, key: &Key, id: CancelId) -> Result<CancelAnswer> {
+    async fn cancel(&self, key: &TaskKey, id: CancelId) -> Result<CancelAnswer> {
         self.queue.cancel(key, id).await
     }
 
-    async fn requeue(&self, key: &Key, fence: Option<Fence>) -> Result<RequeueAnswer> {
+    async fn requeue(&self, key: &TaskKey, fence: Option<Fence>) -> Result<RequeueAnswer> {
         self.queue.requeue(key, fence).await
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
-use docket::{InTransaction, Key, Name, NewTask, Payload, Verb};
+use docket::{InTransaction, NewTask, Payload, TaskKey, TaskName, Verb};
 
 use crate::scene::{Note, Scene, until};
 
@@ -67,8 +67,8 @@ async fn ten_thousand_rows_arrive_once_each() {
     const ROWS: u32 = 10_000;
     let scene = Scene::new().await;
     let task = |n: u32| NewTask {
-        key: Key::new(format!("row-{n}")).unwrap(),
-        ..NewTask::new(Name::new("other").unwrap(), Payload::new(format!("{{\"n\":{n}}}")))
+        key: TaskKey::new(format!("row-{n}")).unwrap(),
+        ..NewTask::new(TaskName::new("other").unwrap(), Payload::new(format!("{{\"n\":{n}}}")))
     };
     let started = std::time::Instant::now();
     for chunk in 0..ROWS / 100 {

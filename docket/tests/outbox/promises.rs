@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use conformance_tests::servers::{postgres_url, redis_url};
 use docket::{
-    AddId, Answer, Docket, InTransaction, Key, Name, NewTask, Overrides, Payload, Queue, Registry, RunAt, Settings,
-    State, Timestamp, Verb,
+    AddId, Answer, Docket, InTransaction, NewTask, Overrides, Payload, Queue, Registry, RunAt, Settings, TaskKey,
+    TaskName, TaskState, Timestamp, Verb,
 };
 
 use crate::scene::{Note, Running, Scene, unique, until};
@@ -76,8 +76,8 @@ async fn a_schedule_moves_what_waits_and_the_last_one_counts() {
         tx.commit().await.unwrap();
     }
     until("the last has arrived", async || scene.waiting().await == 0 && scene.seen.sent().len() == 5).await;
-    let task = scene.client.store().get(&Key::new("k").unwrap()).await.unwrap().unwrap();
-    assert_eq!(task.state, State::Scheduled);
+    let task = scene.client.store().get(&TaskKey::new("k").unwrap()).await.unwrap().unwrap();
+    assert_eq!(task.state, TaskState::Scheduled);
     scene.ran_exactly([5]).await;
 }
 
@@ -85,13 +85,13 @@ async fn a_schedule_moves_what_waits_and_the_last_one_counts() {
 async fn a_task_arrives_as_it_was_given() {
     let scene = Scene::new().await;
     let year_2100 = Timestamp::from_micros(4_102_444_800_000_000);
-    let plain = NewTask::new(Name::new("other").unwrap(), Payload::new(vec![0, 255, b'\n']));
+    let plain = NewTask::new(TaskName::new("other").unwrap(), Payload::new(vec![0, 255, b'\n']));
     let full = NewTask {
         queue: Queue::new("slow").unwrap(),
         run_at: RunAt::At(year_2100),
         every: Some(Duration::from_secs(90)),
-        overrides: Overrides { attempts_max: Some(7), crashes_max: Some(2) },
-        key: Key::new(format!("ключ {}", unique())).unwrap(),
+        overrides: Overrides { max_attempts: Some(7), max_crashes: Some(2) },
+        key: TaskKey::new(format!("ключ {}", unique())).unwrap(),
         ..plain.clone()
     };
     let full = NewTask { add_id: AddId::unique(), ..full };
@@ -106,7 +106,7 @@ async fn a_delay_counts_from_the_call() {
     let scene = Scene::new().await;
     let delayed = |seconds| NewTask {
         run_at: RunAt::In(Duration::from_secs(seconds)),
-        ..NewTask::new(Name::new("other").unwrap(), Payload::new("{}"))
+        ..NewTask::new(TaskName::new("other").unwrap(), Payload::new("{}"))
     };
     scene.commit(Verb::Add, &[delayed(100), delayed(1)]).await;
     tokio::time::sleep(Duration::from_millis(1_200)).await;
@@ -122,9 +122,9 @@ async fn a_delay_counts_from_the_call() {
 /// The queue takes less than the outbox: the row is kept and shown, and what came after it arrives.
 #[tokio::test]
 async fn a_row_that_the_queue_refuses_holds_up_no_other() {
-    let options = docket_redis::Options { payload_bytes_max: 100, ..docket_redis::Options::default() };
+    let options = docket_redis::Options { max_payload_bytes: 100, ..docket_redis::Options::default() };
     let scene = Scene::on(&redis_url().await, &postgres_url().await, options).await;
-    let large = NewTask::new(Name::new("other").unwrap(), Payload::new(vec![b' '; 101]));
+    let large = NewTask::new(TaskName::new("other").unwrap(), Payload::new(vec![b' '; 101]));
     scene.commit(Verb::Add, std::slice::from_ref(&large)).await;
     scene.commit_notes([1]).await;
     let worker = scene.worker();
@@ -132,7 +132,7 @@ async fn a_row_that_the_queue_refuses_holds_up_no_other() {
     let counts = scene.store.row_counts().await.unwrap();
     let row = counts.latest_refused.unwrap();
     assert_eq!((counts.waiting, counts.refused, row.key.as_str()), (0, 1, large.key.as_str()));
-    assert!(row.error.contains("payload_bytes_max"), "{}", row.error);
+    assert!(row.error.contains("max_payload_bytes"), "{}", row.error);
     assert!(worker.health.is_ready() && worker.health.alarms().is_empty());
 }
 
@@ -140,7 +140,7 @@ async fn a_row_that_the_queue_refuses_holds_up_no_other() {
 #[tokio::test]
 async fn a_row_that_the_queue_cannot_take_now_holds_up_no_other_key() {
     let scene = Scene::new().await;
-    scene.seen.busy(Some(Key::new("note-1").unwrap()));
+    scene.seen.busy(Some(TaskKey::new("note-1").unwrap()));
     scene.commit_notes(1..=3).await;
     let worker = scene.worker();
     until("the others run", async || scene.ran.numbers() == [2, 3]).await;
@@ -156,7 +156,7 @@ async fn a_row_that_the_queue_cannot_take_now_holds_up_no_other_key() {
 #[tokio::test]
 async fn a_worker_that_runs_until_all_is_finished_waits_for_the_outbox() {
     let scene = Scene::new().await;
-    scene.seen.busy(Some(Key::new("note-1").unwrap()));
+    scene.seen.busy(Some(TaskKey::new("note-1").unwrap()));
     scene.commit_notes([1]).await;
     let run = tokio::spawn(scene.build(Duration::from_mins(1)).run_until_finished());
     tokio::time::sleep(Duration::from_millis(800)).await;

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use conformance_tests::servers::{postgres_url, redis_url};
 use docket::worker::HealthHandle;
 use docket::{
-    Client, Context, DocketName, Failure, InTransaction, Key, NewTask, Outbox, Receipt, Registry, Settings, State,
-    Store, Task, Verb, Worker,
+    Client, Context, DocketName, Failure, InTransaction, NewTask, Outbox, Receipt, Registry, Settings, Store, Task,
+    TaskKey, TaskState, Verb, Worker,
 };
 use docket_redis::RedisBackend;
 use sqlx::postgres::PgConnectOptions;
@@ -59,7 +59,7 @@ pub(crate) struct Scene {
 }
 
 pub(crate) fn unique() -> String {
-    Key::unique().as_str().replace('-', "")
+    TaskKey::unique().as_str().replace('-', "")
 }
 
 impl Scene {
@@ -121,8 +121,8 @@ impl Scene {
         self.store.row_counts().await.unwrap().waiting
     }
 
-    pub(crate) async fn state(&self, n: usize) -> Option<State> {
-        let key = Key::new(format!("note-{n}")).unwrap();
+    pub(crate) async fn state(&self, n: usize) -> Option<TaskState> {
+        let key = TaskKey::new(format!("note-{n}")).unwrap();
         self.client.store().get(&key).await.unwrap().map(|task| task.state)
     }
 

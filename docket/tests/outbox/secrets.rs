@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use conformance_tests::servers::{PostgresServer, RedisServer};
-use docket::{Name, NewTask, Payload, Verb};
+use docket::{NewTask, Payload, TaskName, Verb};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::scene::{Scene, until};
@@ -45,7 +45,7 @@ async fn no_password_and_no_argument_reaches_the_log() {
     let scene = Scene::on(&redis_url, &postgres_url, docket_redis::Options::default()).await;
     let _worker = scene.worker_that_looks(Duration::from_millis(500));
     let args = Payload::new("{\"n\":\"hush-args\"}");
-    let task = NewTask::new(Name::new("other").unwrap(), args);
+    let task = NewTask::new(TaskName::new("other").unwrap(), args);
     scene.commit(Verb::Add, std::slice::from_ref(&task)).await;
     until("it arrives", async || scene.seen.sent().len() == 1).await;
     postgres.kill9();

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use docket::worker::HealthHandle;
-use docket::{Docket, Key};
+use docket::{Docket, TaskKey};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -43,7 +43,7 @@ impl Probes {
         if self.down.is_cancelled() {
             return false;
         }
-        match (&self.worker, Key::new("probe")) {
+        match (&self.worker, TaskKey::new("probe")) {
             (Some(worker), _) => worker.is_ready(),
             (None, Ok(key)) => {
                 let answer = tokio::time::timeout(ANSWER_MAX, self.docket.store().get(&key)).await;

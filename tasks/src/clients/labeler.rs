@@ -124,7 +124,7 @@ impl Labeler {
     }
 
     /// Tells moderators of a flag. Telling it twice makes two entries, unless the labeler honours `idempotency_key`, which
-    /// goes with it as `Idempotency-Key`.
+    /// goes with it as `Idempotency-TaskKey`.
     ///
     /// # Errors
     ///

@@ -52,7 +52,7 @@ impl Moderation {
     }
 
     /// Asks about the audio at `audio_url`. A scan costs money: a service that honours `idempotency_key`, which goes with it
-    /// as `Idempotency-Key`, charges for the same one once.
+    /// as `Idempotency-TaskKey`, charges for the same one once.
     ///
     /// # Errors
     ///

@@ -1,6 +1,6 @@
 //! A login: runs the tasks that waited for it.
 
-use docket_core::{Client, ListFilter, Name, Result, State, Task as _};
+use docket_core::{Client, ListFilter, Result, Task as _, TaskName, TaskState};
 
 use crate::{PdsComment, PdsLike, Record, ScrobbleToTeal, Social};
 
@@ -35,8 +35,8 @@ pub async fn wake_did(client: &Client, social: &dyn Social, did: &str) -> Result
 /// Plays have no rows: they are found where they wait.
 async fn wake_plays(client: &Client, did: &str) -> Result<usize> {
     let filter = ListFilter {
-        state: Some(State::Scheduled),
-        name: Some(Name::new(ScrobbleToTeal::NAME)?),
+        state: Some(TaskState::Scheduled),
+        name: Some(TaskName::new(ScrobbleToTeal::NAME)?),
         ..ListFilter::default()
     };
     let (mut cursor, mut woken) = (None, 0);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use docket_core::{Key, State, TestStore, Timestamp};
+use docket_core::{TaskKey, TaskState, TestStore, Timestamp};
 use docket_tasks::{Change, Comment, Record, schedule_pds_comment};
 use serde_json::json;
 
@@ -22,7 +22,7 @@ fn comment(text: &str, updated_at: Option<Timestamp>) -> Comment {
 }
 
 impl World {
-    async fn comment(&self, who: &Account, id: i64, text: &str) -> Key {
+    async fn comment(&self, who: &Account, id: i64, text: &str) -> TaskKey {
         self.rows.kept.put_comment(&who.did, id, comment(text, None));
         schedule_pds_comment(&self.client, id, Change::Creation).await.unwrap().key
     }
@@ -43,9 +43,9 @@ impl World {
     }
 
     /// Waits until it says `text` and nothing is left to do.
-    async fn until_text(&self, who: &Account, key: &Key, text: &str) {
+    async fn until_text(&self, who: &Account, key: &TaskKey, text: &str) {
         eventually(text, async || (self.texts(who).await == [text]).then_some(())).await;
-        self.until(key, State::Completed).await;
+        self.until(key, TaskState::Completed).await;
         assert_eq!(self.texts(who).await, [text]);
     }
 }
@@ -55,7 +55,7 @@ pub(crate) async fn it_is_created_edited_and_deleted(store: Arc<dyn TestStore>) 
     let (ada, id) = (world.user().await, fresh_id());
     let key = world.comment(&ada, id, "nice").await;
     let worker = world.worker();
-    world.until(&key, State::Completed).await;
+    world.until(&key, TaskState::Completed).await;
     let records = world.records(&ada, COMMENT).await;
     let [record] = &*records else { panic!("{records:?}") };
     let content = json!({"$type": COMMENT, "subject": subject(), "text": "nice", "timestampMs": 4_200,
@@ -126,7 +126,7 @@ pub(crate) async fn a_worker_killed_behind_any_effect_leaves_one_record(store: A
     third.killed().await;
     let fourth = world.worker();
     world.until_crashed(&key, 1).await;
-    world.until(&key, State::Completed).await;
+    world.until(&key, TaskState::Completed).await;
     assert_eq!(world.texts(&ada).await, Vec::<String>::new());
     assert_eq!(world.rows.kept.rkey(&Record::Comment { id }), None);
     fourth.stopped().await;
@@ -139,7 +139,7 @@ pub(crate) async fn one_that_is_deleted_before_it_was_written_is_never_seen(stor
     let key = world.comment(&ada, id, "regretted").await;
     world.delete(id).await;
     let worker = world.worker();
-    world.until(&key, State::Completed).await;
+    world.until(&key, TaskState::Completed).await;
     assert_eq!((gate.asked("putRecord"), world.texts(&ada).await), (0, Vec::new()));
     worker.stopped().await;
     world.audit().await;
@@ -150,7 +150,7 @@ pub(crate) async fn what_can_never_work_is_dead_with_the_reason(store: Arc<dyn T
     let (ada, id) = (world.user().await, fresh_id());
     let key = world.comment(&ada, id, &"x".repeat(1_001)).await;
     let worker = world.worker();
-    let dead = world.until(&key, State::Dead).await;
+    let dead = world.until(&key, TaskState::Dead).await;
     assert!(dead.error.unwrap().contains("1 to 1000 bytes, this one 1001"));
     // The author shortens it.
     world.edit(&ada, id, "short").await;

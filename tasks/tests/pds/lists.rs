@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use docket_core::{Key, State, TestStore};
+use docket_core::{TaskKey, TaskState, TestStore};
 use docket_tasks::{
     AtUri, KeptRecord, ListId, ListReport, Lists, StrongRef, Swap, TrackList, schedule_album_list_sync,
 };
@@ -25,7 +25,7 @@ pub(crate) fn track(did: &str, number: usize) -> StrongRef {
 
 impl World {
     /// Puts an album of these tracks in, or in place of the one there is; where its record is stays known.
-    pub(crate) async fn album(&self, who: &Account, tracks: &[StrongRef]) -> Key {
+    pub(crate) async fn album(&self, who: &Account, tracks: &[StrongRef]) -> TaskKey {
         let record = self.catalogue.album("a1").await.unwrap().and_then(|known| known.record);
         self.catalogue.put_list(TrackList {
             id: ListId::Album("a1".to_owned()),
@@ -38,9 +38,9 @@ impl World {
         schedule_album_list_sync(&self.client, "a1").await.unwrap().key
     }
 
-    async fn listed(&self, key: &Key) -> ListReport {
+    async fn listed(&self, key: &TaskKey) -> ListReport {
         self.pass(DEBOUNCE).await;
-        let task = self.until(key, State::Completed).await;
+        let task = self.until(key, TaskState::Completed).await;
         serde_json::from_slice(task.result.unwrap().as_bytes()).unwrap()
     }
 
@@ -136,7 +136,7 @@ pub(crate) async fn a_worker_killed_behind_the_put_leaves_one_record(store: Arc<
     first.killed().await;
     let second = world.worker();
     world.until_crashed(&key, 1).await;
-    world.until(&key, State::Completed).await;
+    world.until(&key, TaskState::Completed).await;
     let list = world.list(&ada).await;
     assert_eq!(gate.asked("putRecord"), 1, "the second run finds it as it should be");
     assert_eq!(world.catalogue.album("a1").await.unwrap().unwrap().record, Some(list.uri));
@@ -161,7 +161,7 @@ pub(crate) async fn a_write_of_somebody_else_in_between_is_read_again(store: Arc
     renamed["name"] = "Somebody was here".into();
     atproto(world.sessions.clone()).put_record(&list.uri, &renamed, Swap::Any).await.unwrap();
     gate.release();
-    world.until(&key, State::Completed).await;
+    world.until(&key, TaskState::Completed).await;
     let list = world.list(&ada).await;
     assert_eq!((items(&list), &list.value["name"]), (uris(&[&one, &two]), &json!("Overtures")));
     assert_eq!(world.view(&key).await.attempts, 0);
@@ -182,7 +182,7 @@ pub(crate) async fn what_can_never_work_is_dead_and_what_is_gone_is_done(store: 
     world.pass(DEBOUNCE).await;
     let error = eventually("it is dead", async || {
         let task = world.view(&key).await;
-        (task.state == State::Dead).then_some(task.error)
+        (task.state == TaskState::Dead).then_some(task.error)
     })
     .await;
     assert!(error.unwrap().contains("501 tracks, a list holds 500"));

@@ -19,7 +19,7 @@ mod setbacks;
 mod sync;
 mod world;
 
-use docket_core::{Name, Registry};
+use docket_core::{Registry, TaskName};
 
 conformance_tests::on_every_backend! {
     comments: "pds_comment" {
@@ -77,7 +77,7 @@ conformance_tests::on_every_backend! {
 fn every_task_that_writes_to_a_pds_is_run_here() {
     let mut registry = Registry::new();
     docket_tasks::register_pds(&mut registry).unwrap();
-    for name in registry.names().map(Name::as_str) {
+    for name in registry.names().map(TaskName::as_str) {
         assert!(TASKS.contains(&name), "{name} is without cases against a PDS");
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use docket_core::{Answer, Key, State, TestStore, Timestamp};
+use docket_core::{Answer, TaskKey, TaskState, TestStore, Timestamp};
 use docket_tasks::{Played, ScrobbleReport, StatusReport, Tid, schedule_teal_scrobble, wake_did};
 use serde_json::{Value, json};
 
@@ -28,16 +28,16 @@ impl World {
         );
     }
 
-    async fn play(&self, who: &Account, at: Timestamp) -> Key {
+    async fn play(&self, who: &Account, at: Timestamp) -> TaskKey {
         schedule_teal_scrobble(&self.client, &who.did, TRACK, at).await.unwrap().key
     }
 
-    async fn report(&self, key: &Key) -> ScrobbleReport {
-        let task = self.until(key, State::Completed).await;
+    async fn report(&self, key: &TaskKey) -> ScrobbleReport {
+        let task = self.until(key, TaskState::Completed).await;
         serde_json::from_slice(task.result.unwrap().as_bytes()).unwrap()
     }
 
-    async fn status_of(&self, key: &Key) -> StatusReport {
+    async fn status_of(&self, key: &TaskKey) -> StatusReport {
         match self.report(key).await {
             ScrobbleReport::Reported { status, .. } => status,
             ScrobbleReport::Unwanted => panic!("it was wanted"),
@@ -155,7 +155,7 @@ pub(crate) async fn a_parked_play_is_woken_by_a_login(store: Arc<dyn TestStore>)
     assert_eq!(wake_did(&world.client, &world.rows.kept, &ada.did).await.unwrap(), 1);
     world.report(&key).await;
     assert_eq!(world.records(&ada, PLAY).await.len(), 1);
-    assert_eq!(world.view(&other).await.state, State::Scheduled, "somebody else's play goes on waiting");
+    assert_eq!(world.view(&other).await.state, TaskState::Scheduled, "somebody else's play goes on waiting");
     worker.stopped().await;
     world.audit().await;
 }
@@ -165,7 +165,7 @@ pub(crate) async fn what_is_not_wanted_or_not_known_writes_nothing(store: Arc<dy
     let ada = world.user().await;
     let unknown = world.play(&ada, START).await;
     let worker = world.worker();
-    assert_eq!(world.until(&unknown, State::Dead).await.error.as_deref(), Some("there is no track 42"));
+    assert_eq!(world.until(&unknown, TaskState::Dead).await.error.as_deref(), Some("there is no track 42"));
     world.track(false);
     let unwanted = world.play(&ada, START.plus(Duration::from_secs(1))).await;
     assert_eq!(world.report(&unwanted).await, ScrobbleReport::Unwanted);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use docket_core::{Key, State, TestStore};
+use docket_core::{TaskKey, TaskState, TestStore};
 use docket_tasks::{ListId, Lists, Profile, SyncReport, TrackList, schedule_atproto_sync};
 use serde_json::json;
 
@@ -14,7 +14,7 @@ use crate::world::{START, World};
 const PROFILE: &str = "fm.plyr.actor.profile";
 
 /// An artist with a profile, an album and likes, who just logged in.
-async fn logged_in(world: &World, who: &Account) -> Key {
+async fn logged_in(world: &World, who: &Account) -> TaskKey {
     let profile = Profile { bio: Some("I compute.".to_owned()), avatar_url: Some("https://cdn.bsky.app/a".to_owned()) };
     world.catalogue.put_profile(&who.did, profile);
     let album = TrackList {
@@ -30,8 +30,8 @@ async fn logged_in(world: &World, who: &Account) -> Key {
     schedule_atproto_sync(&world.client, &who.did).await.unwrap().key
 }
 
-async fn report(world: &World, key: &Key) -> SyncReport {
-    let task = world.until(key, State::Completed).await;
+async fn report(world: &World, key: &TaskKey) -> SyncReport {
+    let task = world.until(key, TaskState::Completed).await;
     serde_json::from_slice(task.result.unwrap().as_bytes()).unwrap()
 }
 
@@ -127,7 +127,7 @@ pub(crate) async fn a_login_wakes_what_waited_for_it(store: Arc<dyn TestStore>) 
     world.log_in(&ada).await;
     let key = schedule_atproto_sync(&world.client, &ada.did).await.unwrap().key;
     assert_eq!(report(&world, &key).await.woken, 1);
-    world.until(&like, State::Completed).await;
+    world.until(&like, TaskState::Completed).await;
     world.assert_liked(&ada).await;
     worker.stopped().await;
     world.audit().await;

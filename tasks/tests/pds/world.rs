@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use docket_core::worker::Stop;
-use docket_core::{Client, Key, Registry, Result, Settings, State, TaskView, TestStore, Timestamp, Worker};
+use docket_core::{Client, Registry, Result, Settings, TaskKey, TaskState, TaskView, TestStore, Timestamp, Worker};
 use docket_tasks::{
     AtUri, Atproto, AtprotoOptions, Buckets, KeptRecord, MemoryCatalogue, MemorySessions, OAuthClient, Pds, PdsNames,
     Reach, Services, Sessions, Social, Storage, StrongRef,
@@ -103,13 +103,13 @@ impl World {
 
     /// Lets the lease of a killed worker pass, until another has met it. A last heartbeat may have been on its way: then
     /// once more.
-    pub(crate) async fn until_crashed(&self, key: &Key, crashes: u32) {
+    pub(crate) async fn until_crashed(&self, key: &TaskKey, crashes: u32) {
         for _ in 0..10 {
             self.pass(PAST_ANY_LEASE).await;
             let end = Instant::now() + SOON / 10;
             while Instant::now() < end {
                 let view = self.view(key).await;
-                if view.crashes >= crashes || view.state == State::Completed {
+                if view.crashes >= crashes || view.state == TaskState::Completed {
                     return;
                 }
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -118,11 +118,11 @@ impl World {
         panic!("nobody met the lost lease of {key}");
     }
 
-    pub(crate) async fn view(&self, key: &Key) -> TaskView {
+    pub(crate) async fn view(&self, key: &TaskKey) -> TaskView {
         self.store.get(key).await.unwrap().expect("the task is kept")
     }
 
-    pub(crate) async fn until(&self, key: &Key, state: State) -> TaskView {
+    pub(crate) async fn until(&self, key: &TaskKey, state: TaskState) -> TaskView {
         eventually(&format!("{key} is {state}"), async || {
             let view = self.view(key).await;
             (view.state == state).then_some(view)
@@ -131,10 +131,10 @@ impl World {
     }
 
     /// Waits until a run has failed and the task waits for the next.
-    pub(crate) async fn until_attempt(&self, key: &Key, attempts: u32) -> TaskView {
+    pub(crate) async fn until_attempt(&self, key: &TaskKey, attempts: u32) -> TaskView {
         eventually(&format!("{key} has failed {attempts} times"), async || {
             let view = self.view(key).await;
-            (view.attempts == attempts && view.state == State::Scheduled).then_some(view)
+            (view.attempts == attempts && view.state == TaskState::Scheduled).then_some(view)
         })
         .await
     }

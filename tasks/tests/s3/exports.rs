@@ -3,7 +3,7 @@
 use std::io::{Cursor, Read as _};
 use std::time::Duration;
 
-use docket_core::{Key, State};
+use docket_core::{TaskKey, TaskState};
 use docket_tasks::{AudioFile, Buckets, ExportDownload, JobState, PART_BYTES, export_download};
 use reqwest::{Response, StatusCode};
 use zip::ZipArchive;
@@ -14,7 +14,7 @@ use crate::world::{ARTIST, World, eventually, read};
 const ARCHIVE: &str = "exports/e1.zip";
 
 /// This many tracks of `bytes` each, and an export of them.
-async fn world(tracks: u8, bytes: usize) -> (World, Key) {
+async fn world(tracks: u8, bytes: usize) -> (World, TaskKey) {
     let world = World::new().await;
     for id in 1..=tracks {
         world.track(id.into(), AudioFile::new(format!("file{id}"), "mp3"), &vec![id; bytes]).await;
@@ -53,7 +53,7 @@ async fn an_archive_of_many_parts_is_whole_and_all_its_parts_but_the_last_are_eq
     let (world, key) = world(3, bytes).await;
     let gate = world.gate().await;
     let worker = world.worker_behind(&gate);
-    world.until(&key, State::Completed).await;
+    world.until(&key, TaskState::Completed).await;
     worker.stopped().await;
 
     let passed = gate.passed();
@@ -76,7 +76,7 @@ async fn an_archive_of_many_parts_is_whole_and_all_its_parts_but_the_last_are_eq
 async fn an_archive_is_for_those_who_have_its_signed_address_while_that_is_good() {
     let (world, key) = world(1, 5).await;
     let worker = world.worker();
-    world.until(&key, State::Completed).await;
+    world.until(&key, TaskState::Completed).await;
     worker.stopped().await;
     let signed = address(&world, Duration::from_secs(3)).await;
     let status = async |url: &str| reqwest::get(url).await.unwrap().status();
@@ -104,7 +104,7 @@ async fn a_worker_killed_behind_any_call_leaves_nothing_to_see_and_no_parts_and_
         eventually("no part waits", async || (waiting().await == 0).then_some(())).await;
 
         let worker = world.worker();
-        world.until(&key, State::Completed).await;
+        world.until(&key, TaskState::Completed).await;
         worker.stopped().await;
         assert_archive(read(&exports, ARCHIVE).await.unwrap(), 2, bytes);
         assert_eq!(waiting().await, 0);
@@ -122,7 +122,7 @@ async fn a_wrong_key_and_a_missing_bucket_are_final_and_say_so_in_the_job() {
             buckets = Buckets { exports: Server::bucket(&world.server.endpoint, name, secret), ..buckets };
         }
         let worker = world.worker_with(buckets);
-        let task = world.until(&key, State::Dead).await;
+        let task = world.until(&key, TaskState::Dead).await;
         worker.stopped().await;
         let job = docket_tasks::Catalogue::job(&*world.catalogue, "e1").await.unwrap().unwrap();
         assert_eq!((task.attempts, job.state, job.error.as_deref()), (1, JobState::Failed, task.error.as_deref()));

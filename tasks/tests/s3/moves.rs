@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket_core::State;
+use docket_core::TaskState;
 use docket_tasks::{AudioFile, AudioStorage, Catalogue as _, Storage, Track};
 use reqwest::StatusCode;
 
@@ -41,12 +41,12 @@ async fn told(bucket: &Storage) -> [String; 2] {
 async fn audio_goes_there_and_back_with_what_browsers_are_told_of_it() {
     let world = world().await;
     let worker = world.worker();
-    world.until(&world.switch_gate(1, true).await, State::Completed).await;
+    world.until(&world.switch_gate(1, true).await, TaskState::Completed).await;
     assert_eq!(objects(&world).await, (None, Some(AUDIO.to_vec())));
     assert_eq!((track(&world).await.storage, track(&world).await.audio_url), (AudioStorage::Private, None));
     assert_eq!(told(&world.private()).await, ["audio/mpeg", "private, no-store"]);
 
-    world.until(&world.switch_gate(1, false).await, State::Completed).await;
+    world.until(&world.switch_gate(1, false).await, TaskState::Completed).await;
     assert_eq!(objects(&world).await, (Some(AUDIO.to_vec()), None));
     assert_eq!(track(&world).await.audio_url.unwrap(), format!("https://audio.plyr.fm/{KEY}"));
     assert_eq!(told(&world.public()).await, ["audio/mpeg", "public, max-age=31536000, immutable"]);
@@ -57,7 +57,7 @@ async fn audio_goes_there_and_back_with_what_browsers_are_told_of_it() {
 async fn private_audio_is_only_for_those_who_have_a_signed_address() {
     let world = world().await;
     let worker = world.worker();
-    world.until(&world.switch_gate(1, true).await, State::Completed).await;
+    world.until(&world.switch_gate(1, true).await, TaskState::Completed).await;
     worker.stopped().await;
     let signed = world.private().download_url(KEY, Duration::from_mins(1)).await.unwrap();
     let status = async |url: &str| reqwest::get(url).await.unwrap().status();
@@ -72,7 +72,7 @@ async fn a_worker_killed_behind_any_call_never_says_private_too_early_and_the_ne
         let world = world().await;
         let worker = world.worker();
         if !is_gated {
-            world.until(&world.switch_gate(1, true).await, State::Completed).await;
+            world.until(&world.switch_gate(1, true).await, TaskState::Completed).await;
         }
         worker.stopped().await;
 
@@ -87,7 +87,7 @@ async fn a_worker_killed_behind_any_call_never_says_private_too_early_and_the_ne
         assert!(said.audio_url.is_none() || in_public.is_some() || is_gated, "{answered}: an address without audio");
 
         let worker = world.worker();
-        world.until(&key, State::Completed).await;
+        world.until(&key, TaskState::Completed).await;
         worker.stopped().await;
         let expected = if is_gated { (None, Some(AUDIO.to_vec())) } else { (Some(AUDIO.to_vec()), None) };
         assert_eq!(objects(&world).await, expected, "{is_gated} {answered}");
@@ -103,11 +103,11 @@ async fn an_object_that_another_track_wants_stays_for_it() {
     let world = world().await;
     world.track(2, AudioFile::new(FILE_ID, "mp3"), AUDIO).await;
     let worker = world.worker();
-    world.until(&world.switch_gate(1, true).await, State::Completed).await;
+    world.until(&world.switch_gate(1, true).await, TaskState::Completed).await;
     assert_eq!(objects(&world).await, (Some(AUDIO.to_vec()), Some(AUDIO.to_vec())));
-    world.until(&world.switch_gate(2, true).await, State::Completed).await;
+    world.until(&world.switch_gate(2, true).await, TaskState::Completed).await;
     assert_eq!(objects(&world).await, (None, Some(AUDIO.to_vec())));
-    world.until(&world.switch_gate(1, false).await, State::Completed).await;
+    world.until(&world.switch_gate(1, false).await, TaskState::Completed).await;
     assert_eq!(objects(&world).await, (Some(AUDIO.to_vec()), Some(AUDIO.to_vec())));
     worker.stopped().await;
 }
@@ -120,7 +120,7 @@ async fn a_missing_bucket_and_a_wrong_key_are_final_and_leave_the_track_as_it_is
         buckets.private = Some(Server::bucket(&world.server.endpoint, "no-such-bucket", secret));
         let key = world.switch_gate(1, true).await;
         let worker = world.worker_with(buckets);
-        let error = world.until(&key, State::Dead).await.error.unwrap();
+        let error = world.until(&key, TaskState::Dead).await.error.unwrap();
         worker.stopped().await;
         assert!(error.contains(reason) && !error.contains("guessed-secret"), "{error}");
         assert_eq!(

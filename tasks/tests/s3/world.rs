@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use docket_core::worker::Stop;
-use docket_core::{Client, DocketName, Key, Registry, Result, Settings, State, TaskView, TestStore, Timestamp, Worker};
+use docket_core::{
+    Client, DocketName, Registry, Result, Settings, TaskKey, TaskState, TaskView, TestStore, Timestamp, Worker,
+};
 use docket_memory::MemoryBackend;
 use docket_tasks::{AudioFile, AudioStorage, Buckets, Job, MemoryCatalogue, Services, Storage, Track};
 use tokio::task::JoinHandle;
@@ -94,13 +96,13 @@ impl World {
     }
 
     /// Adds an export and the job that watches it.
-    pub(crate) async fn export(&self, id: &str) -> Key {
+    pub(crate) async fn export(&self, id: &str) -> TaskKey {
         self.catalogue.put_job(Job::pending(id, ARTIST));
         docket_tasks::schedule_export(&self.client, id, ARTIST).await.unwrap().key
     }
 
     /// Acts as an artist who closes a track to all but supporters, or opens it.
-    pub(crate) async fn switch_gate(&self, track_id: i64, is_gated: bool) -> Key {
+    pub(crate) async fn switch_gate(&self, track_id: i64, is_gated: bool) -> TaskKey {
         self.catalogue.gate(track_id, is_gated);
         docket_tasks::schedule_track_audio_move(&self.client, track_id).await.unwrap().key
     }
@@ -143,7 +145,7 @@ impl World {
 
     /// Waits for the task to be so, and lets the docket's clock go on meanwhile, up to its next try if it waits for one:
     /// the server may fail a call, and a killed worker's last renewal may be under way.
-    pub(crate) async fn until(&self, key: &Key, state: State) -> TaskView {
+    pub(crate) async fn until(&self, key: &TaskKey, state: TaskState) -> TaskView {
         let end = Instant::now() + SOON;
         loop {
             let view = self.store.get(key).await.unwrap().expect("the task is kept");
@@ -153,7 +155,7 @@ impl World {
             assert!(Instant::now() < end, "not {state} within {SOON:?}: {view:?}");
             tokio::time::sleep(LOOK_EVERY).await;
             let now = START.plus(*self.elapsed.lock().unwrap());
-            let wait = if view.state == State::Scheduled { view.visible_at.since(now) } else { LOOK_EVERY };
+            let wait = if view.state == TaskState::Scheduled { view.visible_at.since(now) } else { LOOK_EVERY };
             self.pass(wait).await;
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use docket::{Key, State};
+use docket::{TaskKey, TaskState};
 use reqwest::{Method, Response};
 use serde_json::Value;
 
@@ -26,10 +26,10 @@ pub(crate) async fn another_process_finishes_it(scene: &Scene) {
     ends_in_time(service, stream).await;
 
     let docket = scene.docket().await;
-    let key = Key::new(format!("export:{id}")).unwrap();
+    let key = TaskKey::new(format!("export:{id}")).unwrap();
     let task = docket.store().get(&key).await.unwrap().expect("it is kept");
     assert_eq!((task.attempts, task.crashes), (0, 0), "given back, uncounted: {task:?}");
-    assert_ne!(task.state, State::Running);
+    assert_ne!(task.state, TaskState::Running);
 
     scene.outside.hand_out_audio();
     let routes = scene.process("none").await;

@@ -137,7 +137,7 @@ pub(crate) async fn a_row_and_its_task_are_one(scene: &Scene) {
     scene.execute("ALTER SCHEMA gone RENAME TO docket").await;
     service.done(Method::POST, &path, BOB, None).await;
     assert_eq!(scene.count(likes).await, 1);
-    let key = docket::Key::new(format!("like:{BOB}:{id}")).unwrap();
+    let key = docket::TaskKey::new(format!("like:{BOB}:{id}")).unwrap();
     assert!(scene.docket().await.store().get(&key).await.unwrap().is_some());
 }
 

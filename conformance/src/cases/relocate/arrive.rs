@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use docket_core::{Arrival, ErrorKind, Parcel, ScheduleAnswer, State, limits};
+use docket_core::{Arrival, ErrorKind, Parcel, ScheduleAnswer, TaskState, limits};
 
 use crate::stage::{Ask, Edit, SECOND, Stage, ask, keys, payload, refusal, task};
 
 /// A task of `stage` that has failed once, crashed twice and is due in a second.
 async fn tried(stage: &Stage) -> Parcel {
-    stage.add(task("a").crashes_max(9)).await;
+    stage.add(task("a").max_crashes(9)).await;
     stage.crash().await;
     stage.crash().await;
     let lease = stage.take_one().await;
@@ -28,7 +28,10 @@ pub(crate) async fn a_parcel_keeps_its_counts_and_times(stage: Stage) {
     let there = destination(&stage).await;
     assert_eq!(there.take_in(std::slice::from_ref(&parcel)).await, [Arrival::Placed]);
     let view = there.view("a").await;
-    assert_eq!((view.state, view.visible_at, view.added_at), (State::Scheduled, parcel.visible_at, parcel.added_at));
+    assert_eq!(
+        (view.state, view.visible_at, view.added_at),
+        (TaskState::Scheduled, parcel.visible_at, parcel.added_at)
+    );
     assert_eq!((view.attempts, view.crashes, view.error.as_deref()), (1, 2, Some("it failed")));
     there.nothing_to_lease().await;
     there.advance(SECOND).await;
@@ -67,7 +70,7 @@ pub(crate) async fn a_parcel_is_taken_in_once(stage: Stage) {
     there.complete(&lease).await;
     assert_eq!(there.take_in(&parcels).await, [Arrival::Placed]);
     there.nothing_to_lease().await;
-    assert_eq!(there.state("a").await, State::Completed);
+    assert_eq!(there.state("a").await, TaskState::Completed);
 }
 
 pub(crate) async fn a_key_finished_here_lives_again(stage: Stage) {
@@ -79,7 +82,7 @@ pub(crate) async fn a_key_finished_here_lives_again(stage: Stage) {
     assert_eq!(there.take_one().await.args, payload("moved"));
 }
 
-pub(crate) async fn a_perpetual_goes_and_comes_back(stage: Stage) {
+pub(crate) async fn a_periodic_task_goes_and_comes_back(stage: Stage) {
     let there = destination(&stage).await;
     let parcel = stage.moving(task("a").every(SECOND)).await;
     there.take_in(std::slice::from_ref(&parcel)).await;
@@ -89,7 +92,7 @@ pub(crate) async fn a_perpetual_goes_and_comes_back(stage: Stage) {
     there.let_go(&back).await;
     let lease = stage.take_one().await;
     stage.complete(&lease).await;
-    assert_eq!(stage.state("a").await, State::Scheduled);
+    assert_eq!(stage.state("a").await, TaskState::Scheduled);
 }
 
 pub(crate) async fn a_key_taken_here_supersedes_the_parcel(stage: Stage) {
@@ -100,7 +103,7 @@ pub(crate) async fn a_key_taken_here_supersedes_the_parcel(stage: Stage) {
     stage.schedule(task("running").args("moved")).await;
     let parcels = stage.take_out().await;
     assert_eq!(there.take_in(&parcels).await, [Arrival::Superseded; 2]);
-    assert_eq!(there.view("running").await.follower, None);
+    assert_eq!(there.view("running").await.successor, None);
     assert_eq!(there.take_one().await.args, payload("own"));
     assert_eq!(there.take_in(&parcels).await, [Arrival::Superseded; 2]);
 }
@@ -122,8 +125,8 @@ pub(crate) async fn a_later_schedule_overtakes_what_arrived_before(stage: Stage)
         }
         stage.let_go(&parcels).await;
     }
-    let follower = there.view("running").await.follower.expect("one follows");
-    assert_eq!((follower.args, follower.visible_at), (payload("later"), there.now().plus(SECOND * 60)));
+    let successor = there.view("running").await.successor.expect("one follows");
+    assert_eq!((successor.args, successor.visible_at), (payload("later"), there.now().plus(SECOND * 60)));
     let view = there.view("queued").await;
     assert_eq!((view.args, view.visible_at), (payload("later"), there.now().plus(SECOND * 60)));
 }

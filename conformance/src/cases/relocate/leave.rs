@@ -1,8 +1,8 @@
 //! At the source: tasks are taken out, and let go or put back.
 
 use docket_core::{
-    AckAnswer, AddAnswer, AddId, ErrorKind, Existing, HeartbeatAnswer, NewTask, Outcome, Parcel, ParcelId, State, Verb,
-    limits,
+    AckAnswer, AddAnswer, AddId, ErrorKind, Existing, HeartbeatAnswer, NewTask, Outcome, Parcel, ParcelId, TaskState,
+    Verb, limits,
 };
 
 use crate::stage::keys as leased;
@@ -19,16 +19,16 @@ pub(crate) async fn a_task_that_moves_is_not_leased(stage: Stage) {
     let reply = stage.lease(&ask(1)).await;
     assert!(reply.leases.is_empty());
     assert_eq!((reply.next_visible, reply.oldest_ready), (None, None));
-    assert_eq!(stage.state("a").await, State::Moving);
+    assert_eq!(stage.state("a").await, TaskState::Moving);
 }
 
 pub(crate) async fn a_parcel_carries_the_whole_task(stage: Stage) {
     let added_at = stage.now();
-    stage.add(task("a").name("scan").queue("media").args("x").attempts_max(4).crashes_max(6)).await;
+    stage.add(task("a").name("scan").queue("media").args("x").max_attempts(4).max_crashes(6)).await;
     let parcel = stage.take_out().await.remove(0);
     assert_eq!((parcel.key.as_str(), parcel.name.as_str(), parcel.queue.as_str()), ("a", "scan", "media"));
     assert_eq!(
-        (parcel.args, parcel.overrides.attempts_max, parcel.overrides.crashes_max),
+        (parcel.args, parcel.overrides.max_attempts, parcel.overrides.max_crashes),
         (payload("x"), Some(4), Some(6))
     );
     assert_eq!((parcel.visible_at, parcel.due_at, parcel.added_at), (added_at, added_at, added_at));
@@ -56,7 +56,7 @@ pub(crate) async fn parcels_come_in_the_order_of_the_line(stage: Stage) {
     stage.add("first").await;
     stage.add("second").await;
     assert_eq!(keys(&stage.take_some_out(2).await), ["first", "second"]);
-    assert_eq!(stage.state("other").await, State::Scheduled);
+    assert_eq!(stage.state("other").await, TaskState::Scheduled);
     assert_eq!(keys(&stage.take_out().await), ["first", "second", "other", "later"]);
     assert!(stage.take_some_out(0).await.is_empty());
 }
@@ -101,7 +101,7 @@ pub(crate) async fn a_running_task_stays(stage: Stage) {
     assert_eq!(parcels[0].visible_at, stage.now().plus(SECOND));
 }
 
-pub(crate) async fn a_follower_moves_once_the_run_is_over(stage: Stage) {
+pub(crate) async fn a_successor_moves_once_the_run_is_over(stage: Stage) {
     let lease = stage.running(task("a")).await;
     stage.schedule(task("a").args("next").after(SECOND)).await;
     assert!(stage.take_out().await.is_empty());
@@ -112,11 +112,11 @@ pub(crate) async fn a_follower_moves_once_the_run_is_over(stage: Stage) {
 
 pub(crate) async fn a_lost_lease_is_one_crash(stage: Stage) {
     stage.running(task("a")).await;
-    stage.running(task("b").crashes_max(1)).await;
+    stage.running(task("b").max_crashes(1)).await;
     stage.advance(LEASE).await;
     let parcels = stage.take_out().await;
     assert_eq!((keys(&parcels), parcels[0].crashes, parcels[0].visible_at), (vec!["a"], 1, stage.now()));
-    assert_eq!(stage.state("b").await, State::Dead);
+    assert_eq!(stage.state("b").await, TaskState::Dead);
     assert_eq!(stage.take_out().await[0].crashes, 1);
 }
 
@@ -126,7 +126,7 @@ pub(crate) async fn a_token_from_before_the_move_is_stale(stage: Stage) {
     stage.take_out().await;
     assert_eq!(stage.ack(&lost, Outcome::Completed(None)).await, AckAnswer::Stale);
     assert_eq!(stage.heartbeat(&lost).await, HeartbeatAnswer::Lost);
-    assert_eq!(stage.state("a").await, State::Moving);
+    assert_eq!(stage.state("a").await, TaskState::Moving);
 }
 
 pub(crate) async fn finished_tasks_stay(stage: Stage) {
@@ -146,7 +146,7 @@ pub(crate) async fn a_docket_moves_to_one_place_at_a_time(stage: Stage) {
     let error = other.as_ref().expect_err("its tasks move elsewhere");
     assert_eq!(refusal(&other), ErrorKind::Conflict);
     assert!(error.to_string().contains(elsewhere().as_str()), "{error}");
-    assert_eq!(stage.state("b").await, State::Ready);
+    assert_eq!(stage.state("b").await, TaskState::Ready);
     stage.let_go(&[parcel]).await;
     let parcels = stage.store().take_out(&place("another place"), ParcelId::unique(), 10).await;
     assert_eq!(keys(&parcels.expect("the first move is over")), ["b"]);
@@ -157,7 +157,7 @@ pub(crate) async fn what_was_let_go_is_over(stage: Stage) {
     for _ in 0..2 {
         stage.let_go(std::slice::from_ref(&parcel)).await;
         let view = stage.view("a").await;
-        assert_eq!((view.state, view.error.as_deref()), (State::Cancelled, Some("moved to elsewhere")));
+        assert_eq!((view.state, view.error.as_deref()), (TaskState::Cancelled, Some("moved to elsewhere")));
     }
     assert!(stage.take_out().await.is_empty());
     stage.advance(limits::RETENTION).await;
@@ -167,14 +167,14 @@ pub(crate) async fn what_was_let_go_is_over(stage: Stage) {
     assert_eq!(stage.get("a").await, None);
 }
 
-pub(crate) async fn a_perpetual_let_go_is_not_seeded_again(stage: Stage) {
+pub(crate) async fn a_periodic_task_let_go_is_not_seeded_again(stage: Stage) {
     let seed = task("a").every(SECOND);
     let parcel = stage.moving(seed.clone()).await;
     stage.let_go(&[parcel]).await;
     stage.advance(limits::DEAD_RETENTION).await;
     stage.trim().await;
     let seed = NewTask { add_id: AddId::unique(), ..seed };
-    assert_eq!(stage.add(seed).await, AddAnswer::Exists(Existing::In(State::Cancelled)));
+    assert_eq!(stage.add(seed).await, AddAnswer::Exists(Existing::In(TaskState::Cancelled)));
     let refused = stage.store().requeue(&key("a"), None).await;
     assert_eq!(refusal(&refused), ErrorKind::Conflict);
     stage.nothing_to_lease().await;
@@ -188,7 +188,7 @@ pub(crate) async fn a_task_put_back_has_its_place(stage: Stage) {
     let before = stage.view("b").await.visible_at;
     for _ in 0..2 {
         stage.put_back(&parcels).await;
-        assert_eq!((stage.state("a").await, stage.state("b").await), (State::Ready, State::Scheduled));
+        assert_eq!((stage.state("a").await, stage.state("b").await), (TaskState::Ready, TaskState::Scheduled));
         assert_eq!(stage.view("b").await.visible_at, before);
     }
     stage.advance(SECOND).await;
@@ -204,7 +204,7 @@ pub(crate) async fn a_ticket_is_good_for_its_own_parcel_alone(stage: Stage) {
     let new = stage.take_out().await;
     assert_ne!(old.id, new[0].id);
     stage.let_go(std::slice::from_ref(&old)).await;
-    assert_eq!(stage.state("a").await, State::Moving);
+    assert_eq!(stage.state("a").await, TaskState::Moving);
     stage.put_back(&[old]).await;
     assert_eq!(stage.take_out().await, new);
 }

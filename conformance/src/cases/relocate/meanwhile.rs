@@ -1,15 +1,15 @@
 //! The answers to calls about a task that is moving, and about one that was let go.
 
-use docket_core::{AddAnswer, CancelAnswer, CancelId, ErrorKind, Existing, RequeueAnswer, ScheduleAnswer, State};
+use docket_core::{AddAnswer, CancelAnswer, CancelId, ErrorKind, Existing, RequeueAnswer, ScheduleAnswer, TaskState};
 
 use crate::stage::{Edit, SECOND, Stage, key, keys, payload, refusal, task};
 
 pub(crate) async fn an_add_finds_the_key_taken(stage: Stage) {
     let first = task("a");
     stage.moving(first.clone()).await;
-    assert_eq!(stage.add("a").await, AddAnswer::Exists(Existing::In(State::Moving)));
+    assert_eq!(stage.add("a").await, AddAnswer::Exists(Existing::In(TaskState::Moving)));
     assert_eq!(stage.add(first).await, AddAnswer::Added);
-    assert_eq!(stage.state("a").await, State::Moving);
+    assert_eq!(stage.state("a").await, TaskState::Moving);
 }
 
 pub(crate) async fn a_schedule_or_a_cancel_has_to_wait(stage: Stage) {
@@ -53,8 +53,8 @@ pub(crate) async fn a_requeue_changes_nothing(stage: Stage) {
     let lease = stage.take_one().await;
     stage.complete(&lease).await;
     stage.take_out().await;
-    assert_eq!(stage.requeue("a").await, RequeueAnswer::Exists(Existing::In(State::Moving)));
-    assert_eq!(stage.state("a").await, State::Moving);
+    assert_eq!(stage.requeue("a").await, RequeueAnswer::Exists(Existing::In(TaskState::Moving)));
+    assert_eq!(stage.state("a").await, TaskState::Moving);
 }
 
 pub(crate) async fn it_is_counted_and_listed_as_moving(stage: Stage) {

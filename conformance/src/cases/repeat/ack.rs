@@ -1,6 +1,6 @@
 //! An `ack` or a heartbeat whose reply was lost.
 
-use docket_core::{AckAnswer, HeartbeatAnswer, Outcome, State, limits};
+use docket_core::{AckAnswer, HeartbeatAnswer, Outcome, TaskState, limits};
 
 use crate::stage::{
     ATTEMPTS_MAX, Edit, LEASE, SECOND, Stage, ask, completed, dead, keys, repeat_in, retry, settle, snooze, task,
@@ -51,7 +51,7 @@ pub(crate) async fn ack_with_another_outcome_changes_nothing(stage: Stage) {
     let lease = stage.running("a").await;
     stage.complete(&lease).await;
     stage.die(&lease).await;
-    assert_eq!(stage.state("a").await, State::Completed);
+    assert_eq!(stage.state("a").await, TaskState::Completed);
 }
 
 pub(crate) async fn ack_of_a_trimmed_record_is_stale(stage: Stage) {
@@ -84,7 +84,7 @@ pub(crate) async fn attempts_are_counted_once(stage: Stage) {
         }
         stage.advance(SECOND).await;
     }
-    assert_eq!(stage.state("a").await, State::Dead);
+    assert_eq!(stage.state("a").await, TaskState::Dead);
 }
 
 /// Current means leased *and* of this fence: a heartbeat must not revive a task that its own ack

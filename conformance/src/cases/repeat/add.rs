@@ -1,6 +1,6 @@
 //! An `add` or a `schedule` whose reply was lost.
 
-use docket_core::{AddAnswer, Existing, ScheduleAnswer, State, limits};
+use docket_core::{AddAnswer, Existing, ScheduleAnswer, TaskState, limits};
 
 use crate::stage::{Edit, SECOND, Stage, payload, task};
 
@@ -17,7 +17,7 @@ pub(crate) async fn add_after_lost_reply(stage: Stage) {
     stage.complete(&lease).await;
     assert_eq!(stage.add(&task).await, AddAnswer::Added, "once it has finished");
     stage.nothing_to_lease().await;
-    assert_eq!(stage.state("a").await, State::Completed);
+    assert_eq!(stage.state("a").await, TaskState::Completed);
 }
 
 /// P1's add is answered into the void; P2 adds the key later; both are done; P1 repeats: not a third run.
@@ -57,7 +57,7 @@ pub(crate) async fn add_after_a_move(stage: Stage) {
 pub(crate) async fn add_that_found_the_key_taken(stage: Stage) {
     let lease = stage.running("a").await;
     let late = task("a");
-    let answer = AddAnswer::Exists(Existing::In(State::Running));
+    let answer = AddAnswer::Exists(Existing::In(TaskState::Running));
     assert_eq!(stage.add(&late).await, answer);
     stage.complete(&lease).await;
     assert_eq!(stage.add(&late).await, answer);
@@ -102,7 +102,7 @@ pub(crate) async fn schedule_after_a_later_move(stage: Stage) {
     assert_eq!((view.args, view.visible_at), (payload("p2"), stage.now().plus(SECOND * 60)));
 }
 
-pub(crate) async fn schedule_of_a_follower_after_a_later_one(stage: Stage) {
+pub(crate) async fn schedule_of_a_successor_after_a_later_one(stage: Stage) {
     let lease = stage.running("a").await;
     let first = task("a").args("p1");
     assert_eq!(stage.schedule(&first).await, ScheduleAnswer::Follows);
@@ -112,14 +112,14 @@ pub(crate) async fn schedule_of_a_follower_after_a_later_one(stage: Stage) {
     assert_eq!(stage.take_one().await.args, payload("p2"));
 }
 
-pub(crate) async fn schedule_of_a_follower_that_has_run(stage: Stage) {
+pub(crate) async fn schedule_of_a_successor_that_has_run(stage: Stage) {
     let lease = stage.running("a").await;
-    let follower = task("a");
-    stage.schedule(&follower).await;
+    let successor = task("a");
+    stage.schedule(&successor).await;
     stage.complete(&lease).await;
     let lease = stage.take_one().await;
-    assert_eq!(stage.schedule(&follower).await, ScheduleAnswer::Follows, "while it runs");
+    assert_eq!(stage.schedule(&successor).await, ScheduleAnswer::Follows, "while it runs");
     stage.complete(&lease).await;
-    assert_eq!(stage.schedule(&follower).await, ScheduleAnswer::Follows, "once it has finished");
+    assert_eq!(stage.schedule(&successor).await, ScheduleAnswer::Follows, "once it has finished");
     stage.nothing_to_lease().await;
 }

@@ -1,6 +1,6 @@
 //! A cancel or a requeue whose reply was lost.
 
-use docket_core::{CancelAnswer, CancelId, HeartbeatAnswer, Outcome, RequeueAnswer, State};
+use docket_core::{CancelAnswer, CancelId, HeartbeatAnswer, Outcome, RequeueAnswer, TaskState};
 
 use crate::stage::{Edit, Stage, key, payload, task};
 
@@ -24,19 +24,19 @@ pub(crate) async fn cancel_never_hits_a_new_life(stage: Stage) {
     stage.cancel_as("a", id).await;
     stage.add("a").await;
     assert_eq!(stage.cancel_as("a", id).await, CancelAnswer::Cancelled);
-    assert_eq!(stage.state("a").await, State::Ready);
+    assert_eq!(stage.state("a").await, TaskState::Ready);
 }
 
 pub(crate) async fn cancel_that_came_too_late_never_hits_a_new_life(stage: Stage) {
     another_life(&stage, "a").await;
     let id = CancelId::unique();
-    assert_eq!(stage.cancel_as("a", id).await, CancelAnswer::Finished(State::Completed));
+    assert_eq!(stage.cancel_as("a", id).await, CancelAnswer::Finished(TaskState::Completed));
     let lease = stage.running("a").await;
-    assert_eq!(stage.cancel_as("a", id).await, CancelAnswer::Finished(State::Completed));
+    assert_eq!(stage.cancel_as("a", id).await, CancelAnswer::Finished(TaskState::Completed));
     assert_eq!(stage.heartbeat(&lease).await, HeartbeatAnswer::Held);
 }
 
-pub(crate) async fn cancel_never_hits_a_follower_that_came_later(stage: Stage) {
+pub(crate) async fn cancel_never_hits_a_successor_that_came_later(stage: Stage) {
     let lease = stage.running("a").await;
     let id = CancelId::unique();
     stage.cancel_as("a", id).await;
@@ -70,5 +70,5 @@ pub(crate) async fn requeue_never_hits_a_new_life(stage: Stage) {
     stage.die(&again).await;
     let answer = stage.store().requeue(&key("a"), Some(lease.token.fence)).await.expect("a requeue is answered");
     assert_eq!(answer, RequeueAnswer::Requeued, "that death was requeued, this one was not");
-    assert_eq!(stage.state("a").await, State::Dead);
+    assert_eq!(stage.state("a").await, TaskState::Dead);
 }

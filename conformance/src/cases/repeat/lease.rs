@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket_core::{HeartbeatAnswer, LeaseRequest, Outcome, State, limits};
+use docket_core::{HeartbeatAnswer, LeaseRequest, Outcome, TaskState, limits};
 
 use crate::stage::{Ask, LEASE, LONG_WAIT, SECOND, Stage, ask, keys, task};
 
@@ -70,7 +70,7 @@ pub(crate) async fn lease_that_was_answered_with_nothing(stage: Stage) {
     stage.add("a").await;
     stage.advance(limits::REPEAT_MAX).await;
     assert!(stage.lease(&request).await.leases.is_empty());
-    assert_eq!(stage.state("a").await, State::Ready);
+    assert_eq!(stage.state("a").await, TaskState::Ready);
 }
 
 pub(crate) async fn lease_that_waited_for_nothing(stage: Stage) {

@@ -42,7 +42,7 @@ pub(crate) async fn a_waiter_that_is_dropped_leaves_the_next_due_time_to_another
 /// The worker that took the task is gone, and so is the waiter it was: the other must know of its deadline.
 pub(crate) async fn a_waiter_that_dies_with_its_task_leaves_it_to_another(stage: Stage) {
     let stage = stage.with_running_clock().await;
-    let request = |id| LeaseRequest { lease: SHORTLY, ..ask(1).by(id).waiting(LONG_WAIT) };
+    let request = |id| LeaseRequest { lease_for: SHORTLY, ..ask(1).by(id).waiting(LONG_WAIT) };
     let (first, second) = (stage.waiting(request("first")).await, stage.waiting(request("second")).await);
     stage.add("a").await;
     let due = Instant::now() + SHORTLY;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket_core::{LeaseRequest, State, limits};
+use docket_core::{LeaseRequest, TaskState, limits};
 use tokio::time::{Instant, sleep};
 
 use crate::stage::{Ask, Edit, LONG_WAIT, SOON, Stage, ask, completed, key, keys, settle, task};
@@ -78,7 +78,7 @@ pub(crate) async fn one_task_ends_one_wait(stage: Stage) {
     stage.add("a").await;
     sleep(A_WHILE).await;
     assert_eq!(waiters.iter().filter(|waiter| waiter.is_waiting()).count(), 5);
-    assert_eq!(stage.state("a").await, State::Running);
+    assert_eq!(stage.state("a").await, TaskState::Running);
 }
 
 pub(crate) async fn a_waiter_that_was_dropped_takes_nothing_with_it(stage: Stage) {
@@ -104,7 +104,7 @@ pub(crate) async fn a_waiter_that_is_dropped_when_woken_loses_no_task(stage: Sta
         while waiter.is_waiting() {
             assert!(Instant::now() < end, "the task is with nobody");
             sleep(Duration::from_millis(5)).await;
-            if stage.state(&format!("a{n}")).await == State::Running && waiter.is_waiting() {
+            if stage.state(&format!("a{n}")).await == TaskState::Running && waiter.is_waiting() {
                 // It comes to a repetition, or the answer is on its way to the waiter.
                 let repeated = LeaseRequest { wait: Duration::ZERO, ..request.clone() };
                 if stage.lease(&repeated).await.leases.len() == 1 {

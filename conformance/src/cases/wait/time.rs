@@ -68,7 +68,7 @@ pub(crate) async fn a_retried_task_starts_on_time(stage: Stage) {
 pub(crate) async fn a_lost_task_starts_on_time(stage: Stage) {
     let stage = stage.with_running_clock().await;
     stage.add("a").await;
-    let short = LeaseRequest { lease: SHORTLY, ..ask(1) };
+    let short = LeaseRequest { lease_for: SHORTLY, ..ask(1) };
     assert_eq!(stage.lease(&short).await.leases.len(), 1);
     let due = Instant::now() + SHORTLY;
     on_time(stage.waiter("waiter").await, due).await;
@@ -131,10 +131,10 @@ pub(crate) async fn a_name_seen_for_the_first_time_starts_on_time(stage: Stage) 
 pub(crate) async fn a_task_lost_after_a_renewal_starts_on_time(stage: Stage) {
     let stage = stage.with_running_clock().await;
     stage.add("a").await;
-    let short = LeaseRequest { lease: SHORTLY, ..ask(1) };
+    let short = LeaseRequest { lease_for: SHORTLY, ..ask(1) };
     let token = stage.lease(&short).await.leases.remove(0).token;
     let waiter = stage.waiter("waiter").await;
-    let beat = Heartbeat { worker: short.worker, tokens: vec![token], lease: SHORTLY * 2 };
+    let beat = Heartbeat { worker: short.worker, tokens: vec![token], lease_for: SHORTLY * 2 };
     stage.store().heartbeat(&beat).await.expect("a heartbeat is answered");
     let due = Instant::now() + SHORTLY * 2;
     on_time(waiter, due).await;

@@ -53,7 +53,7 @@ pub(crate) async fn a_retry_wakes_a_waiter(stage: Stage) {
     assert_eq!(waiter.lease().await.attempts, 1);
 }
 
-pub(crate) async fn a_promoted_follower_wakes_a_waiter(stage: Stage) {
+pub(crate) async fn a_promoted_successor_wakes_a_waiter(stage: Stage) {
     let lease = stage.running("a").await;
     stage.schedule("a").await;
     let waiter = stage.waiter("waiter").await;

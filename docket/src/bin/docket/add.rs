@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket::{AddAnswer, AddId, Docket, Existing, Key, NewTask, Overrides, WorkerRecord};
+use docket::{AddAnswer, AddId, Docket, Existing, NewTask, Overrides, TaskKey, WorkerRecord};
 use tokio::time::timeout;
 
 use crate::args::{AddArgs, Place};
@@ -16,7 +16,7 @@ const WHOLE: Duration = Duration::from_secs(9);
 /// Adds the task, and prints its key.
 pub(crate) async fn add(place: &Place, args: AddArgs) -> Outcome {
     // Created here, so that a caller without an answer can repeat it under the same key.
-    let key = args.key.clone().unwrap_or_else(Key::unique);
+    let key = args.key.clone().unwrap_or_else(TaskKey::unique);
     match timeout(WHOLE, send(place, args, key.clone())).await {
         Ok(end) => end,
         Err(_) => Err(End::unreachable(format!(
@@ -26,7 +26,7 @@ pub(crate) async fn add(place: &Place, args: AddArgs) -> Outcome {
     }
 }
 
-async fn send(place: &Place, args: AddArgs, key: Key) -> Outcome {
+async fn send(place: &Place, args: AddArgs, key: TaskKey) -> Outcome {
     let docket = place.open_shared("add", Accept::Safe).await?;
     let run_at = args.run_at();
     let queue = match args.queue {

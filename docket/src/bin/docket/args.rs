@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args as ClapArgs, Parser, Subcommand};
-use docket::{Key, Name, Payload, Queue, RunAt, State, Timestamp, parse_duration};
+use docket::{Payload, Queue, RunAt, TaskKey, TaskName, TaskState, Timestamp, parse_duration};
 
 /// Durable background work: add tasks, run them, look after them.
 ///
@@ -57,7 +57,7 @@ pub(crate) enum Verb {
     /// Show one task
     Show {
         /// The task's key
-        key: Key,
+        key: TaskKey,
         #[command(flatten)]
         format: Format,
     },
@@ -70,7 +70,7 @@ pub(crate) enum Verb {
     /// Cancel a task: at once if it is not running, else its run is asked to stop
     Cancel {
         /// The task's key
-        key: Key,
+        key: TaskKey,
     },
     /// Start dead tasks again
     ///
@@ -79,7 +79,7 @@ pub(crate) enum Verb {
     Requeue {
         /// The tasks' keys
         #[arg(required = true, value_name = "KEY")]
-        keys: Vec<Key>,
+        keys: Vec<TaskKey>,
     },
     /// Move every unfinished task to another store, while both are at work
     ///
@@ -175,13 +175,13 @@ impl std::fmt::Debug for MoveArgs {
 #[derive(ClapArgs, Debug)]
 pub(crate) struct AddArgs {
     /// The task type
-    pub(crate) name: Name,
+    pub(crate) name: TaskName,
     /// Its arguments as JSON
     #[arg(value_name = "ARGS-JSON", value_parser = json, default_value = "{}")]
     pub(crate) args: Payload,
     /// Its identity: adding it again is then harmless [default: a new one]
     #[arg(long)]
-    pub(crate) key: Option<Key>,
+    pub(crate) key: Option<TaskKey>,
     /// Not before this long from now, e.g. 10s, 5m, 1h30m
     #[arg(long = "in", value_name = "DURATION", value_parser = parse_duration, conflicts_with = "at", allow_hyphen_values = true)]
     pub(crate) delay: Option<Duration>,
@@ -207,10 +207,10 @@ impl AddArgs {
 pub(crate) struct ListArgs {
     /// Only those in this state
     #[arg(long, value_parser = states())]
-    pub(crate) state: Option<State>,
+    pub(crate) state: Option<TaskState>,
     /// Only those of this task type
     #[arg(long)]
-    pub(crate) name: Option<Name>,
+    pub(crate) name: Option<TaskName>,
     /// The most tasks to list
     #[arg(long, default_value_t = 100, value_name = "N")]
     pub(crate) limit: usize,
@@ -225,9 +225,9 @@ pub(crate) struct Format {
     pub(crate) json: bool,
 }
 
-fn states() -> impl TypedValueParser<Value = State> {
-    PossibleValuesParser::new(State::ALL.map(State::as_str))
-        .try_map(|text| State::ALL.into_iter().find(|state| state.as_str() == text).ok_or("unknown state"))
+fn states() -> impl TypedValueParser<Value = TaskState> {
+    PossibleValuesParser::new(TaskState::ALL.map(TaskState::as_str))
+        .try_map(|text| TaskState::ALL.into_iter().find(|state| state.as_str() == text).ok_or("unknown state"))
 }
 
 /// As in the environment variable, spaces after commas are allowed.

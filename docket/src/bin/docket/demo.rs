@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use docket::{Docket, Key, Registry, Settings};
+use docket::{Docket, Registry, Settings, TaskKey};
 use docket_tasks::Services;
 
 use crate::end::{End, Outcome};
@@ -57,7 +57,7 @@ pub(crate) async fn run() -> Outcome {
 }
 
 /// Runs a worker until nothing is left, while `progress` is shown; gives the tasks in their order.
-async fn work(docket: &Docket, services: Arc<Services>, mut progress: Progress) -> Result<Vec<Key>, End> {
+async fn work(docket: &Docket, services: Arc<Services>, mut progress: Progress) -> Result<Vec<TaskKey>, End> {
     let mut registry = Registry::new();
     docket_tasks::register(&mut registry)?;
     docket_tasks::register_pds(&mut registry)?;

@@ -42,7 +42,7 @@ pub(crate) async fn move_to(place: &Place, args: MoveArgs) -> Outcome {
 /// One side. The destination accepts whatever the source could hold: the payload limit is for
 /// adders.
 async fn open(place: &Place, accept: Accept) -> Result<Arc<dyn Store>, End> {
-    let docket = place.connect(accept).payload_bytes_max(limits::BATCH_BYTES_MAX).await?;
+    let docket = place.connect(accept).max_payload_bytes(limits::BATCH_BYTES_MAX).await?;
     if docket.store().capabilities().shared {
         return Ok(docket.store().clone());
     }

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _};
 
-use docket::{CancelAnswer, Docket, Existing, Key, RequeueAnswer};
+use docket::{CancelAnswer, Docket, Existing, RequeueAnswer, TaskKey};
 
 use crate::args::Place;
 use crate::end::{End, Outcome};
@@ -10,7 +10,7 @@ use crate::output;
 use crate::place::Accept;
 
 /// Cancels one task, and prints the result.
-pub(crate) async fn cancel(place: &Place, key: &Key) -> Outcome {
+pub(crate) async fn cancel(place: &Place, key: &TaskKey) -> Outcome {
     let docket = place.open_shared("cancel", Accept::Any).await?;
     match docket.client().cancel(key).await? {
         CancelAnswer::Cancelled => output::line("cancelled")?,
@@ -30,7 +30,7 @@ pub(crate) async fn cancel(place: &Place, key: &Key) -> Outcome {
 
 /// Requeues each task, and prints the keys of the requeued ones. A task that cannot be requeued
 /// does not stop the others; a store that is down does.
-pub(crate) async fn requeue(place: &Place, keys: &[Key]) -> Outcome {
+pub(crate) async fn requeue(place: &Place, keys: &[TaskKey]) -> Outcome {
     let docket = place.open_shared("requeue", Accept::Any).await?;
     let mut failed: Option<End> = None;
     for key in keys {
@@ -48,7 +48,7 @@ pub(crate) async fn requeue(place: &Place, keys: &[Key]) -> Outcome {
     failed.map_or(Ok(()), Err)
 }
 
-async fn requeue_one(docket: &Docket, key: &Key) -> Outcome {
+async fn requeue_one(docket: &Docket, key: &TaskKey) -> Outcome {
     // The fence of the current death: a repetition of this call never requeues a later one.
     let view = docket.store().get(key).await?.ok_or_else(|| no_such_task(key))?;
     match docket.client().requeue(key, view.fence).await? {
@@ -83,6 +83,6 @@ fn confirmed(docket: &str) -> io::Result<bool> {
     Ok(typed.trim() == docket)
 }
 
-fn no_such_task(key: &Key) -> End {
+fn no_such_task(key: &TaskKey) -> End {
     End::not_found(format!("there is no task {key}"))
 }

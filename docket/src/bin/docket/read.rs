@@ -1,6 +1,6 @@
 //! `docket show`, `docket ls`, `docket stats`, `docket workers`.
 
-use docket::{Key, LaneCounts, ListFilter, State, limits};
+use docket::{LaneCounts, ListFilter, TaskKey, TaskState, limits};
 use serde_json::{Value, json};
 
 use crate::args::{Format, ListArgs, Place};
@@ -9,7 +9,7 @@ use crate::place::Accept;
 use crate::{output, shapes};
 
 /// Shows one task.
-pub(crate) async fn show(place: &Place, key: &Key, format: Format) -> Outcome {
+pub(crate) async fn show(place: &Place, key: &TaskKey, format: Format) -> Outcome {
     let docket = place.open_shared("show", Accept::Any).await?;
     let view = docket.store().get(key).await?;
     let view = view.ok_or_else(|| End::not_found(format!("there is no task {key}")))?;
@@ -58,7 +58,7 @@ pub(crate) async fn stats(place: &Place, format: Format) -> Outcome {
     if format.json {
         let name = docket.store().capabilities().docket;
         let totals: serde_json::Map<String, Value> =
-            State::ALL.into_iter().map(|state| (state.to_string(), total(&mut lanes, state).into())).collect();
+            TaskState::ALL.into_iter().map(|state| (state.to_string(), total(&mut lanes, state).into())).collect();
         let lanes: Vec<Value> = lanes.iter().map(shapes::lane).collect();
         output::json(&json!({ "docket": name, "lanes": lanes, "totals": totals }))?;
     } else {
@@ -80,7 +80,7 @@ pub(crate) async fn stats(place: &Place, format: Format) -> Outcome {
     Ok(())
 }
 
-fn total(lanes: &mut [LaneCounts], state: State) -> u64 {
+fn total(lanes: &mut [LaneCounts], state: TaskState) -> u64 {
     lanes.iter_mut().map(|lane| *lane.of(state)).sum()
 }
 

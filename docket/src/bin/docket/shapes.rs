@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket::{LaneCounts, Payload, State, TaskView, WorkerView, display_duration};
+use docket::{LaneCounts, Payload, TaskState, TaskView, WorkerView, display_duration};
 use docket_core::words;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -75,7 +75,7 @@ pub(crate) fn task(view: &TaskView) -> Fields {
         ("every", ours(json!(view.every.map(display_duration)))),
         ("failures", ours(json!(view.failures))),
         ("cancelling", ours(json!(view.cancelling))),
-        ("follower", view.follower.as_ref().map_or(Field::Ours(Value::Null), follower)),
+        ("successor", view.successor.as_ref().map_or(Field::Ours(Value::Null), successor)),
     ])
 }
 
@@ -84,16 +84,16 @@ pub(crate) fn task(view: &TaskView) -> Fields {
 fn last_attempt(view: &TaskView) -> Option<u32> {
     let crashed = view.error.as_deref() == Some(words::CRASH_LIMIT);
     let one_more = match view.state {
-        State::Running | State::Completed => true,
-        State::Dead => crashed,
+        TaskState::Running | TaskState::Completed => true,
+        TaskState::Dead => crashed,
         // Its run was cancelled, or it waited.
-        State::Cancelled => view.worker.is_some() && view.attempts == 0,
+        TaskState::Cancelled => view.worker.is_some() && view.attempts == 0,
         _ => false,
     };
     Some(view.attempts + u32::from(one_more)).filter(|attempt| *attempt > 0)
 }
 
-fn follower(view: &docket::FollowerView) -> Field {
+fn successor(view: &docket::SuccessorView) -> Field {
     let visible_at = Field::Ours(json!(view.visible_at.to_string()));
     Field::Inner(Fields(vec![("args", payload(&view.args)), ("visible_at", visible_at)]))
 }

@@ -43,7 +43,7 @@ impl Task for Fail {
 
     fn policy() -> Policy {
         let backoff = Backoff { base: Duration::from_millis(500), max: Duration::from_secs(1) };
-        Policy { attempts_max: 3, backoff, ..Policy::default() }
+        Policy { max_attempts: 3, backoff, ..Policy::default() }
     }
 
     async fn run(self, _ctx: Context) -> Result<(), Failure> {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use docket::{Docket, Key, Timestamp};
+use docket::{Docket, TaskKey, Timestamp};
 use docket_tasks::{
     AtUri, Change, Comment, Job, Like, ListId, Played, Profile, Record, Scan, ScanState, SyncCopyrightResolutions,
     TrackList,
@@ -28,7 +28,7 @@ const COMMENT_ID: i64 = 1;
 const FLAGGED_AT: Timestamp = Timestamp::from_micros(1_767_312_000_000_000);
 
 /// Performs all actions; returns the tasks.
-pub(super) async fn happen(docket: &Docket, stage: &Stage) -> Result<Vec<Key>, End> {
+pub(super) async fn happen(docket: &Docket, stage: &Stage) -> Result<Vec<TaskKey>, End> {
     let mut keys = export(docket, stage).await?;
     keys.extend(uploads(docket, stage).await?);
     keys.push(gate(docket, stage).await?);
@@ -39,20 +39,20 @@ pub(super) async fn happen(docket: &Docket, stage: &Stage) -> Result<Vec<Key>, E
     Ok(keys)
 }
 
-async fn export(docket: &Docket, stage: &Stage) -> Result<Vec<Key>, End> {
+async fn export(docket: &Docket, stage: &Stage) -> Result<Vec<TaskKey>, End> {
     stage.catalogue.put_job(Job::pending(EXPORT, ARTIST));
     Ok(vec![docket_tasks::schedule_export(docket.client(), EXPORT, ARTIST).await?.key])
 }
 
 /// What is public is scanned; the first of them asks for tags.
-async fn uploads(docket: &Docket, stage: &Stage) -> Result<Vec<Key>, End> {
+async fn uploads(docket: &Docket, stage: &Stage) -> Result<Vec<TaskKey>, End> {
     let mut keys = Vec::new();
     for track in stage.tracks.iter().filter(|track| track.id != tracks::GATED) {
         let Some(audio) = &track.audio else { continue };
         keys.push(docket_tasks::schedule_copyright_scan(docket.client(), track.id, &audio.file_id).await?.key);
         if track.id == LIKED {
             // Added by the scan, which will flag it.
-            keys.push(Key::new(format!("flag:{}:{}", track.id, audio.file_id))?);
+            keys.push(TaskKey::new(format!("flag:{}:{}", track.id, audio.file_id))?);
             stage.catalogue.ask_for_tags(track.id);
             let added = docket_tasks::schedule_genre_classification(docket.client(), track.id, &audio.file_id);
             keys.push(added.await?.key);
@@ -61,13 +61,13 @@ async fn uploads(docket: &Docket, stage: &Stage) -> Result<Vec<Key>, End> {
     Ok(keys)
 }
 
-async fn gate(docket: &Docket, stage: &Stage) -> Result<Key, End> {
+async fn gate(docket: &Docket, stage: &Stage) -> Result<TaskKey, End> {
     stage.catalogue.gate(tracks::GATED, true);
     Ok(docket_tasks::schedule_track_audio_move(docket.client(), tracks::GATED).await?.key)
 }
 
 /// Three tracks came into the album; that is one write.
-async fn album(docket: &Docket, stage: &Stage) -> Result<Key, End> {
+async fn album(docket: &Docket, stage: &Stage) -> Result<TaskKey, End> {
     let tracks = ALBUM_TRACKS.into_iter().map(tracks::record).collect::<docket::Result<Vec<_>>>()?;
     stage.catalogue.put_list(TrackList {
         id: ListId::Album(ALBUM.to_owned()),
@@ -83,7 +83,7 @@ async fn album(docket: &Docket, stage: &Stage) -> Result<Key, End> {
 }
 
 /// A play, a like, a like taken back, and a comment that was edited at once.
-async fn listen(docket: &Docket, stage: &Stage) -> Result<Vec<Key>, End> {
+async fn listen(docket: &Docket, stage: &Stage) -> Result<Vec<TaskKey>, End> {
     let (client, now) = (docket.client(), Timestamp::from_micros(jiff::Timestamp::now().as_microsecond()));
     stage.social.put_played(LIKED, played());
     let played = docket_tasks::schedule_teal_scrobble(client, LISTENER, LIKED, now).await?.key;
@@ -127,14 +127,14 @@ fn unlike(stage: &Stage) -> Result<(), End> {
     Ok(())
 }
 
-async fn log_in(docket: &Docket, stage: &Stage) -> Result<Key, End> {
+async fn log_in(docket: &Docket, stage: &Stage) -> Result<TaskKey, End> {
     stage.catalogue.put_profile(LISTENER, Profile { bio: Some("all ears".to_owned()), avatar_url: None });
     stage.catalogue.put_list(TrackList::liked(LISTENER, None, vec![tracks::record(LIKED)?]));
     Ok(docket_tasks::schedule_atproto_sync(docket.client(), LISTENER).await?.key)
 }
 
-/// Last year's flag. Nobody schedules what takes it back: workers begin a perpetual by themselves.
-async fn flag(stage: &Stage) -> Result<Key, End> {
+/// Last year's flag. Nobody schedules what takes it back: workers begin a periodic task by themselves.
+async fn flag(stage: &Stage) -> Result<TaskKey, End> {
     use docket_tasks::Catalogue as _;
     let track = stage.tracks.iter().find(|track| track.id == tracks::GATED);
     let file_id = track.and_then(|track| track.audio.as_ref()).map(|audio| audio.file_id.clone());
@@ -150,5 +150,5 @@ async fn flag(stage: &Stage) -> Result<Key, End> {
         scanned_at: FLAGGED_AT,
     };
     stage.catalogue.record_scan(&scan).await?;
-    Ok(Key::new(<SyncCopyrightResolutions as docket::Task>::NAME)?)
+    Ok(TaskKey::new(<SyncCopyrightResolutions as docket::Task>::NAME)?)
 }

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 
-use docket::{Docket, Key, State};
+use docket::{Docket, TaskKey, TaskState};
 use docket_tasks::{Catalogue as _, MemoryCatalogue};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
@@ -20,16 +20,16 @@ pub(super) struct Progress {
 }
 
 struct Watched {
-    key: Key,
+    key: TaskKey,
     bar: ProgressBar,
     said: String,
 }
 
 impl Progress {
-    pub(super) fn new(catalogue: &Arc<MemoryCatalogue>, keys: Vec<Key>) -> Self {
+    pub(super) fn new(catalogue: &Arc<MemoryCatalogue>, keys: Vec<TaskKey>) -> Self {
         let bars = io::stderr().is_terminal().then(MultiProgress::new);
         let width = keys.iter().map(|key| key.as_str().len()).max().unwrap_or_default();
-        let watch = |key: Key| {
+        let watch = |key: TaskKey| {
             let bar = bars.as_ref().map_or_else(ProgressBar::hidden, |bars| bars.add(ProgressBar::new(100)));
             bar.set_style(style());
             bar.set_prefix(format!("{:width$}", key.as_str()));
@@ -51,8 +51,8 @@ impl Progress {
                 _ => 0,
             };
             let said = match (task.state, job, &task.error) {
-                (State::Running, Some(job), _) => job.message.clone(),
-                (State::Scheduled, _, Some(error)) => format!("will be tried again: {error}"),
+                (TaskState::Running, Some(job), _) => job.message.clone(),
+                (TaskState::Scheduled, _, Some(error)) => format!("will be tried again: {error}"),
                 (state, _, _) => state.to_string(),
             };
             watched.bar.set_position(percent);
@@ -68,7 +68,7 @@ impl Progress {
     }
 
     /// Leaves the bars where they are; gives the tasks in their order.
-    pub(super) fn finish(self) -> Vec<Key> {
+    pub(super) fn finish(self) -> Vec<TaskKey> {
         self.watched
             .into_iter()
             .map(|watched| {

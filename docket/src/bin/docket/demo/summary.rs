@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use docket::{Docket, Key, State, Task as _, TaskView};
+use docket::{Docket, Task as _, TaskKey, TaskState, TaskView};
 use docket_tasks::{ExportReport, ProcessExport};
 use zip::ZipArchive;
 
@@ -11,7 +11,7 @@ use crate::end::{End, Outcome};
 use crate::output;
 
 /// Prints it, and gives the tasks; fails if any of them did not do what it was added for.
-pub(super) async fn print(docket: &Docket, keys: &[Key], folder: &Path) -> Result<Vec<TaskView>, End> {
+pub(super) async fn print(docket: &Docket, keys: &[TaskKey], folder: &Path) -> Result<Vec<TaskView>, End> {
     let mut tasks = Vec::new();
     for key in keys {
         let task = docket.store().get(key).await?;
@@ -36,8 +36,8 @@ fn row(task: &TaskView) -> [String; 4] {
 
 /// A periodic task is never completed: it has run, and waits for its next time.
 fn is_done(task: &TaskView) -> bool {
-    let has_run = task.fence.is_some() && task.failures == 0 && task.state == State::Scheduled;
-    task.state == State::Completed || (task.every.is_some() && has_run)
+    let has_run = task.fence.is_some() && task.failures == 0 && task.state == TaskState::Scheduled;
+    task.state == TaskState::Completed || (task.every.is_some() && has_run)
 }
 
 /// Opens the finished archive and lists what is in it.

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use docket::{AddId, CancelId, ListFilter, NewTask, Result, RunAt, State, Store, TaskView, limits};
+use docket::{AddId, CancelId, ListFilter, NewTask, Result, RunAt, Store, TaskState, TaskView, limits};
 use docket_core::words;
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ const NOT_YET: Duration = Duration::from_hours(24);
 
 /// Cancels each of them at the destination as well.
 pub(super) async fn carry(from: &Arc<dyn Store>, to: &Arc<dyn Store>) -> Result<()> {
-    let filter = ListFilter { state: Some(State::Cancelled), ..ListFilter::default() };
+    let filter = ListFilter { state: Some(TaskState::Cancelled), ..ListFilter::default() };
     let mut cursor = None;
     loop {
         let page = patiently(|| from.list(&filter, cursor.as_ref(), limits::BATCH_ITEMS_MAX)).await?;

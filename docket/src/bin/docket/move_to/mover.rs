@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use docket::{Arrival, Destination, Error, Parcel, ParcelId, Result, State, Store, Ticket, limits};
+use docket::{Arrival, Destination, Error, Parcel, ParcelId, Result, Store, TaskState, Ticket, limits};
 use tokio::time::{Instant, sleep};
 
 use super::{cancels, verify};
@@ -21,7 +21,7 @@ const PATIENCE: Duration = limits::REPEAT_MAX;
 /// Between two of them.
 const CALL_AGAIN: Duration = Duration::from_millis(200);
 /// States that a docket that has moved has no tasks in.
-const UNFINISHED: [State; 4] = [State::Scheduled, State::Ready, State::Running, State::Moving];
+const UNFINISHED: [TaskState; 4] = [TaskState::Scheduled, TaskState::Ready, TaskState::Running, TaskState::Moving];
 
 pub(crate) struct Mover {
     from: Arc<dyn Store>,
@@ -94,7 +94,7 @@ impl Mover {
                 self.say("");
                 continue;
             }
-            let running = self.count(&[State::Running]).await?;
+            let running = self.count(&[TaskState::Running]).await?;
             if running == 0 && self.count(&UNFINISHED).await? == 0 {
                 // Last: until then tasks may be cancelled here.
                 return Ok(cancels::carry(&self.from, &self.to).await?);
@@ -108,7 +108,7 @@ impl Mover {
     pub(crate) async fn abandon(&mut self) -> Outcome {
         loop {
             // No more than there are: further ones would be exported only to be put back.
-            let moving = self.count(&[State::Moving]).await?;
+            let moving = self.count(&[TaskState::Moving]).await?;
             let parcels = if moving == 0 { Vec::new() } else { self.take_out(moving).await? };
             if parcels.is_empty() {
                 return Ok(());
@@ -124,7 +124,7 @@ impl Mover {
     /// docket.
     async fn refuse_one_docket_by_two_names(&self, parcel: &Parcel) -> Outcome {
         let there = patiently(|| self.to.get(&parcel.key)).await?;
-        if there.is_none_or(|view| view.state != State::Moving) {
+        if there.is_none_or(|view| view.state != TaskState::Moving) {
             return Ok(());
         }
         let back = [parcel.ticket()];
@@ -203,7 +203,7 @@ impl Mover {
     }
 
     /// How many tasks of the source are in one of `states`.
-    async fn count(&self, states: &[State]) -> Result<usize> {
+    async fn count(&self, states: &[TaskState]) -> Result<usize> {
         let mut lanes = patiently(|| self.from.counts()).await?;
         let count: u64 =
             lanes.iter_mut().flat_map(|lane| states.iter().map(|state| *lane.of(*state)).collect::<Vec<_>>()).sum();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use docket::{Parcel, Result, State, Store, TaskView};
+use docket::{Parcel, Result, Store, TaskState, TaskView};
 use tokio::task::JoinSet;
 
 /// Reads under way at once.
@@ -39,7 +39,7 @@ fn difference(parcel: &Parcel, view: &TaskView) -> Option<&'static str> {
     if view.added_at != parcel.added_at {
         return None;
     }
-    let waits = matches!(view.state, State::Scheduled | State::Ready) && view.visible_at == parcel.visible_at;
+    let waits = matches!(view.state, TaskState::Scheduled | TaskState::Ready) && view.visible_at == parcel.visible_at;
     [
         ("its name", view.name != parcel.name),
         ("its queue", view.queue != parcel.queue),

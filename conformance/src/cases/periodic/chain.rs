@@ -1,6 +1,6 @@
 //! The chain: each ack puts the same record back at its next time.
 
-use docket_core::{AddAnswer, Existing, Outcome, RunAt, ScheduleAnswer, State};
+use docket_core::{AddAnswer, Existing, Outcome, RunAt, ScheduleAnswer, TaskState};
 
 use crate::stage::{Edit, SECOND, Stage, payload, repeat_in, snooze, task};
 
@@ -30,12 +30,12 @@ pub(crate) async fn a_chain_runs_on(stage: Stage) {
 pub(crate) async fn many_seeds_make_one_chain(stage: Stage) {
     assert_eq!(stage.add(chain()).await, AddAnswer::Added);
     for _ in 0..20 {
-        assert_eq!(stage.add(chain()).await, AddAnswer::Exists(Existing::In(State::Ready)));
+        assert_eq!(stage.add(chain()).await, AddAnswer::Exists(Existing::In(TaskState::Ready)));
     }
     let lease = stage.take_one().await;
-    assert_eq!(stage.add(chain()).await, AddAnswer::Exists(Existing::In(State::Running)));
+    assert_eq!(stage.add(chain()).await, AddAnswer::Exists(Existing::In(TaskState::Running)));
     stage.complete(&lease).await;
-    assert_eq!(stage.add(chain()).await, AddAnswer::Exists(Existing::In(State::Scheduled)));
+    assert_eq!(stage.add(chain()).await, AddAnswer::Exists(Existing::In(TaskState::Scheduled)));
     assert_eq!(wait_of(&stage).await, EVERY, "a seed changes nothing");
 }
 
@@ -81,7 +81,7 @@ pub(crate) async fn a_task_without_an_interval_may_repeat_too(stage: Stage) {
     stage.advance(SECOND).await;
     let again = stage.take_one().await;
     stage.complete(&again).await;
-    assert_eq!(stage.state("once").await, State::Completed);
+    assert_eq!(stage.state("once").await, TaskState::Completed);
 }
 
 pub(crate) async fn snoozing_or_releasing_does_not_end_an_occurrence(stage: Stage) {
@@ -91,7 +91,7 @@ pub(crate) async fn snoozing_or_releasing_does_not_end_an_occurrence(stage: Stag
     stage.advance(SECOND).await;
     let lease = stage.take_one().await;
     stage.settle(&lease, Outcome::Release).await;
-    assert_eq!(stage.state("chain").await, State::Ready);
+    assert_eq!(stage.state("chain").await, TaskState::Ready);
 }
 
 pub(crate) async fn a_move_changes_the_interval(stage: Stage) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket_core::{State, limits};
+use docket_core::{TaskState, limits};
 
 use crate::stage::{Edit, SECOND, Stage, dead, repeat_in, retry, task, undecodable};
 
@@ -19,7 +19,7 @@ async fn crashed_occurrence(stage: &Stage) -> Duration {
 
 /// A limit that kills a periodic task cuts the chain without a cancel.
 pub(crate) async fn failed_attempts_do_not_cut_the_chain(stage: Stage) {
-    stage.add(chain().attempts_max(2)).await;
+    stage.add(chain().max_attempts(2)).await;
     for attempts in 0..2 {
         let lease = stage.take_one().await;
         assert_eq!(lease.attempts, attempts);
@@ -62,16 +62,16 @@ pub(crate) async fn a_hopeless_run_does_not_cut_the_chain(stage: Stage) {
 }
 
 pub(crate) async fn crashes_do_not_cut_the_chain(stage: Stage) {
-    stage.add(chain().crashes_max(2)).await;
+    stage.add(chain().max_crashes(2)).await;
     stage.crash().await;
     stage.crash().await;
     stage.nothing_to_lease().await;
     let view = stage.view("chain").await;
-    assert_eq!((view.state, view.failures, view.crashes), (State::Scheduled, 1, 0));
+    assert_eq!((view.state, view.failures, view.crashes), (TaskState::Scheduled, 1, 0));
 }
 
 pub(crate) async fn each_crashed_occurrence_in_a_row_doubles_the_wait(stage: Stage) {
-    stage.add(chain().crashes_max(1)).await;
+    stage.add(chain().max_crashes(1)).await;
     let mut last = crashed_occurrence(&stage).await;
     assert_eq!(last, EVERY * 2);
     for _ in 0..4 {
@@ -82,7 +82,7 @@ pub(crate) async fn each_crashed_occurrence_in_a_row_doubles_the_wait(stage: Sta
 }
 
 pub(crate) async fn the_wait_after_crashes_ends_at_a_day(stage: Stage) {
-    stage.add(chain().crashes_max(1)).await;
+    stage.add(chain().max_crashes(1)).await;
     let mut last = Duration::ZERO;
     for _ in 0..70 {
         last = crashed_occurrence(&stage).await;
@@ -93,13 +93,13 @@ pub(crate) async fn the_wait_after_crashes_ends_at_a_day(stage: Stage) {
 
 pub(crate) async fn an_interval_longer_than_a_day_stays(stage: Stage) {
     let week = limits::CRASH_WAIT_MAX * 7;
-    stage.add(task("chain").every(week).crashes_max(1)).await;
+    stage.add(task("chain").every(week).max_crashes(1)).await;
     assert_eq!(crashed_occurrence(&stage).await, week);
     assert_eq!(crashed_occurrence(&stage).await, week);
 }
 
 pub(crate) async fn an_ack_ends_the_row_of_crashes(stage: Stage) {
-    stage.add(chain().crashes_max(1)).await;
+    stage.add(chain().max_crashes(1)).await;
     let first = crashed_occurrence(&stage).await;
     crashed_occurrence(&stage).await;
     let lease = stage.take_one().await;
@@ -122,7 +122,7 @@ pub(crate) async fn failures_are_counted_until_one_goes_well(stage: Stage) {
 }
 
 pub(crate) async fn each_occurrence_counts_for_itself(stage: Stage) {
-    stage.add(chain().attempts_max(2)).await;
+    stage.add(chain().max_attempts(2)).await;
     for _ in 0..4 {
         let lease = stage.take_one().await;
         assert_eq!(lease.attempts, 0);

@@ -1,6 +1,6 @@
 //! The end of a chain: a cancel, and how a requeue restarts it.
 
-use docket_core::{AddAnswer, CancelAnswer, Existing, Outcome, RequeueAnswer, ScheduleAnswer, State, limits};
+use docket_core::{AddAnswer, CancelAnswer, Existing, Outcome, RequeueAnswer, ScheduleAnswer, TaskState, limits};
 
 use crate::stage::{Edit, LEASE, SECOND, Stage, completed, dead, repeat_in, retry, snooze, task};
 
@@ -11,7 +11,7 @@ pub(crate) async fn a_cancel_ends_the_chain(stage: Stage) {
     assert_eq!(stage.cancel("chain").await, CancelAnswer::Cancelled);
     stage.advance(EVERY * 3).await;
     stage.nothing_to_lease().await;
-    assert_eq!(stage.state("chain").await, State::Cancelled);
+    assert_eq!(stage.state("chain").await, TaskState::Cancelled);
 }
 
 pub(crate) async fn a_cancelled_run_does_not_come_back(stage: Stage) {
@@ -20,7 +20,7 @@ pub(crate) async fn a_cancelled_run_does_not_come_back(stage: Stage) {
         let name = &format!("chain-{n}");
         let running = stage.running(task(name).every(EVERY)).await;
         assert_eq!(stage.cancel(name).await, CancelAnswer::Cancelling);
-        let ends = if outcome == completed() { State::Completed } else { State::Cancelled };
+        let ends = if outcome == completed() { TaskState::Completed } else { TaskState::Cancelled };
         stage.settle(&running, outcome).await;
         assert_eq!(stage.state(name).await, ends);
     }
@@ -33,7 +33,7 @@ pub(crate) async fn a_cancelled_run_that_is_lost_does_not_come_back(stage: Stage
     stage.cancel("chain").await;
     stage.advance(LEASE).await;
     stage.nothing_to_lease().await;
-    assert_eq!(stage.state("chain").await, State::Cancelled);
+    assert_eq!(stage.state("chain").await, TaskState::Cancelled);
 }
 
 /// Every worker seeds its periodic tasks when it starts; a task that an operator has stopped must
@@ -42,7 +42,7 @@ pub(crate) async fn seeding_does_not_undo_a_cancel(stage: Stage) {
     stage.add(chain()).await;
     stage.cancel("chain").await;
     for _ in 0..3 {
-        assert_eq!(stage.add(chain()).await, AddAnswer::Exists(Existing::In(State::Cancelled)));
+        assert_eq!(stage.add(chain()).await, AddAnswer::Exists(Existing::In(TaskState::Cancelled)));
     }
     stage.nothing_to_lease().await;
 }
@@ -51,7 +51,7 @@ pub(crate) async fn seeding_does_not_undo_a_cancel_that_met_a_completed_run(stag
     let lease = stage.running(chain()).await;
     stage.cancel("chain").await;
     stage.complete(&lease).await;
-    assert_eq!(stage.add(chain()).await, AddAnswer::Exists(Existing::In(State::Completed)));
+    assert_eq!(stage.add(chain()).await, AddAnswer::Exists(Existing::In(TaskState::Completed)));
     stage.advance(EVERY).await;
     stage.nothing_to_lease().await;
 }
@@ -61,7 +61,7 @@ pub(crate) async fn a_cancelled_chain_is_not_trimmed(stage: Stage) {
     stage.cancel("chain").await;
     stage.advance(limits::DEAD_RETENTION * 2).await;
     stage.trim().await;
-    assert_eq!(stage.add(chain()).await, AddAnswer::Exists(Existing::In(State::Cancelled)));
+    assert_eq!(stage.add(chain()).await, AddAnswer::Exists(Existing::In(TaskState::Cancelled)));
 }
 
 pub(crate) async fn a_requeue_brings_the_chain_back(stage: Stage) {
@@ -88,7 +88,7 @@ pub(crate) async fn an_add_without_an_interval_is_no_seed(stage: Stage) {
     let lease = stage.take_one().await;
     assert_eq!(lease.every, None);
     stage.complete(&lease).await;
-    assert_eq!(stage.state("chain").await, State::Completed);
+    assert_eq!(stage.state("chain").await, TaskState::Completed);
 }
 
 pub(crate) async fn a_schedule_is_no_seed(stage: Stage) {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use docket_core::{NewTask, State};
+use docket_core::{NewTask, TaskState};
 
 use crate::stage::{Edit, Stage, task};
 
@@ -24,6 +24,6 @@ fn chain() -> NewTask {
 /// When the next occurrence is due, from now.
 async fn wait_of(stage: &Stage) -> Duration {
     let view = stage.view("chain").await;
-    assert_eq!(view.state, State::Scheduled);
+    assert_eq!(view.state, TaskState::Scheduled);
     view.visible_at.since(stage.now())
 }
