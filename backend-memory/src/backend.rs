@@ -21,14 +21,14 @@ pub struct MemoryBackend {
     shared: Arc<Shared>,
 }
 
-/// What the handles of one docket share.
+/// State shared by all handles of one docket.
 pub(crate) struct Shared {
     pub(crate) name: DocketName,
     pub(crate) options: Options,
     docket: Mutex<Docket>,
 }
 
-/// All that the lock guards.
+/// Everything that the lock guards.
 pub(crate) struct Docket {
     pub(crate) table: Table,
     pub(crate) clock: Clock,
@@ -36,7 +36,7 @@ pub(crate) struct Docket {
 }
 
 impl MemoryBackend {
-    /// An empty docket. Two calls make two dockets, whatever their names.
+    /// An empty docket. Two calls make two dockets, even with the same name.
     pub fn new(name: DocketName) -> Self {
         Self::open(name, Options::default())
     }
@@ -94,7 +94,7 @@ impl Shared {
         look(&docket.table, now)
     }
 
-    /// Makes transitions at the docket's time, and tells those who wait.
+    /// Runs a transition at the docket's time, and wakes the waiters that it concerns.
     pub(crate) fn write<T>(&self, step: impl FnOnce(&mut Table, Timestamp) -> T) -> T {
         let mut docket = self.lock();
         let now = docket.clock.now();
@@ -107,7 +107,8 @@ impl Shared {
 }
 
 impl Docket {
-    /// Chooses whom to tell of what has moved forward; to be notified once the lock is released.
+    /// Chooses the waiters to wake for what has become visible earlier. The caller notifies them
+    /// after it has released the lock.
     pub(crate) fn tell(&mut self, now: Timestamp) -> Vec<Arc<Notify>> {
         if self.waiters.is_empty() {
             self.table.forget_wakes();

@@ -2,7 +2,7 @@
 
 use docket_core::{Ack, Error, ErrorKind, LeaseRequest, Names, NewTask, Outcome, Parcel, Result, limits};
 
-/// Refuses a batch of too many items, or of too many bytes in items that would pass alone.
+/// Rejects a batch of too many items, or of too many bytes in items that are small enough alone.
 pub(crate) fn batch(
     operation: &'static str,
     payloads: impl ExactSizeIterator<Item = usize>,
@@ -12,19 +12,19 @@ pub(crate) fn batch(
     at_most(operation, "bytes in a batch", payloads.filter(|bytes| *bytes <= bytes_max).sum(), limits::BATCH_BYTES_MAX)
 }
 
-/// Refuses a task that no store may take, or whose args are too large.
+/// Rejects a task that breaks a limit of the contract, or whose args are too large.
 pub(crate) fn task(operation: &'static str, task: &NewTask, bytes_max: usize) -> Result<()> {
     task.check()?;
     payload(operation, "args", task.args.len(), bytes_max)
 }
 
-/// Refuses a parcel that no store may take, or whose args are too large.
+/// Rejects a parcel that breaks a limit of the contract, or whose args are too large.
 pub(crate) fn parcel(operation: &'static str, parcel: &Parcel, bytes_max: usize) -> Result<()> {
     parcel.check()?;
     payload(operation, "args", parcel.args.len(), bytes_max)
 }
 
-/// Refuses an outcome that cannot be kept. Its lease stays as it is.
+/// Rejects an outcome that cannot be stored. Its lease does not change.
 pub(crate) fn ack(ack: &Ack, bytes_max: usize) -> Result<()> {
     let operation = "settle a task";
     ack.check()?;
@@ -52,7 +52,7 @@ pub(crate) fn ack_bytes(ack: &Ack) -> usize {
     }
 }
 
-/// Refuses a request that lists too much.
+/// Rejects a request that lists too much.
 pub(crate) fn request(request: &LeaseRequest) -> Result<()> {
     let operation = "lease tasks";
     at_most(operation, "queues in a request", request.queues.len(), limits::LEASE_NAMES_MAX)?;

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 pub(crate) struct Clock {
     epoch: Timestamp,
     started: Instant,
-    /// The latest answer. A runtime with a paused clock and one without may share a docket.
+    /// The latest answer. A runtime with a paused clock and one without may share a docket, so the
+    /// clock must not go back between them.
     seen: Timestamp,
     /// The override of the wall clock, for tests.
     set: Option<Timestamp>,
@@ -30,7 +31,7 @@ impl Clock {
         if let Some(set) = self.set {
             return set.ahead_by(self.ahead);
         }
-        // Rounded down: a docket's time is never ahead of the time that has passed.
+        // Rounded down: a docket's time is never later than the time that has passed.
         let micros = i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX);
         let now = Timestamp::from_micros(self.epoch.as_micros().saturating_add(micros));
         self.seen = self.seen.max(now);
@@ -42,7 +43,7 @@ impl Clock {
         self.set.is_some()
     }
 
-    /// Sets the wall clock; answers by how much that was a step back.
+    /// Sets the wall clock; returns the size of the step back, if it was one.
     #[cfg(feature = "testing")]
     pub(crate) fn set(&mut self, now: Timestamp) -> Duration {
         let step = self.set.map_or(Duration::ZERO, |before| before.since(now));

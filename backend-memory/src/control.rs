@@ -1,4 +1,4 @@
-//! The operator's side.
+//! The operator's calls.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ impl Control for MemoryBackend {
     }
 
     async fn clear(&self) -> Result<u64> {
-        // Dropped once the lock is released: a million records take a moment.
+        // Dropped after the lock is released: dropping a million records takes a while.
         let cleared = self.shared().write(|table, _| Table::clear(table));
         Ok(cleared.len() as u64)
     }

@@ -1,4 +1,4 @@
-//! What about this store can lose or delay tasks.
+//! Reports how this store can lose or delay tasks.
 
 use docket_core::{Finding, Severity};
 

@@ -1,4 +1,4 @@
-//! The reading side.
+//! The calls that read.
 
 use async_trait::async_trait;
 use docket_core::{Cursor, Finding, Inspect, LaneCounts, ListFilter, Page, Result, TaskKey, TaskView, WorkerView};

@@ -5,7 +5,7 @@ use docket_core::{Error, Result, limits};
 /// Settings of a [`crate::MemoryBackend`]; the default suits one service.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Options {
-    /// Unfinished tasks, at most; what is added beyond is refused. Default 1,000,000.
+    /// The most unfinished tasks; the docket rejects more. Default 1,000,000.
     pub max_tasks: usize,
     /// The most bytes of one task's args, and of its result: 1 to [`limits::BATCH_BYTES_MAX`], so
     /// that a batch can hold one. Default [`limits::PAYLOAD_BYTES_MAX`].
@@ -19,7 +19,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Refuses options that cannot work.
+    /// Rejects options that cannot work.
     pub(crate) fn check(&self) -> Result<()> {
         if (1..=limits::BATCH_BYTES_MAX).contains(&self.max_payload_bytes) {
             return Ok(());

@@ -1,10 +1,10 @@
 //! How a lease call waits: until it is woken, until the next due time it knows of, or until its
 //! wait ends.
 //!
-//! Looking and registering happen under one lock, so no wake-up can fall between them. A task that
-//! becomes visible wakes one waiter that could lease it, and only if none would look in time by
-//! itself. A waiter that leaves, by an answer, by the end of its wait or because its call was
-//! dropped, passes on what it would have looked at.
+//! Polling and registering happen under one lock, so no wake-up is lost between them. A task that
+//! becomes visible wakes one waiter that could lease it, and only if no waiter would poll in time
+//! anyway. A waiter that leaves (it is answered, its wait ends, or its call is dropped) passes its
+//! wake-up on to another.
 
 #[cfg(test)]
 mod tests;
@@ -53,7 +53,7 @@ fn absorb(all: &mut Swept, look: &Swept) {
     all.dead_trimmed += look.dead_trimmed;
 }
 
-/// A lease call's registration as a waiter, from its first look that found nothing.
+/// A lease call's registration as a waiter, from its first poll that found nothing.
 struct Seat<'a> {
     shared: &'a Arc<Shared>,
     asked: Arc<Asked>,
@@ -61,8 +61,7 @@ struct Seat<'a> {
 }
 
 impl Seat<'_> {
-    /// Looks, and registers or leaves; returns the time until the next due task, if time passes by
-    /// itself.
+    /// Polls, and registers or leaves; returns the time until the next due task, if the clock runs.
     fn look(&mut self, turn: Turn) -> (Look, Option<Duration>) {
         let mut docket = self.shared.lock();
         let now = docket.clock.now();
@@ -115,10 +114,10 @@ struct WaiterId(u64);
 #[derive(Debug)]
 struct Waiter {
     asked: Arc<Asked>,
-    /// When it will look by itself.
+    /// When it will poll without being woken.
     armed: Option<Timestamp>,
     notify: Arc<Notify>,
-    /// It was woken and has not looked yet.
+    /// It was woken and has not polled yet.
     told: bool,
 }
 
@@ -127,7 +126,7 @@ impl Waiters {
         self.waiting.is_empty()
     }
 
-    /// The waiter to wake for a task that becomes visible, unless one looks in time anyway.
+    /// The waiter to wake for a task that becomes visible, unless one polls in time anyway.
     pub(crate) fn choose(&mut self, wake: &Wake, now: Timestamp) -> Option<Arc<Notify>> {
         let wants = |waiter: &&mut Waiter| waiter.asked.wants(&wake.lane, wake.kind);
         let looks_in_time = |waiter: &mut Waiter| waiter.told || waiter.armed.is_some_and(|armed| armed <= wake.at);
@@ -139,7 +138,7 @@ impl Waiters {
         Some(waiter.notify.clone())
     }
 
-    /// Everyone, when time itself has been moved.
+    /// All waiters, after time itself was moved.
     #[cfg(feature = "testing")]
     pub(crate) fn choose_all(&mut self) -> Vec<Arc<Notify>> {
         self.waiting.values().map(|waiter| waiter.notify.clone()).collect()

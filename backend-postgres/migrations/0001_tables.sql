@@ -82,9 +82,9 @@ CREATE TABLE docket.task (
   worker text,
   fence bigint,
   leased_at bigint,
-  -- The one number that drives everything. For a finished task: when it finished.
+  -- The time at which the task can be leased (again). For a finished task: when it finished.
   visible_at bigint NOT NULL,
-  -- For a finished task: when it is trimmed.
+  -- For a finished task: the time at which it is trimmed.
   expires_at bigint,
   settled_fence bigint,
   settled_request uuid,

@@ -84,7 +84,7 @@ BEGIN
     AND rec.max_attempts IS NOT DISTINCT FROM given.max_attempts AND rec.max_crashes IS NOT DISTINCT FROM given.max_crashes
   ) THEN
     rec.definition := given.definition;
-    -- Another definition was to be applied after the run. It is no longer in force.
+    -- The successor was another definition, which is no longer in force.
     IF pending IS NOT NULL THEN
       rec.successor := NULL;
     END IF;
@@ -92,7 +92,7 @@ BEGIN
     rec := docket.redefine(rec, given, moment);
     answer := 'redefined';
   ELSIF pending IS NULL AND (rec.successor).name IS NOT NULL THEN
-    -- A task that was scheduled behind the run goes first.
+    -- A scheduled successor has precedence.
     answer := 'superseded:' || rec.failures;
   ELSIF pending IS DISTINCT FROM given.definition THEN
     given.visible_at := greatest(moment, rec.leased_at + given.every);

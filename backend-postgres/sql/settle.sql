@@ -13,7 +13,7 @@ BEGIN
   rec.settled_fence := rec.fence;
   rec.settled_request := rec.request;
   IF outcome NOT IN ('undecodable', 'release') THEN
-    -- A build could decode its args, or gave up.
+    -- A build could decode the args, or the worker gave up.
     rec.undecodable_since := NULL;
   END IF;
   CASE outcome

@@ -84,7 +84,7 @@ impl Options {
         self.response / 4
     }
 
-    /// Refuses options that cannot work.
+    /// Rejects options that cannot work.
     pub(crate) fn check(&self) -> Result<()> {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         let starts = self.schema.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');

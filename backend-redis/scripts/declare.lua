@@ -63,7 +63,7 @@ local function put_in_force(rec, item)
   local successor = more.successor
   if more.definition == item.definition or is_defined_as(rec, item) then
     more.definition = item.definition
-    -- Another definition was to be applied after the run. It is no longer in force.
+    -- The successor was another definition, which is no longer in force.
     if successor and successor.definition then more.successor = nil end
     return 'declared:'
   elseif rec[STATE] ~= LEASED then
@@ -72,7 +72,7 @@ local function put_in_force(rec, item)
   elseif successor and successor.definition == item.definition then
     return 'declared:'
   elseif successor and not successor.definition then
-    -- A task that was scheduled behind the run goes first.
+    -- A scheduled successor has precedence.
     return 'superseded:'
   end
   more.successor = {

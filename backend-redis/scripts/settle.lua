@@ -40,7 +40,7 @@ local function settle_one(rec, ack)
   if rec[CANCELLING] and outcome ~= ACK_COMPLETED and outcome ~= ACK_UNKEPT then outcome = ACK_CANCELLED end
   rec[SETTLED] = true
   if rec[MORE].settled_fence then rec[MORE].settled_fence, rec[MORE].settled_request = nil, nil end
-  -- A build could decode its args, or gave up.
+  -- A build could decode the args, or the worker gave up.
   if rec[MORE].undecodable and outcome ~= ACK_UNDECODABLE and outcome ~= ACK_RELEASE then rec[MORE].undecodable = nil end
   if outcome == ACK_COMPLETED then
     settle_completed(rec, text, retention)

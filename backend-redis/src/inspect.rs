@@ -1,4 +1,4 @@
-//! The reading side.
+//! The calls that read.
 
 use std::collections::BTreeMap;
 

@@ -33,7 +33,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Refuses options that cannot work.
+    /// Rejects options that cannot work.
     pub(crate) fn check(&self) -> Result<()> {
         if (1..=limits::BATCH_BYTES_MAX).contains(&self.max_payload_bytes) {
             return Ok(());

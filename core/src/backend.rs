@@ -217,7 +217,7 @@ pub enum ScheduleAnswer {
     Follows,
 }
 
-/// A worker's request for tasks.
+/// A lease request of a worker.
 #[derive(Clone, PartialEq, Debug)]
 pub struct LeaseRequest {
     /// The identity of this call, kept when it is repeated.

@@ -1,4 +1,4 @@
-//! Leased → what the outcome says.
+//! Leased → the state that the outcome leads to.
 
 use std::time::Duration;
 
@@ -30,15 +30,14 @@ impl Record {
     fn settle(&mut self, ack: &Ack, ahead: Duration, moment: &mut Moment<'_>) {
         let now = moment.now;
         self.settled = Some((ack.token.fence, ack.token.request));
-        // The outcome of a cancelled run does not undo the cancel, unless the work is done all the
-        // same.
+        // The outcome of a cancelled run does not undo the cancel, unless the run completed.
         let outcome = match &ack.outcome {
             completed @ (Outcome::Completed(_) | Outcome::Unkept { .. }) => completed,
             _ if self.cancelling => &Outcome::Cancelled,
             outcome => outcome,
         };
         if !matches!(outcome, Outcome::Undecodable { .. } | Outcome::Release) {
-            // A build could decode its args, or gave up.
+            // A build could decode the args, or the worker gave up.
             self.undecodable_since = None;
         }
         match outcome {

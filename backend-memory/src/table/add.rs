@@ -63,7 +63,7 @@ impl Table {
     }
 }
 
-/// Refuses a moment that is too far away at this time of the server's clock.
+/// Rejects a time that is too far away from the server's clock.
 pub(super) fn check_time(operation: &'static str, task: &NewTask, now: Timestamp) -> Result<()> {
     if task.run_at.is_too_far_from(now) { Err(words::too_far(operation)) } else { Ok(()) }
 }

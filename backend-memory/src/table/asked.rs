@@ -1,4 +1,4 @@
-//! A lease request in the form in which it is looked at, often more than once.
+//! A lease request, prepared for looking up lanes and tasks several times.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::lane::Kind;
 use super::lanes::LaneNo;
 use super::record::{LaneId, Record};
 
-/// A worker's request for tasks.
+/// A lease request of a worker.
 #[derive(Debug)]
 pub(crate) struct Asked {
     pub(crate) request: RequestId,
@@ -21,7 +21,7 @@ pub(crate) struct Asked {
     pub(crate) lease: Duration,
     pub(crate) wait: Duration,
     pub(crate) order: LeaseOrder,
-    /// Queues by their place in the order of precedence.
+    /// The rank of each queue in the order of precedence.
     ranks: HashMap<Queue, usize>,
     names: AskedNames,
 }
@@ -69,12 +69,13 @@ impl Asked {
         self.ranks.get(&lane.queue).copied().filter(|_| named)
     }
 
-    /// Whether it could lease something of this kind in this lane.
+    /// Whether the request could lease a task of this kind from this lane.
     pub(crate) fn wants(&self, lane: &LaneId, kind: Kind) -> bool {
         (kind == Kind::Usual || self.suspects == LeaseSuspects::Allow) && self.rank(lane).is_some()
     }
 
-    /// Leases of `record` that may run out: what the adder overrode, or what the worker's task type says.
+    /// How many leases of `record` may expire: the adder's override, or the limit of the worker's
+    /// task type.
     pub(crate) fn max_crashes(&self, record: &Record) -> u32 {
         record.work.overrides.max_crashes.unwrap_or(match &self.names {
             AskedNames::Known(names) => names.get(&record.work.lane.name).copied().unwrap_or(limits::CRASHES_MAX),

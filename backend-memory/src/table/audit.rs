@@ -28,7 +28,7 @@ impl Table {
         defects
     }
 
-    /// A request that is remembered knows how many leases it still holds.
+    /// Each remembered request has the right number of unsettled leases.
     fn audit_requests(&self, defects: &mut Vec<String>) {
         let holders = self.records.iter().filter_map(|(_, record)| record.holder());
         let remembered = holders.filter(|(request, fence)| self.requests.remembers(*request, *fence)).count();
@@ -41,7 +41,7 @@ impl Table {
         }
     }
 
-    /// Every record was found at its place, so only further entries are left to find.
+    /// All records have been found in their index, so only surplus entries are left to find.
     fn audit_indexes(&self, defects: &mut Vec<String>) {
         let mut entries = 0;
         let mut counted = Finished::default();
@@ -97,7 +97,7 @@ enum Unfinished {
     No,
 }
 
-/// What cannot be true of one record.
+/// Contradictions within one record.
 fn contradictions(record: &Record) -> impl Iterator<Item = &'static str> {
     let leased = record.phase == Phase::Leased;
     [

@@ -3,7 +3,8 @@
 use super::Table;
 
 impl Table {
-    /// Takes everything away. Answers what was there, for the caller to drop where nobody waits for it.
+    /// Removes all records. Returns them, so that the caller can drop them after it has released
+    /// the lock.
     pub(crate) fn clear(&mut self) -> Self {
         let fresh =
             Self { counters: self.counters, environment: self.environment.clone(), ..Self::new(self.max_tasks) };

@@ -8,10 +8,11 @@ use docket_core::{Clock, Error, ErrorKind, Result};
 use super::Table;
 use super::lane::Kind;
 
-/// The docket's time is ahead of the server's clock: what goes in and comes out is translated.
+/// By how much the docket's time is ahead of the server's clock. Times are converted when they come
+/// in and when they are returned.
 #[derive(Default, Debug)]
 pub(super) struct Offset {
-    /// By so much.
+    /// The difference.
     pub(super) ahead: Duration,
     pub(super) clock: Clock,
 }
@@ -29,7 +30,7 @@ impl Table {
         self.offset.clock
     }
 
-    /// Resets the reported offset. Repeated: it is zero.
+    /// Sets the reported offset to zero. Repeated: it stays zero.
     pub(crate) fn settle_clock(&mut self) -> Result<Duration> {
         let lines = self.indexes.lanes.iter().flat_map(|(_, lane)| Kind::ALL.map(|kind| lane.lines(kind)));
         if lines.into_iter().any(|lines| lines.leased.first().is_some()) {

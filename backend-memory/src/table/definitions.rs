@@ -11,17 +11,17 @@ use super::slots::Slot;
 pub(crate) struct Definitions {
     /// The definition that the task follows.
     applied: Option<DefinitionId>,
-    /// In the order in which they were first seen, each with when its declarations end.
+    /// In the order in which they were first seen, each with the end of its declaration.
     known: Vec<(DefinitionId, Timestamp)>,
 }
 
 impl Definitions {
-    /// Of a task that begins by its declaration.
+    /// For a task that begins by its declaration.
     pub(crate) fn first(id: DefinitionId, until: Timestamp) -> Self {
         Self { applied: Some(id), known: vec![(id, until)] }
     }
 
-    /// Takes in a declaration; answers whether it is of the definition in force.
+    /// Notes a declaration; returns whether it is of the definition in force.
     fn declare(&mut self, id: DefinitionId, until: Timestamp, now: Timestamp) -> bool {
         if self.known.iter().all(|(_, end)| *end <= now) {
             // Nobody has declared anything for a while, as after an outage: prolong the definition
@@ -73,7 +73,7 @@ impl Record {
         }
         if definitions.applied == Some(id) || self.work.is_defined_as(&work) {
             definitions.applied = Some(id);
-            // Another definition was to be applied after the run. It is no longer in force.
+            // The successor was another definition, which is no longer in force.
             self.successor.take_if(|successor| successor.definition.is_some());
             return Declared::InForce { failures };
         }
@@ -82,7 +82,7 @@ impl Record {
             return Declared::Redefined;
         }
         match self.successor.as_ref().map(|successor| successor.definition) {
-            // A task that was scheduled behind the run goes first.
+            // A scheduled successor has precedence.
             Some(None) => Declared::Superseded { failures },
             Some(Some(pending)) if pending == id => Declared::InForce { failures },
             _ => {

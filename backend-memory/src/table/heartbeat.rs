@@ -1,4 +1,4 @@
-//! Leased → Leased, its deadline further away.
+//! Leased → Leased, with a later deadline.
 
 use std::time::Duration;
 

@@ -10,13 +10,14 @@ use super::line::Line;
 use super::record::{LaneId, Phase, Place, Record};
 use super::slots::Slot;
 
-/// Where the finished are kept, by the time at which they are trimmed.
+/// The finished tasks, by how they are kept.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Shelf {
     /// Completed and cancelled.
     Finished,
     Dead,
-    /// Finished periodic tasks, by the time they finished: never trimmed, so that no seed brings one back.
+    /// Finished periodic tasks, by the time they finished. They are never trimmed, so that no seed
+    /// brings one back.
     Kept,
 }
 
@@ -31,7 +32,7 @@ impl Shelf {
         }
     }
 
-    /// Whether a task in `state` can be on it.
+    /// Whether a task in `state` can be on this shelf.
     pub(crate) fn may_hold(self, state: TaskState) -> bool {
         match self {
             Self::Finished => matches!(state, TaskState::Completed | TaskState::Cancelled),
@@ -77,11 +78,11 @@ impl Shelves {
 pub(crate) struct Indexes {
     pub(crate) lanes: Lanes,
     shelves: Shelves,
-    /// Lanes that somebody who waits should look at: each is noted in the lane, and here when it was not yet.
+    /// Lanes whose waiters should poll. Each lane also notes it, so that it is listed once.
     woken: Vec<Arc<LaneId>>,
 }
 
-/// Something in a lane becomes visible at this time, sooner than whoever waits may think.
+/// A task in a lane becomes visible at this time, which may be sooner than its waiters expect.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Wake {
     pub(crate) lane: Arc<LaneId>,
@@ -158,12 +159,12 @@ impl Indexes {
         found == Some(slot) && Arc::ptr_eq(&record.work.lane, &self.lanes[record.lane].id)
     }
 
-    /// Notes that somebody who waits should look at this lane.
+    /// Notes that a waiter should poll this lane.
     pub(crate) fn wake(&mut self, lane: LaneNo, kind: Kind) {
         self.lanes[lane].wake(kind, &mut self.woken);
     }
 
-    /// The lanes noted since the last call, without those in which nothing is left.
+    /// The lanes noted since the last call, without the empty ones.
     pub(crate) fn take_wakes(&mut self) -> Vec<Wake> {
         let mut wakes = Vec::new();
         for id in std::mem::take(&mut self.woken) {
@@ -177,7 +178,7 @@ impl Indexes {
         wakes
     }
 
-    /// Forgets the lanes noted: nobody waits.
+    /// Forgets the lanes noted: there are no waiters.
     pub(crate) fn forget_wakes(&mut self) {
         for id in self.woken.drain(..) {
             if let Some(no) = self.lanes.find(&id) {

@@ -5,7 +5,7 @@ use docket_core::{Error, ErrorKind, Result};
 use super::Table;
 
 impl Table {
-    /// Notes the environment of a docket that has none, and refuses another.
+    /// Notes the environment of a docket that has none; rejects a different one.
     pub(crate) fn join(&mut self, environment: Option<&str>) -> Result<()> {
         let Some(ours) = environment.filter(|text| !text.is_empty()) else { return Ok(()) };
         let theirs = self.environment.get_or_insert_with(|| ours.to_owned());

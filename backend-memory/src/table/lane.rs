@@ -1,4 +1,4 @@
-//! A lane: the tasks of one queue and name, each line of them in order of its time.
+//! A lane: the tasks of one queue and name, each index of them in the order of its time.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::line::Line;
 use super::record::{LaneId, Phase, Place, Record};
 use super::slots::Slot;
 
-/// Suspects stand apart, because a request may have to pass them by.
+/// Suspects have an index of their own, because a request may have to skip them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Kind {
     Usual,
@@ -30,7 +30,7 @@ pub(crate) struct Lines {
     pub(crate) queued: Line,
     /// By their deadline.
     pub(crate) leased: Line,
-    /// Those that were taken out, by the time at which they might have been leased.
+    /// Tasks on their way to another store, by the time at which they were due.
     pub(crate) moving: Line,
 }
 
@@ -48,7 +48,7 @@ impl Lines {
         [(Phase::Queued, &self.queued), (Phase::Leased, &self.leased), (Phase::Moving, &self.moving)]
     }
 
-    /// When the first of them becomes visible.
+    /// The time at which the first of them becomes visible.
     pub(crate) fn head_at(&self) -> Option<Timestamp> {
         let heads = [head(&self.queued), head(&self.leased)];
         heads.into_iter().flatten().map(|(at, _)| at).min()
@@ -65,9 +65,9 @@ pub(crate) struct Lane {
     pub(super) id: Arc<LaneId>,
     usual: Lines,
     suspect: Lines,
-    /// How many are finished and still kept.
+    /// How many finished tasks are still kept.
     pub(crate) finished: Finished,
-    /// Whether somebody who waits should look, by kind.
+    /// Whether a waiter should poll, by kind.
     pub(super) woken: [bool; 2],
 }
 
@@ -155,7 +155,7 @@ impl Lane {
 }
 
 impl Record {
-    /// Its place among the unfinished; among finished periodic tasks as well.
+    /// Its position among the unfinished tasks, or among the finished periodic tasks.
     pub(super) fn place(&self) -> Place {
         (self.visible_at, self.seq)
     }

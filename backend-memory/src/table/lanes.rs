@@ -1,4 +1,4 @@
-//! The lanes of a docket: those in which something is.
+//! The lanes of a docket that are not empty.
 
 use std::collections::BTreeMap;
 use std::ops::{Index, IndexMut};
@@ -10,7 +10,7 @@ use super::lane::Lane;
 use super::record::LaneId;
 use super::slots::{Slot, Slots};
 
-/// By what number a lane is known while it is there.
+/// The number of a lane, for as long as the lane is there.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
 pub(crate) struct LaneNo(Slot);
 
@@ -19,7 +19,7 @@ pub(crate) struct LaneNo(Slot);
 pub(crate) struct Lanes {
     numbers: BTreeMap<Arc<LaneId>, LaneNo>,
     by_number: Slots<Lane>,
-    /// The lane opened last: most tasks of a batch are of one.
+    /// The lane opened last: most tasks of a batch go into the same one.
     latest: Option<(Arc<LaneId>, LaneNo)>,
 }
 
@@ -44,7 +44,7 @@ impl Lanes {
         self.find(&id).map_or_else(|| Arc::new(id), |no| self[no].id.clone())
     }
 
-    /// The lane of this identity, which may be a new one.
+    /// The lane of this identity; opens it if it is not there.
     pub(crate) fn open(&mut self, id: &Arc<LaneId>) -> LaneNo {
         if let Some((latest, no)) = &self.latest
             && Arc::ptr_eq(latest, id)
@@ -60,7 +60,7 @@ impl Lanes {
         no
     }
 
-    /// Takes a lane away if nothing is left in it.
+    /// Removes a lane if it is empty.
     pub(crate) fn close_if_empty(&mut self, no: LaneNo) {
         if self[no].is_empty() {
             let lane = self.by_number.remove(no.0);

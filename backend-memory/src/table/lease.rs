@@ -14,7 +14,7 @@ use super::record::{Held, Phase, Place, Record};
 use super::slots::Slot;
 use super::workers::Sign;
 
-/// Whether an empty answer is an answer: a look inside a wait that took nothing is not.
+/// Whether an empty result ends the call: a poll inside a wait that found nothing does not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Turn {
     Last,
@@ -25,18 +25,19 @@ pub(crate) enum Turn {
 #[derive(Debug)]
 pub(crate) struct Look {
     pub(crate) reply: LeaseReply,
-    /// The request is answered, and remembered with what it took.
+    /// The request is answered, and remembered with the leases it got.
     pub(crate) answered: bool,
 }
 
-/// The first task that is due in one of some lanes; the earliest comes first out of a heap. Its slot decides nothing.
+/// The first due task of one of several lanes; the earliest comes first out of a heap. The slot
+/// does not affect the order.
 type Due = Reverse<(Place, LaneNo, Kind, Slot)>;
 
-/// What a look has taken so far.
+/// The leases that one poll has taken so far.
 #[derive(Default)]
 struct Taking {
     leases: Vec<Lease>,
-    /// Where each of them is.
+    /// The slot of each.
     slots: Vec<Slot>,
     bytes: usize,
     suspect: bool,
@@ -121,7 +122,7 @@ impl Table {
         }
     }
 
-    /// Leases what is due in some lanes together: earliest first, then in order of adding.
+    /// Leases due tasks of several lanes together: earliest first, then in the order of adding.
     fn take_from(&mut self, lanes: &[RankedLane], asked: &Asked, taking: &mut Taking, now: Timestamp) {
         let kinds: &[Kind] = if asked.suspects == LeaseSuspects::Allow { &Kind::ALL } else { &[Kind::Usual] };
         let mut heads = BinaryHeap::new();
@@ -156,9 +157,9 @@ impl Table {
         lanes.flat_map(|lane| kinds.iter().filter_map(|kind| lane.lines(*kind).head_at())).min()
     }
 
-    /// Wakes others for the lanes of a request that ends its wait: another waiter must look at the
-    /// tasks it leaves, and at the times it was armed for. A request that never waited was never
-    /// woken for anything, so another waiter was.
+    /// Wakes other waiters for the lanes of a request that ends its wait: another waiter must poll
+    /// for the tasks that it leaves, and at the times at which it would have polled. A request that
+    /// never waited was never woken, so it leaves nothing to others.
     fn pass_on(&mut self, lanes: &[RankedLane]) {
         for (_, lane) in lanes {
             for kind in Kind::ALL {
@@ -174,7 +175,8 @@ impl Table {
 }
 
 impl Taking {
-    /// A reply stops before its bytes pass the bound, but always brings one.
+    /// Whether a reply stops here, so that its bytes stay below the bound. A reply has at least one
+    /// lease.
     fn has_room_for(&self, record: &Record) -> bool {
         self.leases.is_empty() || self.bytes + record.work.args.len() <= limits::BATCH_BYTES_MAX
     }
@@ -199,7 +201,7 @@ impl Record {
         self.lease()
     }
 
-    /// The lease of a record that is leased.
+    /// The lease of a leased record.
     fn lease(&self) -> Lease {
         let held = self.held.as_ref().expect("a leased record is held");
         Lease {

@@ -7,7 +7,7 @@ use docket_core::{Fence, TaskKey, Timestamp, limits};
 use super::lanes::LaneNo;
 use super::record::{Calls, Phase, Record, Seq, Successor, Work};
 
-/// Two numbers of the docket that never go back: they outlive every record.
+/// Two numbers of the docket that never decrease and outlive every record.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Counters {
     fence: u64,
@@ -15,14 +15,14 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    /// Larger than the last, and no smaller than the docket's time: so it stays above those that were drawn after a
-    /// snapshot from which the docket came back.
+    /// Larger than the last fence, and at least the docket's time: so it is also larger than the
+    /// fences that a restored snapshot does not know.
     pub(crate) fn next_fence(&mut self, now: Timestamp) -> Fence {
         self.fence = (self.fence + 1).max(u64::try_from(now.as_micros()).unwrap_or(0));
         Fence(self.fence)
     }
 
-    /// A fence of another docket: the next one is larger.
+    /// A fence of another docket: the next one is larger than it.
     pub(crate) fn pass_fence(&mut self, fence: Fence) {
         self.fence = self.fence.max(fence.0);
     }
@@ -33,7 +33,7 @@ impl Counters {
     }
 }
 
-/// What a step needs of its docket.
+/// The parts of a docket that a step needs.
 pub(crate) struct Moment<'a> {
     pub(crate) now: Timestamp,
     pub(crate) counters: &'a mut Counters,
@@ -76,7 +76,7 @@ impl Record {
         self.begin_life(moment);
     }
 
-    /// New work in place of the old, with counts at zero; the place in the order of adding stays.
+    /// Replaces the work and sets the counts to zero; the position in the order of adding stays.
     pub(crate) fn take_over(&mut self, work: Work) {
         self.queue_at(work.at);
         self.work = work;
@@ -85,7 +85,7 @@ impl Record {
         self.successor = None;
     }
 
-    /// The same work again, now: what a requeue asks for.
+    /// The same work again, due now, as a requeue asks.
     pub(crate) fn live_again(&mut self, moment: &mut Moment<'_>) {
         self.queue_at(moment.now);
         self.reset_counts();
@@ -114,7 +114,8 @@ impl Record {
         self.promote(moment);
     }
 
-    /// Visible again since its lease ran out. `due_at` stays: what a later release brings it back to.
+    /// Visible again from the end of its lease. `due_at` does not change, so that a later release
+    /// restores it.
     pub(crate) fn lost(&mut self, moment: &mut Moment<'_>) {
         self.phase = Phase::Queued;
         self.promote(moment);
@@ -135,18 +136,18 @@ impl Record {
         self.back(at, moment);
     }
 
-    /// What somebody has scheduled takes the place of whatever was to follow.
+    /// Makes a scheduled task the successor, in place of any other.
     pub(super) fn follow(&mut self, work: Work) {
         self.successor = Some(Box::new(Successor { work, definition: None }));
     }
 
-    /// However a lease ends, what was scheduled meanwhile takes the key's place.
+    /// However a lease ends, its successor becomes the task.
     fn promote(&mut self, moment: &mut Moment<'_>) {
         let Some(successor) = self.successor.take() else { return };
         let Successor { work, definition } = *successor;
         match definition {
             None => self.live(work, moment),
-            // One that was cancelled stays so.
+            // A cancelled task stays cancelled.
             Some(definition) if self.phase == Phase::Queued => self.redefine(work, definition, moment.now),
             Some(_) => {}
         }

@@ -1,4 +1,4 @@
-//! Slots in order of their place, quick where a busy docket is: at both ends of what is due.
+//! Slots in the order of their position, fast at both ends.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
@@ -7,15 +7,18 @@ use std::ops::Bound;
 use super::record::Place;
 use super::slots::Slot;
 
-/// How far from an end of the queue an entry may be put in or taken out by moving its neighbours.
+/// The largest distance from an end of the queue at which an entry is inserted or removed by moving
+/// its neighbours.
 const NEAR: usize = 32;
 
-/// An ordered map from places to slots.
+/// An ordered map from positions to slots.
 ///
-/// Nearly everything comes in at the end (what is added now, leased now, finished now) and leaves from the front: that is a
-/// queue. The rest is in a tree beside it, and whoever reads sees the two as one. What is known to come later goes into the
-/// tree at once, so that what is due need not be put in before it. What is taken out of the midst of the queue turns all of
-/// it into tree first: each entry moves there at most once, so every operation is logarithmic over time, wherever it is.
+/// Nearly every entry is added at the end (a task added now, leased now, finished now) and leaves
+/// from the front: these entries are in a queue. The others are in a tree, and a reader sees the
+/// two as one. An entry for a later time goes into the tree at once, so that due entries still go
+/// to the end of the queue. Removing an entry from the middle of the queue first moves the whole
+/// queue into the tree. Each entry moves there at most once, so every operation is logarithmic,
+/// amortised.
 #[derive(Default, Debug)]
 pub(crate) struct Line {
     tree: BTreeMap<Place, Slot>,
@@ -34,7 +37,7 @@ impl Line {
 
     pub(crate) fn first(&self) -> Option<(Place, Slot)> {
         let queued = self.queue.front().copied();
-        // A tree that is empty costs a look all the same.
+        // Even an empty tree costs a lookup.
         let sorted = if self.tree.is_empty() { None } else { self.tree.first_key_value().map(pair) };
         match (queued, sorted) {
             (Some(queued), Some(sorted)) => Some(queued.min(sorted)),
@@ -46,13 +49,13 @@ impl Line {
         merge(self.tree.iter().map(pair), self.queue.iter().copied())
     }
 
-    /// The entries from a place on.
+    /// The entries from a position on.
     pub(crate) fn after(&self, start: Bound<Place>) -> impl Iterator<Item = (Place, Slot)> {
         let queued = self.queue.range(self.queued_before(start)..).copied();
         merge(self.tree.range((start, Bound::Unbounded)).map(pair), queued)
     }
 
-    /// How many there are from a place on.
+    /// The number of entries from a position on.
     pub(crate) fn count_after(&self, start: Bound<Place>) -> usize {
         self.tree.range((start, Bound::Unbounded)).count() + self.queue.len() - self.queued_before(start)
     }
@@ -64,7 +67,7 @@ impl Line {
         }
     }
 
-    /// Puts in an entry whose place is not taken.
+    /// Inserts an entry whose position is free.
     pub(crate) fn insert(&mut self, place: Place, slot: Slot) {
         let (Ok(at) | Err(at)) = self.position(&place);
         if self.is_near(at) {
@@ -74,7 +77,7 @@ impl Line {
         }
     }
 
-    /// As [`Line::insert`], before whose time much will come in that is earlier.
+    /// As [`Line::insert`], for an entry before which many earlier ones will be inserted.
     pub(crate) fn insert_later(&mut self, place: Place, slot: Slot) {
         self.tree.insert(place, slot);
     }
@@ -102,7 +105,7 @@ impl Line {
         })
     }
 
-    /// Where in the queue a place is, or would be. The ends are looked at first.
+    /// The index of a position in the queue, or where it would be. Looks at the ends first.
     fn position(&self, place: &Place) -> Result<usize, usize> {
         let (Some((first, _)), Some((last, _))) = (self.queue.front(), self.queue.back()) else { return Err(0) };
         match (place.cmp(first), place.cmp(last)) {
@@ -122,7 +125,7 @@ fn pair((place, slot): (&Place, &Slot)) -> (Place, Slot) {
     (*place, *slot)
 }
 
-/// Two iterators in order as one.
+/// Merges two ordered iterators.
 fn merge<T: Ord>(one: impl Iterator<Item = T>, other: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
     let (mut one, mut other) = (one.peekable(), other.peekable());
     std::iter::from_fn(move || match (one.peek(), other.peek()) {
@@ -149,9 +152,9 @@ mod tests {
     proptest! {
         #[test]
         fn a_line_is_an_ordered_map(steps in vec((0..5_u8, 0..400_u64), 0..600)) {
-            // Beyond the places that are drawn: none is taken twice.
+            // Larger than the random positions, so none is used twice.
             let (mut line, mut map, mut next) = (Line::default(), BTreeMap::new(), 400);
-            // Every entry is another.
+            // Each entry is different.
             let mut slots = Slots::default();
             for (step, n) in steps {
                 let at = place(n);

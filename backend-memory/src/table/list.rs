@@ -19,7 +19,7 @@ impl Table {
         self.records.get(key).map(|record| record.view(now).behind_by(self.offset.ahead))
     }
 
-    /// A page: index by index, each in its order, from where the cursor says.
+    /// A page: one index after the other, each in its order, from the cursor on.
     pub(crate) fn list(
         &self,
         filter: &ListFilter,
@@ -52,7 +52,7 @@ impl Table {
         Ok(page)
     }
 
-    /// The indexes that can hold what the filter asks for, from the cursor's on.
+    /// The indexes that can hold tasks of this filter, from the cursor's on.
     fn sections<'a>(&'a self, filter: &ListFilter, after: Option<&Position>) -> Vec<(Section, &'a Line)> {
         let mut sections = Vec::new();
         for (_, lane) in self.indexes.lanes.iter() {
@@ -78,7 +78,7 @@ impl Table {
     }
 }
 
-/// Whether a line of this phase can hold a task in `state`.
+/// Whether an index of this phase can hold a task in `state`.
 fn may_hold(phase: Phase, state: Option<TaskState>) -> bool {
     match state {
         None => true,
@@ -90,7 +90,7 @@ fn may_hold(phase: Phase, state: Option<TaskState>) -> bool {
     }
 }
 
-/// The entries of a line that can be in `state`, after `from`.
+/// The entries of an index that can be in `state`, after `from`.
 fn range(
     line: &Line,
     state: Option<TaskState>,
@@ -100,7 +100,7 @@ fn range(
     let visible = (now, Seq(u64::MAX));
     let later = matches!(state, Some(TaskState::Scheduled | TaskState::Running)).then_some(visible);
     let start = from.max(later).map_or(Bound::Unbounded, Bound::Excluded);
-    // Not as the end of the range: a cursor of another filter could put its start behind that.
+    // Not the end of the range: the cursor of another filter could put the start after it.
     let end = (state == Some(TaskState::Ready)).then_some(visible);
     line.after(start).take_while(move |(place, _)| end.is_none_or(|end| *place <= end))
 }
@@ -112,7 +112,7 @@ enum Section {
     Shelf(Shelf),
 }
 
-/// Where a page ended.
+/// The position at which a page ended.
 #[derive(Debug)]
 struct Position {
     section: Section,
@@ -120,7 +120,7 @@ struct Position {
 }
 
 impl Position {
-    /// `visible_at|seq|…`: the rest names the index. No name holds a `|`.
+    /// `visible_at|seq|…`: the rest is the index. No name contains a `|`.
     fn write(&self) -> Cursor {
         let (at, seq) = (self.place.0.as_micros(), self.place.1.0);
         Cursor(match &self.section {

@@ -1,14 +1,15 @@
 //! A docket as a table: the readable form of `docs/transitions.md`.
 //!
-//! No lock, no clock, no async: each transition takes the time and gives its answer. Every change of a record passes
-//! through [`Table::change`], which takes it out of its index before and puts it back after, so that records and
-//! indexes cannot come apart.
+//! It has no lock, no clock and no async: each transition takes the time and returns its answer.
+//! Every change of a record goes through [`Table::change`], which removes the record from its index
+//! before the change and inserts it again after, so that records and indexes agree.
 //!
-//! * [`record`]: the data of one key. [`life`]: the steps of its life. [`records`] (on [`slots`]): where to find it by
-//!   its key. [`indexes`] (with [`lanes`], [`lane`], [`line`]): where to find it by its time.
-//! * [`add`], [`schedule`], [`lease`] (with [`asked`], [`sweep`], [`requests`]), [`heartbeat`], [`ack`], [`cancel`],
-//!   [`requeue`], [`relocate`], [`trim`], [`clear`]: the transitions.
-//! * [`list`], [`counts`], [`audit`], [`workers`]: what can be read. [`clock`]: by which clock.
+//! * [`record`]: the data of one key. [`life`]: the steps of its life. [`records`] (on [`slots`]):
+//!   finds a record by its key. [`indexes`] (with [`lanes`], [`lane`], [`line`]): finds it by its
+//!   time.
+//! * [`add`], [`schedule`], [`lease`] (with [`asked`], [`sweep`], [`requests`]), [`heartbeat`],
+//!   [`ack`], [`cancel`], [`requeue`], [`relocate`], [`trim`], [`clear`]: the transitions.
+//! * [`list`], [`counts`], [`audit`], [`workers`]: the reads. [`clock`]: the docket's time.
 
 mod ack;
 mod add;
@@ -64,7 +65,7 @@ pub(crate) struct Table {
     requests: Requests,
     workers: Workers,
     environment: Option<String>,
-    /// Where its tasks move to, if any do.
+    /// The store that its tasks move to, if any.
     moving_to: Option<Destination>,
     max_tasks: usize,
     offset: clock::Offset,
@@ -95,18 +96,18 @@ impl Table {
         self.records.len() - self.indexes.finished_len()
     }
 
-    /// What those who wait should be told, since the last call.
+    /// The wake-ups for waiters since the last call.
     pub(crate) fn take_wakes(&mut self) -> Vec<Wake> {
         self.indexes.take_wakes()
     }
 
-    /// Nobody waits, so nobody is to be told.
+    /// There are no waiters, so there is nobody to wake.
     pub(crate) fn forget_wakes(&mut self) {
         self.indexes.forget_wakes();
     }
 
     /// Makes one step of the life of a record.
-    // Invariant: the only way in which a record that is indexed changes.
+    // Invariant: an indexed record changes only here.
     fn change<T>(&mut self, slot: Slot, now: Timestamp, step: impl FnOnce(&mut Record, &mut Moment<'_>) -> T) -> T {
         let record = &mut self.records[slot];
         let before = record.holder();
@@ -118,7 +119,7 @@ impl Table {
         answer
     }
 
-    /// Where the record of a current token is. Its request knows that, unless it was answered long ago.
+    /// The record of a current token. Its request knows the slot, unless it was answered long ago.
     fn current(&self, token: &LeaseToken) -> Option<Slot> {
         let is_it = |slot: &Slot| self.records.at(*slot).is_some_and(|record| record.is_current(token));
         let near = self.requests.slot(token.request, token.fence).filter(is_it);
@@ -133,13 +134,13 @@ impl Table {
         slot
     }
 
-    /// Takes a record away.
+    /// Removes a record.
     fn remove(&mut self, slot: Slot) {
         let record = self.records.remove(slot);
         self.indexes.remove(&record);
     }
 
-    /// What a new task asks for.
+    /// The work of a new task.
     fn work(&self, task: &NewTask, now: Timestamp) -> Work {
         Work {
             lane: self.indexes.lanes.id(&task.queue, &task.name),
@@ -150,7 +151,7 @@ impl Table {
         }
     }
 
-    /// Refuses one more unfinished task where there is no room for it.
+    /// Rejects one more unfinished task if the docket is full.
     fn check_room(&self, operation: &'static str) -> Result<()> {
         if self.unfinished_len() < self.max_tasks {
             return Ok(());

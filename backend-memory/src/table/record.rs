@@ -11,7 +11,7 @@ use docket_core::{
 use super::definitions::Definitions;
 use super::lanes::LaneNo;
 
-/// Where a record is in its life. Scheduled, ready and running are derived from it and the time.
+/// The phase of a record's life. Scheduled, ready and running are derived from it and the time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Phase {
     Queued,
@@ -36,22 +36,23 @@ pub(crate) struct LaneId {
     pub(crate) name: TaskName,
 }
 
-/// What is to be done: the part of a record that `schedule` replaces.
+/// The part of a record that `schedule` replaces.
 #[derive(Clone, Debug)]
 pub(crate) struct Work {
     pub(crate) lane: Arc<LaneId>,
     pub(crate) args: Payload,
     pub(crate) every: Option<Duration>,
     pub(crate) overrides: Overrides,
-    /// When it is to run. A record's own time starts here and then goes its way.
+    /// When the work is due. A record's `visible_at` starts with this value.
     pub(crate) at: Timestamp,
 }
 
-/// What waits for the end of a run.
+/// The work that begins when the run ends.
 #[derive(Clone, Debug)]
 pub(crate) struct Successor {
     pub(crate) work: Work,
-    /// Set where it is the same periodic task by another definition, and not one that somebody has scheduled.
+    /// Set if the successor is a redefinition of the same periodic task; not set if it was
+    /// scheduled.
     pub(crate) definition: Option<DefinitionId>,
 }
 
@@ -64,10 +65,11 @@ pub(crate) struct Held {
     pub(crate) leased_at: Timestamp,
 }
 
-/// The place of a record in an index: its time there, then the order of adding. Unique in a docket.
+/// The position of a record in an index: its time there, then the order of adding. Unique in a
+/// docket.
 pub(crate) type Place = (Timestamp, Seq);
 
-/// The order of adding, kept for life.
+/// The order of adding; it does not change during a life.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Seq(pub(crate) u64);
 
@@ -76,10 +78,10 @@ pub(crate) struct Seq(pub(crate) u64);
 pub(crate) struct Record {
     pub(crate) key: TaskKey,
     pub(crate) phase: Phase,
-    /// Where its index is: only the index sets it.
+    /// The lane whose index has the record; only the index sets it.
     pub(crate) lane: LaneNo,
     pub(crate) work: Work,
-    /// The one number that drives everything. For a finished task: when it finished.
+    /// The time at which the task can be leased (again). For a finished task: when it finished.
     pub(crate) visible_at: Timestamp,
     /// Its position in the lane; a release restores it.
     pub(crate) due_at: Timestamp,
@@ -87,25 +89,27 @@ pub(crate) struct Record {
     pub(crate) added_at: Timestamp,
     pub(crate) attempts: u32,
     pub(crate) crashes: u32,
-    /// Occurrences of a periodic task that failed, and that ended at the crash limit, in a row.
+    /// Occurrences of a periodic task that failed, and occurrences that ended at the crash limit, in a
+    /// row.
     pub(crate) failures: u32,
     pub(crate) crashed_in_a_row: u32,
-    /// Since when no build could read its args.
+    /// The time since which no build could read its args.
     pub(crate) undecodable_since: Option<Timestamp>,
     pub(crate) cancelling: bool,
     pub(crate) successor: Option<Box<Successor>>,
-    /// For a finished task: when it is trimmed.
+    /// For a finished task: the time at which it is trimmed.
     pub(crate) expires_at: Timestamp,
     pub(crate) result: Option<Payload>,
-    /// The call that took it out: while it moves, and once it was let go.
+    /// The call that took the task out, while it moves and after it was let go.
     pub(crate) parcel: Option<ParcelId>,
-    /// Those that workers declare of a periodic task.
+    /// The definitions that workers declare, of a periodic task.
     pub(crate) definitions: Option<Box<Definitions>>,
-    // What a record remembers of calls, leases and errors outlives its lives.
+    // The fields about calls, leases and errors outlive a life.
     pub(crate) error: Option<String>,
     pub(crate) held: Option<Held>,
     pub(crate) settled: Option<(Fence, RequestId)>,
-    /// The fence of the death requeued last (`None` in it: it never had one), and the one drawn for the life after it.
+    /// The fence of the death that was requeued last (`None`: it had no fence), and the fence drawn
+    /// for the life after it.
     pub(crate) requeued: Option<(Option<Fence>, Fence)>,
     pub(crate) calls: Calls,
 }
@@ -116,7 +120,7 @@ impl Record {
         self.crashes >= limits::SUSPECT_CRASHES
     }
 
-    /// The bytes by which it counts once it is finished.
+    /// The bytes that count against the bound of finished records.
     pub(crate) fn kept_bytes(&self) -> usize {
         let (result, error) = (self.result.as_ref().map(Payload::len), self.error.as_ref().map(String::len));
         limits::kept_bytes(self.work.args.len(), result, error)
@@ -162,7 +166,7 @@ impl Record {
     }
 }
 
-/// How the task of a record came to be what it is.
+/// How a record got its task.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Origin {
     /// By a call here.
@@ -194,7 +198,7 @@ pub(crate) enum Answered {
 /// The last [`limits::CALL_IDS_MAX`] calls, each with the answer it got.
 #[derive(Default, Debug)]
 pub(crate) struct Calls {
-    // Apart from the others: most records hear of one call and no more, and it needs no memory of its own.
+    // Separate from the others: most records get one call only, and it needs no allocation.
     latest: Option<(CallId, Answered)>,
     /// The oldest first.
     earlier: Vec<(CallId, Answered)>,
@@ -209,7 +213,7 @@ impl Calls {
         self.latest_first().find(|(known, _)| *known == id).map(|(_, answer)| *answer)
     }
 
-    /// What the latest call that placed, moved or followed a task was.
+    /// Which call placed, moved or followed the task last.
     pub(crate) fn origin(&self) -> Origin {
         let placed = self.latest_first().find_map(|(_, answer)| match answer {
             Answered::Added => Some(Origin::Here(Verb::Add)),

@@ -12,10 +12,11 @@ use super::slots::{Slot, Slots};
 /// Records by their key, and by the slot under which the indexes know them: a lookup by an index needs no key.
 #[derive(Default, Debug)]
 pub(crate) struct Records {
-    /// Slots alone: ten times smaller than with keys, so that what is trimmed is found without leaving the cache.
+    /// Slots only: ten times smaller than with keys, so that trimming finds its records without
+    /// leaving the cache.
     by_key: HashTable<Slot>,
     slots: Slots<Kept>,
-    /// Seeded anew in each docket, and one that is hard to guess: keys may be chosen by users.
+    /// Seeded anew in each docket, and hard to guess, because users may choose the keys.
     hashing: RandomState,
 }
 
@@ -26,7 +27,7 @@ struct Kept {
     record: Record,
 }
 
-/// Where a key goes that has no record.
+/// The position for a key that has no record.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Vacancy {
     hash: u64,
@@ -58,7 +59,7 @@ impl Records {
         self.slots.get(slot).map(|kept| &kept.record)
     }
 
-    /// Takes in the record of a key that has none.
+    /// Inserts the record of a key that has none.
     pub(crate) fn insert(&mut self, Vacancy { hash }: Vacancy, record: Record) -> Slot {
         let slot = self.slots.insert(Kept { hash, record });
         self.by_key.insert_unique(hash, slot, |slot| self.slots[*slot].hash);

@@ -140,14 +140,14 @@ impl Table {
         }
     }
 
-    /// Where the record is that this parcel is of, while it moves.
+    /// The record of this parcel, while it moves.
     fn moving(&self, ticket: &Ticket) -> Option<Slot> {
         let slot = self.records.find(&ticket.key)?;
         let record = &self.records[slot];
         (record.phase == Phase::Moving && record.parcel == Some(ticket.id)).then_some(slot)
     }
 
-    /// What a parcel asks for.
+    /// The work of a parcel.
     fn work_of(&self, parcel: &Parcel) -> Work {
         Work {
             lane: self.indexes.lanes.id(&parcel.queue, &parcel.name),
@@ -160,7 +160,7 @@ impl Table {
 }
 
 impl Record {
-    /// Out of the line, by this call unless an earlier one did it.
+    /// Removes the task from its lane's index, unless an earlier call did.
     fn leave(&mut self, id: ParcelId) {
         self.phase = Phase::Moving;
         self.parcel.get_or_insert(id);

@@ -6,7 +6,7 @@ use docket_core::{Fence, RequestId, Timestamp, limits};
 
 use super::slots::Slot;
 
-/// The requests answered in the last [`limits::REQUEST_MEMORY`], with what each took.
+/// The requests answered in the last [`limits::REQUEST_MEMORY`], with their leases.
 #[derive(Default, Debug)]
 pub(crate) struct Requests {
     answered: HashMap<RequestId, Taken>,
@@ -23,13 +23,13 @@ struct Taken {
 }
 
 impl Requests {
-    /// What an answered request took; `None` for one that was not answered yet.
+    /// The leases of an answered request; `None` if it was not answered yet.
     pub(crate) fn taken_by(&self, request: RequestId) -> Option<Vec<Slot>> {
         self.answered.get(&request).map(|taken| taken.slots.clone())
     }
 
-    /// Remembers an answered request and where its leases are, the `first` with this fence; those that took nothing as well.
-    /// Forgets some that are old enough.
+    /// Remembers an answered request, also one that leased nothing, with the slots of its leases;
+    /// `first` is the fence of the first. Forgets some requests that are old enough.
     pub(crate) fn remember(&mut self, request: RequestId, slots: Vec<Slot>, first: Option<Fence>, now: Timestamp) {
         for _ in 0..limits::TRIM_ITEMS_MAX {
             let Some((answered_at, old)) = self.by_age.front() else { break };
@@ -44,15 +44,16 @@ impl Requests {
         self.by_age.push_back((now, request));
     }
 
-    /// Where the record of a lease is that is still held, or may be. In order of their fences, drawn one after another.
+    /// The record of a lease that is still held, or may be. The slots are in the order of their
+    /// fences, which were drawn one after another.
     pub(crate) fn slot(&self, request: RequestId, fence: Fence) -> Option<Slot> {
         let taken = self.answered.get(&request)?;
         let nth = fence.0.checked_sub(taken.first.0)?;
         taken.slots.get(usize::try_from(nth).ok()?).copied()
     }
 
-    /// One of its leases has ended. With the last of them the slots go, so that what is remembered of a busy worker is
-    /// little more than the request's id.
+    /// One of its leases has ended. With the last of them the slots are dropped, so that little
+    /// more than the request's id is remembered.
     pub(crate) fn let_go(&mut self, request: RequestId, fence: Fence) {
         if let Some(taken) = self.answered.get_mut(&request).filter(|taken| taken.first <= fence) {
             taken.held -= 1;

@@ -1,4 +1,4 @@
-//! A store of values under numbers that are used again, which never moves what it holds.
+//! Values under numbers that are used again. A stored value never moves.
 
 use std::ops::{Index, IndexMut};
 
@@ -6,12 +6,13 @@ use std::ops::{Index, IndexMut};
 const BLOCK: usize = 1 << BLOCK_BITS;
 const BLOCK_BITS: u32 = 10;
 
-/// Where a value is, until it is taken away.
+/// The number of a value, until it is removed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
 pub(crate) struct Slot(u32);
 
-/// Values in blocks of equal size: what is added one after another lies side by side, and growing copies nothing. What is
-/// taken away leaves room for the next; the memory is given back when all is gone.
+/// Values in blocks of equal size: values inserted one after another are adjacent, and growing
+/// copies nothing. A removed value leaves room for the next one; the memory is freed when all
+/// values are removed.
 #[derive(Debug)]
 pub(crate) struct Slots<T> {
     blocks: Vec<Vec<Option<T>>>,

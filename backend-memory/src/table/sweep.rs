@@ -1,4 +1,4 @@
-//! Leased and late → one crash, and what follows from it.
+//! Leased and late → one crash, and then the next state.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -60,7 +60,7 @@ impl Table {
     }
 }
 
-/// Whether a crash was the last that a task may have.
+/// Whether the task has reached its crash limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Last {
     Yes,
@@ -78,7 +78,8 @@ fn limited(record: &Record) -> Limited {
 }
 
 impl Record {
-    /// One lease ran out unsettled. Counted when leased again, not when lost: nobody is there to count it then.
+    /// One lease expired unsettled. The crash is counted when a lease call finds it, not when the
+    /// lease expires: no process counts it then.
     fn crash(&mut self, max_crashes: u32, moment: &mut Moment<'_>) -> Last {
         self.crashes += 1;
         if self.cancelling {

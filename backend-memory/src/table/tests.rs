@@ -1,5 +1,5 @@
-//! Properties of any sequence of calls: records and indexes agree, a call made twice is as made once, and the
-//! invariants that one table can show by itself.
+//! Properties of any sequence of calls: records and indexes agree, a repeated call changes nothing,
+//! and the invariants that one table can show.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -28,9 +28,9 @@ enum Call {
         one_suspect: bool,
         earliest: bool,
     },
-    /// Any lease call there ever was, late.
+    /// Any lease call made so far, repeated late.
     LeaseAgain(Index),
-    /// A heartbeat or an ack of any lease there ever was.
+    /// A heartbeat or an ack of any lease made so far.
     Heartbeat(Index),
     Ack(Index, Outcome),
     Cancel(usize),
@@ -90,7 +90,7 @@ fn call() -> impl Strategy<Value = Call> {
     ]
 }
 
-/// A table, its time, and every lease it ever gave.
+/// A table, its time, and all leases it has made.
 struct Scene {
     table: Table,
     now: Timestamp,
@@ -150,7 +150,7 @@ impl Scene {
         Self { table: Table::new(1_000), now, requests: Vec::new(), leases: Vec::new(), newest: HashMap::new() }
     }
 
-    /// Makes a call, and the same call again: as after a lost reply.
+    /// Makes a call twice, as after a lost reply.
     fn make(&mut self, call: &Call) {
         match call {
             Call::Add(draft) => {
@@ -283,7 +283,7 @@ proptest! {
     }
 }
 
-/// An audit that finds nothing proves nothing unless it can find something.
+/// An audit that finds nothing proves something only if it can find a defect.
 #[test]
 fn the_audit_sees_a_record_that_changed_beside_its_index() {
     let mut scene = Scene::new();

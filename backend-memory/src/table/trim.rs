@@ -7,8 +7,9 @@ use super::indexes::Shelf;
 use super::slots::Slot;
 
 impl Table {
-    /// Takes finished records away: those over their time, and the oldest beyond the bound; a bounded number a call, and
-    /// one more for each task the call has `settled`. Answers how many of them were dead.
+    /// Removes finished records whose retention is over, then the oldest beyond the bound: a
+    /// bounded number per call, and one more for each task that the call has `settled`. Returns how
+    /// many of them were dead.
     pub(crate) fn trim(&mut self, settled: usize, now: Timestamp) -> u64 {
         let mut left = limits::TRIM_ITEMS_MAX + settled;
         let finished = Bounds { records: limits::FINISHED_MAX, bytes: limits::FINISHED_BYTES_MAX };
@@ -28,8 +29,8 @@ impl Table {
         slots.len()
     }
 
-    /// How many of the oldest must go until the others keep no more than `bytes_max`; no more than `trimmed_max` are looked
-    /// at.
+    /// How many of the oldest records must be removed until the others keep at most `bytes_max`;
+    /// examines at most `trimmed_max`.
     fn too_heavy(&self, which: Shelf, bytes_max: usize, trimmed_max: usize) -> usize {
         let mut bytes = self.indexes.kept_bytes(which);
         let mut count = 0;
@@ -44,7 +45,7 @@ impl Table {
     }
 }
 
-/// What a shelf may hold.
+/// The bounds of a shelf.
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
     records: usize,

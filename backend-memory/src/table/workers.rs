@@ -12,7 +12,7 @@ use super::Table;
 pub(crate) enum Sign {
     /// A lease call: the sign of life.
     Lease,
-    /// A heartbeat: it keeps the record, and proves nothing more.
+    /// A heartbeat: it keeps the record, but is not a sign of life.
     Heartbeat,
 }
 
@@ -31,7 +31,7 @@ struct Entry {
 }
 
 impl Workers {
-    /// Writes a record, or takes it away if its ttl is zero; those that have expired go with it.
+    /// Writes a record, or removes it if its ttl is zero; removes expired records too.
     pub(crate) fn write(&mut self, record: &Arc<WorkerRecord>, sign: Sign, now: Timestamp) {
         while let Some((until, _)) = self.until.first()
             && *until <= now

@@ -1,5 +1,5 @@
-//! Waiting, on a clock that moves only when everybody sleeps: so a loop that is busy would never end, and a wake-up that
-//! is lost shows as the whole wait.
+//! Waiting, on a clock that moves only when every task of the runtime sleeps: a busy loop would
+//! never end, and a lost wake-up shows as a full wait.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,7 +63,7 @@ fn waiter(docket: &Arc<MemoryBackend>, request: LeaseRequest) -> JoinHandle<(Lea
     })
 }
 
-/// Lets everybody who can run do so.
+/// Lets all tasks of the runtime run.
 async fn settle() {
     sleep(TICK).await;
 }
@@ -92,7 +92,7 @@ async fn a_waiter_is_there_when_a_later_task_is_due() {
     let waiting = waiter(&docket, ask(&["a"], 1));
     settle().await;
     add(&docket, task("a", 7 * SECOND)).await;
-    // Sooner than what the waiter is armed for by now.
+    // Sooner than the time at which the waiter would poll.
     add(&docket, task("a", 3 * SECOND)).await;
     let (reply, took) = waiting.await.unwrap();
     assert_eq!(reply.leases.len(), 1);
@@ -137,7 +137,7 @@ async fn a_dropped_waiter_passes_its_wake_up_on() {
     settle().await;
     let second = waiter(&docket, ask(&["a"], 1));
     settle().await;
-    // Told, and dropped before it could look: nothing else runs in between.
+    // Woken, and dropped before it could poll: nothing else runs in between.
     add(&docket, task("a", Duration::ZERO)).await;
     first.abort();
     let (reply, took) = timeout(WAIT * 2, second).await.unwrap().unwrap();
@@ -145,7 +145,8 @@ async fn a_dropped_waiter_passes_its_wake_up_on() {
     assert!(took < SECOND, "{took:?}");
 }
 
-/// The waiter that was told of a coming due time leaves with other work; the one that stays knew of none.
+/// The waiter that knew of a due time leaves with other work; the waiter that stays did not know of
+/// it.
 #[tokio::test(start_paused = true)]
 async fn a_waiter_that_leaves_hands_over_the_due_time_it_was_armed_for() {
     let docket = docket();
@@ -170,7 +171,7 @@ async fn a_lost_lease_is_found_at_its_deadline() {
     add(&docket, task("b", Duration::ZERO)).await;
     add(&docket, NewTask { key: TaskKey::new("k").unwrap(), ..task("a", 5 * SECOND) }).await;
     settle().await;
-    // Another worker takes it at the very moment, and dies.
+    // Another worker leases it at the same moment, and dies.
     staying.abort();
     sleep(5 * SECOND).await;
     let dead = LeaseRequest { wait: Duration::ZERO, lease_for: 4 * SECOND, ..ask(&["a"], 1) };
