@@ -48,7 +48,7 @@ s3 *ARGS:
 
 # The main job on the embedded default.
 demo:
-    cargo run --release --bin docket -- demo
+    cargo run --release --locked -p docket-cli -- demo
 
 # Long runs of the reference model against both backends.
 soak:

@@ -35,8 +35,7 @@
 //!
 //! # Features
 //!
-//! `memory`, `postgres` and `redis` bring the backends, `command` the `docket` command; all are on by default. A service that
-//! embeds the library takes `default-features = false, features = ["memory", "redis"]`.
+//! `memory` (on by default), `postgres` and `redis` bring the backends. The `docket` command is in the package `docket-cli`.
 
 mod address;
 mod connect;

@@ -1,13 +1,11 @@
 //! Adds while the store is away: taken here, run here, handed over when it is back.
 
-mod common;
-
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use common::Redis;
+use conformance_tests::servers::RedisServer;
 use docket::{AddId, Answer, Context, Docket, ErrorKind, Failure, Policy, Registry, Settings, Task, TaskState};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -84,7 +82,7 @@ impl<'a> MakeWriter<'a> for Log {
 
 /// A docket with a fallback on a store of its own, which is about to go away.
 struct Scene {
-    redis: Redis,
+    redis: RedisServer,
     docket: Docket,
     runs: Arc<Runs>,
     log: Log,
@@ -95,7 +93,7 @@ async fn scene(grace: Duration) -> Scene {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
     let logging = tracing::subscriber::set_default(subscriber);
-    let redis = Redis::start(&[]);
+    let redis = RedisServer::start_with(&[]).await;
     let runs = Arc::new(Runs::default());
     let mut registry = Registry::new();
     registry.register::<Stubborn>().expect("a good task");
@@ -196,7 +194,7 @@ async fn shutdown_ends_within_the_grace_and_names_what_is_left() {
 /// A service that starts during the outage once failed at `connect`, before it could set its fallback up.
 #[tokio::test]
 async fn a_service_that_starts_during_the_outage_has_its_fallback() {
-    let redis = Redis::start(&[]);
+    let redis = RedisServer::start_with(&[]).await;
     redis.kill9();
     let runs = Arc::new(Runs::default());
     let mut registry = Registry::new();

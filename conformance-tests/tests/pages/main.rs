@@ -22,6 +22,7 @@ fn folder(target: &str) -> Option<&'static str> {
         "redis" => "backend-redis/tests",
         "postgres" => "backend-postgres/tests",
         "docket" => "docket/tests",
+        "cli" => "cli/tests",
         "chaos" => "chaos/src",
         "teeth" => "chaos/tests",
         _ => return None,

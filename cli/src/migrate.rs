@@ -1,15 +1,12 @@
 //! `docket migrate`.
 
-#[cfg(feature = "postgres")]
 use docket::UrlSource;
 
 use crate::args::{Migrate, Place};
 use crate::end::{End, Outcome};
-#[cfg(feature = "postgres")]
 use crate::place::Accept;
 
 /// Migrates the schema, or shows what that takes.
-#[cfg(feature = "postgres")]
 pub(crate) async fn migrate(place: &Place, step: Migrate) -> Outcome {
     use docket_postgres::{Options, Schema};
 
@@ -50,13 +47,7 @@ pub(crate) async fn migrate(place: &Place, step: Migrate) -> Outcome {
     Ok(())
 }
 
-#[cfg(not(feature = "postgres"))]
-pub(crate) fn migrate(_place: &Place, _step: Migrate) -> std::future::Ready<Outcome> {
-    std::future::ready(Err(End::usage("this build lacks the feature `postgres` of docket-queue")))
-}
-
 /// Only a Postgres has a schema.
-#[cfg(feature = "postgres")]
 fn postgres_url(place: &Place) -> Result<UrlSource, End> {
     let source = place.url();
     let masked = docket_core::masked_url(&source.read()?);
