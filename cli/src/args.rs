@@ -24,7 +24,7 @@ pub(crate) struct Place {
     /// The store: postgres://, redis://, rediss://, valkey://, unix:// or memory://
     #[arg(long, global = true, env = "DOCKET_URL", hide_env_values = true, value_name = "URL")]
     pub(crate) url: Option<String>,
-    /// The docket's name: tasks of different dockets never meet [default: plyr]
+    /// The docket's name: tasks of different dockets never meet [default: default]
     #[arg(long, global = true, env = "DOCKET_NAME", hide_env_values = true, value_name = "NAME")]
     pub(crate) docket: Option<String>,
 }

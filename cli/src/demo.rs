@@ -46,7 +46,7 @@ pub(crate) async fn run() -> Outcome {
     let folder = folder()?;
     output::line(&format!("making audio in {}", folder.display()))?;
     let stage = Stage::in_folder(folder).await?;
-    let docket = Docket::connect("memory://").await?;
+    let docket = Docket::connect("memory://").name("plyr").await?;
     let keys = deeds::happen(&docket, &stage).await?;
     output::line(&format!("added {} tasks to a docket in memory", keys.len()))?;
     output::line("")?;

@@ -110,9 +110,9 @@ impl Default for Queue {
 }
 
 impl Default for DocketName {
-    /// The docket of a process that names none: `plyr`.
+    /// The docket of a process that names none: `default`.
     fn default() -> Self {
-        Self("plyr".into())
+        Self("default".into())
     }
 }
 

@@ -130,7 +130,7 @@ impl Connect {
         Self { name: self.name.and(Err(Error::config(operation, why))), ..self }
     }
 
-    /// The docket's name; default `plyr`. Tasks of different dockets never meet.
+    /// The docket's name; `default` unless set. Tasks of different dockets never meet.
     pub fn name(mut self, name: impl AsRef<str>) -> Self {
         self.name = self.name.and_then(|_| DocketName::new(name));
         self
@@ -367,10 +367,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_a_url_the_docket_is_in_memory_and_called_plyr() {
+    async fn without_a_url_and_a_name_the_docket_is_in_memory_and_called_default() {
         for vars in [[].as_slice(), &[("DOCKET_URL", " "), ("DOCKET_NAME", "")]] {
             let facts = with(vars).await.unwrap().store().capabilities();
-            assert_eq!((facts.scheme, facts.docket.as_str()), ("memory", "plyr"));
+            assert_eq!((facts.scheme, facts.docket.as_str()), ("memory", "default"));
             assert!(!facts.durable && !facts.shared);
         }
     }

@@ -54,7 +54,7 @@ impl Docket {
     /// Opens the docket that the environment names; `.await` does it.
     ///
     /// `DOCKET_URL` (unset: in memory, which is said once in the log) or `DOCKET_URL_FILE`, a file that holds it, `DOCKET_NAME`
-    /// (unset: `plyr`), `DOCKET_PATIENCE` (see [`Connect::patience`]), `DOCKET_ACCEPT_EVICTION` (`true` to start on a server
+    /// (unset: `default`), `DOCKET_PATIENCE` (see [`Connect::patience`]), `DOCKET_ACCEPT_EVICTION` (`true` to start on a server
     /// that may evict tasks) and `DOCKET_OUTBOX_URL` or `DOCKET_OUTBOX_URL_FILE` (unset: no outbox; see [`Connect::outbox`]).
     ///
     /// # Errors

@@ -21,7 +21,7 @@ async fn a_clock_that_was_set_back_is_shown_and_settled() {
     let ahead = jiff::Timestamp::now().as_microsecond() + 365 * 24 * 3_600 * 1_000_000;
     let address = redis.url().trim_start_matches("redis://").trim_end_matches('/').to_owned();
     let mut connection = TcpStream::connect(address).unwrap();
-    connection.write_all(format!("HSET docket:{{plyr}}:meta seen {ahead}\r\n").as_bytes()).unwrap();
+    connection.write_all(format!("HSET docket:{{default}}:meta seen {ahead}\r\n").as_bytes()).unwrap();
     assert!(connection.read(&mut [0; 16]).unwrap() > 0, "it is answered");
     assert_eq!(shell.ok(&["add", "trace", r#"{"message":"hi"}"#, "--key", "after"]).code, 0);
     let clock = shell.json(&["clock"]);

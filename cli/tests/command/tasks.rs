@@ -73,7 +73,7 @@ fn tasks_can_be_put_off_and_listed_and_counted() {
     assert_eq!(keys(&["--limit", "2"]).len(), 2);
     assert!(shell.ok(&["ls", "--limit", "2"]).stderr.contains("raise --limit"));
     let stats = shell.json(&["stats"]);
-    assert_eq!(stats["docket"], "plyr");
+    assert_eq!(stats["docket"], "default");
     assert_eq!((&stats["totals"]["scheduled"], &stats["totals"]["ready"]), (&2.into(), &1.into()));
     let trace = stats["lanes"].as_array().unwrap().iter().find(|lane| lane["name"] == "trace").unwrap();
     assert_eq!((&trace["queue"], &trace["scheduled"], &trace["ready"]), (&"default".into(), &1.into(), &1.into()));

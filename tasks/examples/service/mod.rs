@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use docket::{Docket, Error, Registry, Result, Settings, Worker};
+use docket::{Connect, Docket, Error, Registry, Result, Settings, Worker};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -39,7 +39,7 @@ pub(crate) async fn main(args: impl Iterator<Item = String>) -> ExitCode {
 
 async fn run(args: impl Iterator<Item = String>) -> Result<()> {
     let options = Options::read(args)?;
-    let docket = Docket::from_env().await?;
+    let docket = Connect::from_vars(docket_var).await?;
     options.check(&docket)?;
     let data = Data::from_env().await?;
     let services = Arc::new(outside::services(&data)?);
@@ -64,6 +64,12 @@ async fn run(args: impl Iterator<Item = String>) -> Result<()> {
         None => serve(listener, router, down).await,
         Some(worker) => both(worker, serve(listener, router, down.clone()), down).await,
     }
+}
+
+/// A variable of the docket, whose name is `plyr` unless `DOCKET_NAME` says another.
+fn docket_var(name: &str) -> Option<String> {
+    let value = std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+    value.or_else(|| (name == "DOCKET_NAME").then(|| "plyr".to_owned()))
 }
 
 fn worker(docket: &Docket, services: Arc<docket_tasks::Services>) -> Result<Worker> {

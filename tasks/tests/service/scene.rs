@@ -118,7 +118,7 @@ impl Scene {
     /// The docket, as another process sees it.
     pub(crate) async fn docket(&self) -> Docket {
         let (url, _) = self.database.as_ref().expect("only a database is seen by others");
-        Docket::connect(url).await.unwrap()
+        Docket::connect(url).name("plyr").await.unwrap()
     }
 
     /// What a login by app password brings.
