@@ -1,10 +1,11 @@
-# The recipes are what CI runs. `just` alone lists them.
+# The gate is .ci/run; the other recipes are parts of it, and tools. `just` alone lists them.
 
 default:
     @just --list
 
 # Everything the gate asks for.
-ci: words fmt lint docs deny test containers
+ci:
+    .ci/run
 
 # Retired words (docs/glossary.md), and pages wider than 100 columns.
 words:
@@ -22,9 +23,13 @@ lint:
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
-# Licences, duplicate providers, sources. (Advisories need a database from the network: `cargo deny check advisories`.)
+# Licences, banned crates, sources.
 deny:
-    cargo deny --locked check bans licenses sources
+    scripts/deny
+
+# Crates, cold build and binary of hello world, beside others. Ten minutes, on a machine that does nothing else.
+weight *ARGS:
+    scripts/weight {{ARGS}}
 
 # All tests; installs and starts what they need.
 test:
