@@ -119,6 +119,12 @@ fn meaning_of_code(code: &str) -> Meaning {
     let repeat = |advice| Meaning { kind: Unavailable, retryable: Yes, next: Next::Repeat, advice };
     let broken = |meaning| Meaning { next: Next::Reconnect, ..meaning };
     match code {
+        // invalid_authorization_specification: also a server that takes encrypted connections alone.
+        "28000" if !cfg!(feature = "tls") => {
+            let advice = "wrong user, or the server wants TLS, which this build lacks: turn on the feature `tls` of \
+                          docket-queue";
+            broken(meaning(Refused, No, advice))
+        }
         // invalid_password, invalid_authorization_specification
         "28P01" | "28000" => broken(meaning(Refused, No, "wrong password or user; check both in the URL")),
         // invalid_catalog_name

@@ -70,6 +70,9 @@ impl Address {
         let read = with_default(NoSubscriber::default(), || PgConnectOptions::from_str(url.as_str()));
         // Its message may contain a value, which may be a secret.
         let connect = read.map_err(|_| url.refuse("user, password or database is not UTF-8"))?;
+        if !cfg!(feature = "tls") {
+            check_without_tls(&connect, &url)?;
+        }
         Ok(Self {
             connect: connect.disable_statement_logging(),
             scheme: url.scheme(),
@@ -108,6 +111,18 @@ fn check_values(url: &StoreUrl) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Refuses a connection that must be encrypted, for a build that cannot encrypt.
+fn check_without_tls(connect: &PgConnectOptions, url: &StoreUrl) -> Result<()> {
+    let mode = match connect.get_ssl_mode() {
+        PgSslMode::Disable | PgSslMode::Allow | PgSslMode::Prefer => return Ok(()),
+        PgSslMode::Require => "require",
+        PgSslMode::VerifyCa => "verify-ca",
+        PgSslMode::VerifyFull => "verify-full",
+    };
+    let why = format!("sslmode={mode} needs TLS, which this build lacks: turn on the feature `tls` of docket-queue");
+    Err(url.refuse(&why))
 }
 
 impl fmt::Debug for Address {
@@ -189,5 +204,25 @@ mod tests {
             error.to_string().contains("expected true or false") && !error.to_string().contains("secret"),
             "{error}"
         );
+    }
+    #[test]
+    fn a_build_without_tls_takes_what_may_be_plain_and_names_the_feature_for_the_rest() {
+        let check = |mode: &str| {
+            let url = StoreUrl::parse(&format!("postgres://joe:secret@localhost/app?sslmode={mode}"), &FORM).unwrap();
+            check_without_tls(&PgConnectOptions::from_str(url.as_str()).unwrap(), &url)
+        };
+        for mode in ["disable", "allow", "prefer"] {
+            assert!(check(mode).is_ok(), "{mode}");
+        }
+        for mode in ["require", "verify-ca", "verify-full"] {
+            let error = check(mode).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            let said = format!("{error} {error:?}");
+            assert!(
+                said.contains(&format!("sslmode={mode} needs TLS")) && said.contains("the feature `tls`"),
+                "{said}"
+            );
+            assert!(!said.contains("joe") && !said.contains("secret"), "{said}");
+        }
     }
 }

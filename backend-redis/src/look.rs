@@ -11,7 +11,7 @@ use crate::scripts;
 use crate::wait::{LINGER, Listed, Waiter};
 
 /// The longest wait of one lease call; a call that asks for more is answered after this.
-const WAIT_MAX: Duration = Duration::from_hours(1);
+const WAIT_MAX: Duration = Duration::from_secs(3_600);
 
 impl RedisBackend {
     /// One poll for tasks.

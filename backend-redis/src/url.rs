@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use docket_core::{Result, ShownUrl, StoreUrl, UrlForm};
+use docket_core::{Error, Result, ShownUrl, StoreUrl, UrlForm};
 use redis::io::tcp::socket2::TcpKeepalive;
 use redis::{ConnectionInfo, IntoConnectionInfo};
 
@@ -48,7 +48,12 @@ impl Address {
         // The driver's message is safe now: it repeats only the protocol, and names the part of
         // anything else.
         let info = url.as_str().into_connection_info().map_err(|e| url.refuse(&e.to_string().to_lowercase()))?;
-        if matches!(url.scheme(), "rediss" | "valkeys") {
+        let is_tls = matches!(url.scheme(), "rediss" | "valkeys");
+        if is_tls && !cfg!(feature = "tls") {
+            return Err(without_tls(&url));
+        }
+        #[cfg(feature = "tls")]
+        if is_tls {
             choose_tls_provider();
         }
         Ok(Self { info: tune(info), scheme: url.scheme(), shown: url.shown().clone() })
@@ -85,8 +90,15 @@ fn tune(info: ConnectionInfo) -> ConnectionInfo {
 
 /// rustls panics if no provider was chosen and there is not exactly one. A provider chosen by the
 /// service stays.
+#[cfg(feature = "tls")]
 fn choose_tls_provider() {
     let _chosen_before = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
+/// What a build that cannot encrypt answers to a URL that asks for it.
+fn without_tls(url: &StoreUrl) -> Error {
+    let scheme = url.scheme();
+    url.refuse(&format!("{scheme}:// needs TLS, which this build lacks: turn on the feature `tls` of docket-queue"))
 }
 
 #[cfg(test)]
@@ -137,5 +149,14 @@ mod tests {
             assert!(!said.contains("joe") && !said.contains("3secret"), "{text}: {said}");
             assert!(text.starts_with("unix://secret") || !said.contains("secret"), "{text}: {said}");
         }
+    }
+    #[test]
+    fn a_build_without_tls_names_the_feature_and_no_login() {
+        let url = StoreUrl::parse("rediss://joe:secret@localhost", &TCP).unwrap();
+        let error = without_tls(&url);
+        assert_eq!(error.kind(), ErrorKind::Config);
+        let said = format!("{error} {error:?}");
+        assert!(said.contains("rediss:// needs TLS") && said.contains("the feature `tls` of docket-queue"), "{said}");
+        assert!(!said.contains("joe") && !said.contains("secret"), "{said}");
     }
 }

@@ -39,18 +39,18 @@ pub const DEAD_BYTES_MAX: usize = 128 << 20;
 /// weighing.
 pub const KEPT_BYTES_MIN: usize = 256;
 /// How long a completed or cancelled task is kept unless its ack sets another time.
-pub const RETENTION: Duration = Duration::from_mins(10);
+pub const RETENTION: Duration = Duration::from_secs(10 * 60);
 /// How long a dead task is kept.
-pub const DEAD_RETENTION: Duration = Duration::from_hours(14 * 24);
+pub const DEAD_RETENTION: Duration = Duration::from_secs(14 * 24 * 3_600);
 /// Call ids (of adds, schedules and cancels) that a record remembers; the oldest is dropped first.
 pub const CALL_IDS_MAX: usize = 16;
 /// Definitions of a periodic task that a store remembers. A further one is ignored while workers
 /// declare all of them.
 pub const DEFINITIONS_MAX: usize = 8;
 /// How long a store remembers an answered lease request. Longer than any caller repeats one.
-pub const REQUEST_MEMORY: Duration = Duration::from_mins(3);
+pub const REQUEST_MEMORY: Duration = Duration::from_secs(3 * 60);
 /// How long a caller repeats a call without an answer before it reports that the effect is unknown.
-pub const REPEAT_MAX: Duration = Duration::from_mins(1);
+pub const REPEAT_MAX: Duration = Duration::from_secs(60);
 /// Crashes after which a task is dead, unless the task sets another limit.
 pub const CRASHES_MAX: u32 = 5;
 /// From this many crashes on a task is a suspect: a worker holds at most one, so that it takes no
@@ -58,14 +58,14 @@ pub const CRASHES_MAX: u32 = 5;
 pub const SUSPECT_CRASHES: u32 = 2;
 /// The longest that a periodic task that keeps crashing waits for its next occurrence (unless its
 /// interval is longer).
-pub const CRASH_WAIT_MAX: Duration = Duration::from_hours(24);
+pub const CRASH_WAIT_MAX: Duration = Duration::from_secs(24 * 3_600);
 /// The shortest and the longest lease.
 pub const LEASE_MIN: Duration = Duration::from_millis(2_500);
 /// See [`LEASE_MIN`].
-pub const LEASE_MAX: Duration = Duration::from_mins(1);
+pub const LEASE_MAX: Duration = Duration::from_secs(60);
 /// The furthest time in the future for a task; a later time is refused. Keeps microseconds exact in
 /// every store (below 2^53).
-pub const DELAY_MAX: Duration = Duration::from_hours(24 * 365 * 10);
+pub const DELAY_MAX: Duration = Duration::from_secs(24 * 365 * 10 * 3_600);
 
 /// The bytes that a finished record counts for: its args, its result and its error, or 0 if these
 /// are few.
@@ -80,7 +80,10 @@ pub fn cut_error(error: &str) -> Cow<'_, str> {
     if error.len() <= ERROR_BYTES_MAX {
         return error.into();
     }
-    let cut = error.floor_char_boundary(ERROR_BYTES_MAX - '…'.len_utf8());
+    let mut cut = ERROR_BYTES_MAX - '…'.len_utf8();
+    while !error.is_char_boundary(cut) {
+        cut -= 1;
+    }
     format!("{}…", &error[..cut]).into()
 }
 

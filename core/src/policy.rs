@@ -32,7 +32,7 @@ impl Default for Policy {
             max_attempts: 5,
             max_crashes: limits::CRASHES_MAX,
             backoff: Backoff::default(),
-            timeout: Duration::from_mins(10),
+            timeout: Duration::from_secs(10 * 60),
             queue: Queue::default(),
             retention: limits::RETENTION,
             every: None,
@@ -96,7 +96,7 @@ impl Default for Backoff {
     /// Bounds of 20 s, 40 s, 80 s and so on, at most ten minutes: the average wait is half of the
     /// bound.
     fn default() -> Self {
-        Self { base: Duration::from_secs(20), max: Duration::from_mins(10) }
+        Self { base: Duration::from_secs(20), max: Duration::from_secs(10 * 60) }
     }
 }
 

@@ -78,10 +78,10 @@ impl Default for Settings {
             order: QueueOrder::Fair,
             grace: Duration::from_secs(3),
             cancel_grace: Duration::from_millis(500),
-            max_blocking: Duration::from_mins(10),
-            wedged_after: Duration::from_mins(1),
-            oldest_ready_alarm: Duration::from_mins(1),
-            undecodable_for: Duration::from_hours(1),
+            max_blocking: Duration::from_secs(10 * 60),
+            wedged_after: Duration::from_secs(60),
+            oldest_ready_alarm: Duration::from_secs(60),
+            undecodable_for: Duration::from_secs(3_600),
             environment: None,
         }
     }
@@ -185,11 +185,11 @@ impl Settings {
 
 const CONCURRENCY_MAX: usize = 1_000;
 const BLOCKING_MAX_MIN: Duration = Duration::from_secs(1);
-const BLOCKING_MAX_MAX: Duration = Duration::from_hours(24);
+const BLOCKING_MAX_MAX: Duration = Duration::from_secs(24 * 3_600);
 const CHECK_INTERVAL_MIN: Duration = Duration::from_millis(10);
-const CHECK_INTERVAL_MAX: Duration = Duration::from_mins(5);
+const CHECK_INTERVAL_MAX: Duration = Duration::from_secs(5 * 60);
 const UNDECODABLE_FOR_MIN: Duration = Duration::from_secs(1);
-const UNDECODABLE_FOR_MAX: Duration = Duration::from_hours(7 * 24);
+const UNDECODABLE_FOR_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 /// Environment variables; each error names its variable.
 struct Vars<F>(F);

@@ -35,7 +35,15 @@
 //!
 //! # Features
 //!
-//! `memory` (on by default), `postgres` and `redis` bring the backends. The `docket` command is in the package `docket-cli`.
+//! | feature | brings |
+//! |---|---|
+//! | `memory` (default) | the store in this process, [`fallback`] |
+//! | `redis` | Redis and Valkey |
+//! | `postgres` | Postgres, adding tasks in a transaction of the service, the outbox |
+//! | `tls` | TLS for both, by rustls with aws-lc, which needs a C compiler |
+//!
+//! Without `tls`, `rediss://`, `valkeys://` and `sslmode=require` or stricter are refused, and a Postgres is spoken to in
+//! plain text even where it offers TLS. The `docket` command is in the package `docket-cli`, and has all of them.
 
 mod address;
 mod connect;

@@ -7,8 +7,8 @@ use docket_core::{Clock, ErrorKind, ListFilter, Outcome, Page, RunAt, ScheduleAn
 use crate::stage::{Edit, LEASE, MICRO, SECOND, Stage, almost, ask, completed, key, refusal, retry, settle, task};
 
 /// Five minutes: the step of a virtual machine that was suspended.
-const STEP: Duration = Duration::from_mins(5);
-const YEAR: Duration = Duration::from_hours(24 * 365);
+const STEP: Duration = Duration::from_secs(5 * 60);
+const YEAR: Duration = Duration::from_secs(24 * 365 * 3_600);
 
 async fn page(stage: &Stage) -> Page {
     stage.store().list(&ListFilter::default(), None, 1).await.expect("tasks can be listed")

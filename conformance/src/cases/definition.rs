@@ -8,7 +8,7 @@ use docket_core::{
 
 use crate::stage::{Ask, Edit, LEASE, SECOND, Stage, ask, dead, repeat_in, retry, snooze, task, undecodable};
 
-const EVERY: Duration = Duration::from_hours(1);
+const EVERY: Duration = Duration::from_secs(3_600);
 /// For how long one declaration holds.
 const TTL: Duration = Duration::from_secs(30);
 
@@ -30,7 +30,7 @@ async fn args_of(stage: &Stage) -> String {
 async fn underway(stage: &Stage) {
     let lease = stage.running(build("old")).await;
     stage.settle(&lease, repeat_in(EVERY)).await;
-    stage.advance(Duration::from_mins(1)).await;
+    stage.advance(Duration::from_secs(60)).await;
 }
 
 /// Both builds are there for the whole of a deploy: the chain must not switch back and forth between them.
@@ -76,11 +76,11 @@ pub(crate) async fn an_interval_counts_from_the_last_start(stage: Stage) {
         stage.clear().await;
         underway(&stage).await;
         // Half a second instead of no interval at all: long past, so it is due now.
-        let every = Duration::from_mins(minutes).max(SECOND / 2);
+        let every = Duration::from_secs(minutes * 60).max(SECOND / 2);
         assert_eq!(stage.add(build("old").every(every)).await, REDEFINED);
         let view = stage.view("chain").await;
         assert_eq!(view.every, Some(every));
-        assert_eq!(view.visible_at, stage.now().plus(Duration::from_mins(wait)), "every {minutes} minutes");
+        assert_eq!(view.visible_at, stage.now().plus(Duration::from_secs(wait * 60)), "every {minutes} minutes");
     }
 }
 

@@ -15,7 +15,7 @@ pub(crate) use chain::*;
 pub(crate) use end::*;
 pub(crate) use failure::*;
 
-const EVERY: Duration = Duration::from_mins(1);
+const EVERY: Duration = Duration::from_secs(60);
 
 fn chain() -> NewTask {
     task("chain").every(EVERY)

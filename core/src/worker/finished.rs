@@ -16,7 +16,7 @@ use crate::{Fence, ListFilter, Names, Queue, Result, TaskKey, TaskName, TaskStat
 /// How often an idle worker asks.
 const LOOK: Duration = Duration::from_millis(200);
 /// The worker does not wait for a task due later than this.
-const SOON: Duration = Duration::from_mins(1);
+const SOON: Duration = Duration::from_secs(60);
 
 /// Ends when no task of the worker's queues and names is ready, running or due soon; periodic tasks
 /// do not count.

@@ -25,7 +25,7 @@ use crate::{Ack, Context, Failure, Lease, Outcome, Policy, display_duration, lim
 /// The first and the longest pause before a task whose args this build cannot decode is tried
 /// again.
 const UNDECODABLE_WAIT_MIN: Duration = Duration::from_secs(1);
-const UNDECODABLE_WAIT_MAX: Duration = Duration::from_mins(1);
+const UNDECODABLE_WAIT_MAX: Duration = Duration::from_secs(60);
 
 pub(super) type Output = Result<Returned, Unfinished>;
 

@@ -20,7 +20,7 @@ use crate::{Backoff, Error, ErrorKind, Result};
 /// Restarts of one loop in a row before the worker gives up. A loop that ran for [`HEALTHY`] starts a new row.
 const RESTARTS_MAX: u32 = 10;
 /// How long a loop must run to count as well again.
-const HEALTHY: Duration = Duration::from_mins(1);
+const HEALTHY: Duration = Duration::from_secs(60);
 /// Waits between restarts.
 const WAITS: Backoff = Backoff { base: Duration::from_millis(100), max: Duration::from_secs(5) };
 /// How long a stopping worker waits for its last acks. Together with the grace period it is below

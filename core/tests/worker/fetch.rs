@@ -29,7 +29,7 @@ async fn a_freed_slot_is_refilled_at_once() {
     let scene = Scene::new();
     add_many(&scene, 100, SECOND).await;
     let begun = Instant::now();
-    let settings = Settings { concurrency: 10, check_interval: Duration::from_mins(5), ..usual() };
+    let settings = Settings { concurrency: 10, check_interval: Duration::from_secs(5 * 60), ..usual() };
     scene.worker(settings).run_until_finished().await.unwrap();
     assert_eq!(scene.log.starts().len(), 100);
     assert!(begun.elapsed() < 11 * SECOND, "{:?}", begun.elapsed());

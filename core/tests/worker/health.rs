@@ -19,7 +19,7 @@ async fn a_worker_is_ready_while_its_lease_calls_are_answered() {
     let scene = Scene::new();
     let worker = scene.start(usual());
     // Nothing to do for an hour.
-    sleep(Duration::from_hours(1)).await;
+    sleep(Duration::from_secs(3_600)).await;
     assert!(worker.health.is_ready() && worker.health.alarms().is_empty(), "{:?}", worker.health.alarms());
     scene.sabotage.set(Verb::Lease, Fault::NeverAnswers);
     // A call that is under way already is still answered, up to 15 s later; the next one may take 25 s.
@@ -33,9 +33,9 @@ async fn a_worker_is_ready_while_its_lease_calls_are_answered() {
 #[tokio::test(start_paused = true)]
 async fn a_full_worker_is_ready_while_its_renewals_are_answered() {
     let scene = Scene::new();
-    scene.add(Run::of(Duration::from_hours(1)).stubborn(), "long").await;
+    scene.add(Run::of(Duration::from_secs(3_600)).stubborn(), "long").await;
     let worker = scene.start(Settings { concurrency: 1, ..usual() });
-    sleep(Duration::from_mins(10)).await;
+    sleep(Duration::from_secs(10 * 60)).await;
     assert!(worker.health.is_ready(), "{:?}", worker.health.alarms());
     scene.sabotage.set(Verb::Heartbeat, Fault::Fails);
     let took = worker.until_alarm(13 * SECOND, stalled("heartbeat")).await;

@@ -21,7 +21,7 @@ async fn told_after(scene: &Scene, fault: Fault) -> Duration {
 async fn a_run_is_told_at_the_end_of_a_lease_that_nobody_renews() {
     for fault in [Fault::NeverAnswers, Fault::Fails] {
         let scene = Scene::new();
-        scene.add(Run::of(Duration::from_mins(1)), "k").await;
+        scene.add(Run::of(Duration::from_secs(60)), "k").await;
         let worker = scene.start(usual());
         scene.until("k", TaskState::Running, SECOND).await;
         sleep(30 * SECOND).await;
@@ -29,7 +29,7 @@ async fn a_run_is_told_at_the_end_of_a_lease_that_nobody_renews() {
         // The latest renewal is at most 2 s old.
         assert!(took > 7 * SECOND && took <= 10 * SECOND + Duration::from_millis(20), "{fault:?}: {took:?}");
         scene.sabotage.lift();
-        let view = scene.until("k", TaskState::Completed, Duration::from_mins(2)).await;
+        let view = scene.until("k", TaskState::Completed, Duration::from_secs(2 * 60)).await;
         assert_eq!((view.attempts, scene.log.starts().len()), (0, 2), "a lost lease is not an attempt");
         worker.stopped().await;
     }
@@ -39,7 +39,7 @@ async fn a_run_is_told_at_the_end_of_a_lease_that_nobody_renews() {
 #[tokio::test(start_paused = true)]
 async fn a_run_has_ended_before_another_worker_starts_it_again() {
     let scene = Scene::new();
-    scene.add(Run::of(Duration::from_mins(1)), "k").await;
+    scene.add(Run::of(Duration::from_secs(60)), "k").await;
     let worker = scene.start(usual());
     scene.until("k", TaskState::Running, SECOND).await;
     let other = scene.start_unharmed(usual());
@@ -47,7 +47,7 @@ async fn a_run_has_ended_before_another_worker_starts_it_again() {
     sleep(30 * SECOND).await;
     assert_eq!((scene.log.starts().len(), scene.log.running_max()), (2, 1));
     scene.sabotage.lift();
-    scene.until("k", TaskState::Completed, Duration::from_mins(1)).await;
+    scene.until("k", TaskState::Completed, Duration::from_secs(60)).await;
     for worker in [worker, other] {
         worker.stopped().await;
     }

@@ -12,7 +12,7 @@ async fn fail(how: How, runs: usize, end: TaskState) -> (TaskView, Vec<String>) 
     let scene = Scene::new();
     scene.add(Fail { how, runs }, "k").await;
     let worker = scene.start(usual());
-    let view = scene.until("k", end, Duration::from_mins(2)).await;
+    let view = scene.until("k", end, Duration::from_secs(2 * 60)).await;
     worker.stopped().await;
     (view, scene.log.starts())
 }

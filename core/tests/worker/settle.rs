@@ -67,7 +67,7 @@ async fn nothing_is_leased_while_outcomes_cannot_be_settled() {
     let worker = scene.start(usual());
     let held_back = |alarm: &Alarm| matches!(alarm, Alarm::HeldBack { what: "settling tasks", .. });
     worker.until_alarm(3 * SECOND, held_back).await;
-    sleep(Duration::from_mins(1)).await;
+    sleep(Duration::from_secs(60)).await;
     let view = scene.view("k").await;
     assert_eq!((view.state, view.fence, worker.health.is_ready()), (TaskState::Ready, None, false));
     scene.sabotage.lift();

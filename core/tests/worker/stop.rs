@@ -20,8 +20,8 @@ async fn a_stop_waits_for_running_tasks() {
 #[tokio::test(start_paused = true)]
 async fn after_the_grace_tasks_are_given_back_uncounted() {
     let scene = Scene::new();
-    scene.add(Run::of(Duration::from_mins(1)), "listens").await;
-    scene.add(Run::of(Duration::from_mins(1)).stubborn(), "does not").await;
+    scene.add(Run::of(Duration::from_secs(60)), "listens").await;
+    scene.add(Run::of(Duration::from_secs(60)).stubborn(), "does not").await;
     let worker = scene.start(usual());
     scene.until("listens", TaskState::Running, SECOND).await;
     scene.until("does not", TaskState::Running, SECOND).await;

@@ -78,7 +78,7 @@ impl Task for Run {
     type Output = ();
 
     fn policy() -> Policy {
-        Policy { timeout: Duration::from_hours(2), ..Policy::default() }
+        Policy { timeout: Duration::from_secs(2 * 3_600), ..Policy::default() }
     }
 
     async fn run(self, ctx: Context) -> Result<(), Failure> {

@@ -12,7 +12,7 @@ use docket_memory::MemoryBackend;
 use tokio::sync::{Mutex, Notify};
 
 /// A task due later than this is not taken: a process is no place to wait in.
-pub const DUE_WITHIN: Duration = Duration::from_mins(1);
+pub const DUE_WITHIN: Duration = Duration::from_secs(60);
 /// The most tasks held.
 pub const TASKS_MAX: usize = 10_000;
 /// The most bytes of args held.
@@ -218,7 +218,7 @@ mod tests {
     async fn what_this_process_cannot_run_soon_is_left_to_the_caller() {
         let local = local();
         let elsewhere = NewTask { queue: Queue::new("elsewhere").unwrap(), ..task("quick") };
-        let periodic = NewTask { every: Some(Duration::from_hours(1)), ..task("quick") };
+        let periodic = NewTask { every: Some(Duration::from_secs(3_600)), ..task("quick") };
         let later = NewTask { run_at: RunAt::In(DUE_WITHIN + Duration::from_micros(1)), ..task("quick") };
         let now = local.memory.list(&ListFilter::default(), None, 1).await.unwrap().now;
         let far = NewTask { run_at: RunAt::At(now.plus(DUE_WITHIN * 2)), ..task("quick") };

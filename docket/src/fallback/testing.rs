@@ -32,7 +32,7 @@ impl Task for Daily {
     type Output = ();
 
     fn policy() -> Policy {
-        Policy { every: Some(std::time::Duration::from_hours(24)), ..Policy::default() }
+        Policy { every: Some(std::time::Duration::from_secs(24 * 3_600)), ..Policy::default() }
     }
 
     async fn run(self, _ctx: Context) -> Result<(), Failure> {
