@@ -28,7 +28,7 @@ enum Of {
     Ratio,
     /// Our median over our median of another figure of the same workload.
     Against(String),
-    /// Our median over that of a peer, in the measurement of the peers.
+    /// Our median divided by a peer's, in the measurement of the peers.
     Peer(&'static str),
 }
 

@@ -66,8 +66,7 @@ enum Command {
         /// A tenth of the tasks: shows that everything works, not how fast. Nothing is kept.
         #[arg(long)]
         quick: bool,
-        /// The file that keeps the figures; those of workloads that are not measured now stay in
-        /// it.
+        /// The file of the figures; the figures of workloads that are not measured now stay in it.
         #[arg(long)]
         save: Option<PathBuf>,
     },
@@ -91,7 +90,7 @@ enum Command {
         /// The figures.
         #[arg(default_value = FIGURES)]
         figures: PathBuf,
-        /// Those of the peers.
+        /// The figures of the peers.
         #[arg(default_value = PEERS)]
         peers: PathBuf,
     },
@@ -100,7 +99,7 @@ enum Command {
         /// The figures.
         #[arg(default_value = FIGURES)]
         figures: PathBuf,
-        /// Those of the peers.
+        /// The figures of the peers.
         #[arg(default_value = PEERS)]
         peers: PathBuf,
         /// The page; pictures go into a directory of its name beside it.

@@ -25,7 +25,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Plays faults, and checks the rules. Without a seed, those that failed before are played
+    /// Plays faults and checks the rules. Without a seed, it plays the seeds that failed before
     /// first.
     Run(Run),
     /// Prints the schedule of a seed.

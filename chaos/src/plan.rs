@@ -63,7 +63,8 @@ impl Kind {
         }
     }
 
-    /// Whether it strikes processes, and not what they share: then others must go on.
+    /// Whether the fault strikes processes, and not something that they share: then the others must
+    /// continue.
     pub fn is_of_processes(self) -> bool {
         matches!(self, Self::Kill | Self::KillAdder | Self::Pause | Self::PauseAdder | Self::PausePooled | Self::Deploy)
     }

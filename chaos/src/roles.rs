@@ -31,7 +31,7 @@ pub struct Common {
     /// The docket.
     #[arg(long)]
     pub docket: DocketName,
-    /// The process's name, and that of its ledger.
+    /// The name of the process and of its ledger.
     #[arg(long)]
     pub name: String,
     /// Where ledgers are.

@@ -152,7 +152,7 @@ impl Server {
         }
     }
 
-    /// Moves its clock, if possible: by so many seconds relative to the machine's.
+    /// Moves its clock, if possible: by this many seconds relative to the machine's.
     pub fn set_clock(&self, ahead_seconds: i64) {
         match self {
             Self::Memory => {}

@@ -30,7 +30,7 @@ pub enum ErrorKind {
     TooLarge,
     /// An argument is invalid; the message says which and why.
     Invalid,
-    /// A setting, or two together, cannot work; the message says which and what to do.
+    /// A setting, or a combination of two, cannot work; the message names it and how to correct it.
     Config,
     /// The store holds data that cannot be read. It is kept as it is.
     Corrupt,

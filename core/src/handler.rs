@@ -1,4 +1,4 @@
-//! What a service writes: a task, and how it runs.
+//! A task, and how it runs: the part that a service writes.
 
 use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;

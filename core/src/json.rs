@@ -35,8 +35,8 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Encoded, String
 ///
 /// # Errors
 ///
-/// Where it does not fit, and what was expected there. The value there is not shown, since it may
-/// be a secret: serde's own messages repeat it.
+/// The place where the JSON does not fit, and the type that was expected there. The error does not
+/// show the value, since it may be a secret (serde's own messages repeat it).
 pub fn decode<T: DeserializeOwned>(json: &[u8]) -> Result<T, String> {
     serde_json::from_slice(json).map_err(|error| match (error.classify(), path::<T>(json)) {
         // Its messages about JSON itself repeat none of it.

@@ -46,11 +46,11 @@ pub struct StoreUrl {
 }
 
 impl StoreUrl {
-    /// Reads `text`.
+    /// Parses `text`.
     ///
     /// # Errors
     ///
-    /// `Config`: says what is wrong and what it should look like, without showing a secret.
+    /// `Config`: names the defect and the expected form, without showing a secret.
     pub fn parse(text: &str, form: &'static UrlForm) -> Result<Self> {
         let refuse = |why: &str| refused_url(text, why, form.advice);
         let text = text.trim();

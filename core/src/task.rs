@@ -32,8 +32,8 @@ impl Payload {
     ///
     /// # Errors
     ///
-    /// `Invalid`: says where they do not fit and what was expected there, and shows nothing of the
-    /// value.
+    /// `Invalid`: names the place where they do not fit and the expected type, and shows nothing of
+    /// the value.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
         json::decode(&self.0).map_err(|why| Error::invalid("decode a payload", why))
     }

@@ -1,4 +1,4 @@
-//! What the conformance suite needs from a backend, and a service must not use.
+//! The functions that the conformance suite needs from a backend. A service must not use them.
 
 use async_trait::async_trait;
 

@@ -58,10 +58,10 @@ pub trait Catalogue: Genres + Lists + Notices + Placements + Resolutions + fmt::
     /// Export jobs that are pending or processing and have not been written for this long, by the catalogue's own clock.
     async fn quiet_exports(&self, quiet_for: Duration, limit: usize) -> Result<Vec<Job>>;
 
-    /// Moves a job on, in the name of the run that holds `fence`.
+    /// Updates a job for the run that holds `fence`.
     ///
     /// * A completed job never changes again.
-    /// * A run with a smaller fence than one that wrote before is refused: it lost its lease.
+    /// * A run with a smaller fence than one that wrote before is rejected: it lost its lease.
     /// * `result` is merged into the stored object, key by key.
     async fn update_job(&self, id: &str, fence: Fence, update: JobUpdate) -> Result<JobAnswer>;
 }
@@ -126,7 +126,7 @@ pub enum ScanState {
     Flagged,
     /// Flagged, and a moderator took the flag back.
     Resolved,
-    /// Not scanned, and nobody will try again by itself.
+    /// Not scanned, and nothing tries again.
     Failed,
 }
 

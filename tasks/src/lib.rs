@@ -108,7 +108,7 @@ pub use sync_album_list::{ListReport, SyncAlbumList, schedule_album_list_sync};
 pub use sync_atproto::{SyncAtproto, SyncReport, schedule_atproto_sync};
 pub use sync_resolutions::{ResolutionsReport, SyncCopyrightResolutions};
 
-/// Registers every task of this crate but those of [`register_pds`].
+/// Registers every task of this crate except those of [`register_pds`].
 pub fn register(registry: &mut docket_core::Registry) -> docket_core::Result<()> {
     registry.register::<ProcessExport>()?.register::<ScanCopyright>()?;
     registry

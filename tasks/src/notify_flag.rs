@@ -10,7 +10,7 @@
 //! * The message: before it sends, the next run checks whether the bot has already sent the same
 //!   text, so that it arrives once. Each flag has its own text. It arrives twice only after five
 //!   hundred others, or if a run goes on beyond its lost lease.
-//! * The event: it carries `Idempotency-TaskKey: flag:{track}:{file_id}`. A labeler that ignores the
+//! * The event: it carries `Idempotency-Key: flag:{track}:{file_id}`. A labeler that ignores the
 //!   key makes a second entry of it: at least once.
 
 mod message;

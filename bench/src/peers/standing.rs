@@ -35,7 +35,7 @@ pub(crate) struct Row {
 pub(crate) struct Standing {
     pub(crate) surroundings: Vec<(String, String)>,
     pub(crate) rows: Vec<Row>,
-    /// Those that did not run, and why.
+    /// The peers that did not run, and the reason.
     pub(crate) absent: Vec<String>,
 }
 

@@ -27,11 +27,11 @@ pub(super) fn check(history: &History, rules: &Rules) -> Vec<Violation> {
     violations
 }
 
-/// How much too long the earlier run was live beside the later one without being told to stop.
+/// How much too long the earlier run was live while the later one ran, without being told to stop.
 fn untold(history: &History, rules: &Rules, earlier: &Run, later: &Run) -> Option<Micros> {
     let last = history.end;
     let over = earlier.end.unwrap_or(last).min(earlier.told.unwrap_or(last)).min(later.end.unwrap_or(last));
-    // A stopped process can neither be told nor do harm.
+    // A stopped process cannot be told, and can do no harm.
     let by = history.after(&earlier.process, later.start, rules.lease + rules.slack);
     (over > by).then(|| over - by)
 }

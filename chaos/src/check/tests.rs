@@ -55,7 +55,7 @@ fn fault(kind: Kind, from: u64, until: u64, processes: Option<&[&str]>) -> Event
     Event::Fault(Strike { kind, from: from * SECOND, until: until * SECOND, processes, lossy_since: None })
 }
 
-/// Added, run, drained: what most tests begin with.
+/// Added, run, drained: the start of most tests.
 const A: &str = "adder-0.1";
 const W: &str = "worker-0.1";
 const V: &str = "worker-1.1";

@@ -18,8 +18,8 @@ use crate::ledger::{Event, How, Ledger};
 pub enum Build {
     /// The build that a run begins and ends with.
     Old,
-    /// Its tasks need an arg that those of the old build do not have; its periodic task has another
-    /// queue and interval.
+    /// Its tasks need an arg that the tasks of the old build do not have; its periodic task has
+    /// another queue and interval.
     New,
 }
 

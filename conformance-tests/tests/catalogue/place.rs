@@ -59,7 +59,7 @@ pub(crate) fn track(id: i64, file_id: &str) -> Track {
 }
 
 impl Place {
-    /// Puts a track in, or in place of the one with its id.
+    /// Inserts or replaces a track by its id.
     pub(crate) async fn put_track(&self, track: Track) {
         match &self.kind {
             Kind::Memory(memory) => memory.put_track(track),
@@ -77,7 +77,7 @@ impl Place {
         }
     }
 
-    /// Acts as an artist who asks for tags to be found.
+    /// Acts as an artist who requests genre tags.
     pub(crate) async fn ask_for_tags(&self, track_id: i64) {
         match &self.kind {
             Kind::Memory(memory) => memory.ask_for_tags(track_id),
@@ -85,7 +85,7 @@ impl Place {
         }
     }
 
-    /// Acts as an artist who closes a track to all but supporters, or opens it.
+    /// Acts as an artist who closes a track to everyone but supporters, or opens it.
     pub(crate) async fn gate(&self, track_id: i64, is_gated: bool) {
         match &self.kind {
             Kind::Memory(memory) => memory.gate(track_id, is_gated),

@@ -120,7 +120,7 @@ impl Scene {
         docket_tasks::schedule_genre_classification(&self.client, track_id, &file_id).await.unwrap().key
     }
 
-    /// Acts as an artist who closes a track to all but supporters, or opens it.
+    /// Acts as an artist who closes a track to everyone but supporters, or opens it.
     pub(crate) async fn switch_gate(&self, track_id: i64, is_gated: bool) -> TaskKey {
         self.catalogue.kept.gate(track_id, is_gated);
         docket_tasks::schedule_track_audio_move(&self.client, track_id).await.unwrap().key

@@ -18,7 +18,7 @@ pub enum Alarm {
         /// The latest error, if there was one.
         error: Option<String>,
     },
-    /// The handlers' runtime runs nothing: leases are no longer renewed.
+    /// The handlers' runtime does not run its tasks: leases are no longer renewed.
     Wedged(Duration),
     /// Nothing is leased, because this has failed for so long: a lease could not be kept, or its
     /// outcome not settled.

@@ -86,7 +86,7 @@ pub(super) async fn fetch(worker: Arc<Inner>, acks: mpsc::Sender<Settlement>) ->
     Ok(())
 }
 
-/// What the latest answer left in the store.
+/// The tasks that the latest answer left in the store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Left {
     Nothing,

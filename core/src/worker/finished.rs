@@ -64,8 +64,8 @@ struct Unchanged {
     place: Option<(Timestamp, Option<Fence>)>,
 }
 
-/// Whether every unfinished task is one that does not count. `before` holds those of an earlier
-/// list, and afterwards those of a later one.
+/// Whether every unfinished task is one that does not count. `before` holds the tasks of the
+/// earlier list; the call replaces them with those of this one.
 async fn store_is_done(worker: &Inner, before: &mut Uncounted) -> Result<bool> {
     let unfinished = count(worker).await?;
     if unfinished == 0 {

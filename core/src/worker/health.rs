@@ -83,7 +83,7 @@ struct Facts {
     unserved: Vec<(Queue, TaskName, Duration)>,
     /// The docket's time relative to the store's clock, once known.
     clock: Option<Clock>,
-    /// What keeps periodic tasks from running.
+    /// The reason why periodic tasks do not run.
     periodic: BTreeMap<TaskKey, Alarm>,
     /// Whether each periodic task was tried to seed, or there is none.
     seeded: bool,

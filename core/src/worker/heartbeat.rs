@@ -126,7 +126,7 @@ async fn within<T>(lease: Duration, call: impl Future<Output = Result<T>>) -> Re
         .unwrap_or_else(|_| Err(Error::new(ErrorKind::Unavailable, "renew leases", "no answer within half a lease")))
 }
 
-/// A question to the handlers' runtime: do you still run what you are given?
+/// Asks the handlers' runtime to run something, to see whether it still does.
 struct Probe {
     handlers: Handle,
     answered: Arc<AtomicBool>,

@@ -41,8 +41,8 @@ pub(super) struct Held {
 #[derive(Debug, Default)]
 struct Entries {
     by_key: HashMap<TaskKey, Entry>,
-    /// Runs whose key was leased again while they went on. They are lost, and were told to stop;
-    /// nobody renews them.
+    /// Runs that went on while their key was leased again. They are lost and were told to stop;
+    /// their leases are not renewed.
     replaced: Vec<Entry>,
     /// How many of all of them are suspects.
     suspects: usize,

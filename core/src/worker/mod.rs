@@ -117,7 +117,7 @@ enum Signals {
     Caller,
 }
 
-/// When the worker ends by itself.
+/// When the worker ends without being stopped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Until {
     Stopped,

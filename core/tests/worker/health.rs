@@ -1,4 +1,4 @@
-//! The sign of life: what was answered, not what a timer says.
+//! The sign of life depends on answered calls, not on a timer.
 
 use std::time::Duration;
 

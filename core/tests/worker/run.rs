@@ -7,7 +7,7 @@ use docket_core::{Settings, TaskState, TaskView};
 use crate::scene::{SECOND, Scene, usual};
 use crate::tasks::{Fail, How};
 
-/// Runs a task that fails so many times, until it is in this state.
+/// Runs a task that fails this often, until it is in this state.
 async fn fail(how: How, runs: usize, end: TaskState) -> (TaskView, Vec<String>) {
     let scene = Scene::new();
     scene.add(Fail { how, runs }, "k").await;

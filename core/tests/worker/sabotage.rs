@@ -123,7 +123,7 @@ impl Sabotage {
         }
     }
 
-    /// What becomes of an answer on its way back.
+    /// What happens to an answer on its way back.
     fn deliver<T>(&self, verb: Verb, answer: Result<T>) -> Result<T> {
         let mut faults = self.faults.lock().unwrap();
         if faults.get(&verb) != Some(&Fault::LosesOneReply) {

@@ -1,4 +1,4 @@
-//! A docket in memory, a worker on it, and the means to break what is between them.
+//! A docket in memory, a worker on it, and faults between them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub(crate) fn usual() -> Settings {
 }
 
 pub(crate) struct Scene {
-    /// What the workers use. The test itself goes around it.
+    /// The store as the workers see it, with faults. The test itself uses the docket directly.
     pub(crate) sabotage: Sabotage,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) client: Client,

@@ -1,4 +1,4 @@
-//! No loop ends unseen: it is begun again, and what no restart helps ends the worker.
+//! No loop ends unseen: the worker restarts it, and ends if restarts do not help.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Task types, and what their runs leave behind.
+//! Task types, and the records of their runs.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use docket_core::{Backoff, Context, Failure, Policy, Task};
 use serde::{Deserialize, Serialize};
 
-/// What the runs of one test have done.
+/// The log of the runs of one test.
 #[derive(Default, Debug)]
 pub(crate) struct Log {
     starts: Mutex<Vec<String>>,

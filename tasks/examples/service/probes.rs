@@ -54,8 +54,8 @@ impl Probes {
     }
 }
 
-/// It answers, so it lives. A worker that is unwell recovers by itself: a restart would lose its
-/// runs.
+/// Answers as long as the process does. A worker that is not well recovers without a restart, which
+/// would lose its runs.
 async fn health(State(probes): State<Probes>) -> Json<Value> {
     let worker = if probes.worker.is_some() { "here" } else { "elsewhere" };
     Json(json!({ "worker": worker, "alarms": probes.alarms() }))

@@ -40,7 +40,7 @@ pub enum ListId {
     Liked(String),
 }
 
-/// A list as the service has it.
+/// A list in the service.
 #[derive(Clone, PartialEq, Debug)]
 pub struct TrackList {
     /// The loop.

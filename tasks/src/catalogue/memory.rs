@@ -42,12 +42,12 @@ struct Tables {
 }
 
 impl MemoryCatalogue {
-    /// Puts a track in, or in place of the one with its id.
+    /// Inserts or replaces a track by its id.
     pub fn put_track(&self, track: Track) {
         self.tables().tracks.insert(track.id, track);
     }
 
-    /// Puts a job in, or in place of the one with its id.
+    /// Inserts or replaces a job by its id.
     pub fn put_job(&self, job: Job) {
         self.tables().jobs.insert(job.id.clone(), (Instant::now(), job));
     }

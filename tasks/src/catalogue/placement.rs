@@ -12,7 +12,7 @@ use crate::{AudioFile, AudioStorage};
 /// A dropped write may or may not have taken effect; repeating it is safe.
 #[async_trait]
 pub trait Placements: Send + Sync {
-    /// Where the audio of a track is and where it belongs; `None` if there is no such track.
+    /// The current and the right place of a track's audio; `None` if there is no such track.
     async fn placement(&self, track_id: i64) -> Result<Option<Placement>>;
 
     /// Whether a track other than this one wants this audio in that store: tracks with equal bytes share one object.

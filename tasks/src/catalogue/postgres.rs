@@ -28,8 +28,8 @@ pub use sessions::PostgresSessions;
 
 /// [`Catalogue`] over the tables of plyr.fm, as `migrations/` describes them.
 ///
-/// Each call is one statement on a connection that it takes and gives back: no task holds one while it talks to somebody
-/// else.
+/// Each call is one statement on a connection that it takes and gives back: no task holds a
+/// connection while it calls another service.
 #[derive(Clone, Debug)]
 pub struct PostgresCatalogue {
     pool: PgPool,

@@ -118,7 +118,7 @@ pub struct OAuthTokens {
 pub enum LockAnswer {
     /// It is the caller's.
     Taken,
-    /// Another process refreshes; the lock expires by itself after this long.
+    /// Another process refreshes; the lock expires after this long.
     Held(Duration),
     /// The tokens have been refreshed meanwhile: this is the session now.
     Refreshed(Session),

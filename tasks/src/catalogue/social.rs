@@ -49,7 +49,7 @@ pub trait Social: fmt::Debug + Send + Sync {
     async fn played(&self, did: &str, track_id: i64) -> Result<Option<Played>>;
 }
 
-/// A record of ours on somebody's PDS.
+/// A record of ours on a user's PDS.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Record {
     /// The like of a track by a DID.

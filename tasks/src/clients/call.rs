@@ -67,7 +67,7 @@ impl Call {
         Error::new(ErrorKind::Unavailable, self.operation, what).with_source(error.without_url()).into()
     }
 
-    /// Sorts errors by what the caller can do.
+    /// Classifies errors by what the caller can do.
     async fn refused(self, response: Response) -> CallError {
         let status = response.status();
         let retry_after = retry_after(response.headers());

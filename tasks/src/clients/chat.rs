@@ -90,12 +90,13 @@ impl Chat {
     ///
     /// # Errors
     ///
-    /// Retryable: no answer, a timeout, 408, 425, 429, 5xx, an answer of another shape. For good: the app password is
-    /// wrong, there is no such recipient, they take no messages of the bot's.
+    /// Retryable: no answer, a timeout, 408, 425, 429, 5xx, an answer of another shape. Permanent:
+    /// the app password is wrong, there is no such recipient, or they accept no messages from the
+    /// bot.
     ///
     /// # Cancel safety
     ///
-    /// The message may have been sent all the same.
+    /// A dropped call may still have sent the message.
     pub async fn send(&self, text: &str) -> Result<(), CallError> {
         let (session, conversation) = self.open().await?;
         self.write(&session, &conversation, text).await

@@ -36,7 +36,7 @@ pub(crate) struct Http {
     reach: Reach,
 }
 
-/// An answer, whatever its status.
+/// An answer of any status.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,

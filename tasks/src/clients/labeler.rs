@@ -103,7 +103,7 @@ impl Labeler {
                 let Ok(moment) = label.cts.parse::<jiff::Timestamp>() else { continue };
                 let at = Timestamp::from_micros(moment.as_microsecond());
                 let known = latest.entry(label.uri).or_insert((at, label.neg));
-                // The later one counts; of two at the same time, the one that takes nothing back.
+                // The later one counts; of two at the same time, the one that does not revoke.
                 if at > known.0 || (at == known.0 && !label.neg) {
                     *known = (at, label.neg);
                 }
@@ -124,7 +124,7 @@ impl Labeler {
     }
 
     /// Tells moderators of a flag. Telling it twice makes two entries, unless the labeler honours `idempotency_key`, which
-    /// goes with it as `Idempotency-TaskKey`.
+    /// goes with it as `Idempotency-Key`.
     ///
     /// # Errors
     ///

@@ -30,7 +30,7 @@ pub struct Moderation {
 /// verdict is not a clear one.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 pub struct Verdict {
-    /// It belongs to somebody else.
+    /// It belongs to another user.
     pub is_flagged: bool,
     /// How sure the service is.
     #[serde(default)]
@@ -52,7 +52,7 @@ impl Moderation {
     }
 
     /// Asks about the audio at `audio_url`. A scan costs money: a service that honours `idempotency_key`, which goes with it
-    /// as `Idempotency-TaskKey`, charges for the same one once.
+    /// as `Idempotency-Key`, charges for the same one once.
     ///
     /// # Errors
     ///

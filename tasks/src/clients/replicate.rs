@@ -94,7 +94,8 @@ impl Replicate {
         }
     }
 
-    /// Where to look again. The token goes to the service alone, whatever its answer says.
+    /// The address to poll. The token is sent to the service only, even if the answer names another
+    /// host.
     fn next(&self, prediction: &Prediction) -> Result<Url, CallError> {
         let next = prediction.urls.get.as_deref().and_then(|url| Url::parse(url).ok());
         next.filter(|url| url.origin() == self.base.origin()).ok_or_else(|| {

@@ -135,7 +135,7 @@ impl Storage {
         }
     }
 
-    /// Deletes an object. A missing one is no error.
+    /// Deletes an object. A missing one is not an error.
     pub async fn delete(&self, key: &str) -> Result<()> {
         match self.objects.delete(&path(key)?).await {
             Ok(()) => Ok(()),

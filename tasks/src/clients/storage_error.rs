@@ -7,7 +7,7 @@ pub(crate) fn is_absent(error: &object_store::Error) -> bool {
     matches!(error, object_store::Error::NotFound { .. }) && !cause(error).contains("NoSuchBucket")
 }
 
-/// Sorts the errors of object storage by what the caller can do.
+/// Classifies the errors of object storage by what the caller can do.
 pub(crate) fn error(source: &object_store::Error, verb: &str, what: &str) -> Error {
     use object_store::Error as Source;
     let operation = format!("{verb} {what}");

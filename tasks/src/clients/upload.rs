@@ -74,10 +74,10 @@ impl Upload {
     ///
     /// # Cancel safety
     ///
-    /// It goes on by itself if dropped.
+    /// If dropped, it continues in the background.
     pub async fn abort(mut self) {
         if let Some(parts) = self.parts.take() {
-            // The task ends by itself; failing to wait for it changes nothing.
+            // The task ends without being awaited; a failure to wait for it changes nothing.
             let _ = tokio::spawn(take_back(parts, mem::take(&mut self.in_flight), self.to.clone())).await;
         }
     }

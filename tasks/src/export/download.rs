@@ -14,7 +14,7 @@ pub enum ExportDownload {
     Ready(String),
     /// It is not finished, or it failed.
     NotReady(JobState),
-    /// It belongs to somebody else.
+    /// It belongs to another user.
     Foreign,
     /// The export does not exist.
     Unknown,

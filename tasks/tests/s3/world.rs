@@ -101,7 +101,7 @@ impl World {
         docket_tasks::schedule_export(&self.client, id, ARTIST).await.unwrap().key
     }
 
-    /// Acts as an artist who closes a track to all but supporters, or opens it.
+    /// Acts as an artist who closes a track to everyone but supporters, or opens it.
     pub(crate) async fn switch_gate(&self, track_id: i64, is_gated: bool) -> TaskKey {
         self.catalogue.gate(track_id, is_gated);
         docket_tasks::schedule_track_audio_move(&self.client, track_id).await.unwrap().key

@@ -1,5 +1,4 @@
-//! Changed jobs, from Postgres, whoever changed them: one connection of the process for all its
-//! watchers.
+//! Changed jobs, from Postgres: one connection of the process for all its watchers.
 
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 use tokio::sync::broadcast;
 
-/// Changes that a slow watcher may fall behind by; then it polls by itself.
+/// How many changes a slow watcher may fall behind by; after that it polls.
 const BEHIND_MAX: usize = 256;
 /// The pause before listening is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -45,7 +44,8 @@ async fn pass_on_until_lost(pool: &PgPool, changes: &Changes) -> sqlx::Result<()
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen("job_changed").await?;
     loop {
-        // No watcher is no error. Changes from before this was listening may have been missed.
+        // A send without a watcher is not an error. Changes from before this was listening may have
+        // been missed.
         let _ = changes.send(String::new());
         while let Some(told) = listener.try_recv().await? {
             let _ = changes.send(told.payload().to_owned());

@@ -7,7 +7,7 @@ use super::MemoryCatalogue;
 use crate::{Genre, Genres, GenresAnswer};
 
 impl MemoryCatalogue {
-    /// Acts as an artist who asks for tags to be found.
+    /// Acts as an artist who requests genre tags.
     pub fn ask_for_tags(&self, track_id: i64) {
         self.tables().auto_tagged.insert(track_id);
     }

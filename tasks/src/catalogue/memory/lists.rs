@@ -7,12 +7,12 @@ use super::MemoryCatalogue;
 use crate::{ListId, Lists, Profile, StrongRef, TrackList};
 
 impl MemoryCatalogue {
-    /// Puts a list in, or in place of the one it is.
+    /// Inserts or replaces a list.
     pub fn put_list(&self, list: TrackList) {
         self.tables().lists.insert(list.id.clone(), list);
     }
 
-    /// Puts an artist's profile in, or in place of the one there is.
+    /// Inserts or replaces an artist's profile.
     pub fn put_profile(&self, did: &str, profile: Profile) {
         self.tables().profiles.insert(did.to_owned(), profile);
     }

@@ -7,7 +7,7 @@ use super::{MemoryCatalogue, Tables};
 use crate::{AudioFile, AudioStorage, Placement, Placements, Track};
 
 impl MemoryCatalogue {
-    /// Acts as an artist who closes a track to all but supporters, or opens it.
+    /// Acts as an artist who closes a track to everyone but supporters, or opens it.
     pub fn gate(&self, track_id: i64, is_gated: bool) {
         let mut tables = self.tables();
         if is_gated {

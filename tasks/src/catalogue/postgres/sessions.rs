@@ -85,7 +85,8 @@ impl Sessions for PostgresSessions {
     async fn sessions_of(&self, did: &str) -> Result<Vec<Session>> {
         let query = sqlx::query(OF_DID).bind(did);
         let rows = self.tables.ask("read sessions", query.fetch_all(&self.tables.pool)).await?;
-        // One that cannot be read is none to write with; the service deletes it when its user comes.
+        // A session that cannot be read cannot be used for writing; the service deletes it at the
+        // user's next login.
         let live = rows.iter().filter_map(|row| match self.live(row) {
             Ok(session) => session,
             Err(error) => {

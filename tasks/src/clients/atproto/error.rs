@@ -56,7 +56,7 @@ impl Refusal {
 }
 
 impl PdsError {
-    /// Sorts an answer that is no success.
+    /// Classifies an answer that is not a success.
     pub(crate) fn refused(operation: &'static str, answer: &Answer) -> Self {
         let refusal = Refusal::of(answer);
         let error = |kind| refusal.describe(kind, operation, answer.status);
@@ -79,7 +79,7 @@ impl PdsError {
         Self::Retry(None, Error::new(ErrorKind::Unavailable, operation, what))
     }
 
-    /// As the end of a run. A logged-out user needs a wait of its own: see `crate::parking`.
+    /// The outcome of the run. A logged-out user needs a wait of its own: see `crate::parking`.
     pub(crate) fn into_failure(self) -> Failure {
         match self {
             Self::Retry(Some(after), error) => Failure::RetryAfter(after, error.chain()),

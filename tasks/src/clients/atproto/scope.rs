@@ -16,7 +16,7 @@ fn allows(scope: &str, collection: &str) -> bool {
     let (resource, query) = scope.split_once('?').unwrap_or((scope, ""));
     let (kind, named) = resource.split_once(':').unwrap_or((resource, ""));
     match (kind, named) {
-        // A set of permissions is kept elsewhere: the PDS knows what is in it.
+        // A permission set is defined elsewhere: only the PDS knows its contents.
         ("transition", "generic") | ("include", _) => return true,
         ("repo", _) => {}
         _ => return false,

@@ -73,7 +73,7 @@ impl Atproto {
         fitting.ok_or_else(|| PdsError::LoggedOut(did.to_owned()))
     }
 
-    /// The session with new tokens, whoever refreshes them.
+    /// The session with new tokens, refreshed by this process or another.
     async fn refreshed(&self, session: Session) -> Result<Session, PdsError> {
         let holder = Uuid::now_v7();
         for _ in 0..LOOKS_MAX {

@@ -64,7 +64,7 @@ impl SigningKey {
     /// The public half.
     pub(crate) fn public_jwk(&self) -> Value {
         let point = self.0.public_key().as_ref();
-        // Uncompressed: one byte that says so, then both coordinates.
+        // Uncompressed: a byte that marks the form, then both coordinates.
         let (x, y) = point[1..].split_at(point.len() / 2);
         json!({ "kty": "EC", "crv": "P-256", "x": base64url(x), "y": base64url(y) })
     }

@@ -21,7 +21,7 @@ impl Nonces {
         nonces.get(&url.origin().ascii_serialization()).cloned()
     }
 
-    /// Keeps the nonce that came with an answer, whatever its status.
+    /// Stores the nonce of an answer of any status.
     pub(crate) fn learn(&self, url: &Url, headers: &HeaderMap) {
         let Some(nonce) = headers.get("dpop-nonce").and_then(|nonce| nonce.to_str().ok()) else { return };
         if nonce.is_empty() || nonce.len() > NONCE_BYTES_MAX {

@@ -1,4 +1,4 @@
-//! Names to addresses, of which only those that may be reached are left.
+//! Resolves names to addresses, and removes the addresses that may not be reached.
 
 use std::error::Error as StdError;
 use std::fmt;
