@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use docket_core::{Context, Failure, Registry, Result, Task, TaskKey};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
@@ -125,7 +124,6 @@ pub(crate) fn track(args: &[u8]) -> u64 {
     digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
 }
 
-#[async_trait]
 impl Task for Note {
     const NAME: &'static str = "note";
     type Output = ();
@@ -148,7 +146,6 @@ impl Hold {
     }
 }
 
-#[async_trait]
 impl Task for Hold {
     const NAME: &'static str = "hold";
     type Output = ();
@@ -179,7 +176,6 @@ const IDLE: [&str; 10] = [
     "sync_blocks",
 ];
 
-#[async_trait]
 impl<const N: usize> Task for Idle<N> {
     const NAME: &'static str = IDLE[N];
     type Output = ();

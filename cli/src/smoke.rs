@@ -18,7 +18,6 @@ struct Trace {
     message: String,
 }
 
-#[async_trait::async_trait]
 impl Task for Trace {
     const NAME: &'static str = "trace";
     type Output = String;
@@ -36,7 +35,6 @@ struct Fail {
     message: String,
 }
 
-#[async_trait::async_trait]
 impl Task for Fail {
     const NAME: &'static str = "fail";
     type Output = ();
@@ -57,7 +55,6 @@ struct Sleep {
     seconds: f64,
 }
 
-#[async_trait::async_trait]
 impl Task for Sleep {
     const NAME: &'static str = "sleep";
     type Output = ();

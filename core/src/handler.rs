@@ -6,7 +6,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinHandle;
@@ -24,7 +23,7 @@ use crate::{Ack, Client, Lease, Outcome, Payload, Policy, RunAt, Store, limits, 
 /// to outside systems that can compare numbers.
 ///
 /// ```
-/// use docket_core::{Context, Failure, Task};
+/// use docket_core::{Context, Task, TaskResult};
 /// use serde::{Deserialize, Serialize};
 ///
 /// #[derive(Serialize, Deserialize)]
@@ -32,18 +31,16 @@ use crate::{Ack, Client, Lease, Outcome, Payload, Policy, RunAt, Store, limits, 
 ///     name: String,
 /// }
 ///
-/// #[async_trait::async_trait]
 /// impl Task for Greet {
 ///     const NAME: &'static str = "greet";
 ///     type Output = String;
 ///
-///     async fn run(self, _ctx: Context) -> Result<String, Failure> {
+///     async fn run(self, _ctx: Context) -> TaskResult<String> {
 ///         Ok(format!("hello {}", self.name))
 ///     }
 /// }
 /// ```
-#[async_trait]
-pub trait Task: Serialize + DeserializeOwned + Send + Sync + 'static {
+pub trait Task: Serialize + DeserializeOwned + Send + 'static {
     /// Its name in stores. Renaming it strands tasks that wait under the old name.
     const NAME: &'static str;
 
@@ -56,7 +53,7 @@ pub trait Task: Serialize + DeserializeOwned + Send + Sync + 'static {
         Policy::default()
     }
 
-    /// Does the work.
+    /// Does the work. Written as `async fn run(self, ctx: Context) -> TaskResult<Self::Output>`.
     ///
     /// # Cancel safety
     ///
@@ -64,8 +61,11 @@ pub trait Task: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// is lost, an operator cancels, the timeout passes or the worker shuts down. Put cleanup into
     /// a guard. A handler that blocks its thread cannot be dropped before it returns; blocking code
     /// belongs in [`Context::spawn_blocking`].
-    async fn run(self, ctx: Context) -> Result<Self::Output, Failure>;
+    fn run(self, ctx: Context) -> impl Future<Output = TaskResult<Self::Output>> + Send;
 }
+
+/// The result of a run.
+pub type TaskResult<T> = Result<T, Failure>;
 
 /// Why a run did not complete. Any error turns into [`Failure::Retry`] with `?`.
 #[derive(Clone, PartialEq, Eq, Debug)]

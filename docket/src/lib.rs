@@ -11,7 +11,6 @@
 //!     name: String,
 //! }
 //!
-//! #[async_trait::async_trait]
 //! impl Task for Greet {
 //!     const NAME: &'static str = "greet";
 //!     type Output = String;
@@ -57,7 +56,7 @@ pub use connect::Connect;
 pub use docket::Docket;
 
 // What a service writes.
-pub use docket_core::{Backoff, Context, Failure, Policy, Registry, Task};
+pub use docket_core::{Backoff, Context, Failure, Policy, Registry, Task, TaskResult};
 
 // How it runs.
 pub use docket_core::{QueueOrder, Settings, Timing, Worker, limits, worker};

@@ -22,7 +22,6 @@ struct Stubborn {
     runs: usize,
 }
 
-#[async_trait::async_trait]
 impl Task for Stubborn {
     const NAME: &'static str = "stubborn";
     type Output = ();
@@ -42,7 +41,6 @@ impl Task for Stubborn {
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Stranger {}
 
-#[async_trait::async_trait]
 impl Task for Stranger {
     const NAME: &'static str = "stranger";
     type Output = ();

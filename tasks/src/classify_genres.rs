@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use async_trait::async_trait;
 use docket_core::{Add, Backoff, Client, Context, Failure, Policy, Receipt, Task};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -68,7 +67,6 @@ pub async fn schedule_genre_classification(
     Ok(receipt)
 }
 
-#[async_trait]
 impl Task for ClassifyGenres {
     const NAME: &'static str = "classify_genres";
     type Output = GenresReport;

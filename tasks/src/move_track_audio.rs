@@ -12,7 +12,6 @@
 
 use std::time::Duration;
 
-use async_trait::async_trait;
 use docket_core::{Add, Backoff, Client, Context, Failure, Policy, Receipt, Task};
 use serde::{Deserialize, Serialize};
 
@@ -61,7 +60,6 @@ pub async fn schedule_track_audio_move(client: &Client, track_id: i64) -> docket
     Ok(receipt)
 }
 
-#[async_trait]
 impl Task for MoveTrackAudio {
     const NAME: &'static str = "move_track_audio";
     type Output = MoveReport;

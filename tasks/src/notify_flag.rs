@@ -18,7 +18,6 @@ mod notifier;
 
 use std::time::Duration;
 
-use async_trait::async_trait;
 use docket_core::{Add, Backoff, Client, Context, Failure, Policy, Receipt, Task};
 use serde::{Deserialize, Serialize};
 
@@ -84,7 +83,6 @@ fn key(track_id: i64, file_id: &str) -> String {
     format!("flag:{track_id}:{file_id}")
 }
 
-#[async_trait]
 impl Task for NotifyFlag {
     const NAME: &'static str = "notify_flag";
     type Output = NotifyReport;

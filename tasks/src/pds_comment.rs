@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use async_trait::async_trait;
 use docket_core::{Add, Client, Context, Failure, Policy, Receipt, Result, Task};
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +34,6 @@ pub async fn schedule_pds_comment(client: &Client, comment_id: i64, change: Chan
     Ok(receipt)
 }
 
-#[async_trait]
 impl Task for PdsComment {
     const NAME: &'static str = "pds_comment";
     type Output = RecordReport;

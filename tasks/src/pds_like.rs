@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use async_trait::async_trait;
 use docket_core::{Add, Client, Context, Failure, Policy, Receipt, Result, Task};
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +38,6 @@ pub async fn schedule_pds_like(client: &Client, did: &str, track_id: i64, change
     Ok(receipt)
 }
 
-#[async_trait]
 impl Task for PdsLike {
     const NAME: &'static str = "pds_like";
     type Output = RecordReport;

@@ -12,7 +12,6 @@
 
 use std::time::Duration;
 
-use async_trait::async_trait;
 use docket_core::{Add, Backoff, Client, Context, Failure, Policy, Queue, Receipt, Task};
 use futures_util::TryFutureExt;
 use jiff::tz::Offset;
@@ -74,7 +73,6 @@ pub async fn schedule_export(client: &Client, export_id: &str, artist_did: &str)
     Ok(receipt)
 }
 
-#[async_trait]
 impl Task for ProcessExport {
     const NAME: &'static str = "process_export";
     type Output = ExportReport;

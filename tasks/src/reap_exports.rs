@@ -7,7 +7,6 @@
 
 use std::time::Duration;
 
-use async_trait::async_trait;
 use docket_core::{Client, Context, Failure, Fence, Policy, Task, TaskKey, TaskState, TaskView};
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +32,6 @@ pub struct ReapReport {
     pub added: usize,
 }
 
-#[async_trait]
 impl Task for ReapExports {
     const NAME: &'static str = "reap_exports";
     type Output = ReapReport;

@@ -11,7 +11,6 @@
 
 use std::time::Duration;
 
-use async_trait::async_trait;
 use docket_core::{Add, Backoff, Client, Context, Failure, Policy, Receipt, Task};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -67,7 +66,6 @@ pub async fn schedule_copyright_scan(client: &Client, track_id: i64, file_id: &s
     Ok(receipt)
 }
 
-#[async_trait]
 impl Task for ScanCopyright {
     const NAME: &'static str = "scan_copyright";
     type Output = ScanReport;

@@ -7,7 +7,6 @@
 
 use std::time::Duration;
 
-use async_trait::async_trait;
 use docket_core::{Add, Client, Context, Failure, Policy, Receipt, Result, Task, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -83,7 +82,6 @@ pub async fn schedule_teal_scrobble(
     Ok(receipt)
 }
 
-#[async_trait]
 impl Task for ScrobbleToTeal {
     const NAME: &'static str = "scrobble_to_teal";
     type Output = ScrobbleReport;

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use async_trait::async_trait;
 use docket_core::{Add, Backoff, Client, Context, Failure, Policy, Receipt, Result, Task};
 use serde::{Deserialize, Serialize};
 
@@ -53,7 +52,6 @@ pub async fn schedule_album_list_sync(client: &Client, album_id: &str) -> Result
     Ok(receipt)
 }
 
-#[async_trait]
 impl Task for SyncAlbumList {
     const NAME: &'static str = "sync_album_list";
     type Output = ListReport;

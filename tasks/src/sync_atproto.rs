@@ -7,7 +7,6 @@
 
 use std::time::Duration;
 
-use async_trait::async_trait;
 use docket_core::{Add, Backoff, Client, Context, Failure, Policy, Receipt, Result, Task, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -51,7 +50,6 @@ pub async fn schedule_atproto_sync(client: &Client, did: &str) -> Result<Receipt
     Ok(receipt)
 }
 
-#[async_trait]
 impl Task for SyncAtproto {
     const NAME: &'static str = "sync_atproto";
     type Output = SyncReport;

@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use docket_core::{Context, Failure, Policy, Task};
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +31,6 @@ pub struct ResolutionsReport {
     pub resolved: usize,
 }
 
-#[async_trait]
 impl Task for SyncCopyrightResolutions {
     const NAME: &'static str = "sync_copyright_resolutions";
     type Output = ResolutionsReport;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use docket_core::{
     Backoff, Client, Context, DocketName, ErrorKind, Failure, Policy, Registry, Result, Settings, Store, Task, TaskKey,
     TaskState, TaskView, Worker,
@@ -47,7 +46,6 @@ struct Bank {
     answers: mpsc::UnboundedSender<Option<ErrorKind>>,
 }
 
-#[async_trait]
 impl Task for Pay {
     const NAME: &'static str = "pay";
     type Output = &'static str;

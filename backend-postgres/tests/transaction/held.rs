@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use docket_core::worker::Stop;
 use docket_core::{Answer, Context, Failure, Registry, Result, Settings, Task, TaskKey, TaskState, Worker};
 use docket_postgres::InTransaction;
@@ -24,7 +23,6 @@ struct Doze {
     ms: u64,
 }
 
-#[async_trait]
 impl Task for Doze {
     const NAME: &'static str = "doze";
     type Output = ();

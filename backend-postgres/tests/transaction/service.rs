@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use conformance_tests::servers::postgres_url;
 use docket_core::{Answer, Client, Context, DocketName, Failure, Registry, Settings, Task, TaskKey, TaskState, Worker};
 use docket_postgres::{InTransaction, Options, PostgresBackend};
@@ -15,7 +14,6 @@ use tokio::sync::mpsc;
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Note {}
 
-#[async_trait]
 impl Task for Note {
     const NAME: &'static str = "note";
     type Output = ();

@@ -9,7 +9,6 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use docket_core::{
     Ack, AckAnswer, AddAnswer, AddId, Client, Context, DocketName, Failure, KnownName, Lease, LeaseOrder, LeaseRequest,
     LeaseSuspects, Names, NewTask, Outcome, Overrides, Payload, Policy, Queue, QueueBackend, RequestId, RunAt, Task,
@@ -80,7 +79,6 @@ struct Scan {
     length: f64,
 }
 
-#[async_trait]
 impl Task for Scan {
     const NAME: &'static str = "scan_copyright";
     type Output = ();

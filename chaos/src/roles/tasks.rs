@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use clap::ValueEnum;
 use docket_core::{Context, Failure, Policy, Queue, Registry, Result, Task};
 use serde::{Deserialize, Serialize};
@@ -144,7 +143,6 @@ pub(super) struct Work {
     pub(super) fails: u32,
 }
 
-#[async_trait]
 impl Task for Work {
     const NAME: &'static str = "work";
     type Output = ();
@@ -166,7 +164,6 @@ pub(super) struct NewWork {
     pub(super) note: String,
 }
 
-#[async_trait]
 impl Task for NewWork {
     const NAME: &'static str = Work::NAME;
     type Output = ();
@@ -184,7 +181,6 @@ impl Task for NewWork {
 #[derive(Serialize, Deserialize, Default)]
 struct Tick {}
 
-#[async_trait]
 impl Task for Tick {
     const NAME: &'static str = PERIODIC;
     type Output = ();
@@ -204,7 +200,6 @@ struct NewTick {
     note: String,
 }
 
-#[async_trait]
 impl Task for NewTick {
     const NAME: &'static str = PERIODIC;
     type Output = ();

@@ -81,7 +81,6 @@ fn a_second_signal_leaves_at_once() {
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Export {}
 
-#[async_trait::async_trait]
 impl Task for Export {
     const NAME: &'static str = "export";
     type Output = ();

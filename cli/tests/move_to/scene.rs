@@ -65,7 +65,6 @@ impl Work {
     }
 }
 
-#[async_trait::async_trait]
 impl Task for Work {
     const NAME: &'static str = "work";
     type Output = ();

@@ -11,7 +11,6 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use docket_core::{Client, Context, DocketName, Failure, Policy, Registry, Store, Task, TaskKey, TaskState, Worker};
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
@@ -103,7 +102,6 @@ struct Work {
     millis: u64,
 }
 
-#[async_trait]
 impl Task for Work {
     const NAME: &'static str = "work";
     type Output = ();
@@ -125,7 +123,6 @@ impl Task for Work {
 #[derive(Serialize, Deserialize)]
 struct Deadly {}
 
-#[async_trait]
 impl Task for Deadly {
     const NAME: &'static str = "deadly";
     type Output = ();

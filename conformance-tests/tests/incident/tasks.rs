@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use docket_core::{Backoff, Context, Failure, Policy, Task};
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -36,7 +35,6 @@ fn quick() -> Policy {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Note {}
 
-#[async_trait]
 impl Task for Note {
     const NAME: &'static str = "note";
     type Output = ();
@@ -51,7 +49,6 @@ impl Task for Note {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Flaky {}
 
-#[async_trait]
 impl Task for Flaky {
     const NAME: &'static str = "flaky";
     type Output = ();
@@ -73,7 +70,6 @@ impl Task for Flaky {
 #[derive(Serialize, Deserialize, Default)]
 pub(crate) struct Tick {}
 
-#[async_trait]
 impl Task for Tick {
     const NAME: &'static str = "tick";
     type Output = ();
@@ -97,7 +93,6 @@ pub(crate) struct Hold {
     pub(crate) stubborn: bool,
 }
 
-#[async_trait]
 impl Task for Hold {
     const NAME: &'static str = "hold";
     type Output = u64;
@@ -121,7 +116,6 @@ impl Task for Hold {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Hang {}
 
-#[async_trait]
 impl Task for Hang {
     const NAME: &'static str = "hang";
     type Output = ();
@@ -140,7 +134,6 @@ impl Task for Hang {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Panics {}
 
-#[async_trait]
 impl Task for Panics {
     const NAME: &'static str = "panics";
     type Output = ();
@@ -168,7 +161,6 @@ impl Serialize for Unspeakable {
     }
 }
 
-#[async_trait]
 impl Task for Unwritable {
     const NAME: &'static str = "unwritable";
     type Output = Unspeakable;

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use docket_core::{Context, Failure, Policy, Registry, Task};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
@@ -60,7 +59,6 @@ impl Count {
     }
 }
 
-#[async_trait]
 impl Task for Count {
     const NAME: &'static str = "count";
     type Output = ();
@@ -75,7 +73,6 @@ impl Task for Count {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Brief {}
 
-#[async_trait]
 impl Task for Brief {
     const NAME: &'static str = "brief";
     type Output = ();
@@ -96,7 +93,6 @@ pub(crate) struct Hog {
     pub(crate) seconds: f64,
 }
 
-#[async_trait]
 impl Task for Hog {
     const NAME: &'static str = "hog";
     type Output = ();

@@ -5,7 +5,6 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use docket_core::{Backoff, Context, Failure, Policy, Task};
 use serde::{Deserialize, Serialize};
 
@@ -51,7 +50,6 @@ pub(crate) struct Echo {
     pub(crate) text: String,
 }
 
-#[async_trait]
 impl Task for Echo {
     const NAME: &'static str = "echo";
     type Output = String;
@@ -70,7 +68,6 @@ pub(crate) struct OtherEcho {
     times: u32,
 }
 
-#[async_trait]
 impl Task for OtherEcho {
     const NAME: &'static str = Echo::NAME;
     type Output = String;
@@ -95,7 +92,6 @@ pub(crate) enum How {
     Hang,
 }
 
-#[async_trait]
 impl Task for Fail {
     const NAME: &'static str = "fail";
     type Output = u32;
@@ -128,7 +124,6 @@ pub(crate) struct Slow {
     pub(crate) listens: bool,
 }
 
-#[async_trait]
 impl Task for Slow {
     const NAME: &'static str = "slow";
     type Output = ();
@@ -152,7 +147,6 @@ pub(crate) struct Block {
     pub(crate) millis: u64,
 }
 
-#[async_trait]
 impl Task for Block {
     const NAME: &'static str = "block";
     type Output = ();
@@ -173,7 +167,6 @@ pub(crate) struct Stuck {
     pub(crate) apart: bool,
 }
 
-#[async_trait]
 impl Task for Stuck {
     const NAME: &'static str = "stuck";
     type Output = ();
@@ -208,7 +201,6 @@ pub(crate) struct Sized {
     pub(crate) bytes: usize,
 }
 
-#[async_trait]
 impl Task for Sized {
     const NAME: &'static str = "sized";
     type Output = String;
@@ -224,7 +216,6 @@ impl Task for Sized {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct NoJson {}
 
-#[async_trait]
 impl Task for NoJson {
     const NAME: &'static str = "no_json";
     type Output = BTreeMap<Vec<u8>, u8>;
@@ -240,7 +231,6 @@ impl Task for NoJson {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Fork {}
 
-#[async_trait]
 impl Task for Fork {
     const NAME: &'static str = "fork";
     type Output = ();
@@ -269,7 +259,6 @@ pub(crate) enum By {
     Successor,
 }
 
-#[async_trait]
 impl Task for Back {
     const NAME: &'static str = "back";
     type Output = ();
@@ -306,7 +295,6 @@ impl Task for Back {
 #[derive(Serialize, Deserialize, Default)]
 pub(crate) struct Tick {}
 
-#[async_trait]
 impl Task for Tick {
     const NAME: &'static str = "tick";
     type Output = ();
@@ -334,7 +322,6 @@ impl Default for LaterTick {
     }
 }
 
-#[async_trait]
 impl Task for LaterTick {
     const NAME: &'static str = Tick::NAME;
     type Output = ();
@@ -354,7 +341,6 @@ impl Task for LaterTick {
 #[derive(Serialize, Deserialize, Default)]
 pub(crate) struct Sour {}
 
-#[async_trait]
 impl Task for Sour {
     const NAME: &'static str = "sour";
     type Output = ();

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use docket_core::{
     Context, ErrorKind, Failure, NewTask, Payload, Registry, Settings, Store, Task, TaskKey, TaskName, TaskState,
 };
@@ -33,7 +32,6 @@ impl Pay {
     }
 }
 
-#[async_trait]
 impl Task for Pay {
     const NAME: &'static str = "pay";
     type Output = f64;

@@ -4,7 +4,6 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use docket_core::{Backoff, Context, Failure, Policy, Task};
 use serde::{Deserialize, Serialize};
 
@@ -72,7 +71,6 @@ impl Run {
     }
 }
 
-#[async_trait]
 impl Task for Run {
     const NAME: &'static str = "run";
     type Output = ();
@@ -111,7 +109,6 @@ pub(crate) enum How {
     Snooze,
 }
 
-#[async_trait]
 impl Task for Fail {
     const NAME: &'static str = "fail";
     type Output = u32;

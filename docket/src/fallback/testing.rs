@@ -12,7 +12,6 @@ use super::local::Local;
 #[derive(Serialize, Deserialize)]
 struct Quick {}
 
-#[async_trait::async_trait]
 impl Task for Quick {
     const NAME: &'static str = "quick";
     type Output = ();
@@ -26,7 +25,6 @@ impl Task for Quick {
 #[derive(Serialize, Deserialize, Default)]
 struct Daily {}
 
-#[async_trait::async_trait]
 impl Task for Daily {
     const NAME: &'static str = "daily";
     type Output = ();

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use async_trait::async_trait;
 use docket::{Context, Failure, InTransaction, Registry, Settings, Store, Task, Worker};
 use sqlx::PgPool;
 
@@ -20,7 +19,6 @@ struct Service {
     done: AtomicUsize,
 }
 
-#[async_trait]
 impl Task for Chain {
     const NAME: &'static str = "chain";
     type Output = ();

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use conformance_tests::servers::{postgres_url, redis_url};
 use docket::worker::HealthHandle;
 use docket::{
@@ -39,7 +38,6 @@ impl Ran {
     }
 }
 
-#[async_trait]
 impl Task for Note {
     const NAME: &'static str = "note";
     type Output = ();
