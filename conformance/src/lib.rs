@@ -34,6 +34,9 @@
 //! * [`model`]: the table as a program; [`sequence`]: generated calls on which a backend must answer as it does.
 //! * [`teeth`]: broken stores, which the suite must fail.
 
+// The macro `each_case!`, which names all cases.
+include!(concat!(env!("OUT_DIR"), "/each_case.rs"));
+
 pub mod cases;
 pub mod model;
 pub mod runner;
@@ -58,6 +61,20 @@ macro_rules! suite {
         fn conformance_factory() -> impl $crate::Factory {
             $factory
         }
-        $crate::each_case! { @tests }
+        $crate::each_case!($crate::tests);
+    };
+}
+
+/// Declares a test per case. What [`suite!`] expands to.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! tests {
+    ($($subject:ident { $($case:ident)* })*) => {
+        $(mod $subject {
+            $(#[test]
+            fn $case() {
+                $crate::run(concat!(stringify!($subject), "::", stringify!($case)), super::conformance_factory());
+            })*
+        })*
     };
 }

@@ -42,10 +42,12 @@ pub(super) async fn fetch(worker: Arc<Inner>, acks: mpsc::Sender<Settlement>) ->
         start(&worker, &acks);
         let ahead = if plain_at.elapsed() < PLAIN_EVERY { ahead(&worker, left) } else { 0 };
         let Some(count) = room(&worker, ahead, &acks).await else { break };
+        let was_open = worker.health.gate.is_open();
         if !until_open(&worker).await {
             break;
         }
-        let request = request(&worker, count, ahead, call);
+        let request =
+            LeaseRequest { wait: wait(&worker, ahead, call > 0 && was_open), ..request(&worker, count, ahead, call) };
         let asked_at = Instant::now();
         if ahead == 0 {
             plain_at = asked_at;
@@ -198,11 +200,11 @@ async fn clear_line(worker: &Inner, acks: &mpsc::Sender<Settlement>) {
     }
 }
 
-/// How long a lease call may wait for work.
-fn wait(worker: &Inner, ahead: usize, call: u64) -> Duration {
-    // The first answer must not wait: it is the first sign of life, and tells a worker without work
-    // that there is none.
-    if call == 0 || ahead > 0 {
+/// How long a lease call may wait for work. The first one must not wait, nor the first one after
+/// the gate was shut: its answer is the sign of life, and tells a worker without work that there is
+/// none.
+fn wait(worker: &Inner, ahead: usize, has_leased: bool) -> Duration {
+    if !has_leased || ahead > 0 {
         return Duration::ZERO;
     }
     // A call that may not lease a suspect does not notice that another suspect is ready once ours
@@ -223,7 +225,7 @@ fn request(worker: &Inner, count: usize, ahead: usize, call: u64) -> LeaseReques
         count,
         suspects: if ahead > 0 { LeaseSuspects::Avoid } else { worker.held.suspects() },
         lease_for: worker.timing.lease,
-        wait: wait(worker, ahead, call),
+        wait: Duration::ZERO,
         order: if fair { LeaseOrder::Earliest } else { LeaseOrder::Precedence },
     }
 }
