@@ -41,8 +41,8 @@
 //! | `postgres` | Postgres, adding tasks in a transaction of the service, the outbox |
 //! | `tls` | TLS for both, by rustls with aws-lc, which needs a C compiler |
 //!
-//! Without `tls`, `rediss://`, `valkeys://` and `sslmode=require` or stricter are refused, and a Postgres is spoken to in
-//! plain text even where it offers TLS. The `docket` command is in the package `docket-cli`, and has all of them.
+//! Without `tls`, `rediss://`, `valkeys://` and `sslmode=require` or stricter are refused, and a connection to a Postgres
+//! is plain even if the server offers TLS. The package `docket-cli` has the `docket` command, with all features.
 
 mod address;
 mod connect;
