@@ -231,7 +231,7 @@ mod tests {
             (ours, None, Severity::Ok, layout),
             (ours - 1, Some(LAYOUT), Severity::Warning, format!("version {}, and this build needs {ours}", ours - 1)),
             (ours + 1, Some(LAYOUT), Severity::Warning, format!("version {}, and this build needs {ours}", ours + 1)),
-            (ours, Some(99), Severity::Danger, format!("layout 99, and this build speaks {LAYOUT}")),
+            (ours, Some(99), Severity::Danger, format!("layout 99, and this build needs {LAYOUT}")),
         ] {
             let finding = judge_schema(version, found);
             assert!(finding.severity == severity && finding.found.contains(&said), "{finding:?}");

@@ -268,16 +268,16 @@ mod tests {
     #[test]
     fn a_mistake_is_named_with_its_place() {
         for (line, said) in [
-            ("docket add greet {\"a\":}", "no JSON: expected value at line 1 column 6"),
-            ("docket add greet 1e999", "no JSON: number out of range"),
+            ("docket add greet {\"a\":}", "invalid JSON: expected value at line 1 column 6"),
+            ("docket add greet 1e999", "invalid JSON: number out of range"),
             ("docket add greet {} --in soon", "invalid duration \"soon\""),
-            ("docket add greet {} --in -5s", "a duration is not"),
+            ("docket add greet {} --in -5s", "it is negative"),
             ("docket add greet {} --at tomorrow", "invalid time"),
             ("docket add greet {} --in 5s --at 2030-01-31T12:00:00Z", "cannot be used with"),
             ("docket add a,b", "letters, digits"),
             ("docket ls --state lost", "scheduled, ready, running, moving, completed, dead, cancelled"),
             ("docket requeue", "KEY"),
-            ("docket worker --queues a,,b", "no queue name"),
+            ("docket worker --queues a,,b", "invalid queue name"),
         ] {
             let error = parse(line).unwrap_err();
             assert!(error.contains(said), "{line}: {error}");

@@ -99,7 +99,7 @@ async fn status_says_what_is_there_and_what_is_needed() {
     let server = PostgresServer::start().await;
     let url = server.url();
     let behind = docket(&url, &["migrate", "status"]);
-    assert!(behind.code == 1 && behind.stdout.starts_with("version 0, and "), "{}", behind.stdout);
+    assert!(behind.code == 1 && behind.stdout.starts_with("version 0, but "), "{}", behind.stdout);
     assert!(behind.stderr.contains("docket migrate up"), "{}", behind.stderr);
     assert_eq!(docket(&url, &["migrate", "up"]).code, 0);
     let status = docket(&url, &["migrate", "status", "--json"]);

@@ -36,7 +36,7 @@ async fn every_call_compares_the_layout_before_it_writes() {
     assert_eq!(error.kind(), ErrorKind::Conflict, "in the caller's transaction: {error:?}");
     tx.rollback().await.unwrap();
     assert_eq!(contents(&url, "layouts").await, rows, "nothing was changed");
-    assert_eq!(finding(&store).await, (Severity::Danger, "layout 99, and this build speaks 2".to_owned()));
+    assert_eq!(finding(&store).await, (Severity::Danger, "layout 99, and this build needs 2".to_owned()));
     assert!(store.get(&key("waiting")).await.unwrap().is_some(), "it can be looked at");
 }
 

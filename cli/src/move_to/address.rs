@@ -33,12 +33,12 @@ mod tests {
 
     #[test]
     fn a_place_has_one_name_however_it_is_written() {
-        assert_eq!(read("redis://localhost"), "redis://localhost:6379/0 docket plyr");
+        assert_eq!(read("redis://localhost"), "redis://localhost:6379/0 docket default");
         assert_eq!(read("redis://localhost"), read("valkey://LOCALHOST:6379/0"));
         assert_eq!(read("postgresql://joe@db/app"), read("postgres://ann@db:5432/app"));
         assert_ne!(read("redis://localhost/0"), read("redis://localhost/1"));
         assert_ne!(read("postgres://h/app"), read("postgres://h/other"));
-        assert_eq!(read("unix:///run/redis.sock?db=2"), "unix:///run/redis.sock db=2 docket plyr");
+        assert_eq!(read("unix:///run/redis.sock?db=2"), "unix:///run/redis.sock db=2 docket default");
     }
 
     #[test]

@@ -92,7 +92,7 @@ fn cancel_ends_a_task_and_says_what_cannot_be_cancelled() {
     assert_eq!(shell.ok(&["cancel", "queued"]).stdout, "cancelled\n", "cancelling twice is harmless");
     let finished = shell.run(&["cancel", "done"]);
     assert_eq!(finished.code, 1, "{finished:?}");
-    assert!(finished.stderr.contains("completed already"), "{finished:?}");
+    assert!(finished.stderr.contains("already completed"), "{finished:?}");
 }
 
 #[test]
