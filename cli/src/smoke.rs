@@ -45,7 +45,7 @@ impl Task for Fail {
     }
 
     async fn run(self, _ctx: Context) -> Result<(), Failure> {
-        Err(Failure::Retry(self.message))
+        Err(Failure::retry(self.message))
     }
 }
 
@@ -67,7 +67,7 @@ impl Task for Sleep {
         let length = Duration::try_from_secs_f64(self.seconds).map_err(Failure::fatal)?;
         tokio::select! {
             () = tokio::time::sleep(length) => Ok(()),
-            () = ctx.cancellation().cancelled() => Err(Failure::Cancelled),
+            () = ctx.cancellation().cancelled() => Err(Failure::cancelled()),
         }
     }
 }

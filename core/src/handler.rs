@@ -4,7 +4,6 @@ use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,7 +11,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::{Ack, Client, Lease, Outcome, Payload, Policy, RunAt, Store, limits, registry};
+use crate::{
+    Ack, Client, Failure, Lease, Outcome, Payload, Policy, RunAt, Store, TaskResult, Verdict, limits, registry,
+};
 
 /// A type of background work: its fields are the args, `NAME` is its name in stores, `run` does the
 /// work.
@@ -53,6 +54,28 @@ pub trait Task: Serialize + DeserializeOwned + Send + 'static {
         Policy::default()
     }
 
+    /// Whether another attempt can help after a failure that `?` made: by default yes, and after an
+    /// [`Error`](crate::Error) of Docket if it says so. Not asked about a failure that was decided
+    /// in its place, as by [`Failure::fatal`].
+    ///
+    /// ```
+    /// # use docket_core::{Failure, Verdict};
+    /// # #[derive(Debug)] enum MailError { NoSuchUser, ServerBusy }
+    /// # impl std::fmt::Display for MailError { fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { write!(f, "{self:?}") } }
+    /// # impl std::error::Error for MailError {}
+    /// fn classify(failure: &Failure) -> Verdict {
+    ///     match failure.downcast_ref::<MailError>() {
+    ///         Some(MailError::NoSuchUser) => Verdict::Fatal,
+    ///         _ => failure.verdict(),
+    ///     }
+    /// }
+    /// # assert_eq!(classify(&MailError::NoSuchUser.into()), Verdict::Fatal);
+    /// # assert_eq!(classify(&MailError::ServerBusy.into()), Verdict::Retry);
+    /// ```
+    fn classify(failure: &Failure) -> Verdict {
+        failure.verdict()
+    }
+
     /// Does the work. Written as `async fn run(self, ctx: Context) -> TaskResult<Self::Output>`.
     ///
     /// # Cancel safety
@@ -62,53 +85,6 @@ pub trait Task: Serialize + DeserializeOwned + Send + 'static {
     /// a guard. A handler that blocks its thread cannot be dropped before it returns; blocking code
     /// belongs in [`Context::spawn_blocking`].
     fn run(self, ctx: Context) -> impl Future<Output = TaskResult<Self::Output>> + Send;
-}
-
-/// The result of a run.
-pub type TaskResult<T> = Result<T, Failure>;
-
-/// Why a run did not complete. Any error turns into [`Failure::Retry`] with `?`.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Failure {
-    /// Retry after the policy's backoff, if attempts are left.
-    Retry(String),
-    /// Retry after this long, if attempts are left: for a server that named a time. If it is longer
-    /// than [`crate::limits::DELAY_MAX`], the policy's backoff is used, and the error on the record
-    /// says so.
-    RetryAfter(Duration, String),
-    /// Postpone: run again after this long. Not an attempt, unless it is longer than
-    /// [`crate::limits::DELAY_MAX`]: that is a failed one.
-    Snooze(Duration),
-    /// It can never work: dead at once.
-    Fatal(String),
-    /// Stopped because [`Context::cancellation`] fired.
-    Cancelled,
-}
-
-impl Failure {
-    /// A retry can help.
-    pub fn retry(error: impl fmt::Display) -> Self {
-        Self::Retry(error.to_string())
-    }
-
-    /// A retry cannot help.
-    pub fn fatal(error: impl fmt::Display) -> Self {
-        Self::Fatal(error.to_string())
-    }
-}
-
-impl<E: std::error::Error> From<E> for Failure {
-    /// The whole chain of causes, on one line.
-    fn from(error: E) -> Self {
-        let mut text = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            text.push_str(": ");
-            text.push_str(&cause.to_string());
-            source = cause.source();
-        }
-        Self::Retry(text)
-    }
 }
 
 /// The surroundings of a run.
@@ -134,6 +110,12 @@ impl Context {
     /// Which attempt this is, from 1.
     pub fn attempt(&self) -> u32 {
         self.lease.attempts + 1
+    }
+
+    /// Whether the task is dead if this attempt fails. A run that ends with its worker does not
+    /// learn that; see [`Policy::max_crashes`].
+    pub fn is_last_attempt(&self) -> bool {
+        self.attempt() >= self.lease.overrides.max_attempts.unwrap_or(self.policy.max_attempts)
     }
 
     /// Identifies the lease. Its fence grows with every run of the docket: a system that keeps the
@@ -175,7 +157,11 @@ impl Context {
     /// Shared state of type `T`, as given to the worker with `worker::Builder::share`.
     pub fn state<T: Any + Send + Sync>(&self) -> Result<Arc<T>, Failure> {
         self.shared.find().ok_or_else(|| {
-            Failure::Retry(format!("this worker was built without the shared state {}", type_name::<T>()))
+            Failure::fatal(format!(
+                "the task {} needs the state {}, and its worker was built without it; add .state(value) to the worker",
+                self.lease.name,
+                type_name::<T>()
+            ))
         })
     }
 

@@ -28,7 +28,7 @@ pub(crate) type Run = Arc<dyn Fn(Payload, Context) -> RunFuture + Send + Sync>;
 pub(crate) type RunFuture = Pin<Box<dyn Future<Output = Result<Returned, Unfinished>> + Send>>;
 
 /// Why a run has no result.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub(crate) enum Unfinished {
     /// The handler failed.
     Failed(Failure),
@@ -138,7 +138,7 @@ async fn run<T: Task>(args: Payload, ctx: Context) -> Result<Returned, Unfinishe
     let task: T = json::decode(args.as_bytes())
         .map_err(|why| Unfinished::Undecodable(format!("the args do not decode as {}: {why}", T::NAME)))?;
     drop(args);
-    let output = task.run(ctx).await.map_err(Unfinished::Failed)?;
+    let output = task.run(ctx).await.map_err(|failure| Unfinished::Failed(failure.classified(T::classify)))?;
     Ok(encode_result(&output).map_or_else(Returned::Unkept, Returned::Kept))
 }
 

@@ -56,7 +56,7 @@ pub use connect::Connect;
 pub use docket::Docket;
 
 // What a service writes.
-pub use docket_core::{Backoff, Context, Failure, Policy, Registry, Task, TaskResult};
+pub use docket_core::{Backoff, Context, Failure, FailureExt, Policy, Registry, Task, TaskResult, Verdict};
 
 // How it runs.
 pub use docket_core::{QueueOrder, Settings, Timing, Worker, limits, worker};

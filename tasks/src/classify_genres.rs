@@ -10,7 +10,7 @@ use docket_core::{Add, Backoff, Client, Context, Failure, Policy, Receipt, Task}
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::run::{Run, failure};
+use crate::run::Run;
 use crate::{AudioStorage, Genre, GenresAnswer, Services};
 
 /// The most tags that a track gets automatically.
@@ -83,7 +83,7 @@ impl Task for ClassifyGenres {
 
     async fn run(self, ctx: Context) -> Result<GenresReport, Failure> {
         let services = ctx.state::<Services>()?;
-        Run::of(&ctx, &Self::policy()).unless_cancelled(self.classify(&services)).await
+        Run::of(&ctx).unless_cancelled(self.classify(&services)).await
     }
 }
 
@@ -92,21 +92,21 @@ impl ClassifyGenres {
         let Some(replicate) = &services.replicate else {
             return Ok(skipped("classification is disabled"));
         };
-        let track = services.catalogue.track(self.track_id).await.map_err(failure)?;
-        let track = track.ok_or_else(|| Failure::Fatal(format!("there is no track {}", self.track_id)))?;
+        let track = services.catalogue.track(self.track_id).await?;
+        let track = track.ok_or_else(|| Failure::fatal(format!("there is no track {}", self.track_id)))?;
         if track.audio.as_ref().is_none_or(|audio| audio.file_id != self.file_id) {
             return Ok(GenresReport::AudioReplaced);
         }
         let (Some(url), AudioStorage::Public) = (&track.audio_url, track.storage) else {
             return Ok(skipped("the audio has no public address"));
         };
-        let known = services.catalogue.genres(self.track_id, &self.file_id).await.map_err(failure)?;
+        let known = services.catalogue.genres(self.track_id, &self.file_id).await?;
         let genres = match known {
             Some(genres) => genres,
             None => genres(&replicate.genres(url).await?),
         };
         let kept = services.catalogue.keep_genres(self.track_id, &self.file_id, &genres, &tags(&genres)).await;
-        Ok(match kept.map_err(failure)? {
+        Ok(match kept? {
             GenresAnswer::AudioReplaced => GenresReport::AudioReplaced,
             GenresAnswer::Kept { tagged } => {
                 let top_genre = genres.first().map(|genre| genre.name.clone());

@@ -16,7 +16,7 @@ use docket_core::{Add, Backoff, Client, Context, Failure, Policy, Receipt, Task}
 use serde::{Deserialize, Serialize};
 
 use crate::clients::transfer::transfer;
-use crate::run::{Run, failure};
+use crate::run::Run;
 use crate::{AudioStorage, Placement, Services, Storage};
 
 /// How often a run follows a switch that comes while it copies, before it leaves that to another run.
@@ -76,15 +76,15 @@ impl Task for MoveTrackAudio {
 
     async fn run(self, ctx: Context) -> Result<MoveReport, Failure> {
         let services = ctx.state::<Services>()?;
-        Run::of(&ctx, &Self::policy()).unless_cancelled(self.place(&services)).await
+        Run::of(&ctx).unless_cancelled(self.place(&services)).await
     }
 }
 
 impl MoveTrackAudio {
     pub(crate) async fn place(&self, services: &Services) -> Result<MoveReport, Failure> {
         for _ in 0..SWITCHES_MAX {
-            let placement = services.catalogue.placement(self.track_id).await.map_err(failure)?;
-            let placement = placement.ok_or_else(|| Failure::Fatal(format!("there is no track {}", self.track_id)))?;
+            let placement = services.catalogue.placement(self.track_id).await?;
+            let placement = placement.ok_or_else(|| Failure::fatal(format!("there is no track {}", self.track_id)))?;
             if placement.files.is_empty() {
                 return Ok(MoveReport::NoAudio);
             }
@@ -101,16 +101,15 @@ impl MoveTrackAudio {
         let (from, to) = sides(services, placement)?;
         let mut copied = 0;
         for file in &placement.files {
-            copied += usize::from(transfer(from, to, file, placement.wanted()).await.map_err(failure)?);
+            copied += usize::from(transfer(from, to, file, placement.wanted()).await?);
         }
-        let url =
-            (!placement.is_gated).then(|| services.public_url(&placement.files[0])).transpose().map_err(failure)?;
+        let url = (!placement.is_gated).then(|| services.public_url(&placement.files[0])).transpose()?;
         let record = services.catalogue.record_placement(self.track_id, placement, url.as_deref());
         let (shared, is_still) = if placement.is_gated {
             let shared = self.take_away(services, placement, from, to).await?;
-            (shared, record.await.map_err(failure)?)
+            (shared, record.await?)
         } else {
-            let is_still = record.await.map_err(failure)?;
+            let is_still = record.await?;
             (if is_still { self.take_away(services, placement, from, to).await? } else { 0 }, is_still)
         };
         Ok(is_still.then(|| MoveReport::Placed { storage: placement.wanted(), copied, shared }))
@@ -128,15 +127,15 @@ impl MoveTrackAudio {
         let mut shared = 0;
         for file in &placement.files {
             let is_wanted = || services.catalogue.is_wanted_elsewhere(file, left, self.track_id);
-            if is_wanted().await.map_err(failure)? {
+            if is_wanted().await? {
                 shared += 1;
                 continue;
             }
-            from.delete(&file.key().map_err(failure)?).await.map_err(failure)?;
+            from.delete(&file.key()?).await?;
             // Another track may have come to want it while it went.
-            if is_wanted().await.map_err(failure)? {
+            if is_wanted().await? {
                 shared += 1;
-                transfer(to, from, file, left).await.map_err(failure)?;
+                transfer(to, from, file, left).await?;
             }
         }
         Ok(shared)
@@ -153,7 +152,7 @@ impl MoveTrackAudio {
 /// The bucket it must leave, and the one it belongs into.
 fn sides<'a>(services: &'a Services, placement: &Placement) -> Result<(&'a Storage, &'a Storage), Failure> {
     let wanted = placement.wanted();
-    let holding = |storage| services.buckets.holding(storage).map_err(|why| Failure::Fatal(why.to_owned()));
+    let holding = |storage| services.buckets.holding(storage).map_err(Failure::fatal);
     Ok((holding(other(wanted))?, holding(wanted)?))
 }
 

@@ -18,12 +18,12 @@ mod notifier;
 
 use std::time::Duration;
 
-use docket_core::{Add, Backoff, Client, Context, Failure, Policy, Receipt, Task};
+use docket_core::{Add, Backoff, Client, Context, Failure, Policy, Receipt, Task, Verdict};
 use serde::{Deserialize, Serialize};
 
 pub use notifier::Notifier;
 
-use crate::run::{Run, failure};
+use crate::run::Run;
 use crate::{CallError, FlagEvent, Notice, NoticeKind, NoticeStep, Scan, Services, Track};
 
 /// Tells people that the audio `file_id` of a track was flagged.
@@ -100,7 +100,7 @@ impl Task for NotifyFlag {
 
     async fn run(self, ctx: Context) -> Result<NotifyReport, Failure> {
         let services = ctx.state::<Services>()?;
-        Run::of(&ctx, &Self::policy()).unless_cancelled(Box::pin(self.notify(&services))).await
+        Run::of(&ctx).unless_cancelled(Box::pin(self.notify(&services))).await
     }
 }
 
@@ -108,9 +108,9 @@ impl NotifyFlag {
     /// One run: both notices, each as far as it comes.
     pub(crate) async fn notify(&self, services: &Services) -> Result<NotifyReport, Failure> {
         let catalogue = &services.catalogue;
-        let told = catalogue.told(self.track_id, &self.file_id).await.map_err(failure)?;
-        let track = catalogue.track(self.track_id).await.map_err(failure)?;
-        let scan = catalogue.scan(self.track_id, &self.file_id).await.map_err(failure)?;
+        let told = catalogue.told(self.track_id, &self.file_id).await?;
+        let track = catalogue.track(self.track_id).await?;
+        let scan = catalogue.scan(self.track_id, &self.file_id).await?;
         let track = track.filter(|track| track.audio.as_ref().is_some_and(|audio| audio.file_id == self.file_id));
         let (Some(told), Some(track), Some(scan)) = (told, track, scan) else { return Ok(NotifyReport::NotFlagged) };
         let event = self.tell_moderators(services, told.event, &track, &scan).await;
@@ -171,7 +171,7 @@ impl NotifyFlag {
     }
 
     async fn record(&self, services: &Services, step: NoticeStep) -> Result<(), Failure> {
-        let recorded = services.catalogue.record_notice(self.track_id, &self.file_id, step).await.map_err(failure)?;
+        let recorded = services.catalogue.record_notice(self.track_id, &self.file_id, step).await?;
         recorded.then_some(()).ok_or_else(|| Failure::retry("another run tells of the same flag"))
     }
 }
@@ -180,7 +180,8 @@ impl NotifyFlag {
 fn both(event: Result<Notified, Failure>, message: Result<Notified, Failure>) -> Result<NotifyReport, Failure> {
     match (event, message) {
         (Ok(event), Ok(message)) => Ok(NotifyReport::Flagged { event, message }),
-        (Ok(_) | Err(Failure::Fatal(_)), Err(failure)) | (Err(failure), _) => Err(failure),
+        (Err(event), Err(message)) if event.verdict() == Verdict::Fatal => Err(message),
+        (Err(failure), _) | (Ok(_), Err(failure)) => Err(failure),
     }
 }
 

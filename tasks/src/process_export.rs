@@ -12,7 +12,7 @@
 
 use std::time::Duration;
 
-use docket_core::{Add, Backoff, Client, Context, Failure, Policy, Queue, Receipt, Task};
+use docket_core::{Add, Backoff, Client, Context, Failure, Policy, Queue, Receipt, Task, Verdict};
 use futures_util::TryFutureExt;
 use jiff::tz::Offset;
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ use crate::export::archive::Archive;
 use crate::export::entries::Entries;
 use crate::export::job::ExportJob;
 use crate::export::manifest::Manifest;
-use crate::run::{Run, failure};
+use crate::run::Run;
 use crate::{Missing, Services};
 
 /// One run may take this long; the policy's timeout is a little longer, so that the job row can still be written.
@@ -91,11 +91,11 @@ impl Task for ProcessExport {
     async fn run(self, ctx: Context) -> Result<ExportReport, Failure> {
         let services = ctx.state::<Services>()?;
         let Ok(_permit) = services.exports.try_acquire() else {
-            return Err(Failure::Snooze(BUSY_WAIT));
+            return Err(Failure::snooze(BUSY_WAIT));
         };
-        let run = Run::of(&ctx, &Self::policy());
+        let run = Run::of(&ctx);
         let ended = Box::pin(self.export(&services, &run)).await;
-        if matches!(ended, Err(Failure::Cancelled)) && was_cancelled(&ctx).await {
+        if ended.as_ref().is_err_and(|failure| failure.verdict() == Verdict::Cancelled) && was_cancelled(&ctx).await {
             note(ExportJob::new(services.catalogue.clone(), &self.export_id, run.fence).failed("cancelled").await);
         }
         ended
@@ -110,14 +110,14 @@ impl ProcessExport {
             Ok(Some(report)) => return Ok(report),
             Ok(None) => tokio::time::timeout(RUN_MAX, Box::pin(self.collect(services, run, &mut job))).await,
             // The job does not exist, or is not ours.
-            Err(failure @ Failure::Fatal(_)) => return Err(failure),
+            Err(failure) if failure.verdict() == Verdict::Fatal => return Err(failure),
             Err(failure) => Ok(Err(failure)),
         };
         let ended = ended.unwrap_or_else(|_| Err(Failure::retry("took longer than two hours")));
         let written = match &ended {
             Ok(report) => return job.completed(report).await.and(ended),
             Err(failure) => match run.final_error(failure) {
-                Some(error) => job.failed(error).await,
+                Some(error) => job.failed(&error).await,
                 None => job.interrupted("interrupted; it will be tried again").await,
             },
         };
@@ -127,14 +127,14 @@ impl ProcessExport {
 
     /// Streams the archive; any failure deletes the upload.
     async fn collect(&self, services: &Services, run: &Run, job: &mut ExportJob) -> Result<ExportReport, Failure> {
-        let tracks = services.catalogue.tracks_of(&self.artist_did).await.map_err(failure)?;
+        let tracks = services.catalogue.tracks_of(&self.artist_did).await?;
         if tracks.is_empty() {
-            return Err(Failure::Fatal(format!("{} has no tracks", self.artist_did)));
+            return Err(Failure::fatal(format!("{} has no tracks", self.artist_did)));
         }
         let key = self.archive_key()?;
         let exports = &services.buckets.exports;
         let filename = format!("plyr-tracks-{}.zip", day(run));
-        let upload = exports.upload(&key, "application/zip", &filename).await.map_err(failure)?;
+        let upload = exports.upload(&key, "application/zip", &filename).await?;
         let mut archive = Archive::new(upload);
         let entries = Entries::new(&mut archive, &services.buckets, job);
         let written = run.unless_cancelled(entries.write(&tracks, run.leased_at)).await.and_then(not_empty);
@@ -145,7 +145,7 @@ impl ProcessExport {
                 return Err(failure);
             }
         };
-        let bytes = run.unless_cancelled(archive.finish().map_err(failure)).await?;
+        let bytes = run.unless_cancelled(archive.finish().map_err(Failure::from)).await?;
         let processed_count = manifest.added_count();
         let mut missing = manifest.into_missing();
         missing.truncate(MISSING_SHOWN_MAX);
@@ -156,7 +156,7 @@ impl ProcessExport {
     fn archive_key(&self) -> Result<String, Failure> {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         if self.export_id.is_empty() || !self.export_id.chars().all(plain) {
-            return Err(Failure::Fatal(format!("invalid export id {:?}: letters, digits, - and _", self.export_id)));
+            return Err(Failure::fatal(format!("invalid export id {:?}: letters, digits, - and _", self.export_id)));
         }
         Ok(format!("exports/{}.zip", self.export_id))
     }
@@ -165,7 +165,7 @@ impl ProcessExport {
 /// An archive without a single track would pass for a success.
 fn not_empty(manifest: Manifest) -> Result<Manifest, Failure> {
     if manifest.added_count() == 0 {
-        return Err(Failure::Fatal(format!("no track could be exported: {}", manifest.reasons())));
+        return Err(Failure::fatal(format!("no track could be exported: {}", manifest.reasons())));
     }
     Ok(manifest)
 }

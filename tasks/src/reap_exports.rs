@@ -11,7 +11,7 @@ use docket_core::{Client, Context, Failure, Fence, Policy, Task, TaskKey, TaskSt
 use serde::{Deserialize, Serialize};
 
 use crate::export::job::ExportJob;
-use crate::run::{Run, failure};
+use crate::run::Run;
 use crate::{Job, Services, schedule_export};
 
 /// How long a job is let alone.
@@ -48,15 +48,15 @@ impl Task for ReapExports {
 
     async fn run(self, ctx: Context) -> Result<ReapReport, Failure> {
         let services = ctx.state::<Services>()?;
-        Run::of(&ctx, &Self::policy()).unless_cancelled(reap(&services, ctx.client())).await
+        Run::of(&ctx).unless_cancelled(reap(&services, ctx.client())).await
     }
 }
 
 async fn reap(services: &Services, client: &Client) -> Result<ReapReport, Failure> {
     let mut report = ReapReport::default();
-    for job in services.catalogue.quiet_exports(QUIET, BATCH).await.map_err(failure)? {
-        let key = TaskKey::new(format!("export:{}", job.id)).map_err(failure)?;
-        match client.store().get(&key).await.map_err(failure)? {
+    for job in services.catalogue.quiet_exports(QUIET, BATCH).await? {
+        let key = TaskKey::new(format!("export:{}", job.id))?;
+        match client.store().get(&key).await? {
             Some(task) if !task.state.is_finished() => {}
             Some(task) if task.state != TaskState::Completed => {
                 fail(services, &job, &task).await?;
@@ -64,7 +64,7 @@ async fn reap(services: &Services, client: &Client) -> Result<ReapReport, Failur
             }
             _ => {
                 tracing::warn!(export_id = job.id, "export without a task; adding it");
-                schedule_export(client, &job.id, &job.owner_did).await.map_err(failure)?;
+                schedule_export(client, &job.id, &job.owner_did).await?;
                 report.added += 1;
             }
         }

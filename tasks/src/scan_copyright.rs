@@ -15,7 +15,7 @@ use docket_core::{Add, Backoff, Client, Context, Failure, Policy, Receipt, Task}
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::run::{Run, failure};
+use crate::run::Run;
 use crate::self_match::self_match;
 use crate::{AudioStorage, Scan, ScanAnswer, ScanState, Services, Track, Verdict, schedule_flag_notice};
 
@@ -83,9 +83,9 @@ impl Task for ScanCopyright {
 
     async fn run(self, ctx: Context) -> Result<ScanReport, Failure> {
         let services = ctx.state::<Services>()?;
-        let report = self.judge(&services, &Run::of(&ctx, &Self::policy())).await?;
+        let report = self.judge(&services, &Run::of(&ctx)).await?;
         if matches!(report, ScanReport::Scanned { state: ScanState::Flagged, .. }) && !self.all_know(&services).await? {
-            schedule_flag_notice(ctx.client(), self.track_id, &self.file_id).await.map_err(failure)?;
+            schedule_flag_notice(ctx.client(), self.track_id, &self.file_id).await?;
         }
         Ok(report)
     }
@@ -96,7 +96,7 @@ impl ScanCopyright {
     pub(crate) async fn judge(&self, services: &Services, run: &Run) -> Result<ScanReport, Failure> {
         let ended = run.unless_cancelled(self.scan(services, run)).await;
         if let Some(error) = ended.as_ref().err().and_then(|failure| run.final_error(failure))
-            && let Err(unwritten) = services.catalogue.record_scan(&self.failed(run, error)).await
+            && let Err(unwritten) = services.catalogue.record_scan(&self.failed(run, &error)).await
         {
             tracing::error!(track_id = self.track_id, error = %unwritten, "failed scan not recorded");
         }
@@ -105,7 +105,7 @@ impl ScanCopyright {
 
     /// Whether everybody was told of the flag, so that there is nothing to add.
     async fn all_know(&self, services: &Services) -> Result<bool, Failure> {
-        let told = services.catalogue.told(self.track_id, &self.file_id).await.map_err(failure)?;
+        let told = services.catalogue.told(self.track_id, &self.file_id).await?;
         Ok(told.is_none_or(|told| told.event.is_sent && told.message.is_sent))
     }
 
@@ -113,21 +113,21 @@ impl ScanCopyright {
         let Some(moderation) = &services.moderation else {
             return Ok(skipped("moderation is disabled"));
         };
-        let track = services.catalogue.track(self.track_id).await.map_err(failure)?;
-        let track = track.ok_or_else(|| Failure::Fatal(format!("there is no track {}", self.track_id)))?;
+        let track = services.catalogue.track(self.track_id).await?;
+        let track = track.ok_or_else(|| Failure::fatal(format!("there is no track {}", self.track_id)))?;
         if track.audio.as_ref().is_none_or(|audio| audio.file_id != self.file_id) {
             return Ok(ScanReport::AudioReplaced);
         }
         let (Some(url), AudioStorage::Public) = (&track.audio_url, track.storage) else {
             return Ok(skipped("the audio has no public address"));
         };
-        let known = services.catalogue.scan(self.track_id, &self.file_id).await.map_err(failure)?;
+        let known = services.catalogue.scan(self.track_id, &self.file_id).await?;
         if let Some(scan) = known.filter(|scan| scan.state != ScanState::Failed) {
             return Ok(report(&scan));
         }
         let verdict = moderation.scan(url, &key(self.track_id, &self.file_id)).await?;
         let scan = self.row(run, verdict, &track);
-        match services.catalogue.record_scan(&scan).await.map_err(failure)? {
+        match services.catalogue.record_scan(&scan).await? {
             ScanAnswer::Recorded | ScanAnswer::VerdictKept => Ok(report(&scan)),
             ScanAnswer::AudioReplaced => Ok(ScanReport::AudioReplaced),
         }

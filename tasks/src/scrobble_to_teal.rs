@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::pds::{ATTEMPTS_MAX, backoff, failure, time};
-use crate::run;
 use crate::{AtUri, Pds, PdsError, PdsNames, Played, Services, StrongRef, Swap, Tid};
 
 /// How long a status is valid, and the longest that a track counts as playing now.
@@ -99,8 +98,8 @@ impl Task for ScrobbleToTeal {
     async fn run(self, ctx: Context) -> Result<ScrobbleReport, Failure> {
         let services = ctx.state::<Services>()?;
         let pds = services.pds()?;
-        let played = pds.social.played(&self.did, self.track_id).await.map_err(run::failure)?;
-        let played = played.ok_or_else(|| Failure::Fatal(format!("there is no track {}", self.track_id)))?;
+        let played = pds.social.played(&self.did, self.track_id).await?;
+        let played = played.ok_or_else(|| Failure::fatal(format!("there is no track {}", self.track_id)))?;
         if !played.is_wanted {
             return Ok(ScrobbleReport::Unwanted);
         }

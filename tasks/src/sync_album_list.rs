@@ -68,7 +68,7 @@ impl Task for SyncAlbumList {
 
     async fn run(self, ctx: Context) -> Result<ListReport, Failure> {
         let services = ctx.state::<Services>()?;
-        let album = services.catalogue.album(&self.album_id).await.map_err(crate::run::failure)?;
+        let album = services.catalogue.album(&self.album_id).await?;
         let Some(album) = album else { return Ok(ListReport::Deleted) };
         let listed = sync_list(services.pds()?, &*services.catalogue, &album, ctx.lease().leased_at).await;
         Ok(match listed.map_err(|error| failure(error, &ctx))? {

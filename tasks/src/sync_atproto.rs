@@ -7,14 +7,13 @@
 
 use std::time::Duration;
 
-use docket_core::{Add, Backoff, Client, Context, Failure, Policy, Receipt, Result, Task, Timestamp};
+use docket_core::{Add, Backoff, Client, Context, Failure, Policy, Receipt, Result, Task, Timestamp, Verdict};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::clients::call::CallError;
 use crate::lists::{ITEMS_MAX, Listed, sync_list};
 use crate::pds::{Pds, time};
-use crate::run::failure;
 use crate::{AtUri, PdsError, Profile, Services, Swap, wake_did};
 
 /// Updates the PDS of a user who logged in.
@@ -70,7 +69,7 @@ impl Task for SyncAtproto {
         sync.albums().await;
         sync.liked().await;
         let pds = services.pds()?;
-        let woken = wake_did(ctx.client(), &*pds.social, &self.did).await.map_err(failure);
+        let woken = wake_did(ctx.client(), &*pds.social, &self.did).await.map_err(Failure::from);
         sync.note("waking waiting tasks", woken, |report, woken| report.woken += woken);
         sync.failed.map_or(Ok(sync.report), Err)
     }
@@ -99,7 +98,7 @@ impl<'a> Sync<'a> {
     }
 
     async fn albums(&mut self) {
-        let albums = self.services.catalogue.albums_of(self.did).await.map_err(failure);
+        let albums = self.services.catalogue.albums_of(self.did).await.map_err(Failure::from);
         let Some(albums) = self.note("the albums", albums, |_, _| {}) else { return };
         for id in albums {
             let done = self.sync_album(&id).await;
@@ -113,13 +112,13 @@ impl<'a> Sync<'a> {
     }
 
     async fn sync_album(&self, id: &str) -> Result<Listed, Failure> {
-        let album = self.services.catalogue.album(id).await.map_err(failure)?;
+        let album = self.services.catalogue.album(id).await?;
         let Some(album) = album else { return Ok(Listed::Empty) };
         sync_list(self.pds, &*self.services.catalogue, &album, self.now).await.map_err(PdsError::into_failure)
     }
 
     async fn sync_liked(&self) -> Result<Listed, Failure> {
-        let mut liked = self.services.catalogue.liked_by(self.did).await.map_err(failure)?;
+        let mut liked = self.services.catalogue.liked_by(self.did).await?;
         if liked.tracks.len() > ITEMS_MAX {
             tracing::warn!(user_did = self.did, tracks = liked.tracks.len(), "only the newest likes fit into the list");
             liked.tracks.truncate(ITEMS_MAX);
@@ -129,11 +128,11 @@ impl<'a> Sync<'a> {
 
     async fn sync_profile(&self) -> Result<Listed, Failure> {
         let catalogue = &self.services.catalogue;
-        let Some(mut profile) = catalogue.profile(self.did).await.map_err(failure)? else { return Ok(Listed::Empty) };
+        let Some(mut profile) = catalogue.profile(self.did).await? else { return Ok(Listed::Empty) };
         if let Some(bluesky) = &self.services.bluesky {
             match bluesky.avatar_of(self.did).await {
                 Ok(avatar) if avatar != profile.avatar_url => {
-                    catalogue.record_avatar(self.did, avatar.as_deref()).await.map_err(failure)?;
+                    catalogue.record_avatar(self.did, avatar.as_deref()).await?;
                     profile.avatar_url = avatar;
                 }
                 Ok(_) => {}
@@ -186,7 +185,7 @@ impl<'a> Sync<'a> {
             }
             Err(failure) => {
                 tracing::warn!(user_did = self.did, part, ?failure, "atproto sync: a part failed");
-                if self.failed.as_ref().is_none_or(|failed| matches!(failed, Failure::Fatal(_))) {
+                if self.failed.as_ref().is_none_or(|failed| failed.verdict() == Verdict::Fatal) {
                     self.failed = Some(failure);
                 }
                 None

@@ -7,10 +7,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use docket_core::{Context, Failure, Policy, Task};
+use docket_core::{Context, Failure, Policy, Task, Verdict};
 use serde::{Deserialize, Serialize};
 
-use crate::run::{Run, failure};
+use crate::run::Run;
 use crate::{Flagged, Labeler, Services};
 
 /// Flags asked about in one call.
@@ -47,9 +47,9 @@ impl Task for SyncCopyrightResolutions {
 
     async fn run(self, ctx: Context) -> Result<ResolutionsReport, Failure> {
         let services = ctx.state::<Services>()?;
-        let run = Run::of(&ctx, &Self::policy());
+        let run = Run::of(&ctx);
         let ended = run.unless_cancelled(sync(&services)).await;
-        if ended.as_ref().is_err_and(|failure| !matches!(failure, Failure::Cancelled)) {
+        if ended.as_ref().is_err_and(|failure| failure.verdict() != Verdict::Cancelled) {
             alarm(&ctx).await;
         }
         ended
@@ -64,13 +64,13 @@ pub(crate) async fn sync(services: &Services) -> Result<ResolutionsReport, Failu
     };
     let mut after = None;
     loop {
-        let flags = services.catalogue.flagged(after, BATCH).await.map_err(failure)?;
+        let flags = services.catalogue.flagged(after, BATCH).await?;
         let Some(last) = flags.last() else { break };
         after = Some(last.id);
         report.flagged += flags.len();
         let negated = negated(labeler, flags).await?;
         if !negated.is_empty() {
-            report.resolved += services.catalogue.take_back(&negated).await.map_err(failure)?;
+            report.resolved += services.catalogue.take_back(&negated).await?;
         }
     }
     if report.resolved > 0 {

@@ -6,7 +6,7 @@ mod watched_store;
 use std::sync::Arc;
 use std::time::Duration;
 
-use docket_core::{Fence, Timestamp};
+use docket_core::{Failure, Fence, Timestamp, Verdict};
 use tokio_util::sync::CancellationToken;
 
 use crate::run::Run;
@@ -46,6 +46,13 @@ pub(crate) fn run(fence: u64) -> Run {
         is_last: false,
         cancellation: CancellationToken::new(),
     }
+}
+
+/// The error of a run that failed with this verdict.
+pub(crate) fn failed<T: std::fmt::Debug>(ended: Result<T, Failure>, verdict: Verdict) -> String {
+    let failure = ended.unwrap_err();
+    assert_eq!(failure.verdict(), verdict, "{failure}");
+    failure.to_string()
 }
 
 /// Waits until `is_so`, at most five seconds.

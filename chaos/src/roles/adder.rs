@@ -126,8 +126,5 @@ async fn add(client: &Client, ledger: &Ledger, build: Build, key: String, draft:
 
 /// The whole chain of causes.
 fn text(error: docket_core::Error) -> String {
-    match Failure::from(error) {
-        Failure::Retry(text) => text,
-        other => format!("{other:?}"),
-    }
+    Failure::from(error).to_string()
 }

@@ -91,12 +91,12 @@ impl Desk {
             () = ctx.cancellation().cancelled() => {
                 run.ledger.write(Event::Told { run: run.number });
                 run.end(How::Stopped);
-                return Err(Failure::Cancelled);
+                return Err(Failure::cancelled());
             }
         }
         if ctx.attempt() <= fails {
             run.end(How::Failed);
-            return Err(Failure::RetryAfter(Duration::from_millis(100), "on purpose".to_owned()));
+            return Err(Failure::retry_after(Duration::from_millis(100), "on purpose".to_owned()));
         }
         run.end(How::Done);
         Ok(())

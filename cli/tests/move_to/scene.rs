@@ -86,7 +86,7 @@ impl Task for Work {
             if retry_after.is_some() { ran.failed += 1 } else { ran.completed += 1 }
         });
         match retry_after {
-            Some(millis) => Err(Failure::RetryAfter(Duration::from_millis(millis), "once".to_owned())),
+            Some(millis) => Err(Failure::retry_after(Duration::from_millis(millis), "once".to_owned())),
             None => Ok(()),
         }
     }

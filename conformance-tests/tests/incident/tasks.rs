@@ -59,7 +59,7 @@ impl Task for Flaky {
 
     async fn run(self, ctx: Context) -> Result<(), Failure> {
         if ctx.attempt() == 1 {
-            return Err(Failure::RetryAfter(Duration::from_millis(200), "not yet".to_owned()));
+            return Err(Failure::retry_after(Duration::from_millis(200), "not yet".to_owned()));
         }
         ctx.state::<Log>()?.note(ctx.key().as_str());
         Ok(())
@@ -104,7 +104,7 @@ impl Task for Hold {
             () = tokio::time::sleep(Duration::from_millis(self.millis)) => {}
             () = ctx.cancellation().cancelled(), if !self.stubborn => {
                 log.note(format!("{} told", ctx.key()));
-                return Err(Failure::Cancelled);
+                return Err(Failure::cancelled());
             }
         }
         log.note(format!("{} done", ctx.key()));

@@ -135,7 +135,7 @@ impl Task for Slow {
             () = tokio::time::sleep(Duration::from_millis(self.millis)) => Ok(()),
             () = ctx.cancellation().cancelled(), if self.listens => {
                 log.cancelled.fetch_add(1, Ordering::SeqCst);
-                Err(Failure::Cancelled)
+                Err(Failure::cancelled())
             }
         }
     }
@@ -276,8 +276,8 @@ impl Task for Back {
             log.starts().iter().filter(|start| **start == key).count()
         };
         match self.by {
-            By::Retry if runs <= self.times as usize => Err(Failure::RetryAfter(soon, "not yet".to_owned())),
-            By::Snooze if runs <= self.times as usize => Err(Failure::Snooze(soon)),
+            By::Retry if runs <= self.times as usize => Err(Failure::retry_after(soon, "not yet".to_owned())),
+            By::Snooze if runs <= self.times as usize => Err(Failure::snooze(soon)),
             By::Successor if self.times > 0 => {
                 let next = Self { times: self.times - 1, ..self };
                 ctx.client().add(next).key(format!("{key}.")).after(soon).await?;

@@ -20,7 +20,7 @@ use super::{Inner, panics};
 use crate::handler::{Returned, completed};
 use crate::registry::{Entry, Unfinished};
 use crate::telemetry::{ATTEMPT, FENCE, KEY, TASK};
-use crate::{Ack, Context, Failure, Lease, Outcome, Policy, display_duration, limits, words};
+use crate::{Ack, Context, Failure, Lease, Outcome, Policy, Verdict, display_duration, limits, words};
 
 /// The first and the longest pause before a task whose args this build cannot decode is tried
 /// again.
@@ -131,7 +131,7 @@ fn outcome(
         Some(Ok(Err(Unfinished::Failed(failure)))) => Some(failure),
         // Even if it was asked to stop: nothing has run.
         Some(Ok(Err(Unfinished::Undecodable(error)))) => return undecodable(lease, undecodable_for, &error),
-        Some(Err(error)) if error.is_panic() => Some(Failure::Retry(panics::how_it_ended(error))),
+        Some(Err(error)) if error.is_panic() => Some(Failure::retry(panics::how_it_ended(error))),
         Some(Err(_)) | None => None,
     };
     match (reason, failure) {
@@ -141,25 +141,35 @@ fn outcome(
             let error = format!("ran longer than its timeout of {}", display_duration(policy.timeout));
             retry(policy.backoff.wait(lease.attempts + 1), &error)
         }
-        (None, Some(Failure::Retry(error))) => retry(policy.backoff.wait(lease.attempts + 1), &error),
-        (None, Some(Failure::RetryAfter(after, error))) if after > limits::DELAY_MAX => {
-            let error = format!("{error} (it asked to wait for {}: {})", display_duration(after), words::TOO_FAR);
-            retry(policy.backoff.wait(lease.attempts + 1), &error)
-        }
-        (None, Some(Failure::RetryAfter(after, error))) => retry(after, &error),
-        // A store would refuse it, and the run must not be lost: so it is an attempt, and the
-        // record says why.
-        (None, Some(Failure::Snooze(after))) if after > limits::DELAY_MAX => {
-            let error = format!("it asked to be postponed by {}: {}", display_duration(after), words::TOO_FAR);
-            retry(policy.backoff.wait(lease.attempts + 1), &error)
-        }
-        (None, Some(Failure::Snooze(after))) => Outcome::Snooze { after },
-        (None, Some(Failure::Fatal(error))) => Outcome::Dead { error: limits::cut_error(&error).into_owned() },
-        (None, Some(Failure::Cancelled) | None) => {
-            retry(policy.backoff.wait(lease.attempts + 1), "stopped itself without being asked to")
-        }
+        (None, Some(failure)) => failed(&failure, policy, lease),
+        (None, None) => retry(policy.backoff.wait(lease.attempts + 1), STOPPED_ITSELF),
     }
 }
+
+/// The outcome of a run that failed by itself.
+fn failed(failure: &Failure, policy: &Policy, lease: &Lease) -> Outcome {
+    let backoff = || policy.backoff.wait(lease.attempts + 1);
+    match failure.verdict() {
+        Verdict::Retry => retry(backoff(), &failure.to_string()),
+        Verdict::RetryAfter(after) if after > limits::DELAY_MAX => {
+            let error = format!("{failure} (it asked to wait for {}: {})", display_duration(after), words::TOO_FAR);
+            retry(backoff(), &error)
+        }
+        Verdict::RetryAfter(after) => retry(after, &failure.to_string()),
+        // A store would refuse it, and the run must not be lost: so it is an attempt, and the
+        // record says why.
+        Verdict::Snooze(after) if after > limits::DELAY_MAX => {
+            let error = format!("it asked to be postponed by {}: {}", display_duration(after), words::TOO_FAR);
+            retry(backoff(), &error)
+        }
+        Verdict::Snooze(after) => Outcome::Snooze { after },
+        Verdict::Fatal => Outcome::Dead { error: limits::cut_error(&failure.to_string()).into_owned() },
+        Verdict::Cancelled => retry(backoff(), STOPPED_ITSELF),
+    }
+}
+
+/// The error of a run that stopped as if it had been asked to.
+const STOPPED_ITSELF: &str = "stopped itself without being asked to";
 
 /// Queued again for another build, at first soon, then less and less often; dead once no build has
 /// decoded it for `patience`.
@@ -205,13 +215,14 @@ mod tests {
     fn a_delay_beyond_the_bound_is_an_attempt_that_says_so() {
         let policy = Policy::default();
         let bound = policy.backoff.bound(1);
-        for failure in [Failure::RetryAfter(Duration::MAX, "slow down".into()), Failure::Snooze(Duration::MAX)] {
-            let ended = Some(Ok(Err(Unfinished::Failed(failure.clone()))));
+        for failure in [Failure::retry_after(Duration::MAX, "slow down"), Failure::snooze(Duration::MAX)] {
+            let said = format!("{failure:?}");
+            let ended = Some(Ok(Err(Unfinished::Failed(failure))));
             let outcome = super::outcome(ended, None, &policy, &lease(), Duration::ZERO);
-            let Outcome::Retry { after, error } = outcome else { panic!("{failure:?} became {outcome:?}") };
-            assert!(after <= bound && error.contains("DELAY_MAX"), "{failure:?}: {after:?} {error}");
+            let Outcome::Retry { after, error } = outcome else { panic!("{said} became {outcome:?}") };
+            assert!(after <= bound && error.contains("DELAY_MAX"), "{said}: {after:?} {error}");
         }
-        let longest = Some(Ok(Err(Unfinished::Failed(Failure::Snooze(limits::DELAY_MAX)))));
+        let longest = Some(Ok(Err(Unfinished::Failed(Failure::snooze(limits::DELAY_MAX)))));
         let outcome = super::outcome(longest, None, &policy, &lease(), Duration::ZERO);
         assert_eq!(outcome, Outcome::Snooze { after: limits::DELAY_MAX });
     }

@@ -86,7 +86,7 @@ impl Task for Run {
             () = tokio::time::sleep(Duration::from_millis(self.millis)) => Ok(()),
             () = ctx.cancellation().cancelled(), if self.listens => {
                 log.told.fetch_add(1, Ordering::SeqCst);
-                Err(Failure::Cancelled)
+                Err(Failure::cancelled())
             }
         }
     }
@@ -128,7 +128,7 @@ impl Task for Fail {
             How::Error => Err(Failure::retry("the disk is on fire")),
             How::PanicsTwice => std::panic::panic_any(Hydra),
             How::Fatal => Err(Failure::fatal("no such disk")),
-            How::Snooze => Err(Failure::Snooze(Duration::from_secs(5))),
+            How::Snooze => Err(Failure::snooze(Duration::from_secs(5))),
             How::Hangs => std::future::pending().await,
         }
     }

@@ -5,8 +5,10 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
 use serde_json::json;
 
+use docket_core::Verdict;
+
 use super::*;
-use crate::testing::{self, ToldService, track};
+use crate::testing::{self, ToldService, failed, track};
 use crate::{AudioFile, Genres, MemoryCatalogue, Replicate, Secret, Track};
 
 struct Rig {
@@ -81,7 +83,7 @@ async fn the_token_goes_nowhere_else_whatever_the_answer_says() {
     let elsewhere = ToldService::default();
     let get = format!("{}/v1/predictions/p1", elsewhere.serve().await);
     rig.service.answer(Json(json!({ "status": "processing", "urls": { "get": get } })));
-    assert!(matches!(rig.classify().await, Err(Failure::Retry(error)) if error.contains("no address to ask")));
+    assert!(failed(rig.classify().await, Verdict::Retry).contains("no address to ask"));
     assert_eq!(elsewhere.asked().len(), 0);
 }
 
@@ -101,9 +103,9 @@ async fn what_can_pass_is_tried_again_and_a_refusal_is_final() {
         let rig = Rig::new().await;
         rig.service.answer(answer);
         let failure = rig.classify().await.unwrap_err();
-        let found = match &failure {
-            Failure::Retry(_) => Some(None),
-            Failure::RetryAfter(after, _) => Some(Some(after.as_secs())),
+        let found = match failure.verdict() {
+            Verdict::Retry => Some(None),
+            Verdict::RetryAfter(after) => Some(Some(after.as_secs())),
             _ => None,
         };
         assert_eq!(found, wait, "{failure:?}");
@@ -116,7 +118,7 @@ async fn what_can_pass_is_tried_again_and_a_refusal_is_final() {
 async fn a_long_refusal_is_cut_and_not_dropped() {
     let rig = Rig::new().await;
     rig.service.answer((StatusCode::BAD_REQUEST, format!("no such version{}", "!".repeat(9_000))));
-    let Err(Failure::Fatal(error)) = rig.classify().await else { panic!("not final") };
+    let error = failed(rig.classify().await, Verdict::Fatal);
     assert!(error.contains("no such version") && error.len() < 400, "{error}");
 }
 
@@ -167,7 +169,7 @@ async fn audio_replaced_before_or_meanwhile_keeps_nothing() {
 async fn an_unknown_track_is_fatal_and_gated_audio_is_skipped() {
     let rig = Rig::new().await;
     let unknown = ClassifyGenres { track_id: 9, file_id: "file9".to_owned() }.classify(&rig.services).await;
-    assert!(matches!(unknown, Err(Failure::Fatal(error)) if error.contains('9')));
+    assert!(failed(unknown, Verdict::Fatal).contains('9'));
     rig.catalogue.put_track(Track { storage: AudioStorage::Private, audio_url: None, ..track(1) });
     assert!(matches!(rig.classify().await.unwrap(), GenresReport::Skipped { .. }));
 }

@@ -9,7 +9,6 @@ use serde::de::DeserializeOwned;
 
 use super::retry_after::retry_after;
 use super::secret::Secret;
-use crate::run::failure;
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -127,9 +126,9 @@ impl From<Error> for CallError {
 impl From<CallError> for Failure {
     /// Trying again no sooner than the service said, if that can help.
     fn from(CallError { error, retry_after }: CallError) -> Self {
-        match (failure(error), retry_after) {
-            (Self::Retry(text), Some(after)) => Self::RetryAfter(after, text),
-            (failure, _) => failure,
+        match retry_after {
+            Some(after) if error.is_retryable() => Self::retry_after(after, error),
+            _ => error.into(),
         }
     }
 }

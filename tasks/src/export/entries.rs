@@ -6,7 +6,6 @@ use super::archive::Archive;
 use super::job::ExportJob;
 use super::manifest::Manifest;
 use super::names::EntryNames;
-use crate::run::failure;
 use crate::{Buckets, Missing, Object, Track};
 
 /// An archive being filled.
@@ -34,7 +33,7 @@ impl<'a> Entries<'a> {
     pub(crate) async fn write(mut self, tracks: &[Track], now: Timestamp) -> Result<Manifest, Failure> {
         for (done, track) in tracks.iter().enumerate() {
             self.job.tracks(done, tracks.len()).await?;
-            match find(self.buckets, track).await.map_err(failure)? {
+            match find(self.buckets, track).await? {
                 Audio::Found { extension, object } => self.copy(track, extension, object, done, tracks.len()).await?,
                 Audio::Missing(reason) => {
                     tracing::warn!(track = track.id, reason, "track left out of the export");
@@ -43,8 +42,8 @@ impl<'a> Entries<'a> {
             }
         }
         self.job.tracks(tracks.len(), tracks.len()).await?;
-        self.archive.start(Manifest::NAME, now).await.map_err(failure)?;
-        self.archive.write(self.manifest.to_string().as_bytes()).await.map_err(failure)?;
+        self.archive.start(Manifest::NAME, now).await?;
+        self.archive.write(self.manifest.to_string().as_bytes()).await?;
         Ok(self.manifest)
     }
 
@@ -57,16 +56,16 @@ impl<'a> Entries<'a> {
         total: usize,
     ) -> Result<(), Failure> {
         let name = self.names.take(&track.title, extension);
-        self.archive.start(&name, track.created_at).await.map_err(failure)?;
+        self.archive.start(&name, track.created_at).await?;
         let mut sent = 0;
-        while let Some(chunk) = object.next().await.map_err(failure)? {
-            self.archive.write(&chunk).await.map_err(failure)?;
+        while let Some(chunk) = object.next().await? {
+            self.archive.write(&chunk).await?;
             sent += chunk.len() as u64;
             self.job.bytes(done, total, sent, object.bytes).await?;
         }
         if sent != object.bytes {
             let why = format!("it has {} bytes, {sent} came", object.bytes);
-            return Err(failure(Error::new(
+            return Err(Failure::from(Error::new(
                 ErrorKind::Unavailable,
                 format!("read the audio of track {}", track.id),
                 why,

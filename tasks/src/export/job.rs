@@ -8,7 +8,6 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use crate::process_export::ExportReport;
-use crate::run::failure;
 use crate::{Catalogue, Job, JobAnswer, JobState, JobUpdate};
 
 /// The shortest time between two writes of progress inside one track.
@@ -30,16 +29,16 @@ impl ExportJob {
 
     /// Begins, or gives the report of the run before that completed it but was not acknowledged.
     pub(crate) async fn begin(&self, artist_did: &str) -> Result<Option<ExportReport>, Failure> {
-        let job = self.catalogue.job(&self.id).await.map_err(failure)?;
+        let job = self.catalogue.job(&self.id).await?;
         let Some(Job { owner_did, state, result, .. }) = job else {
-            return Err(Failure::Fatal(format!("there is no job {}", self.id)));
+            return Err(Failure::fatal(format!("there is no job {}", self.id)));
         };
         if owner_did != artist_did {
-            return Err(Failure::Fatal(format!("job {} belongs to {owner_did}, not to {artist_did}", self.id)));
+            return Err(Failure::fatal(format!("job {} belongs to {owner_did}, not to {artist_did}", self.id)));
         }
         if state == JobState::Completed {
             let report = serde_json::from_value(Value::Object(result));
-            return report.map(Some).map_err(|e| Failure::Fatal(format!("the job's result does not decode: {e}")));
+            return report.map(Some).map_err(|e| Failure::fatal(format!("the job's result does not decode: {e}")));
         }
         self.write(step(JobState::Processing, "collecting tracks").at(0)).await?;
         Ok(None)
@@ -82,12 +81,12 @@ impl ExportJob {
     }
 
     async fn write(&self, update: JobUpdate) -> Result<(), Failure> {
-        match self.catalogue.update_job(&self.id, self.fence, update).await.map_err(failure)? {
+        match self.catalogue.update_job(&self.id, self.fence, update).await? {
             JobAnswer::Updated => Ok(()),
-            JobAnswer::NotFound => Err(Failure::Fatal(format!("there is no job {} any more", self.id))),
+            JobAnswer::NotFound => Err(Failure::fatal(format!("there is no job {} any more", self.id))),
             // The next run, if one comes, finds the report.
             JobAnswer::Completed | JobAnswer::Superseded => {
-                Err(Failure::Retry(format!("a later run has job {}: this one lost its lease", self.id)))
+                Err(Failure::retry(format!("a later run has job {}: this one lost its lease", self.id)))
             }
         }
     }

@@ -2,9 +2,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use docket_core::Verdict;
+
 use super::*;
 use crate::AudioFile;
-use crate::testing::{Reads, WatchedStore, track};
+use crate::testing::{Reads, WatchedStore, failed, track};
 use crate::{Buckets, Catalogue, MemoryCatalogue, Track};
 
 /// The audio's bytes, and the first half of their SHA-256.
@@ -124,7 +126,7 @@ async fn a_failed_move_towards_private_is_never_reported_as_done() {
     rig.catalogue.gate(1, true);
     for reads in [Reads::Fail, Reads::Break, Reads::Cut] {
         rig.public.set_reads(reads);
-        assert!(matches!(rig.place().await, Err(Failure::Retry(_))), "{reads:?}");
+        failed(rig.place().await, Verdict::Retry);
         assert_eq!((rig.track().await.storage, rig.private.get(KEY).await), (AudioStorage::Public, None));
     }
     rig.public.set_reads(Reads::Fine);
@@ -136,7 +138,7 @@ async fn bytes_that_are_not_those_of_the_name_are_not_copied() {
     let rig = Rig::new().await;
     rig.catalogue.gate(1, true);
     rig.public.put(KEY, "other").await;
-    assert!(matches!(rig.place().await, Err(Failure::Retry(error)) if error.contains("named after")));
+    assert!(failed(rig.place().await, Verdict::Retry).contains("named after"));
     assert_eq!((rig.private.get(KEY).await, rig.public.get(KEY).await.is_some()), (None, true));
 }
 
@@ -161,16 +163,16 @@ async fn an_object_that_another_track_wants_stays_for_it() {
 async fn what_can_never_work_is_fatal_with_the_reason() {
     let rig = Rig::new().await;
     let unknown = MoveTrackAudio { track_id: 9 }.place(&rig.services).await;
-    assert!(matches!(unknown, Err(Failure::Fatal(error)) if error.contains("track 9")));
+    assert!(failed(unknown, Verdict::Fatal).contains("track 9"));
 
     rig.catalogue.gate(1, true);
     rig.services.buckets.public.delete(KEY).await.unwrap();
-    assert!(matches!(rig.place().await, Err(Failure::Fatal(error)) if error.contains("neither s3://audio/audio/6ed8")));
+    assert!(failed(rig.place().await, Verdict::Fatal).contains("neither s3://audio/audio/6ed8"));
 
     let mut rig = Rig::new().await;
     rig.services.buckets.private = None;
     rig.catalogue.gate(1, true);
-    assert!(matches!(rig.place().await, Err(Failure::Fatal(error)) if error.contains("no private bucket")));
+    assert!(failed(rig.place().await, Verdict::Fatal).contains("no private bucket"));
     assert_eq!(rig.track().await.storage, AudioStorage::Public);
 
     rig.catalogue.put_track(Track { storage: AudioStorage::Pds, ..public_track(1) });

@@ -5,8 +5,10 @@ use axum::Json;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
+use docket_core::Verdict;
+
 use super::*;
-use crate::testing::{self, ToldService, track};
+use crate::testing::{self, ToldService, failed, track};
 use crate::{Catalogue, Chat, ChatAccess, Labeler, Match, MemoryCatalogue, Notices, ScanState, Secret, Told};
 
 const BOT: &str = "did:plc:bot";
@@ -140,7 +142,7 @@ async fn a_message_whose_answer_was_lost_is_looked_for_and_not_sent_again() {
     rig.labeler.answer(Json(json!({})));
     // Sent, and no answer.
     rig.lets_in();
-    let Err(Failure::Retry(error)) = rig.notify().await else { panic!("no retry") };
+    let error = failed(rig.notify().await, Verdict::Retry);
     assert!(error.contains("send a message") && error.contains("no answer in time"), "{error}");
     assert_eq!(rig.told().await, Told { event: sent(1), message: Notice { begun: 1, is_sent: false } });
     // On the second page, after others' messages and one of the admin's with the same words.
@@ -174,7 +176,7 @@ async fn of_two_runs_one_tells() {
     // As a run that read before the other one began.
     let sending = async { panic!("it is the other's") };
     let ended = flag.tell(&rig.services, NoticeKind::Event, Notice::default(), sending).await;
-    assert_eq!(ended.unwrap_err(), Failure::Retry("another run tells of the same flag".to_owned()));
+    assert_eq!(failed(ended, Verdict::Retry), "another run tells of the same flag");
 }
 
 #[tokio::test]
@@ -182,7 +184,7 @@ async fn a_labeler_that_is_away_does_not_keep_the_message_and_only_the_event_is_
     let rig = Rig::new().await;
     rig.labeler.answer((StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "7")], "busy")).answer(Json(json!({})));
     rig.lets_in().answer(Json(json!({})));
-    assert!(matches!(rig.notify().await, Err(Failure::RetryAfter(after, _)) if after.as_secs() == 7));
+    failed(rig.notify().await, Verdict::RetryAfter(Duration::from_secs(7)));
     assert_eq!(rig.told().await, Told { event: Notice { begun: 1, is_sent: false }, message: sent(1) });
     assert_eq!(rig.notify().await.unwrap(), all_told());
     assert_eq!((rig.labeler.asked().len(), rig.called().len()), (2, 4));
@@ -200,12 +202,8 @@ async fn an_outage_of_chat_is_tried_again_and_a_refusal_is_final() {
         let rig = Rig::new().await;
         rig.labeler.answer(Json(json!({})));
         rig.chat.answer(login()).answer(Json(json!({ "did": "did:plc:admin" }))).answer(answer);
-        let (was_final, error) = match rig.notify().await.unwrap_err() {
-            Failure::Fatal(error) => (true, error),
-            Failure::Retry(error) => (false, error),
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(was_final, is_final, "{error}");
+        let verdict = if is_final { Verdict::Fatal } else { Verdict::Retry };
+        let error = failed(rig.notify().await, verdict);
         assert!(error.contains(reason) && !error.contains("secret"), "{error}");
         assert!(rig.told().await.event.is_sent && !rig.told().await.message.is_sent);
     }
@@ -216,7 +214,7 @@ async fn a_wrong_app_password_is_final_and_shown_nowhere() {
     let rig = Rig::new().await;
     rig.labeler.answer(Json(json!({})));
     rig.chat.answer((StatusCode::UNAUTHORIZED, "Invalid identifier or password"));
-    let Err(Failure::Fatal(error)) = rig.notify().await else { panic!("not final") };
+    let error = failed(rig.notify().await, Verdict::Fatal);
     assert!(error.contains("NOTIFY_BOT_PASSWORD") && !error.contains("app-secret"), "{error}");
     let shown = format!("{:?}", rig.services);
     assert!(shown.contains("bot.plyr.fm") && !shown.contains("app-secret"), "{shown}");

@@ -27,7 +27,7 @@ pub(crate) const fn backoff() -> Backoff {
 /// How a run ends that could not write.
 pub(crate) fn failure(error: PdsError, ctx: &Context) -> Failure {
     match error {
-        PdsError::LoggedOut(_) => Failure::RetryAfter(parked(ctx.attempt()), error.to_string()),
+        PdsError::LoggedOut(_) => Failure::retry_after(parked(ctx.attempt()), error.to_string()),
         error => error.into_failure(),
     }
 }

@@ -7,8 +7,10 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use zip::{CompressionMethod, ZipArchive};
 
+use docket_core::Verdict;
+
 use super::*;
-use crate::testing::{Reads, WatchedStore, run, track, until};
+use crate::testing::{Reads, WatchedStore, failed, run, track, until};
 use crate::{
     AudioFile, AudioStorage, Buckets, Catalogue, ExportDownload, Job, JobState, MemoryCatalogue, PART_BYTES, Storage,
     Track,
@@ -86,17 +88,11 @@ fn entries(archive: &Bytes) -> Vec<(String, String)> {
 }
 
 fn retried(ended: Result<ExportReport, Failure>) -> String {
-    match ended {
-        Err(Failure::Retry(error)) => error,
-        other => panic!("{other:?}"),
-    }
+    failed(ended, Verdict::Retry)
 }
 
 fn fatal(ended: Result<ExportReport, Failure>) -> String {
-    match ended {
-        Err(Failure::Fatal(error)) => error,
-        other => panic!("{other:?}"),
-    }
+    failed(ended, Verdict::Fatal)
 }
 
 #[tokio::test]
@@ -273,7 +269,7 @@ async fn a_cancelled_run_takes_its_upload_back() {
         run.cancellation.cancel();
     };
     let (ended, ()) = tokio::join!(rig.export(&run), stop);
-    assert_eq!(ended.unwrap_err(), Failure::Cancelled);
+    failed(ended, Verdict::Cancelled);
     rig.assert_nothing_left(1).await;
     assert_eq!(rig.job().await.state, JobState::Processing);
 }

@@ -9,8 +9,10 @@ use axum::routing::post;
 use serde_json::json;
 use tokio::sync::Notify;
 
+use docket_core::Verdict;
+
 use super::*;
-use crate::testing::{WatchedStore, run, track, until};
+use crate::testing::{WatchedStore, failed, run, track, until};
 use crate::{AudioFile, Buckets, Catalogue, MemoryCatalogue, Moderation, Secret, Storage};
 
 /// A moderation service on loopback: gives prepared answers, in order, and keeps its requests.
@@ -152,10 +154,10 @@ async fn an_outage_is_tried_again_when_the_service_says_and_leaves_no_row() {
     rig.service.answer((StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "7")], "busy"));
     rig.service.answer((StatusCode::TOO_MANY_REQUESTS, [("retry-after", "99")], ""));
     rig.service.answer((StatusCode::INTERNAL_SERVER_ERROR, ""));
-    let Err(Failure::RetryAfter(after, error)) = rig.judge(&run(1)).await else { panic!("no retry") };
-    assert!(after == Duration::from_secs(7) && error.contains("503") && error.contains("busy"), "{error}");
-    assert!(matches!(rig.judge(&run(2)).await, Err(Failure::RetryAfter(after, _)) if after.as_secs() == 99));
-    assert!(matches!(rig.judge(&run(3)).await, Err(Failure::Retry(error)) if error.contains("500")));
+    let error = failed(rig.judge(&run(1)).await, Verdict::RetryAfter(Duration::from_secs(7)));
+    assert!(error.contains("503") && error.contains("busy"), "{error}");
+    failed(rig.judge(&run(2)).await, Verdict::RetryAfter(Duration::from_secs(99)));
+    assert!(failed(rig.judge(&run(3)).await, Verdict::Retry).contains("500"));
     assert_eq!(rig.row().await, None);
 }
 
@@ -164,7 +166,7 @@ async fn silence_and_a_refused_connection_are_outages() {
     let silent = Service::default().serve().await;
     for (url, cause) in [(silent.as_str(), "no answer in time"), ("http://127.0.0.1:9", "the connection failed")] {
         let rig = Rig::at(url, Duration::from_millis(300));
-        let Err(Failure::Retry(error)) = rig.judge(&run(1)).await else { panic!("no retry") };
+        let error = failed(rig.judge(&run(1)).await, Verdict::Retry);
         assert!(error.contains(cause), "{error}");
         assert_eq!(rig.row().await, None);
     }
@@ -175,7 +177,7 @@ async fn an_answer_without_a_verdict_is_never_clear() {
     for answer in ["{}", "<html>sign in</html>", r#"{"matches": []}"#] {
         let rig = Rig::new().await;
         rig.service.answer(answer);
-        assert!(matches!(rig.judge(&run(1)).await, Err(Failure::Retry(error)) if error.contains("unexpected form")));
+        assert!(failed(rig.judge(&run(1)).await, Verdict::Retry).contains("unexpected form"));
         assert_eq!(rig.row().await, None);
     }
 }
@@ -184,7 +186,7 @@ async fn an_answer_without_a_verdict_is_never_clear() {
 async fn the_last_attempt_of_an_outage_is_a_failed_scan() {
     let rig = Rig::new().await;
     rig.service.answer((StatusCode::BAD_GATEWAY, "away"));
-    assert!(matches!(rig.judge(&last()).await, Err(Failure::Retry(_))));
+    failed(rig.judge(&last()).await, Verdict::Retry);
     let row = rig.row().await.unwrap();
     assert!(row.state == ScanState::Failed && row.error.unwrap().contains("502"));
 }
@@ -212,7 +214,7 @@ async fn a_refusal_is_final_and_a_failed_scan() {
     ] {
         let rig = Rig::new().await;
         rig.service.answer(status);
-        let Err(Failure::Fatal(error)) = rig.judge(&run(1)).await else { panic!("{status} is not final") };
+        let error = failed(rig.judge(&run(1)).await, Verdict::Fatal);
         assert!(error.contains(reason) && !error.contains("moderation-key"), "{error}");
         assert_eq!(rig.row().await.unwrap().state, ScanState::Failed);
     }
@@ -224,7 +226,7 @@ async fn a_redirect_does_not_carry_the_key_to_another_host() {
     let elsewhere = format!("{}/scan", other.serve().await);
     rig.service.answer((StatusCode::TEMPORARY_REDIRECT, [("location", elsewhere)], ""));
     other.answer(clear());
-    let Err(Failure::Fatal(error)) = rig.judge(&run(1)).await else { panic!("not final") };
+    let error = failed(rig.judge(&run(1)).await, Verdict::Fatal);
     assert!(error.contains("MODERATION_SERVICE_URL"), "{error}");
     assert!(other.asked().is_empty());
 }
@@ -233,7 +235,7 @@ async fn a_redirect_does_not_carry_the_key_to_another_host() {
 async fn an_oversized_answer_is_refused() {
     let rig = Rig::new().await;
     rig.service.answer("x".repeat(1 << 20));
-    let Err(Failure::Fatal(error)) = rig.judge(&run(1)).await else { panic!("not final") };
+    let error = failed(rig.judge(&run(1)).await, Verdict::Fatal);
     assert!(error.contains("more than 524288 bytes"), "{error}");
 }
 
@@ -260,7 +262,7 @@ async fn audio_without_a_public_address_is_skipped_and_an_unknown_track_is_fatal
     assert_eq!(rig.judge(&run(1)).await.unwrap(), skipped("the audio has no public address"));
     let unknown = ScanCopyright { track_id: 404, file_id: "file1".to_owned() };
     let ended = unknown.judge(&rig.services, &run(1)).await;
-    assert_eq!(ended.unwrap_err(), Failure::Fatal("there is no track 404".to_owned()));
+    assert_eq!(failed(ended, Verdict::Fatal), "there is no track 404");
 }
 
 #[tokio::test]
@@ -268,6 +270,6 @@ async fn a_cancelled_scan_stops_waiting() {
     let rig = Rig::new().await;
     let run = run(1);
     run.cancellation.cancel();
-    assert_eq!(rig.judge(&run).await.unwrap_err(), Failure::Cancelled);
+    failed(rig.judge(&run).await, Verdict::Cancelled);
     assert_eq!(rig.row().await, None);
 }

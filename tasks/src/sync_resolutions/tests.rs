@@ -3,11 +3,11 @@ use std::sync::Arc;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
-use docket_core::Timestamp;
+use docket_core::{Timestamp, Verdict};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::testing::{self, ToldService, track};
+use crate::testing::{self, ToldService, failed, track};
 use crate::{Catalogue, MemoryCatalogue, Scan, ScanState, Secret};
 
 /// When track 1 was scanned: 2026-01-01T00:00:00Z.
@@ -111,12 +111,12 @@ async fn while_the_labeler_is_away_no_flag_goes() {
     for answer in [StatusCode::BAD_GATEWAY.into_response(), "{}".into_response(), Json(json!([])).into_response()] {
         let rig = Rig::new(1).await;
         rig.labeler.answer(answer);
-        assert!(matches!(sync(&rig.services).await, Err(Failure::Retry(_))));
+        failed(sync(&rig.services).await, Verdict::Retry);
         assert_eq!(rig.state(1).await, ScanState::Flagged);
     }
     let rig = Rig::new(1).await;
     rig.labeler.answer((StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "9")]));
-    assert!(matches!(sync(&rig.services).await, Err(Failure::RetryAfter(after, _)) if after.as_secs() == 9));
+    failed(sync(&rig.services).await, Verdict::RetryAfter(Duration::from_secs(9)));
 }
 
 #[tokio::test]
