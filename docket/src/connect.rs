@@ -198,6 +198,7 @@ impl Connect {
     async fn open(mut self) -> Result<Docket> {
         let name = std::mem::replace(&mut self.name, Ok(DocketName::default()))?;
         let patience = self.patience.unwrap_or(PATIENCE);
+        self.check_urls(&name).await?;
         let store = match wait_for(patience, || self.store(&name, self.admit)).await {
             Err(error) if error.kind() == ErrorKind::Unavailable && self.has_fallback() => {
                 tracing::error!(?error, "the store cannot be reached; starting with the fallback alone");
@@ -218,6 +219,24 @@ impl Connect {
             return docket.with_fallback(&registry, &settings, with);
         }
         Ok(docket)
+    }
+
+    /// Refuses what could not be opened whatever the servers say. Nobody is spoken to, and nothing waited for.
+    ///
+    /// # Errors
+    ///
+    /// `Config` for a URL that cannot be, of the queue or of the outbox, and what else was said wrong on the way here.
+    pub async fn check(mut self) -> Result<()> {
+        let name = std::mem::replace(&mut self.name, Ok(DocketName::default()))?;
+        self.check_urls(&name).await
+    }
+
+    async fn check_urls(&self, name: &DocketName) -> Result<()> {
+        let store = self.store(name, Admit::Later).await?;
+        match &self.outbox {
+            None => Ok(()),
+            Some(url) => outbox::later(store, url, self.max_payload_bytes).map(drop),
+        }
     }
 
     #[cfg(feature = "memory")]

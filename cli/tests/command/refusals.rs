@@ -1,7 +1,7 @@
 //! What is refused, with which exit code and which words.
 
 use std::net::TcpListener;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -151,6 +151,38 @@ fn usage_errors_are_exit_code_2_and_name_what_is_wrong() {
         assert_eq!(said.code, 2, "{arguments:?}: {said:?}");
         assert!(said.stderr.contains(said_of_it) && !said.stderr.contains("secret"), "{arguments:?}: {said:?}");
         assert!(said.stdout.is_empty(), "{said:?}");
+    }
+}
+
+/// The queue was opened first, so that a typing error in the outbox was told when the patience with the queue was over.
+#[test]
+fn a_mistake_in_a_second_url_is_told_before_the_first_is_asked() {
+    let gone = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("it is bound").port();
+    let queue = format!("redis://joe:secret@127.0.0.1:{gone}/0");
+    let shell = Shell::at(&queue);
+    let refused = |mut command: Command, what: &str| {
+        let started = Instant::now();
+        let said = Said::from(command.env("DOCKET_PATIENCE", "30s").output().expect("the command can be run"));
+        assert_eq!((said.code, said.stdout.as_str()), (2, ""), "{what}: {said:?}");
+        assert!(started.elapsed() < Duration::from_secs(15), "{what}: {:?}", started.elapsed());
+        assert!(!said.stderr.contains("secret") && !said.stderr.contains("does not answer"), "{what}: {said:?}");
+        said
+    };
+    for (url, why) in [
+        ("postgres://joe:secret@localhost/app?sslmode=secret", "sslmode"),
+        ("postgres://joe:secret@localhost:notaport/app", "port"),
+        ("redis://joe:secret@localhost", "scheme"),
+        ("joe:secret@localhost/app", "no scheme"),
+    ] {
+        for verb in [&["add", "trace", "{}"][..], &["worker"], &["show", "k"], &["doctor"]] {
+            let mut command = shell.command(verb);
+            command.env("DOCKET_OUTBOX_URL", url);
+            let said = refused(command, &format!("{verb:?} with {url}"));
+            assert!(said.stderr.contains(why), "{said:?}");
+        }
+        if !url.starts_with("redis") {
+            refused(shell.command(&["move", "--from", &queue, "--to", url]), &format!("move to {url}"));
+        }
     }
 }
 
