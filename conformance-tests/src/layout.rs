@@ -22,11 +22,11 @@ fn key(text: &str) -> TaskKey {
     TaskKey::new(text).expect("a key")
 }
 
-fn task(text: &str) -> NewTask {
+pub(crate) fn task(text: &str) -> NewTask {
     NewTask { key: key(text), ..NewTask::new(TaskName::new(NAME).expect("a name"), Payload::new("{}")) }
 }
 
-fn ask(count: usize) -> LeaseRequest {
+pub(crate) fn ask(count: usize) -> LeaseRequest {
     let (name, queue) = (TaskName::new(NAME).expect("a name"), Queue::default());
     LeaseRequest {
         request: RequestId::unique(),

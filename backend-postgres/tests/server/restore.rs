@@ -3,45 +3,37 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use conformance_tests::restore::fences_stay_above_the_lost;
 use conformance_tests::servers::PostgresServer;
-use docket_core::{Fence, LeaseRequest, NewTask, QueueBackend, Store};
+use docket_core::{Fence, LeaseRequest, NewTask, QueueBackend, Store, Timestamp};
 
 use crate::work::{ask, connect, put_back, task, tell};
-
-const TASKS: usize = 12;
-/// A restore, or a fail-over, takes longer.
-const DOWN: Duration = Duration::from_millis(200);
-
-/// Takes all tasks, one call for each; answers their fences.
-async fn fences(store: &impl QueueBackend) -> Vec<Fence> {
-    let mut leases = Vec::new();
-    for _ in 0..TASKS {
-        let request = LeaseRequest { count: 1, ..ask("worker", Duration::ZERO) };
-        leases.extend(store.lease(&request).await.unwrap().leases);
-    }
-    assert_eq!(leases.len(), TASKS);
-    leases.iter().map(|lease| lease.token.fence).collect()
-}
 
 #[tokio::test]
 async fn fences_stay_above_those_of_before_when_a_backup_is_put_back() {
     let server = PostgresServer::start().await;
     let (store, url) = (connect(&server.url()).await, server.url());
-    let tasks: Vec<NewTask> = (0..TASKS).map(|n| task(&n.to_string())).collect();
-    store.add(&tasks).await.unwrap();
-    tell(&url, "CREATE TABLE old AS SELECT * FROM docket.task").await;
-    let old = tell(&url, "SELECT nextval('docket.fence')").await;
-    let mut before = fences(&store).await;
-    for _ in 0..3 {
-        for sql in ["DELETE FROM docket.request", "DELETE FROM docket.task", &put_back("docket", "old")] {
+    let set_clock = async |now: Timestamp| {
+        tell(&url, &format!("UPDATE docket.meta SET clock = {}", now.as_micros())).await;
+    };
+    let copy = async || {
+        for (copy, table) in [("old", "task"), ("old_meta", "meta")] {
+            tell(&url, &format!("CREATE TABLE {copy} AS SELECT * FROM docket.{table}")).await;
+        }
+        tell(&url, "CREATE TABLE old_fence AS SELECT last_value FROM docket.fence").await;
+    };
+    let back = async || {
+        for sql in [
+            "DELETE FROM docket.request",
+            "DELETE FROM docket.task",
+            &put_back("docket", "old"),
+            "UPDATE docket.meta m SET ahead = o.ahead, seen = o.seen FROM old_meta o WHERE o.id = m.id",
+            "SELECT setval('docket.fence', last_value) FROM old_fence",
+        ] {
             tell(&url, sql).await;
         }
-        tell(&url, &format!("SELECT setval('docket.fence', {old})")).await;
-        tokio::time::sleep(DOWN).await;
-        let after = fences(&store).await;
-        assert!(before.iter().max() < after.iter().min(), "{before:?} came before {after:?}");
-        before = after;
-    }
+    };
+    fences_stay_above_the_lost(&store, set_clock, copy, back).await;
 }
 
 /// Many calls that find the fences behind set them on once, and none draws one that another has.
