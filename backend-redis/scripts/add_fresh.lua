@@ -40,7 +40,7 @@ local function write_fresh(keys)
     local label = label_of(lane)
     chunked('ZADD', P .. 'due:' .. label, entries)
     call('ZADD', P .. 'queued', 'LT', score, 'due:' .. label)
-    if anybody_waits() then wake('w:' .. label, 1) end
+    if anybody_waits() then wake('w:' .. label, 1, true) end
   end
 end
 

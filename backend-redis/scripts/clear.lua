@@ -11,7 +11,7 @@ for _, list in ipairs(call('SMEMBERS', P .. 'wakes')) do call('UNLINK', P .. lis
 for _, waiter in ipairs(call('ZRANGE', P .. 'waiting', 0, -1)) do call('UNLINK', P .. 'p:' .. waiter) end
 for _, rest in ipairs({
   'tasks', 'args', 'results', 'successors', 'queued', 'leased', 'finished', 'dead', 'kept', 'finished_counts', 'corrupt',
-  'requests:0', 'requests:1', 'workers', 'wakes', 'waiting', 'armed',
+  'requests:0', 'requests:1', 'workers', 'wakes', 'waiting', 'armed', 'standby',
 }) do
   call('UNLINK', P .. rest)
 end

@@ -1,16 +1,22 @@
--- Transition: none. Removes a waiter whose caller is gone, and returns the wake-up that its last
--- read took.
--- Keys: meta. Args: waiter, wake list (may be empty), whether its last read was lost with its
--- connection (0, 1).
+-- Transition: none. Removes a waiter whose caller is gone, and returns the wake-ups that its reads
+-- took.
+-- Keys: meta. Args: waiter, whether its last read was lost with its connection (0, 1), wake lists.
 -- Result: nothing.
 -- Repeated: a list that has a wake-up gets no second one.
 --
 -- The server may still be executing a read whose connection vanished. Left alone, that read would
 -- swallow the next wake-up.
 begin()
-local waiter, list, lost = arg(), optional(), arg() == '1'
+local waiter, lost, lists = arg(), arg() == '1', {}
+for i = 1, number() do lists[i] = arg() end
 leave(waiter)
 if lost then end_read(waiter) end
-if list and (string.sub(list, -2) == '|*' or has_work(list)) then push(list, 1) end
+chunked('HDEL', P .. 'standby', lists)
+for _, list in ipairs(lists) do
+  if string.sub(list, -2) == '|*' or has_work(list) then
+    push(list, 1)
+    if count_waiters() > 1 then ask_standby(list) end
+  end
+end
 finish_writes()
 return false

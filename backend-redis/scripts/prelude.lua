@@ -24,6 +24,8 @@
 --   wakes                set     every wake list ever written
 --   waiting, p:ID        zset, list   the waiters by the end of their wait (server's time), and a
 --                                private wake-up list for each
+--   standby              hash    wake list -> the time until which a second waiter still has to
+--                                poll: see waiters.lua
 --   armed                hash    the waiter that polls a lane at a time, as `TIME WAITER WORKER`:
 --                                see waiters.lua
 --

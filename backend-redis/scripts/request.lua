@@ -25,6 +25,8 @@ local function read_request()
   end
   req.lists = {} -- the wake lists it will block on
   for i = 1, number() do req.lists[i] = arg() end
+  req.stood_by = {} -- the wake lists for which this look stood by
+  for i = 1, number() do req.stood_by[i] = arg() end
   return req
 end
 

@@ -215,6 +215,8 @@ local function take(req, trimming)
   write_worker(req.worker, req.record, req.ttl, true)
   if trimming then reply.dead = trim(0) end
   take_turns()
+  -- Whoever was asked to stand by looks now, and may be busy after that.
+  chunked('HDEL', P .. 'standby', req.stood_by)
   local packed = remembered(req.request)
   if packed then
     take_again(req, packed, reply)

@@ -4,13 +4,22 @@
 -- have died. So a dead waiter, or one from before a restart of the server, delays a due task by no
 -- more than that.
 --
+-- For a task that is due now one waiter is woken, and another is asked to poll STANDBY later: the
+-- first may die between taking its wake-up and its poll. `standby` has the time until which one
+-- still has to poll, so that many tasks cost few such polls.
+--
 -- An expiring lease is different: its own worker may be the one armed for it, and dead. So all
 -- waiters of a lane arm themselves for its next deadline, and a lease call wakes a waiter of
 -- another worker if none is armed.
 
 local passed_on = {} -- wake list -> the number of wake-ups it gets regardless of announcements
+local with_standby = {} -- those of them whose lane has something due
 
 local function pass_on(list, count) passed_on[list] = math.max(passed_on[list] or 0, count) end
+local function pass_on_work(list)
+  pass_on(list, 1)
+  with_standby[list] = true
+end
 
 -- The two indexes of a wake list's lane: queued and leased.
 local function indexes_of_list(list)
@@ -69,15 +78,15 @@ local function finish_writes()
   if (next(announced) or next(passed_on)) and not anybody_waits() then announced, passed_on = {}, {} end
   for list, moment in pairs(announced) do
     if moment <= now then
-      if has_work(list) then pass_on(list, 1) end
+      if has_work(list) then pass_on_work(list) end
     -- If it is not the first of its lane, the waiter for the first learns of it in time. Wake more
     -- than one waiter: one may die before it polls.
     elseif head_of((indexes_of_list(list))) == moment then
       pass_on(list, RANKS)
     end
   end
-  for list, count in pairs(passed_on) do wake(list, count) end
-  announced, passed_on = {}, {}
+  for list, count in pairs(passed_on) do wake(list, count, with_standby[list]) end
+  announced, passed_on, with_standby = {}, {}, {}
 end
 
 -- A task of this lane was leased: a waiter of another worker must poll at the deadline.
@@ -91,7 +100,7 @@ local function watch_deadline(list, deadline, worker)
 end
 
 -- Wakes one more waiter for the lane of an index.
-local function pass_on_entry(entry) pass_on(list_of_entry(entry), 1) end
+local function pass_on_entry(entry) pass_on_work(list_of_entry(entry)) end
 
 -- Removes the armed entries for which `is_theirs` holds; answers their fields.
 local function disarm(is_theirs)
@@ -153,6 +162,9 @@ local function note_waiter(req)
   for from = 1, #req.lists, CHUNK do
     local lists = {}
     for i = from, math.min(from + CHUNK - 1, #req.lists) do lists[#lists + 1] = P .. req.lists[i] end
-    call('DEL', unpack(lists))
+    -- An entry for a standby that nobody has taken is gone with it.
+    if call('DEL', unpack(lists)) > 0 then
+      call('HDEL', P .. 'standby', unpack(req.lists, from, from + #lists - 1))
+    end
   end
 end

@@ -14,7 +14,7 @@ const CHUNK: usize = 100;
 /// The hashes for payloads that are too large for a record.
 const APART: [&str; 3] = ["args", "results", "successors"];
 /// Keys that a docket has once.
-const SINGLE: [&str; 18] = [
+const SINGLE: [&str; 19] = [
     "args",
     "armed",
     "corrupt",
@@ -29,6 +29,7 @@ const SINGLE: [&str; 18] = [
     "requests:0",
     "requests:1",
     "results",
+    "standby",
     "tasks",
     "wakes",
     "waiting",

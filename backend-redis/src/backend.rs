@@ -164,7 +164,7 @@ impl QueueBackend for RedisBackend {
     async fn lease(&self, request: &LeaseRequest) -> Result<LeaseReply> {
         request::check(request)?;
         if request.wait.is_zero() || request.count == 0 {
-            return Ok(self.look(request, Look::Last(None)).await?.reply);
+            return Ok(self.look(request, Look::Last(None), &[]).await?.reply);
         }
         let lists = request::wake_lists(request);
         let (waiter, listed) = self.waiters.take(&lists);
@@ -194,7 +194,7 @@ impl QueueBackend for RedisBackend {
         batch.accepted().for_each(|ack| items::write_ack(&mut call, ack));
         if let Some(next) = next {
             request::check(next)?;
-            request::write(&mut call, next, Look::Last(None))?;
+            request::write(&mut call, next, Look::Last(None), &[])?;
         }
         let mut fields = self.run(&call, operation).await?;
         let mut answers = fields.next_words()?;

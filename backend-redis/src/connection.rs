@@ -272,7 +272,7 @@ pub(crate) async fn blocking_read(
     lists: &[String],
     block: Duration,
     margin: Duration,
-) -> std::result::Result<Option<String>, RedisError> {
+) -> std::result::Result<Option<(String, String)>, RedisError> {
     let mut cmd = redis::cmd("BLPOP");
     for list in lists {
         cmd.arg(list);
@@ -282,7 +282,7 @@ pub(crate) async fn blocking_read(
     let millis = block.as_micros().div_ceil(1_000).max(1);
     cmd.arg(format!("{}.{:03}", millis / 1_000, millis % 1_000));
     match timeout(block + margin, cmd.query_async::<Option<(String, String)>>(connection)).await {
-        Ok(answer) => Ok(answer?.map(|(list, _)| list)),
+        Ok(answer) => answer,
         Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
     }
 }

@@ -14,10 +14,10 @@ use crate::wait::{LINGER, Listed, Waiter};
 const WAIT_MAX: Duration = Duration::from_secs(3_600);
 
 impl RedisBackend {
-    /// One poll for tasks.
-    pub(crate) async fn look(&self, request: &LeaseRequest, look: Look<'_>) -> Result<Looked> {
+    /// One poll for tasks. The waiters of the lists in `stood_by` rely on it.
+    pub(crate) async fn look(&self, request: &LeaseRequest, look: Look<'_>, stood_by: &[String]) -> Result<Looked> {
         let mut call = self.call(&scripts::LEASE, 1_024);
-        request::write(&mut call, request, look)?;
+        request::write(&mut call, request, look, stood_by)?;
         let looked_at = std::time::Instant::now();
         let mut looked = request::read(&mut self.run(&call, "lease tasks").await?, request)?;
         looked.reply.looked_at = Some(looked_at);
@@ -37,8 +37,9 @@ impl RedisBackend {
         let wait = request.wait.min(WAIT_MAX);
         let end = Instant::now() + wait;
         let block_on = |block, due| waiter.wait(lists.iter().map(|list| self.keys.key(list)).collect(), block, due);
+        let mut stood_by = Vec::new();
         if let Some(Listed { due, .. }) = listed.filter(|listed| listed.until >= end) {
-            block_on(wait, due.map(|due| due.saturating_duration_since(Instant::now()))).await?;
+            stood_by = block_on(wait, due.map(|due| due.saturating_duration_since(Instant::now()))).await?;
         }
         loop {
             let (left, waiter, lists) = (end.saturating_duration_since(Instant::now()), waiter.listed_as(), &lists[..]);
@@ -49,7 +50,7 @@ impl RedisBackend {
                 true if block < LINGER * 2 => Look::Last(Some(waiter)),
                 true => Look::Ending { waiter, block, lists },
             };
-            let looked = self.look(request, look).await?;
+            let looked = self.look(request, look, &stood_by).await?;
             if looked.answered {
                 let now = Instant::now();
                 let listed = looked.waiting.then(|| Listed {
@@ -59,7 +60,7 @@ impl RedisBackend {
                 });
                 return Ok((looked.reply, listed));
             }
-            block_on(block, looked.due).await?;
+            stood_by = block_on(block, looked.due).await?;
         }
     }
 

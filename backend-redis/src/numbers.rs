@@ -47,13 +47,16 @@ const FIELDS: [&str; 30] = [
 /// The most bytes of a payload within its record.
 pub(crate) const INLINE_MAX: u16 = 1_024;
 
+/// Microseconds between the polls of two waiters for the same task.
+pub(crate) const STANDBY: i64 = 400_000;
+
 /// Numbers that only scripts use.
 const NUMBERS: [(&str, i64); 52] = [
     ("CHUNK", 500),
     ("LAYOUT", LAYOUT),
     // How many waiters are armed for one due time, and the delay of each after the one before.
     ("RANKS", 3),
-    ("STANDBY", 400_000),
+    ("STANDBY", STANDBY),
     ("FAR", (1 << 53) - 1),
     // Microseconds: the smallest step of the server's clock that is counted.
     ("STEP_MIN", 1_000_000),

@@ -58,7 +58,9 @@ pub(crate) fn check(request: &LeaseRequest) -> Result<()> {
 }
 
 /// The arguments of `read_request` in request.lua.
-pub(crate) fn write(call: &mut Call, request: &LeaseRequest, look: Look<'_>) -> Result<()> {
+///
+/// `stood_by`: the wake lists whose waiters count on this look.
+pub(crate) fn write(call: &mut Call, request: &LeaseRequest, look: Look<'_>, stood_by: &[String]) -> Result<()> {
     call.id(request.request.as_uuid());
     write_worker(call, &request.worker)?;
     call.text(if request.suspects == LeaseSuspects::Allow { "one" } else { "none" });
@@ -93,9 +95,11 @@ pub(crate) fn write(call: &mut Call, request: &LeaseRequest, look: Look<'_>) -> 
             }
         }
     }
-    call.number(lists.len());
-    for list in lists {
-        call.text(list);
+    for lists in [lists, stood_by] {
+        call.number(lists.len());
+        for list in lists {
+            call.text(list);
+        }
     }
     Ok(())
 }
@@ -133,6 +137,15 @@ pub(crate) fn longest_block(lists: &[String]) -> Duration {
     if lists.len() < LISTS_MAX { Duration::MAX } else { MANY_LANES_WAIT }
 }
 
+/// The tasks that reached their crash limit, as `sweep` in take.lua has them.
+pub(crate) fn read_limited(fields: &mut Fields) -> Result<Vec<Limited>> {
+    fields.each(|limited| {
+        let mut limited = limited.list()?;
+        let (key, name) = (limited.key()?, limited.parsed()?);
+        Ok(Limited { key, name, attempts: limited.count()?, repeats: limited.flag()? })
+    })
+}
+
 /// The result of `take` in take.lua.
 pub(crate) fn read(fields: &mut Fields, request: &LeaseRequest) -> Result<Looked> {
     let (mut records, mut apart) = (fields.list()?, fields.list()?);
@@ -142,11 +155,7 @@ pub(crate) fn read(fields: &mut Fields, request: &LeaseRequest) -> Result<Looked
     }
     let (next_visible, oldest_ready) = (fields.optional_micros()?, fields.optional_micros()?);
     let crashed = fields.count()?;
-    let limited = fields.each(|limited| {
-        let mut limited = limited.list()?;
-        let (key, name) = (limited.key()?, limited.parsed()?);
-        Ok(Limited { key, name, attempts: limited.count()?, repeats: limited.flag()? })
-    })?;
+    let limited = read_limited(fields)?;
     let dead_trimmed = fields.count()?;
     let parked = fields.each(Fields::key)?;
     let answered = fields.flag()?;

@@ -9,20 +9,24 @@ use std::time::Duration;
 use docket_core::{Error, ErrorKind, Result};
 use redis::aio::MultiplexedConnection;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 use uuid::Uuid;
 
 use crate::call::Call;
 use crate::connection::{Connection, blocking_read};
 use crate::error::describe;
 use crate::keys::Keys;
-use crate::scripts;
+use crate::{numbers, scripts};
 
 /// Idle waiters kept for the next wait. A worker needs one.
 const IDLE_MAX: usize = 4;
 /// How much later than asked the server may end a read by itself: it checks its timeouts only now
 /// and then. So the waiter keeps the due time, and the server's timeout is the second safeguard.
 const SERVER_TIMEOUT_MARGIN: Duration = Duration::from_millis(250);
+
+/// The value of a wake-up that asks for a poll [`STANDBY`] later; any other asks for one now.
+const STANDBY_ENTRY: &str = "standby";
+const STANDBY: Duration = Duration::from_micros(numbers::STANDBY.unsigned_abs());
 
 /// How long a waiter stays registered between two calls. A worker usually calls again at once; one
 /// that does not must not block others that rely on it.
@@ -78,7 +82,7 @@ struct Order {
     lists: Vec<String>,
     block: Duration,
     due: Option<Duration>,
-    ended: oneshot::Sender<Result<()>>,
+    ended: oneshot::Sender<Result<Vec<String>>>,
 }
 
 impl Waiters {
@@ -106,7 +110,7 @@ impl Waiters {
             id: id.clone(),
             listed: listed.clone(),
             connection: None,
-            took: None,
+            took: Vec::new(),
             lost: false,
         };
         tokio::spawn(reader.serve(incoming));
@@ -151,11 +155,42 @@ impl Waiter {
     }
 
     /// Waits for a wake-up in one of `lists`, until `due`, or for `block`; poll again in any case.
-    pub(crate) async fn wait(&self, lists: Vec<String>, block: Duration, due: Option<Duration>) -> Result<()> {
+    /// Returns the lists for which that poll is the one of a standby.
+    pub(crate) async fn wait(&self, lists: Vec<String>, block: Duration, due: Option<Duration>) -> Result<Vec<String>> {
         let gone = |_| Error::new(ErrorKind::Unavailable, "wait for tasks", "the runtime of the wait has ended");
         let (ended, end) = oneshot::channel();
         self.orders.send(Order { lists, block, due, ended }).await.map_err(|error| gone(error.to_string()))?;
         end.await.map_err(|error| gone(error.to_string()))?
+    }
+}
+
+/// When a wait ends by itself.
+struct Ends {
+    block: Instant,
+    /// Exact to the millisecond.
+    due: Option<Instant>,
+    /// The server's own timeout is exact enough for it.
+    standby: Option<Instant>,
+}
+
+impl Ends {
+    fn of(order: &Order) -> Self {
+        let now = Instant::now();
+        Self { block: now + order.block, due: order.due.map(|due| now + due), standby: None }
+    }
+
+    /// For how long to block.
+    fn block(&self) -> Duration {
+        let due = self.due.map(|due| due + SERVER_TIMEOUT_MARGIN);
+        let end = [due, self.standby].into_iter().flatten().fold(self.block, Instant::min);
+        end.saturating_duration_since(Instant::now())
+    }
+
+    async fn is_due(&self) {
+        match self.due {
+            Some(due) => sleep_until(due).await,
+            None => std::future::pending().await,
+        }
     }
 }
 
@@ -165,8 +200,8 @@ struct Reader {
     id: Arc<str>,
     listed: Arc<AtomicBool>,
     connection: Option<MultiplexedConnection>,
-    /// The wake list from which the latest read took a wake-up.
-    took: Option<String>,
+    /// The wake lists from which the latest wait took wake-ups.
+    took: Vec<String>,
     /// Whether the latest read was lost with its connection.
     lost: bool,
 }
@@ -185,37 +220,56 @@ impl Reader {
         }
     }
 
-    /// One read, to its end.
-    async fn read(&mut self, order: &mut Order) -> Result<()> {
-        self.took = None;
+    /// Waits to the end: one read, and further ones while the wake-ups are those of a standby.
+    /// Returns the lists of these.
+    async fn read(&mut self, order: &mut Order) -> Result<Vec<String>> {
+        self.took.clear();
+        let mut ends = Ends::of(order);
+        let own = self.parts.keys.key(&format!("p:{}", self.id));
+        let lists = [std::slice::from_ref(&own), &order.lists].concat();
+        let mut stood_by = Vec::new();
+        while let Some((list, value)) = self.read_one(&lists, &ends, &mut order.ended).await? {
+            let Some(lane) = self.parts.keys.strip(&list).filter(|_| list != own) else { break };
+            self.took.push(lane.to_owned());
+            if value != STANDBY_ENTRY {
+                break;
+            }
+            stood_by.push(lane.to_owned());
+            ends.standby.get_or_insert_with(|| Instant::now() + STANDBY);
+        }
+        Ok(stood_by)
+    }
+
+    /// One blocking read, to its end.
+    async fn read_one(
+        &mut self,
+        lists: &[String],
+        ends: &Ends,
+        caller: &mut oneshot::Sender<Result<Vec<String>>>,
+    ) -> Result<Option<(String, String)>> {
         let server = &self.parts.commands.server;
         let (mut connection, reused) = match self.connection.take() {
             Some(connection) => (connection, true),
             None => (server.open().await?, false),
         };
-        let own = self.parts.keys.key(&format!("p:{}", self.id));
-        let mut lists = vec![own.clone()];
-        lists.append(&mut order.lists);
-        let block = order.due.map_or(order.block, |due| order.block.min(due + SERVER_TIMEOUT_MARGIN));
         let answer = {
-            let mut read = std::pin::pin!(blocking_read(&mut connection, &lists, block, server.options.response));
-            let mut due = std::pin::pin!(sleep(order.due.unwrap_or(Duration::MAX)));
+            let mut read = std::pin::pin!(blocking_read(&mut connection, lists, ends.block(), server.options.response));
+            let mut due = std::pin::pin!(ends.is_due());
             let mut ended = false;
             loop {
                 tokio::select! {
                     answer = &mut read => break answer,
                     () = &mut due, if !ended => {}
-                    () = order.ended.closed(), if !ended => {}
+                    () = caller.closed(), if !ended => {}
                 }
                 ended = true;
                 self.end_read().await;
             }
         };
         match answer {
-            Ok(list) => {
-                self.took = list.filter(|list| *list != own);
+            Ok(taken) => {
                 self.connection = Some(connection);
-                Ok(())
+                Ok(taken)
             }
             // The server closed it while it was idle, or during the read: a poll will find what it
             // may have taken.
@@ -223,7 +277,7 @@ impl Reader {
                 // If only this end is gone, the read goes on at the server, and would take the next
                 // waiter's wake-up.
                 self.end_read().await;
-                Ok(())
+                Ok(None)
             }
             Err(error) => {
                 self.lost = true;
@@ -242,11 +296,13 @@ impl Reader {
         }
     }
 
-    /// Cleans up after a caller that is gone: its registration and its wake-up.
+    /// Cleans up after a caller that is gone: its registration and its wake-ups.
     async fn leave(&self) {
         let mut call = Call::new(&scripts::LEAVE, self.parts.keys.meta(), 0);
-        let took = self.took.as_deref().and_then(|list| self.parts.keys.strip(list));
-        call.text(&self.id).text(took.unwrap_or("")).number(u8::from(self.lost));
+        call.text(&self.id).number(u8::from(self.lost)).number(self.took.len());
+        for list in &self.took {
+            call.text(list);
+        }
         if let Err(error) = self.parts.commands.script(&call, "stop waiting").await {
             // Safe to lose: other waiters poll by themselves within their check interval.
             tracing::debug!(error = ?error, "could not return a wake-up");

@@ -1,5 +1,5 @@
-//! A due task starts in time, whichever of the waiters armed for it are gone, while another waiter
-//! is there.
+//! A task starts in time, whichever of the waiters armed for it or woken for it are gone, while
+//! another waiter is there.
 
 use std::time::{Duration, Instant};
 
@@ -143,4 +143,87 @@ async fn a_moment_that_has_passed_is_in_the_way_of_no_later_one() {
     add(&store, later("a", Duration::from_secs(1))).await.unwrap();
     in_time(worker(&store, "here"), Instant::now() + Duration::from_secs(1)).await;
     gone.abort();
+}
+
+/// The longest waiter takes the wake-up, and is gone before it looks.
+#[tokio::test]
+async fn a_task_for_now_starts_in_time_though_whoever_took_its_wake_up_is_killed() {
+    let server = Server::start(&[]).await;
+    let (dies, proxy) = mortal(&server).await;
+    let store = connect(&server).await;
+    let first = worker(&dies, "first");
+    blocked(&server, 1).await;
+    let second = worker(&store, "second");
+    blocked(&server, 2).await;
+    proxy.silence();
+    add(&store, task("a")).await.unwrap();
+    in_time(second, Instant::now()).await;
+    first.abort();
+}
+
+/// What is left to others by a worker that has no room for it is told to two of them as well.
+#[tokio::test]
+async fn what_a_full_worker_leaves_starts_in_time_though_whoever_took_its_wake_up_is_killed() {
+    let server = Server::start(&[]).await;
+    let (dies, proxy) = mortal(&server).await;
+    let store = connect(&server).await;
+    let takes = worker(&store, "takes");
+    blocked(&server, 1).await;
+    let first = worker(&dies, "first");
+    blocked(&server, 2).await;
+    let second = worker(&store, "second");
+    blocked(&server, 3).await;
+    proxy.silence();
+    // One call takes ten of them.
+    let tasks: Vec<_> = "0 1 2 3 4 5 6 7 8 9 a".split(' ').map(task).collect();
+    store.add(&tasks).await.unwrap();
+    let due = Instant::now();
+    assert_eq!(takes.await.unwrap().0.len(), 10);
+    in_time(second, due).await;
+    first.abort();
+}
+
+/// Whoever stands by is woken for another task, and works.
+#[tokio::test]
+async fn a_standby_that_is_served_is_counted_on_by_nobody() {
+    let server = Server::start(&[]).await;
+    let (dies, proxy) = mortal(&server).await;
+    let store = connect(&server).await;
+    let longest = worker(&store, "longest");
+    blocked(&server, 1).await;
+    let standby = worker(&store, "standby");
+    blocked(&server, 2).await;
+    add(&store, task("now")).await.unwrap();
+    assert_eq!(longest.await.unwrap().0, ["now"]);
+    blocked(&server, 1).await;
+    add(&store, task("served")).await.unwrap();
+    assert_eq!(standby.await.unwrap().0, ["served"]);
+    let first = worker(&dies, "first");
+    blocked(&server, 1).await;
+    let second = worker(&store, "second");
+    blocked(&server, 2).await;
+    proxy.silence();
+    add(&store, task("a")).await.unwrap();
+    in_time(second, Instant::now()).await;
+    first.abort();
+}
+
+/// Its caller goes away while it stands by: another looks in its place.
+#[tokio::test]
+async fn a_standby_that_is_given_up_hands_its_look_over() {
+    let server = Server::start(&[]).await;
+    let (dies, proxy) = mortal(&server).await;
+    let store = connect(&server).await;
+    let first = worker(&dies, "first");
+    blocked(&server, 1).await;
+    let standby = worker(&store, "standby");
+    blocked(&server, 2).await;
+    let third = worker(&store, "third");
+    blocked(&server, 3).await;
+    proxy.silence();
+    add(&store, task("a")).await.unwrap();
+    let due = Instant::now();
+    standby.abort();
+    in_time(third, due).await;
+    first.abort();
 }
