@@ -19,6 +19,8 @@ use actor::Actor;
 pub enum Role {
     /// It adds tasks.
     Adder,
+    /// It adds tasks in transactions of its own.
+    Caller,
     /// It runs them.
     Worker,
     /// It runs them, behind `PgBouncer`.
@@ -122,6 +124,7 @@ impl Cast {
         place.generation += 1;
         let role = match place.role {
             Role::Adder => "adder",
+            Role::Caller => "caller",
             Role::Worker => "worker",
             Role::Pooled => "pooled",
         };

@@ -18,7 +18,7 @@ use crate::history::History;
 use crate::ledger::{Event, How, Ledger, read};
 use crate::plan::{Kind, Plan};
 use crate::roles::{EVERY, LEASE, Sabotage};
-use crate::store::{Kind as StoreKind, Server, open};
+use crate::store::{Kind as StoreKind, Server};
 use crate::time::micros;
 
 /// How long the remaining work may take once the faults are over.
@@ -47,10 +47,10 @@ pub struct Asked {
 pub async fn run(asked: &Asked, ledgers: &Path) -> Outcome<(Verdict, Vec<String>)> {
     let kinds = if asked.kinds.is_empty() { Kind::of(asked.store) } else { asked.kinds.clone() };
     let ledger = Arc::new(Ledger::of(ledgers, "conductor")?);
-    let server = Server::start(asked.store, kinds.contains(&Kind::Clock)).await?;
     let docket: docket_core::DocketName = "chaos".parse()?;
+    let server = Server::start(asked.store, &docket, kinds.contains(&Kind::Clock)).await?;
     // Opened once before all others, so that the setup of the first start is done.
-    let store = open(&server.url(), docket.clone()).await?;
+    let store = server.open(&docket).await?;
     let scene = Scene {
         docket: docket.clone(),
         ledgers: ledgers.to_owned(),
@@ -60,12 +60,12 @@ pub async fn run(asked: &Asked, ledgers: &Path) -> Outcome<(Verdict, Vec<String>
         memory: (asked.store == StoreKind::Memory).then(|| store.clone()),
     };
     let proxies = match &server {
-        Server::Memory => Vec::new(),
+        Server::Memory(_) => Vec::new(),
         _ => vec![Proxy::before(&server.url()).await, Proxy::before(&server.url()).await],
     };
     let cast = Cast::new(scene, Arc::clone(&ledger));
     let mut stage = Stage { cast, server, proxies, behind_the_pooler: None, ledger };
-    let _pooled = enter(&mut stage, kinds.contains(&Kind::PausePooled)).await?;
+    let _pooled = enter(&mut stage, &kinds).await?;
     stage.ledger.write(Event::Begun { every: micros(EVERY) });
 
     let end = Instant::now() + asked.lasts;
@@ -76,10 +76,10 @@ pub async fn run(asked: &Asked, ledgers: &Path) -> Outcome<(Verdict, Vec<String>
         }
         stage.strike(&planned).await?;
     }
-    for place in stage.cast.places(Role::Adder) {
+    for place in [stage.cast.places(Role::Adder), stage.cast.places(Role::Caller)].concat() {
         stage.cast.end(place, END_MAX).await?;
     }
-    let store = if asked.store == StoreKind::Memory { store } else { open(&stage.server.url(), docket).await? };
+    let store = stage.server.open(&docket).await?;
     drain(&mut stage, &*store).await?;
     look(&stage, &*store, ledgers).await?;
     for place in [stage.cast.places(Role::Worker), stage.cast.places(Role::Pooled)].concat() {
@@ -89,10 +89,11 @@ pub async fn run(asked: &Asked, ledgers: &Path) -> Outcome<(Verdict, Vec<String>
     Ok((check(&history, &Rules::new(LEASE)), stage.cast.ends().to_vec()))
 }
 
-/// Three workers and two adders, on two ways to the store; and, if asked, one behind a pooler.
-async fn enter(stage: &mut Stage, pooled: bool) -> Outcome<Option<(PgBouncer, Proxy)>> {
+/// Three workers and two adders, on two ways to the store; and those whom only one kind of fault strikes: a worker behind a
+/// pooler, and a service that adds in its own transactions.
+async fn enter(stage: &mut Stage, kinds: &[Kind]) -> Outcome<Option<(PgBouncer, Proxy)>> {
     let ways: Vec<String> = match &stage.server {
-        Server::Memory => vec![stage.server.url()],
+        Server::Memory(_) => vec![stage.server.url()],
         _ => stage.proxies.iter().map(Proxy::url).collect(),
     };
     for n in 0..3 {
@@ -101,7 +102,10 @@ async fn enter(stage: &mut Stage, pooled: bool) -> Outcome<Option<(PgBouncer, Pr
     for n in 0..2 {
         stage.cast.enter(Role::Adder, &ways[n % ways.len()])?;
     }
-    if !pooled {
+    if kinds.contains(&Kind::PauseTransaction) {
+        stage.cast.enter(Role::Caller, &ways[0])?;
+    }
+    if !kinds.contains(&Kind::PausePooled) {
         return Ok(None);
     }
     let behind = Proxy::before(&stage.server.url()).await;

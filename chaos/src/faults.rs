@@ -59,7 +59,9 @@ impl Stage {
         let from = now();
         let struck = match planned.kind {
             Kind::Kill | Kind::KillAdder => process::kill(self, planned).await,
-            Kind::Pause | Kind::PauseAdder | Kind::PausePooled => pause::pause(self, planned).await,
+            Kind::Pause | Kind::PauseAdder | Kind::PausePooled | Kind::PauseTransaction => {
+                pause::pause(self, planned).await
+            }
             Kind::Reset | Kind::Mute | Kind::Hang | Kind::HalfOpen | Kind::Slow => network::cut(self, planned).await,
             Kind::Stop | Kind::Restart => server::stop(self, planned).await,
             Kind::Failover => failover::fail_over(self, planned).await,

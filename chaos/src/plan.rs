@@ -22,6 +22,8 @@ pub enum Kind {
     PauseAdder,
     /// A worker behind `PgBouncer` is stopped, as likely as not between a statement and its COMMIT, then goes on.
     PausePooled,
+    /// A service is stopped in the middle of a transaction of its own in which it has added a task, then goes on.
+    PauseTransaction,
     /// Connections are reset, again and again.
     Reset,
     /// Connections are reset; new ones are accepted and never answered.
@@ -55,18 +57,21 @@ pub enum Kind {
 impl Kind {
     /// The faults of this store.
     pub fn of(store: Store) -> Vec<Self> {
-        let but = |other: Self| Self::value_variants().iter().copied().filter(|kind| *kind != other).collect();
+        let but = |others: &[Self]| {
+            Self::value_variants().iter().copied().filter(|kind| !others.contains(kind)).collect::<Vec<_>>()
+        };
         match store {
-            Store::Memory => vec![Self::Kill, Self::KillAdder, Self::Pause, Self::Deploy],
-            Store::Redis => but(Self::PausePooled),
-            Store::Postgres => but(Self::Scripts),
+            Store::Memory => vec![Self::Kill, Self::KillAdder, Self::Pause, Self::Deploy, Self::Full],
+            Store::Redis => but(&[Self::PausePooled, Self::PauseTransaction]),
+            Store::Postgres => but(&[Self::Scripts]),
         }
     }
 
     /// Whether the fault strikes processes, and not something that they share: then the others must
     /// continue.
     pub fn is_of_processes(self) -> bool {
-        matches!(self, Self::Kill | Self::KillAdder | Self::Pause | Self::PauseAdder | Self::PausePooled | Self::Deploy)
+        let is_pause = matches!(self, Self::Pause | Self::PauseAdder | Self::PausePooled | Self::PauseTransaction);
+        is_pause || matches!(self, Self::Kill | Self::KillAdder | Self::Deploy)
     }
 
     /// Its name on the command line.
@@ -115,7 +120,7 @@ impl Iterator for Plan {
         let kind = self.bag.pop()?;
         let millis = |range| Duration::from_millis(range);
         let lasts = match kind {
-            Kind::Pause | Kind::PausePooled => self.lease + millis(self.rng.u64(300..2_000)),
+            Kind::Pause | Kind::PausePooled | Kind::PauseTransaction => self.lease + millis(self.rng.u64(300..2_000)),
             _ => millis(self.rng.u64(500..6_000)),
         };
         Some(Planned { quiet: millis(self.rng.u64(500..2_500)), kind, lasts, target: self.rng.usize(0..1_000) })

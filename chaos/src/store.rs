@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use docket_core::{DocketName, Store};
-use docket_memory::MemoryBackend;
 use docket_postgres::PostgresBackend;
 use docket_redis::RedisBackend;
 use serde::{Deserialize, Serialize};
 
 use crate::Outcome;
 
+mod memory;
 mod postgres;
 mod redis;
 
+pub use memory::Memory;
 pub use postgres::Postgres;
 pub use redis::Redis;
 
@@ -36,11 +37,9 @@ impl Kind {
     }
 }
 
-/// The docket on the store at `url`, with its default settings.
+/// The docket on the server at `url`, with its default settings.
 pub async fn open(url: &str, docket: DocketName) -> Outcome<Arc<dyn Store>> {
-    Ok(if url.starts_with("memory") {
-        Arc::new(MemoryBackend::new(docket))
-    } else if url.starts_with("postgres") {
+    Ok(if url.starts_with("postgres") {
         Arc::new(PostgresBackend::connect(url, docket, docket_postgres::Options::default()).await?)
     } else {
         Arc::new(RedisBackend::connect(url, docket, docket_redis::Options::default()).await?)
@@ -51,7 +50,7 @@ pub async fn open(url: &str, docket: DocketName) -> Outcome<Arc<dyn Store>> {
 #[derive(Debug)]
 pub enum Server {
     /// None: the store is in this process.
-    Memory,
+    Memory(Memory),
     /// A Redis that syncs every write.
     Redis(Redis),
     /// A Postgres that syncs every commit.
@@ -60,18 +59,26 @@ pub enum Server {
 
 impl Server {
     /// Starts one; `clocked`, its clock can be moved, where that can be done.
-    pub async fn start(kind: Kind, clocked: bool) -> Outcome<Self> {
+    pub async fn start(kind: Kind, docket: &DocketName, clocked: bool) -> Outcome<Self> {
         Ok(match kind {
-            Kind::Memory => Self::Memory,
+            Kind::Memory => Self::Memory(Memory::start(docket.clone())?),
             Kind::Redis => Self::Redis(Redis::start(clocked).await),
             Kind::Postgres => Self::Postgres(Postgres::start(clocked).await?),
         })
     }
 
+    /// The docket on it.
+    pub async fn open(&self, docket: &DocketName) -> Outcome<Arc<dyn Store>> {
+        match self {
+            Self::Memory(memory) => Ok(memory.store()),
+            _ => open(&self.url(), docket.clone()).await,
+        }
+    }
+
     /// Where services find it.
     pub fn url(&self) -> String {
         match self {
-            Self::Memory => "memory://".to_owned(),
+            Self::Memory(_) => "memory://".to_owned(),
             Self::Redis(redis) => redis.url(),
             Self::Postgres(postgres) => postgres.url(),
         }
@@ -80,7 +87,7 @@ impl Server {
     /// Its port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         match self {
-            Self::Memory => 0,
+            Self::Memory(_) => 0,
             Self::Redis(redis) => redis.port(),
             Self::Postgres(postgres) => postgres.port(),
         }
@@ -89,7 +96,7 @@ impl Server {
     /// Kills it.
     pub fn kill(&self) {
         match self {
-            Self::Memory => {}
+            Self::Memory(_) => {}
             Self::Redis(redis) => redis.kill(),
             Self::Postgres(postgres) => postgres.kill(),
         }
@@ -98,7 +105,7 @@ impl Server {
     /// Starts it again, on the same port and data.
     pub async fn restart(&self) {
         match self {
-            Self::Memory => {}
+            Self::Memory(_) => {}
             Self::Redis(redis) => redis.restart().await,
             Self::Postgres(postgres) => postgres.restart().await,
         }
@@ -107,7 +114,7 @@ impl Server {
     /// Creates a copy, and cuts it off from later writes.
     pub async fn copy(&mut self) -> Outcome {
         match self {
-            Self::Memory => Ok(()),
+            Self::Memory(_) => Ok(()),
             Self::Redis(redis) => redis.copy().await,
             Self::Postgres(postgres) => postgres.copy().await,
         }
@@ -116,7 +123,7 @@ impl Server {
     /// Kills the server; the copy takes over.
     pub async fn fail_over(&mut self) -> Outcome {
         match self {
-            Self::Memory => Ok(()),
+            Self::Memory(_) => Ok(()),
             Self::Redis(redis) => redis.fail_over(),
             Self::Postgres(postgres) => postgres.fail_over().await,
         }
@@ -125,7 +132,7 @@ impl Server {
     /// Takes the room away, or gives it back.
     pub async fn set_full(&self, full: bool) -> Outcome {
         match self {
-            Self::Memory => Ok(()),
+            Self::Memory(memory) => memory.set_full(full).await,
             Self::Redis(redis) => redis.set_full(full).await,
             Self::Postgres(postgres) => {
                 postgres.set_full(full);
@@ -137,7 +144,7 @@ impl Server {
     /// Bounds its connections, and ends those it has; without a bound, all is as before.
     pub async fn set_connections(&mut self, max: Option<usize>) -> Outcome {
         match self {
-            Self::Memory => Ok(()),
+            Self::Memory(_) => Ok(()),
             Self::Redis(redis) => redis.set_connections(max).await,
             Self::Postgres(postgres) => postgres.set_connections(max).await,
         }
@@ -146,7 +153,7 @@ impl Server {
     /// Refuses writes, or takes them again.
     pub async fn set_read_only(&self, read_only: bool) -> Outcome {
         match self {
-            Self::Memory => Ok(()),
+            Self::Memory(_) => Ok(()),
             Self::Redis(redis) => redis.set_read_only(read_only).await,
             Self::Postgres(postgres) => postgres.set_read_only(read_only).await,
         }
@@ -155,7 +162,7 @@ impl Server {
     /// Moves its clock, if possible: by this many seconds relative to the machine's.
     pub fn set_clock(&self, ahead_seconds: i64) {
         match self {
-            Self::Memory => {}
+            Self::Memory(_) => {}
             Self::Redis(redis) => redis.set_clock(ahead_seconds),
             Self::Postgres(postgres) => postgres.set_clock(ahead_seconds),
         }
@@ -164,7 +171,7 @@ impl Server {
     /// Forgets its scripts, where it has some.
     pub async fn forget_scripts(&self) -> Outcome {
         match self {
-            Self::Memory | Self::Postgres(_) => Ok(()),
+            Self::Memory(_) | Self::Postgres(_) => Ok(()),
             Self::Redis(redis) => redis.tell(&["SCRIPT", "FLUSH"]).await,
         }
     }

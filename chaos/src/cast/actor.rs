@@ -53,6 +53,7 @@ impl Actor {
         let rate = scene.rate.to_string();
         match role {
             Role::Adder => command.args(["adder", "--seed", &seed.to_string(), "--rate", &rate]),
+            Role::Caller => command.args(["adder", "--seed", &seed.to_string(), "--rate", &rate, "--in-transaction"]),
             Role::Worker | Role::Pooled => command.arg("worker"),
         };
         let log = File::create(scene.ledgers.join(format!("{name}.log")))?;
@@ -130,7 +131,7 @@ impl Inside {
         let store = scene.memory.as_ref().ok_or("the store is elsewhere")?.fork();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let (playing, stop) = match role {
-            Role::Adder => {
+            Role::Adder | Role::Caller => {
                 let adder = Adder::new(common, seed, scene.rate);
                 let (ask, asked) = oneshot::channel();
                 let stop = async move {

@@ -13,12 +13,13 @@ use crate::plan::{Kind, Planned};
 use crate::store::Server;
 
 pub(super) async fn pause(stage: &mut Stage, planned: &Planned) -> Outcome<Struck> {
-    if matches!(stage.server, Server::Memory) {
+    if matches!(stage.server, Server::Memory(_)) {
         return pause_all(stage, planned).await;
     }
     let role = match planned.kind {
         Kind::PauseAdder => Role::Adder,
         Kind::PausePooled => Role::Pooled,
+        Kind::PauseTransaction => Role::Caller,
         _ => Role::Worker,
     };
     let place = stage.cast.choose(role, planned.target);

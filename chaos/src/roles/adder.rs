@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use docket_core::{Client, Failure, Store};
+use docket_core::{Add, Client, Failure, Store};
+use docket_postgres::InTransaction as _;
 use fastrand::Rng;
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::tasks::{NewWork, Work};
 use super::{Build, Common, Sabotage};
@@ -19,6 +22,11 @@ use crate::time::micros;
 
 /// The most concurrent adds: those to a store that is down wait for their patience.
 const UNDER_WAY_MAX: usize = 100;
+/// How long a transaction is open between its add and its COMMIT: longer than it is not, so that one that is stopped is most
+/// likely stopped there.
+const HELD: Duration = Duration::from_millis(150);
+/// How long one may take in all.
+const TRANSACTION_MAX: Duration = Duration::from_secs(10);
 
 /// An adder's arguments.
 #[derive(Clone, Debug, clap::Args)]
@@ -31,6 +39,15 @@ pub struct Adder {
     /// Tasks added a second.
     #[arg(long)]
     rate: u32,
+    /// Adds each in a transaction of its own, which stays open for a while.
+    #[arg(long)]
+    in_transaction: bool,
+}
+
+/// How tasks get into the store.
+enum Way {
+    Call(Client),
+    Transaction(Client, PgPool),
 }
 
 /// A task to add.
@@ -44,7 +61,7 @@ struct Draft {
 impl Adder {
     /// An adder of this many tasks per second.
     pub fn new(common: Common, seed: u64, rate: u32) -> Self {
-        Self { common, seed, rate }
+        Self { common, seed, rate, in_transaction: false }
     }
 
     /// Runs it on its own connections, until it is asked to end (SIGTERM).
@@ -67,6 +84,12 @@ impl Adder {
     pub async fn run_on(self, store: Arc<dyn Store>, stop: impl Future<Output = ()>) -> Outcome {
         let ledger = Arc::new(self.common.ledger()?);
         let client = Client::new(store);
+        let way = Arc::new(if self.in_transaction {
+            let pool = PgPoolOptions::new().acquire_timeout(TRANSACTION_MAX).connect_lazy(&self.common.url)?;
+            Way::Transaction(client, pool)
+        } else {
+            Way::Call(client)
+        });
         let mut rng = Rng::with_seed(self.seed);
         let period = Duration::from_secs(1) / self.rate;
         let mut ticks = interval_at(Instant::now(), period);
@@ -81,10 +104,10 @@ impl Adder {
             }
             let Ok(place) = Arc::clone(&room).acquire_owned().await else { break };
             let key = format!("{}.{n}", self.common.name);
-            let (draft, client, ledger) = (draw(&mut rng), client.clone(), Arc::clone(&ledger));
+            let (draft, way, ledger) = (draw(&mut rng), Arc::clone(&way), Arc::clone(&ledger));
             let (build, lose) = (self.common.build, self.common.sabotage == Sabotage::LoseAdds && n % 20 == 19);
             adds.spawn(async move {
-                add(&client, &ledger, build, key, draft, lose).await;
+                add(&way, &ledger, build, key, draft, lose).await;
                 drop(place);
             });
             while adds.try_join_next().is_some() {}
@@ -107,21 +130,39 @@ fn draw(rng: &mut Rng) -> Draft {
     Draft { millis, fails, delay: Duration::from_millis(delay) }
 }
 
-async fn add(client: &Client, ledger: &Ledger, build: Build, key: String, draft: Draft, lose: bool) {
-    let Draft { millis, fails, delay } = draft;
-    ledger.write(Event::Adding { key: key.clone(), delay: micros(delay) });
-    let answer = match build {
-        _ if lose => Ok(None),
-        Build::Old => client.add(Work { millis, fails }).key(&key).after(delay).await.map(Some),
-        Build::New => {
-            let note = "new".to_owned();
-            client.add(NewWork { millis, fails, note }).key(&key).after(delay).await.map(Some)
+async fn add(way: &Way, ledger: &Ledger, build: Build, key: String, draft: Draft, lose: bool) {
+    ledger.write(Event::Adding { key: key.clone(), delay: micros(draft.delay) });
+    let answer = match way {
+        _ if lose => Ok(()),
+        Way::Call(client) => sending(client, build, &key, draft).await.map(drop).map_err(text),
+        Way::Transaction(client, pool) => {
+            let call = add_in_transaction(pool, sending(client, build, &key, draft));
+            let answer = timeout(TRANSACTION_MAX, call).await.unwrap_or_else(|_| Err("no answer".into()));
+            answer.map_err(|error| error.to_string())
         }
     };
     ledger.write(match answer {
-        Ok(_) => Event::Added { key },
-        Err(error) => Event::Refused { key, error: text(error) },
+        Ok(()) => Event::Added { key },
+        Err(error) => Event::Refused { key, error },
     });
+}
+
+fn sending<'a>(client: &'a Client, build: Build, key: &str, draft: Draft) -> Add<'a> {
+    let Draft { millis, fails, delay } = draft;
+    match build {
+        Build::Old => client.add(Work { millis, fails }),
+        Build::New => client.add(NewWork { millis, fails, note: "new".to_owned() }),
+    }
+    .key(key)
+    .after(delay)
+}
+
+/// As a service does that has other things to do between the add and its COMMIT.
+async fn add_in_transaction(pool: &PgPool, add: Add<'_>) -> Outcome {
+    let mut transaction = pool.begin().await?;
+    add.in_transaction(&mut transaction).await?;
+    tokio::time::sleep(HELD).await;
+    Ok(transaction.commit().await?)
 }
 
 /// The whole chain of causes.
