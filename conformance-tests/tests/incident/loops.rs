@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use docket_core::worker::Alarm;
-use docket_core::{Settings, TaskState};
+use docket_core::{ErrorKind, Settings, TaskState};
 use futures_util::future::join_all;
+use tokio::time::sleep;
 use tracing::Level;
 
 use crate::running::Running;
@@ -15,6 +16,8 @@ use crate::tasks::Hold;
 
 const SHORT: Setup = Setup::new(50, 1);
 const CHECK: Duration = Duration::from_secs(1);
+/// Long enough for six tries.
+const REPEATED: Duration = Duration::from_secs(3);
 /// A call that never answers is given up after ten seconds (and a lease's wait): recovery may take
 /// this long.
 const BACK: Duration = Duration::from_secs(17);
@@ -49,6 +52,61 @@ async fn said(worker: &Running, name: &str) {
 
 fn stalled(wanted: &str) -> impl Fn(&Alarm) -> bool {
     move |alarm| matches!(alarm, Alarm::Stalled { name, .. } if *name == wanted)
+}
+
+/// A deploy raises the docket's layout under a worker of the build before: it asked twice a second, for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_ends_when_its_docket_is_another_builds() {
+    join_all(ALL.map(async |kind| {
+        let scene = Scene::new(kind, "layout").await;
+        let (sabotage, worker) = sabotaged(&scene);
+        scene.burst("before", 5).await;
+        scene.all_ran(SOON).await;
+        for verb in [Verb::Lease, Verb::Heartbeat, Verb::Ack, Verb::Add, Verb::Counts] {
+            sabotage.set(verb, Fault::OfAnotherBuild);
+        }
+        let error = worker.ended(NOTICED).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+        assert!(error.to_string().contains("its layout is 9"), "{error}");
+    }))
+    .await;
+}
+
+/// What is said once, and shown as an alarm for as long as it lasts, need not be said twice a second.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_failure_again_and_again_is_one_line() {
+    join_all(ALL.map(async |kind| {
+        let scene = Scene::new(kind, "lines").await;
+        let (sabotage, worker) = sabotaged(&scene);
+        scene.burst("before", 5).await;
+        scene.all_ran(SOON).await;
+        let lines = ["leasing failed", "renewing leases failed", "outcomes could not be settled"];
+        for round in 1..=2 {
+            // The fetch loop alone, so that it is tried again; then the others, while nothing is leased.
+            sabotage.set(Verb::Lease, Fault::Fails);
+            eventually("leasing fails", NOTICED, async || {
+                (worker.logged(Level::WARN, &[lines[0]]) == round).then_some(())
+            })
+            .await;
+            sleep(REPEATED).await;
+            sabotage.lift();
+            worker.until_ready(SOON).await;
+            scene.burst(&format!("between {round}"), 1).await;
+            scene.all_ran(SOON).await;
+        }
+        sabotage.set(Verb::Heartbeat, Fault::Fails);
+        sabotage.set(Verb::Ack, Fault::Fails);
+        let hold = Hold { millis: 100, stubborn: false };
+        scene.add(&scene.client, hold, "hold", Duration::ZERO).await.unwrap();
+        worker.until_unready(NOTICED).await;
+        sleep(REPEATED).await;
+        let told = lines.map(|line| worker.logged(Level::WARN, &[line]));
+        assert!(told[0] == 2 && told[1] <= 2 && told[2] <= 2, "{kind:?}: {told:?}");
+        sabotage.lift();
+        worker.until_ready(BACK).await;
+        worker.stopped().await.unwrap();
+    }))
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

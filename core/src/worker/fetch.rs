@@ -7,10 +7,10 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::gate::Way;
-use super::health::Loop;
+use super::health::{Loop, News};
 use super::settle::{self, Settlement};
 use super::slots::{PATIENCE, Room};
-use super::{Inner, report, run};
+use super::{Inner, run};
 use crate::repeat::{bounded, repeat};
 use crate::{
     Clock, Error, ErrorKind, Lease, LeaseOrder, LeaseReply, LeaseRequest, LeaseSuspects, QueueOrder, RequestId, Result,
@@ -37,7 +37,7 @@ const SUSPECT_WAIT: Duration = Duration::from_secs(1);
 /// Leases and starts tasks until the worker stops.
 pub(super) async fn fetch(worker: Arc<Inner>, acks: mpsc::Sender<Settlement>) -> Result<()> {
     begin(&worker).await?;
-    let (mut left, mut plain_at) = (Left::Nothing, Instant::now());
+    let (mut left, mut plain_at, mut failure) = (Left::Nothing, Instant::now(), None);
     for call in 0_u64.. {
         start(&worker, &acks);
         let ahead = if plain_at.elapsed() < PLAIN_EVERY { ahead(&worker, left) } else { 0 };
@@ -61,6 +61,7 @@ pub(super) async fn fetch(worker: Arc<Inner>, acks: mpsc::Sender<Settlement>) ->
         };
         match reply {
             Ok(reply) => {
+                failure = None;
                 worker.health.answered(&reply, count);
                 left = Left::by(&reply);
                 if left == Left::Some {
@@ -71,15 +72,19 @@ pub(super) async fn fetch(worker: Arc<Inner>, acks: mpsc::Sender<Settlement>) ->
                     take(&worker, reply, asked_at);
                 } else {
                     // Shut during the call: its leases could not be kept.
-                    log_swept(&worker, &reply.swept);
+                    reply.swept.log(&worker.id);
                     if !put_back(&worker, &reply.leases).await {
                         take(&worker, LeaseReply { swept: Swept::default(), ..reply }, asked_at);
                         clear_line(&worker, &acks).await;
                     }
                 }
             }
+            // The docket is another build's by now, and stays it.
+            Err(error) if error.kind() == ErrorKind::Conflict => return Err(error),
             Err(error) => {
-                tracing::warn!(worker = %worker.id, error = ?error, "leasing failed; trying again");
+                if News::of(&mut failure, &error) == News::Yes {
+                    tracing::warn!(worker = %worker.id, error = ?error, "leasing failed; trying again");
+                }
                 tokio::time::sleep(REFUSED_WAIT).await;
             }
         }
@@ -132,8 +137,9 @@ async fn begin(worker: &Inner) -> Result<()> {
         if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::TooLarge) {
             return Err(error);
         }
-        worker.health.failed(Loop::Fetch, &error);
-        tracing::warn!(worker = %worker.id, error = ?error, "joining the docket failed; trying again");
+        if worker.health.failed(Loop::Fetch, &error) == News::Yes {
+            tracing::warn!(worker = %worker.id, error = ?error, "joining the docket failed; trying again");
+        }
         tokio::time::sleep(REFUSED_WAIT).await;
     }
 }
@@ -238,7 +244,9 @@ async fn lease(worker: &Inner, request: &LeaseRequest) -> Result<LeaseReply> {
     let what = "lease tasks";
     let call = async || {
         let reply = bounded(what, request.wait, worker.fetching.lease(request)).await;
-        reply.inspect_err(|error| worker.health.failed(Loop::Fetch, error))
+        reply.inspect_err(|error| {
+            worker.health.failed(Loop::Fetch, error);
+        })
     };
     repeat(what, patience, call).await
 }
@@ -250,7 +258,7 @@ async fn give_back(worker: &Inner, request: &LeaseRequest) {
         tracing::warn!(worker = %worker.id, "could not ask for leases taken while stopping; they expire by themselves");
         return;
     };
-    log_swept(worker, &reply.swept);
+    reply.swept.log(&worker.id);
     if !put_back(worker, &reply.leases).await {
         let tasks = reply.leases.len();
         tracing::warn!(worker = %worker.id, tasks, "could not give back leases while stopping; they expire by themselves");
@@ -270,7 +278,7 @@ async fn put_back(worker: &Inner, leases: &[Lease]) -> bool {
 
 /// Queues the leases of a lease call for a slot.
 fn take(worker: &Inner, reply: LeaseReply, asked_at: Instant) {
-    log_swept(worker, &reply.swept);
+    reply.swept.log(&worker.id);
     log_clock(worker, reply.clock);
     // A call may wait for longer than a lease before it takes one.
     let proved_at = reply.looked_at.map_or(asked_at, |looked_at| Instant::from_std(looked_at).max(asked_at));
@@ -296,17 +304,5 @@ fn log_clock(worker: &Inner, clock: Clock) {
         );
     } else if clock.offset < before.offset {
         tracing::info!(worker = %worker.id, offset = ?clock.offset, "the docket's time was settled");
-    }
-}
-
-pub(super) fn log_swept(worker: &Inner, swept: &Swept) {
-    if swept.crashed > 0 {
-        tracing::warn!(worker = %worker.id, leases = swept.crashed, "leases ran out unsettled; their tasks run again");
-    }
-    for limited in &swept.limited {
-        report::limited(&worker.id, limited);
-    }
-    if swept.dead_trimmed > 0 {
-        tracing::warn!(worker = %worker.id, tasks = swept.dead_trimmed, "dead tasks trimmed");
     }
 }

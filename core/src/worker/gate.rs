@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::health::Loop;
+use super::health::{Loop, News};
 use crate::Error;
 
 /// The two things a worker must be able to do with a lease.
@@ -87,13 +87,16 @@ impl Gate {
         });
     }
 
-    /// A call failed, or has gone unanswered for too long.
-    pub(super) fn failed(&self, way: Way, error: &Error) {
+    /// A call failed, or has gone unanswered for too long. Returns whether it had not failed like
+    /// that since it last worked.
+    pub(super) fn failed(&self, way: Way, error: &Error) -> News {
+        let mut news = News::No;
         self.ways.send_modify(|ways| {
             let state = &mut ways[way as usize];
             state.shut_since.get_or_insert_with(Instant::now);
-            state.error = Some(error.to_string());
+            news = News::of(&mut state.error, error);
         });
+        news
     }
 
     /// A loop ended unexpectedly: its way may not work.

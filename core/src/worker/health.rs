@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, timeout};
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::Alarm;
 use super::gate::Gate;
@@ -38,8 +38,24 @@ const SHUT_MIN: Duration = Duration::from_millis(500);
 /// A call reports its missed deadline a little later.
 const UNHEARD_MARGIN: Duration = Duration::from_secs(2);
 
-/// How long the companion may take for two polls.
-const COMPANION_LOOKS_MAX: Duration = Duration::from_secs(2);
+/// Whether an error has not been logged yet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum News {
+    Yes,
+    No,
+}
+
+impl News {
+    /// Whether `error` differs from the last one, which it replaces.
+    pub(super) fn of(last: &mut Option<String>, error: &Error) -> Self {
+        let text = error.to_string();
+        if last.as_ref() == Some(&text) {
+            return Self::No;
+        }
+        *last = Some(text);
+        Self::Yes
+    }
+}
 
 /// The known state of a worker.
 #[derive(Debug)]
@@ -53,16 +69,7 @@ pub struct Health {
     companion: Option<&'static str>,
     pub(super) gate: Gate,
     companion_asked: Notify,
-    companion_looks: watch::Sender<Looks>,
     facts: Mutex<Facts>,
-}
-
-/// The polls that the companion has reported.
-#[derive(Clone, Copy, Default, Debug)]
-struct Looks {
-    all: u64,
-    /// Those that found work to bring in.
-    found: u64,
 }
 
 #[derive(Debug)]
@@ -133,7 +140,6 @@ impl Health {
             companion,
             gate: Gate::new(timing.renewal.max(SHUT_MIN)),
             companion_asked: Notify::new(),
-            companion_looks: watch::Sender::default(),
             facts: Mutex::new(Facts {
                 progress: [now; Loop::COUNT],
                 heard_of: [now; Loop::COUNT],
@@ -207,10 +213,13 @@ impl Health {
         }
     }
 
-    pub(super) fn failed(&self, which: Loop, error: &Error) {
+    /// A loop failed, and goes on. Returns whether it had not failed like that since its last
+    /// progress: the same failure again
+    /// and again is one log line, and an alarm.
+    pub(super) fn failed(&self, which: Loop, error: &Error) -> News {
         let mut facts = self.facts();
         facts.heard_of[which as usize] = Instant::now();
-        facts.failure[which as usize] = Some(error.to_string());
+        News::of(&mut facts.failure[which as usize], error)
     }
 
     /// There is an outcome to settle: from now on an answered ack is due.
@@ -274,31 +283,16 @@ impl Health {
 
     pub(super) fn companion_waits(&self, oldest: Option<Duration>) {
         self.facts().companion_waits = oldest.map(|age| (age, Instant::now()));
-        self.companion_looks.send_modify(|looks| {
-            looks.all += 1;
-            looks.found += u64::from(oldest.is_some());
-        });
+    }
+
+    /// Has the companion look now.
+    pub(super) fn ask_companion(&self) {
+        self.companion_asked.notify_one();
     }
 
     /// Ends when the companion is asked to poll.
     pub(super) async fn companion_asked(&self) {
         self.companion_asked.notified().await;
-    }
-
-    /// Whether a poll of the companion that begins after this call finds nothing, and none before
-    /// it does.
-    pub(super) async fn companion_finds_nothing(&self) -> bool {
-        let mut looks = self.companion_looks.subscribe();
-        let before = *looks.borrow_and_update();
-        // The first report may be of a poll that had already begun.
-        for reports in 1..=2 {
-            self.companion_asked.notify_one();
-            let reported = looks.wait_for(|looks| looks.all >= before.all + reports);
-            if !matches!(timeout(COMPANION_LOOKS_MAX, reported).await, Ok(Ok(looks)) if looks.found == before.found) {
-                return false;
-            }
-        }
-        true
     }
 
     pub(super) fn oldest_waiting(&self) -> Option<Duration> {

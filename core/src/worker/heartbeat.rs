@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Inner;
 use super::gate::Way;
-use super::health::Loop;
+use super::health::{Loop, News};
 use crate::repeat::bounded;
 use crate::{Error, ErrorKind, Heartbeat, LeaseToken, Result, limits};
 
@@ -111,9 +111,10 @@ async fn beat(worker: &Inner, asked: bool) {
                 }
             }
             Err(error) => {
-                worker.health.failed(Loop::Heartbeat, &error);
                 worker.health.gate.failed(Way::Renewing, &error);
-                tracing::warn!(worker = %worker.id, error = ?error, "renewing leases failed; trying again");
+                if worker.health.failed(Loop::Heartbeat, &error) == News::Yes {
+                    tracing::warn!(worker = %worker.id, error = ?error, "renewing leases failed; trying again");
+                }
             }
         }
     }

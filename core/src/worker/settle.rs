@@ -10,10 +10,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::Inner;
 use super::gate::Way;
-use super::health::Loop;
+use super::health::{Loop, News};
 use super::report::Run;
-use super::{Inner, fetch};
 use crate::handler::unkept;
 use crate::repeat::{bounded, repeat};
 use crate::{
@@ -127,7 +127,7 @@ pub(super) async fn settle(worker: Arc<Inner>, inbox: Arc<tokio::sync::Mutex<Inb
             Ok(reply) => {
                 worker.health.progressed(Loop::Settle);
                 worker.health.gate.works(Way::Settling);
-                fetch::log_swept(&worker, &reply.swept);
+                reply.swept.log(&worker.id);
                 inbox.answered(&worker, reply.answers);
             }
             Err(error) => {
@@ -159,8 +159,9 @@ pub(super) async fn prove(worker: &Inner) {
     match bounded("settle tasks", Duration::ZERO, worker.settling.ack(&[], None)).await {
         Ok(_) => worker.health.gate.works(Way::Settling),
         Err(error) => {
-            worker.health.gate.failed(Way::Settling, &error);
-            tracing::warn!(worker = %worker.id, error = ?error, "outcomes could not be settled; nothing is leased");
+            if worker.health.gate.failed(Way::Settling, &error) == News::Yes {
+                tracing::warn!(worker = %worker.id, error = ?error, "outcomes could not be settled; nothing is leased");
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use docket_core::{
     Ack, AckReply, AddAnswer, Arrival, CancelAnswer, CancelId, Capabilities, Control, Cursor, Destination, Error,
     ErrorKind, Fence, Finding, Heartbeat, HeartbeatAnswer, Inspect, LaneCounts, Lease, LeaseReply, LeaseRequest,
     LeaseToken, ListFilter, NewTask, Outcome, Page, Parcel, ParcelId, QueueBackend, Relocate, RequestId, RequeueAnswer,
-    Result, Retryable, ScheduleAnswer, Store, TaskKey, TaskView, Ticket, WorkerView,
+    Result, Retryable, ScheduleAnswer, Store, TakenOut, TaskKey, TaskView, Ticket, WorkerView,
 };
 
 /// A verb that only one loop calls.
@@ -38,6 +38,8 @@ pub(crate) enum Fault {
     Panics,
     /// With an error that no list of harmless ones would have.
     Fails,
+    /// As a docket answers that another build has taken over.
+    OfAnotherBuild,
     NeverAnswers,
     /// It takes this much longer.
     Slow(Duration),
@@ -115,6 +117,9 @@ impl Sabotage {
             None | Some(Fault::Lies | Fault::LosesOneReply) => Ok(()),
             Some(Fault::Panics) => panic!("sabotage of {verb:?}"),
             Some(Fault::Fails) => Err(Error::new(ErrorKind::Internal, "go on", format!("sabotage of {verb:?}"))),
+            Some(Fault::OfAnotherBuild) => {
+                Err(Error::new(ErrorKind::Conflict, "go on", "its layout is 9 and this build reads 2"))
+            }
             Some(Fault::NeverAnswers) => pending().await,
             Some(Fault::Slow(more)) => {
                 tokio::time::sleep(more).await;
@@ -209,7 +214,7 @@ impl Inspect for Sabotage {
 
 #[async_trait]
 impl Relocate for Sabotage {
-    async fn take_out(&self, to: &Destination, id: ParcelId, limit: usize) -> Result<Vec<Parcel>> {
+    async fn take_out(&self, to: &Destination, id: ParcelId, limit: usize) -> Result<TakenOut> {
         self.inner.take_out(to, id, limit).await
     }
 
