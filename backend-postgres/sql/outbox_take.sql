@@ -4,6 +4,7 @@
 -- rows.
 -- outbox_take: the oldest rows up to a count and a number of bytes of args, one per key; none while
 -- another transaction relays. Delays are returned as the time that is left.
+-- outbox_hold_empty: whether no row waits; then no other transaction relays until this one ends.
 -- Repeated, in a later transaction: the same rows.
 CREATE OR REPLACE FUNCTION docket.outbox_look(docket_name text, OUT oldest bigint, OUT channel text)
 LANGUAGE plpgsql {ENTRY} AS $$
@@ -39,5 +40,17 @@ BEGIN
       CASE item.kind WHEN 'in' THEN greatest(item.due - moment, 0) ELSE item.due END, item.every, item.max_attempts,
       item.max_crashes;
   END LOOP;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION docket.outbox_hold_empty(docket_name text) RETURNS boolean LANGUAGE plpgsql {ENTRY} AS $$
+DECLARE
+  waits bigint;
+BEGIN
+  IF NOT pg_try_advisory_xact_lock(docket.outbox_lock(docket_name, 'relay')) THEN
+    RETURN false;
+  END IF;
+  SELECT l.oldest INTO waits FROM docket.outbox_look(docket_name) l;
+  RETURN waits IS NULL;
 END
 $$;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use docket_core::worker::{Companion, Pulse};
+use docket_core::worker::{Check, Companion, Pulse};
 use docket_core::{Backoff, Result, Store, limits};
 use sqlx::PgConnection;
 use tokio::time::{Instant, sleep_until};
@@ -81,7 +81,10 @@ impl Companion for Relay {
                 Ok(Step::Later) => state.pause(),
                 Err(error) => {
                     pulse.failed(&error);
-                    tracing::warn!(?error, "relaying the outbox failed; trying again");
+                    // Once: what follows is the same again, and an alarm.
+                    if state.failures == 0 {
+                        tracing::warn!(?error, "relaying the outbox failed; trying again");
+                    }
                     state.failed()
                 }
             };
@@ -91,6 +94,16 @@ impl Companion for Relay {
                 () = pulse.stopping() => return Ok(()),
             }
         }
+    }
+
+    async fn is_empty_during(&self, check: Check<'_>) -> Result<bool> {
+        let mut connection = self.table.open().await?;
+        let mut tx = self.table.begin(&mut connection).await?;
+        if !self.table.hold_empty(&mut tx).await? {
+            return Ok(false);
+        }
+        let is_done = self.table.hold(&mut tx, check).await?;
+        Ok(is_done && self.table.hold_empty(&mut tx).await?)
     }
 }
 

@@ -27,6 +27,7 @@ pub(super) struct Table {
     put: Statement,
     look: Statement,
     take: Statement,
+    hold_empty: Statement,
     settle: Statement,
     pub(super) counts: Statement,
     pub(super) retry: Statement,
@@ -49,6 +50,7 @@ impl Table {
             put: statement("SELECT docket.outbox_add({US},$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)"),
             look: statement("SELECT * FROM docket.outbox_look($1)"),
             take: statement("SELECT * FROM docket.outbox_take({US},$2,$3)"),
+            hold_empty: statement("SELECT docket.outbox_hold_empty({US})"),
             settle: statement("SELECT docket.outbox_settle($1,$2,$3,$4)"),
             counts: statement("SELECT * FROM docket.outbox_counts($1)"),
             retry: statement("SELECT docket.outbox_retry({US})"),
@@ -109,6 +111,14 @@ impl Table {
         let query = self.commands.server.query(self.take.sql(), arguments);
         let rows = self.in_time(query.fetch_all(&mut **tx), "take rows of the outbox").await?;
         rows.iter().map(Row::read).collect()
+    }
+
+    /// Whether no row waits; then nobody else takes rows while the transaction lasts.
+    pub(super) async fn hold_empty(&self, tx: &mut PgTransaction<'_>) -> Result<bool> {
+        let operation = "hold the empty outbox";
+        let query = self.commands.server.query(self.hold_empty.sql(), self.arguments()?);
+        let row = self.in_time(query.fetch_one(&mut **tx), operation).await?;
+        Columns::of(&row, operation).only()
     }
 
     /// Keeps the transaction alive until `call` ends: the server would end a transaction that is

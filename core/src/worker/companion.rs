@@ -2,6 +2,7 @@
 //! elsewhere.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,9 @@ use async_trait::async_trait;
 use super::Stop;
 use super::health::{Health, Loop};
 use crate::{Error, Result};
+
+/// A check of the store, to be made while nothing is brought in.
+pub type Check<'a> = Pin<Box<dyn Future<Output = Result<bool>> + Send + 'a>>;
 
 /// A loop that a worker supervises like its own: logged and restarted when it ends, panics or makes
 /// no progress; part of the worker's readiness; and the end of the worker when restarts do not
@@ -21,8 +25,8 @@ pub trait Companion: fmt::Debug + Send + Sync + 'static {
 
     /// Runs until [`Pulse::stopping`].
     ///
-    /// It polls whenever [`Pulse::asked`] ends, and reports each poll through [`Pulse::waiting`]: a
-    /// worker that runs until everything is done asks for two polls before it ends.
+    /// It polls whenever [`Pulse::asked`] ends: a worker that runs until everything is done asks
+    /// for that when it found something waiting.
     ///
     /// It reports answers, errors, and waiting work through `pulse`, and goes on after every
     /// temporary error: a returned error costs a restart, and ten in a row end the worker. Without
@@ -33,6 +37,20 @@ pub trait Companion: fmt::Debug + Send + Sync + 'static {
     ///
     /// It is dropped when the worker ends, and when it is restarted.
     async fn run(&self, pulse: &Pulse) -> Result<()>;
+
+    /// Runs `check` while no worker of this store brings anything in. Returns whether nothing
+    /// waited, from before the check until after it, and the check was true.
+    ///
+    /// A worker that runs until everything is done ends by this. A task may add the next one
+    /// through the companion, and another worker may bring that one in and run it: checks of both
+    /// sides, one after the other, could miss such a chain.
+    ///
+    /// Returns false at once, without a check, if something waits, or is being brought in.
+    ///
+    /// # Cancel safety
+    ///
+    /// Can be dropped at any time.
+    async fn is_empty_during(&self, check: Check<'_>) -> Result<bool>;
 }
 
 /// The connection between a [`Companion`] and its worker.

@@ -9,19 +9,24 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use super::Inner;
+use super::health::News;
 use crate::repeat::bounded;
 use crate::{Fence, ListFilter, Names, Queue, Result, TaskKey, TaskName, TaskState, TaskView, Timestamp, limits};
 
 /// How often an idle worker asks.
 const LOOK: Duration = Duration::from_millis(200);
+/// How long the check may take for which nothing is brought in.
+const CHECK_MAX: Duration = Duration::from_secs(5);
 /// The worker does not wait for a task due later than this.
 const SOON: Duration = Duration::from_secs(60);
 
 /// Ends when no task of the worker's queues and names is ready, running or due soon; periodic tasks
 /// do not count.
 pub(super) async fn finished(worker: &Inner) {
-    let mut uncounted = Uncounted::new();
+    let (mut uncounted, mut failure) = (Uncounted::new(), None);
     loop {
         tokio::time::sleep(LOOK).await;
         if worker.held.len() > 0 || !worker.health.has_fetched() || !worker.health.has_seeded() {
@@ -29,26 +34,31 @@ pub(super) async fn finished(worker: &Inner) {
         }
         match nothing_is_left(worker, &mut uncounted).await {
             Ok(true) => return,
-            Ok(false) => {}
-            Err(error) => {
+            Ok(false) => failure = None,
+            Err(error) if News::of(&mut failure, &error) == News::Yes => {
                 tracing::warn!(worker = %worker.id, error = ?error, "could not ask what is left; trying again");
             }
+            Err(_) => {}
         }
     }
 }
 
-/// Nothing in the store, nothing that its companion has yet to bring in, and still nothing in the
-/// store.
+/// Nothing in the store, and at the same moment nothing that has yet to be brought in.
 async fn nothing_is_left(worker: &Inner, uncounted: &mut Uncounted) -> Result<bool> {
     if !store_is_done(worker, uncounted).await? {
         return Ok(false);
     }
-    if worker.companion.is_none() {
-        return Ok(true);
+    let Some(companion) = &worker.companion else { return Ok(true) };
+    let check = Box::pin(store_is_done(worker, uncounted));
+    // Nobody brings anything in during the check.
+    let is_left = match timeout(CHECK_MAX, companion.is_empty_during(check)).await {
+        Ok(is_empty) => !is_empty?,
+        Err(_) => true,
+    };
+    if is_left {
+        worker.health.ask_companion();
     }
-    // Order matters: once nothing runs, only the companion can bring more, and the last look finds
-    // that.
-    Ok(worker.health.companion_finds_nothing().await && store_is_done(worker, uncounted).await?)
+    Ok(!is_left)
 }
 
 /// The tasks that do not count, by their keys.

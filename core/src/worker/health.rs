@@ -214,8 +214,7 @@ impl Health {
     }
 
     /// A loop failed, and goes on. Returns whether it had not failed like that since its last
-    /// progress: the same failure again
-    /// and again is one log line, and an alarm.
+    /// progress: a repeated failure is one log line, and an alarm.
     pub(super) fn failed(&self, which: Loop, error: &Error) -> News {
         let mut facts = self.facts();
         facts.heard_of[which as usize] = Instant::now();

@@ -50,7 +50,7 @@ use crate::{Client, Error, Heartbeat, KnownName, Names, Registry, Result, Settin
 use crate::{WorkerId, WorkerRecord, display_duration, limits};
 
 pub use alarm::Alarm;
-pub use companion::{Companion, Pulse};
+pub use companion::{Check, Companion, Pulse};
 pub use health::{Health, HealthHandle};
 pub use stop::Stop;
 

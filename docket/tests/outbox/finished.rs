@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use docket::{Context, Failure, InTransaction, Registry, Settings, Store, Task, Worker};
+use conformance_tests::servers::{postgres_url, redis_url};
+use docket::{Context, Failure, InTransaction, Outbox, QueueBackend, Registry, Settings, Store, Task, Worker};
+use docket_redis::RedisBackend;
 use sqlx::PgPool;
 
-use crate::scene::Scene;
+use crate::scene::{Running, Scene};
 
 /// Adds the next one in a transaction of its own, until it is the last.
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -37,17 +40,44 @@ impl Task for Chain {
     }
 }
 
+fn worker(store: Arc<dyn Store>, service: &Arc<Service>) -> Worker {
+    let mut registry = Registry::new();
+    registry.register::<Chain>().unwrap();
+    let worker = Worker::builder(store).registry(registry).settings(Settings::default()).share(service.clone());
+    worker.build().unwrap()
+}
+
+/// The outbox of a worker that hears of no row, and looks only when it is asked: others bring all rows in.
+async fn deaf(scene: &Scene) -> Arc<dyn Store> {
+    let docket = scene.store.capabilities().docket;
+    let queue = RedisBackend::connect(&redis_url().await, docket, docket_redis::Options::default()).await.unwrap();
+    let url = format!("{}?pgbouncer=true", postgres_url().await);
+    let options = docket_postgres::Options { poll: Duration::from_secs(30), ..docket_postgres::Options::default() };
+    Arc::new(Outbox::connect(Arc::new(queue), &url, options).await.unwrap())
+}
+
+/// A chain whose next task is in the outbox whenever the queue is looked at, and in the queue whenever the outbox is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn until_finished_misses_no_chain_that_another_worker_brings_in() {
+    let scene = Scene::new().await;
+    let service = Arc::new(Service { pool: scene.pool.clone(), done: AtomicUsize::new(0) });
+    let other = Running::start(worker(scene.store.clone(), &service));
+    for round in 0..20 {
+        let chain = scene.client.add(Chain { left: 60 }).key(format!("chain-{round}"));
+        chain.await.unwrap();
+        worker(deaf(&scene).await, &service).run_until_finished().await.unwrap();
+        assert_eq!((service.done.load(Ordering::SeqCst), scene.waiting().await), (round + 1, 0), "round {round}");
+    }
+    other.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn until_finished_leaves_no_row_behind() {
     let scene = Scene::new().await;
     let service = Arc::new(Service { pool: scene.pool.clone(), done: AtomicUsize::new(0) });
     for round in 0..10 {
         scene.client.add(Chain { left: 30 }).key(format!("chain-{round}")).await.unwrap();
-        let mut registry = Registry::new();
-        registry.register::<Chain>().unwrap();
-        let store: Arc<dyn Store> = scene.store.clone();
-        let worker = Worker::builder(store).registry(registry).settings(Settings::default()).share(service.clone());
-        worker.build().unwrap().run_until_finished().await.unwrap();
+        worker(scene.store.clone(), &service).run_until_finished().await.unwrap();
         assert_eq!((service.done.load(Ordering::SeqCst), scene.waiting().await), (round + 1, 0), "round {round}");
     }
 }
