@@ -1,14 +1,14 @@
 //! Moving tasks to another store.
 
 use async_trait::async_trait;
-use docket_core::{Arrival, Destination, Parcel, ParcelId, Relocate, Result, Ticket};
+use docket_core::{Arrival, Destination, Parcel, ParcelId, Relocate, Result, TakenOut, Ticket};
 
 use crate::table::Door;
 use crate::{MemoryBackend, check};
 
 #[async_trait]
 impl Relocate for MemoryBackend {
-    async fn take_out(&self, to: &Destination, id: ParcelId, limit: usize) -> Result<Vec<Parcel>> {
+    async fn take_out(&self, to: &Destination, id: ParcelId, limit: usize) -> Result<TakenOut> {
         self.shared().write(|table, now| table.take_out(to, id, limit, now))
     }
 

@@ -2,9 +2,10 @@
 -- Tables: meta, task, tally, waiter.
 -- Arguments: take_out: the destination, the id of the call, the most tasks and bytes of args.
 -- let_go, put_back: keys, and for each the id of the call that took it out.
--- Result: take_out: a parcel per row, in the order of the lanes; or one row that names another
--- destination to which tasks are already moving. let_go, put_back: done, or busy if another
--- transaction holds one of the rows (the others are done).
+-- Result: take_out: first, if leases had expired, a row with their number, and with the tasks that
+-- reached their crash limit by it (as sweep returns them); then a parcel per row, in the order of
+-- the lanes; or one row that names another destination to which tasks are already moving. let_go,
+-- put_back: done, or busy if another transaction holds one of the rows (the others are done).
 -- Repeated: take_out returns the tasks that are already out, as before, and then more. let_go and
 -- put_back skip tasks that are not moving under their ticket.
 CREATE OR REPLACE FUNCTION docket.take_out(
@@ -12,7 +13,7 @@ CREATE OR REPLACE FUNCTION docket.take_out(
 ) RETURNS TABLE (
   elsewhere text, parcel uuid, key text, name text, queue text, args bytea, visible_at bigint, due_at bigint,
   added_at bigint, every bigint, max_attempts bigint, max_crashes bigint, attempts bigint, crashes bigint,
-  failures bigint, crashed_in_a_row bigint, fence bigint, error bytea, scheduled boolean
+  failures bigint, crashed_in_a_row bigint, fence bigint, error bytea, scheduled boolean, crashed bigint, limited text[]
 ) LANGUAGE plpgsql {ENTRY} AS $$
 DECLARE
   d int;
@@ -37,7 +38,11 @@ BEGIN
     RETURN;
   END IF;
   UPDATE docket.meta m SET moving_to = destination WHERE m.id = d AND elsewhere IS DISTINCT FROM destination;
-  PERFORM docket.sweep_all(d, moment);
+  elsewhere := NULL;
+  SELECT s.crashed, s.limited INTO crashed, limited FROM docket.sweep_all(d, moment) s;
+  IF crashed > 0 THEN
+    RETURN NEXT;
+  END IF;
   chosen := '{}';
   FOREACH candidate IN ARRAY (taken || docket.first_queued(d, limit_max - cardinality(taken)))[:limit_max] LOOP
     SELECT octet_length(t.args) INTO weight FROM docket.task t
@@ -49,7 +54,7 @@ BEGIN
       WHERE t.docket = d AND t.key = candidate AND t.state = 'queued';
     chosen := chosen || candidate;
   END LOOP;
-  RETURN QUERY SELECT p.* FROM docket.parcels(d, ahead, chosen) p;
+  RETURN QUERY SELECT p.*, NULL::bigint, NULL::text[] FROM docket.parcels(d, ahead, chosen) p;
 END
 $$;
 
@@ -72,7 +77,9 @@ END
 $$;
 
 -- The expired leases, as for a worker of any name with the default crash limit.
-CREATE OR REPLACE FUNCTION docket.sweep_all(d int, moment bigint) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION docket.sweep_all(
+  d int, moment bigint, OUT crashed bigint, OUT limited text[]
+) LANGUAGE plpgsql AS $$
 DECLARE
   ask docket.ask;
   swept record;
@@ -83,6 +90,8 @@ BEGIN
   SELECT * INTO swept FROM docket.sweep(d, moment, ask, late.queues, late.names);
   PERFORM docket.tally(d, swept.finished, swept.dead);
   PERFORM docket.announce(d, moment, swept.lanes, swept.visibles);
+  crashed := swept.crashed;
+  limited := swept.limited;
 END
 $$;
 

@@ -4,20 +4,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use docket_core::{
-    Arrival, Destination, Error, ErrorKind, Fence, Overrides, Parcel, ParcelId, Payload, Relocate, Result, Ticket,
-    Verb, limits, micros, words,
+    Arrival, Destination, Error, ErrorKind, Fence, Overrides, Parcel, ParcelId, Payload, Relocate, Result, Swept,
+    TakenOut, Ticket, Verb, limits, micros, words,
 };
 use sqlx::postgres::PgArguments;
 use uuid::Uuid;
 
 use crate::PostgresBackend;
 use crate::items::Batch;
-use crate::request::{Columns, push, whole};
+use crate::request::{Columns, push, read_limited, whole};
 use crate::statements::Statement;
 
 #[async_trait]
 impl Relocate for PostgresBackend {
-    async fn take_out(&self, to: &Destination, id: ParcelId, limit: usize) -> Result<Vec<Parcel>> {
+    async fn take_out(&self, to: &Destination, id: ParcelId, limit: usize) -> Result<TakenOut> {
         let operation = "take tasks out";
         let mut arguments = self.arguments()?;
         push(&mut arguments, to.as_str())?;
@@ -25,7 +25,17 @@ impl Relocate for PostgresBackend {
         push(&mut arguments, whole(limit.min(limits::BATCH_ITEMS_MAX)))?;
         push(&mut arguments, whole(limits::BATCH_BYTES_MAX))?;
         let rows = self.commands.rows(&self.statements().take_out, arguments, operation).await?;
-        rows.iter().map(|row| read_parcel(&Columns::of(row, operation))).collect()
+        let mut taken = TakenOut::default();
+        for columns in rows.iter().map(|row| Columns::of(row, operation)) {
+            match columns.read::<Option<i64>>("crashed")? {
+                Some(crashed) => {
+                    taken.swept =
+                        Swept { crashed: columns.count(crashed)?, limited: read_limited(&columns)?, dead_trimmed: 0 };
+                }
+                None => taken.parcels.push(read_parcel(&columns)?),
+            }
+        }
+        Ok(taken)
     }
 
     async fn take_in(&self, parcels: &[Parcel]) -> Result<Vec<Result<Arrival>>> {

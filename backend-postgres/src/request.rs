@@ -174,10 +174,9 @@ impl<'r> Columns<'r> {
 /// The columns of `docket.reply`.
 pub(crate) fn read(row: &PgRow, request: &LeaseRequest) -> Result<Looked> {
     let columns = Columns::of(row, "lease tasks");
-    let limited = columns.read::<Vec<String>>("limited")?;
     let swept = Swept {
         crashed: columns.count(columns.read("crashed")?)?,
-        limited: limited.chunks(4).map(|limited| read_limited(&columns, limited)).collect::<Result<_>>()?,
+        limited: read_limited(&columns)?,
         dead_trimmed: columns.count(columns.read("dead_trimmed")?)?,
     };
     let ahead = Duration::from_micros(columns.count(columns.read("ahead")?)?);
@@ -197,17 +196,20 @@ pub(crate) fn read(row: &PgRow, request: &LeaseRequest) -> Result<Looked> {
     })
 }
 
-/// A task that reached its crash limit, as sweep.sql returns it.
-fn read_limited(columns: &Columns<'_>, limited: &[String]) -> Result<Limited> {
-    let [key, name, attempts, repeats] = limited else {
-        return Err(columns.corrupt("a task that reached its crash limit has four texts"));
+/// The tasks that reached their crash limit, as sweep.sql returns them.
+pub(crate) fn read_limited(columns: &Columns<'_>) -> Result<Vec<Limited>> {
+    let one = |limited: &[String]| {
+        let [key, name, attempts, repeats] = limited else {
+            return Err(columns.corrupt("a task that reached its crash limit has four texts"));
+        };
+        Ok(Limited {
+            key: columns.parsed(key.clone())?,
+            name: columns.parsed(name.clone())?,
+            attempts: attempts.parse().map_err(|error: std::num::ParseIntError| columns.corrupt(error))?,
+            repeats: repeats == "true",
+        })
     };
-    Ok(Limited {
-        key: columns.parsed(key.clone())?,
-        name: columns.parsed(name.clone())?,
-        attempts: attempts.parse().map_err(|error: std::num::ParseIntError| columns.corrupt(error))?,
-        repeats: repeats == "true",
-    })
+    columns.read::<Vec<String>>("limited")?.chunks(4).map(one).collect()
 }
 
 /// One column of the leases, read in step with the others.

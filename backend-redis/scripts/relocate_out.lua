@@ -2,7 +2,7 @@
 -- name.
 -- Keys: meta. Args: the destination, the id of the call, the most tasks.
 -- Result: another destination to which tasks are already moving, or nothing; parcels, in the order
--- of the lanes.
+-- of the lanes; the number of expired leases, and the tasks that reached their crash limit by them.
 -- Repeated: returns the tasks that are already out, as before, and then more.
 begin()
 local destination, id, limit = arg(), arg(), number()
@@ -26,7 +26,7 @@ end
 
 local moving, moving_at = earliest(of_all('mov'), math.max(limit, 1), '+inf')
 local already = call('HGET', META, 'moving_to')
-if already and already ~= destination and #moving > 0 then return { already, {} } end
+if already and already ~= destination and #moving > 0 then return { already, {}, 0, {} } end
 call('HSET', META, 'moving_to', destination)
 
 local swept = { crashed = 0, limited = {}, parked = {} }
@@ -52,4 +52,4 @@ for i, key in ipairs(keys) do
   end
 end
 finish_writes()
-return { false, parcels }
+return { false, parcels, swept.crashed, swept.limited }

@@ -2,18 +2,18 @@
 
 use async_trait::async_trait;
 use docket_core::{
-    Arrival, Destination, Error, ErrorKind, Fence, Overrides, Parcel, ParcelId, Relocate, Result, Ticket, Verb, limits,
-    micros, words,
+    Arrival, Destination, Error, ErrorKind, Fence, Overrides, Parcel, ParcelId, Relocate, Result, Swept, TakenOut,
+    Ticket, Verb, limits, micros, words,
 };
 
 use crate::call::Call;
 use crate::fields::Fields;
 use crate::items::{self, Batch};
-use crate::{RedisBackend, keys, scripts};
+use crate::{RedisBackend, keys, request, scripts};
 
 #[async_trait]
 impl Relocate for RedisBackend {
-    async fn take_out(&self, to: &Destination, id: ParcelId, limit: usize) -> Result<Vec<Parcel>> {
+    async fn take_out(&self, to: &Destination, id: ParcelId, limit: usize) -> Result<TakenOut> {
         let operation = "take tasks out";
         let mut call = self.call(&scripts::TAKE_OUT, 0);
         call.text(to.as_str()).id(id.as_uuid()).number(limit.min(limits::BATCH_ITEMS_MAX));
@@ -22,7 +22,9 @@ impl Relocate for RedisBackend {
             let message = format!("its tasks are already moving to {place}; finish that move, or abandon it");
             return Err(Error::new(ErrorKind::Conflict, operation, message));
         }
-        found.each(|parcel| read_parcel(&mut parcel.list()?))
+        let parcels = found.each(|parcel| read_parcel(&mut parcel.list()?))?;
+        let swept = Swept { crashed: found.count()?, limited: request::read_limited(&mut found)?, dead_trimmed: 0 };
+        Ok(TakenOut { parcels, swept })
     }
 
     async fn take_in(&self, parcels: &[Parcel]) -> Result<Vec<Result<Arrival>>> {

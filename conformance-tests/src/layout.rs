@@ -65,7 +65,7 @@ pub async fn before(store: &dyn Store) -> Before {
     store.ack(&[ack(&dead, Outcome::Dead { error: "no".to_owned() })], None).await.expect("it settles");
     store.add(&[task("moving")]).await.expect("it takes tasks");
     let place = Destination::new("elsewhere").expect("a place");
-    let parcel = store.take_out(&place, ParcelId::unique(), 1).await.expect("it takes out").remove(0);
+    let parcel = store.take_out(&place, ParcelId::unique(), 1).await.expect("it takes out").parcels.remove(0);
     store.add(&[task("waiting")]).await.expect("it takes tasks");
     Before { lease, parcel }
 }

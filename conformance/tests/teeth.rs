@@ -176,6 +176,8 @@ teeth! {
         "ack::unkept_leaves_nothing_of_an_earlier_result";
     names_what_follows_a_crash: NamesWhatFollowsACrash =>
         "limit::the_crashed_are_named_as_they_were";
+    sweeps_for_a_move_unseen: SweepsForAMoveUnseen =>
+        "relocate::what_the_sweep_ends_is_told";
     counts_forbidden_suspects: CountsForbiddenSuspects =>
         "suspect::one_that_may_not_be_leased_is_not_next";
     clock_wakes_nobody: ClockWakesNobody =>
@@ -184,6 +186,8 @@ teeth! {
         "control::another_environment_is_refused";
     counts_the_wait: CountsTheWait =>
         "wait::a_lease_counts_from_the_look_that_took_it";
+    one_waiter_watches: OneWaiterWatches =>
+        "wait::a_waiter_that_is_dropped_leaves_the_next_due_time_to_another";
     polls: Polls =>
         "exact::a_waiting_worker_has_it_within_milliseconds"
         "wait::a_scheduled_task_starts_on_time";

@@ -299,7 +299,7 @@ pub struct LeaseReply {
     pub clock: Clock,
 }
 
-/// The crashes and trims that a lease call or an ack batch came across: for the log, so that
+/// The crashes and trims that a call came across, a lease call or another: for the log, so that
 /// nothing ends unseen.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Swept {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{
-    Destination, Fence, NewTask, Overrides, ParcelId, Payload, Queue, Result, TaskKey, TaskName, Timestamp, Verb,
+    Destination, Fence, NewTask, Overrides, ParcelId, Payload, Queue, Result, Swept, TaskKey, TaskName, Timestamp, Verb,
 };
 
 /// How a docket exports its unfinished tasks, and how another accepts them.
@@ -35,10 +35,11 @@ pub trait Relocate: Send + Sync {
     /// * A later call first returns those that were not let go:
     ///   `relocate::what_was_taken_out_comes_again`.
     /// * A running task stays; an expired lease is swept first, as by a lease call of a worker of
-    ///   any name: `relocate::a_running_task_stays`, `relocate::a_lost_lease_is_one_crash`.
+    ///   any name, and the tasks that end by that are returned: `relocate::a_running_task_stays`,
+    ///   `relocate::a_lost_lease_is_one_crash`, `relocate::what_the_sweep_ends_is_told`.
     /// * While tasks move to another destination it is a `Conflict`:
     ///   `relocate::a_docket_moves_to_one_place_at_a_time`.
-    async fn take_out(&self, to: &Destination, id: ParcelId, limit: usize) -> Result<Vec<Parcel>>;
+    async fn take_out(&self, to: &Destination, id: ParcelId, limit: usize) -> Result<TakenOut>;
 
     /// Places parcels in this docket.
     ///
@@ -67,6 +68,15 @@ pub trait Relocate: Send + Sync {
     /// Puts tasks back at their position in the lane, as if they had never been exported:
     /// `relocate::a_task_put_back_has_its_place`.
     async fn put_back(&self, tickets: &[Ticket]) -> Result<()>;
+}
+
+/// The result of [`Relocate::take_out`].
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct TakenOut {
+    /// The tasks, in the order of the lanes.
+    pub parcels: Vec<Parcel>,
+    /// The expired leases found on the way: for the log, so that nothing ends unseen.
+    pub swept: Swept,
 }
 
 /// A task on its way to another store.

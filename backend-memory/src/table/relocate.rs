@@ -1,7 +1,8 @@
 //! Queued → Moving; Moving → Cancelled, or Queued again. Absent or finished → Queued, by a parcel.
 
 use docket_core::{
-    Arrival, Destination, Error, ErrorKind, Parcel, ParcelId, Result, RunAt, Ticket, Timestamp, Verb, limits, words,
+    Arrival, Destination, Error, ErrorKind, Parcel, ParcelId, Result, RunAt, TakenOut, Ticket, Timestamp, Verb, limits,
+    words,
 };
 
 use super::Table;
@@ -25,7 +26,7 @@ impl Table {
         id: ParcelId,
         limit: usize,
         now: Timestamp,
-    ) -> Result<Vec<Parcel>> {
+    ) -> Result<TakenOut> {
         let limit = limit.min(limits::BATCH_ITEMS_MAX);
         let mut moving = self.first(Phase::Moving, limit.max(1));
         if let Some(elsewhere) = self.moving_to.as_ref().filter(|other| *other != to && !moving.is_empty()) {
@@ -35,7 +36,7 @@ impl Table {
         self.moving_to = Some(to.clone());
         moving.truncate(limit);
         let lanes: Vec<_> = self.indexes.lanes.iter().map(|(no, _)| (0, no)).collect();
-        self.sweep_all(&lanes, now);
+        let swept = self.sweep_all(&lanes, now);
         let (mut parcels, mut bytes) = (Vec::new(), 0);
         let queued = self.first(Phase::Queued, limit - moving.len());
         for (_, slot) in moving.into_iter().chain(queued) {
@@ -46,7 +47,7 @@ impl Table {
             self.change(slot, now, |record, _| record.leave(id));
             parcels.push(self.records[slot].parcel().behind_by(self.offset.ahead));
         }
-        Ok(parcels)
+        Ok(TakenOut { parcels, swept })
     }
 
     /// The first tasks of all lanes together.

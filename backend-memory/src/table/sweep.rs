@@ -18,23 +18,31 @@ use super::slots::Slot;
 impl Table {
     /// Counts the crashes of late leases in `lanes`, oldest deadline first, a bounded number a call.
     pub(super) fn sweep(&mut self, asked: &Asked, lanes: &[RankedLane], now: Timestamp, swept: &mut Swept) {
+        self.sweep_late(lanes, now, |record| asked.max_crashes(record), swept);
+    }
+
+    /// As [`Table::sweep`], for a worker of any name with the usual limit.
+    pub(super) fn sweep_all(&mut self, lanes: &[RankedLane], now: Timestamp) -> Swept {
+        let mut swept = Swept::default();
+        let max_crashes = |record: &Record| record.work.overrides.max_crashes.unwrap_or(limits::CRASHES_MAX);
+        self.sweep_late(lanes, now, max_crashes, &mut swept);
+        swept
+    }
+
+    fn sweep_late(
+        &mut self,
+        lanes: &[RankedLane],
+        now: Timestamp,
+        max_crashes: impl Fn(&Record) -> u32,
+        swept: &mut Swept,
+    ) {
         for slot in self.late(lanes, now) {
             let limited = limited(&self.records[slot]);
-            let last = self.change(slot, now, |record, moment| record.crash(asked.max_crashes(record), moment));
+            let last = self.change(slot, now, |record, moment| record.crash(max_crashes(record), moment));
             swept.crashed += 1;
             if last == Last::Yes {
                 swept.limited.push(limited);
             }
-        }
-    }
-
-    /// As [`Table::sweep`], for a worker of any name with the usual limit.
-    pub(super) fn sweep_all(&mut self, lanes: &[RankedLane], now: Timestamp) {
-        for slot in self.late(lanes, now) {
-            self.change(slot, now, |record, moment| {
-                let max_crashes = record.work.overrides.max_crashes.unwrap_or(limits::CRASHES_MAX);
-                record.crash(max_crashes, moment);
-            });
         }
     }
 

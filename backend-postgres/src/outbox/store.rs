@@ -8,8 +8,8 @@ use docket_core::worker::Companion;
 use docket_core::{
     Ack, AckReply, AddAnswer, Arrival, CancelAnswer, CancelId, Capabilities, Control, Cursor, Destination, Fence,
     Finding, Heartbeat, HeartbeatAnswer, Inspect, LaneCounts, LeaseReply, LeaseRequest, ListFilter, NewTask, Page,
-    Parcel, ParcelId, QueueBackend, Relocate, RequeueAnswer, Result, ScheduleAnswer, Store, TaskKey, TaskView, Ticket,
-    WorkerView,
+    Parcel, ParcelId, QueueBackend, Relocate, RequeueAnswer, Result, ScheduleAnswer, Store, TakenOut, TaskKey,
+    TaskView, Ticket, WorkerView,
 };
 
 use super::Outbox;
@@ -115,7 +115,7 @@ impl Control for Outbox {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl Relocate for Outbox {
-    async fn take_out(&self, to: &Destination, id: ParcelId, limit: usize) -> Result<Vec<Parcel>> {
+    async fn take_out(&self, to: &Destination, id: ParcelId, limit: usize) -> Result<TakenOut> {
         self.queue.take_out(to, id, limit).await
     }
 

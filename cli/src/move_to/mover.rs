@@ -138,7 +138,9 @@ impl Mover {
 
     async fn take_out(&self, limit: usize) -> Result<Vec<Parcel>> {
         let id = ParcelId::unique();
-        patiently(|| self.from.take_out(&self.place, id, limit)).await
+        let taken = patiently(|| self.from.take_out(&self.place, id, limit)).await?;
+        taken.swept.log(&"docket move");
+        Ok(taken.parcels)
     }
 
     async fn pass_on(&mut self, parcels: Vec<Parcel>) -> Outcome {

@@ -179,3 +179,24 @@ async fn a_docket_may_have_another_name_over_there() {
     assert_eq!((scene.from.count(TaskState::Ready).await, scene.to.count(TaskState::Ready).await), (0, 0));
     assert_eq!(scene.to.named(&other).await.count(TaskState::Ready).await, 1);
 }
+
+/// No worker is left that could say it. What ran there was lost, and one more loss is a death.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_the_move_finds_dead_is_one_error_line() {
+    for (from, to) in [(Place::redis().await, Place::postgres().await), (Place::postgres().await, Place::redis().await)]
+    {
+        let scene = Scene::open(from, to).await;
+        scene.from.add_frail("frail", None).await;
+        scene.from.add_frail("frail periodic", Some(Duration::from_hours(1))).await;
+        scene.from.lose(2).await;
+        let moved = scene.mover(&[]).run().await;
+        assert_eq!(moved.code, 0, "{moved:?}");
+        let lines = |said: &str| moved.stderr.lines().filter(|line| line.contains(said)).collect::<Vec<_>>();
+        for (said, key) in [("task failed for good", "frail"), ("task reached its crash limit", "frail periodic")] {
+            let told = lines(said);
+            assert!(told.len() == 1 && told[0].contains("ERROR") && told[0].contains(key), "{said}: {}", moved.stderr);
+        }
+        assert!(lines("task failed for good")[0].contains("work"), "it names the task type: {}", moved.stderr);
+        assert_eq!(scene.from.state("frail").await, TaskState::Dead);
+    }
+}

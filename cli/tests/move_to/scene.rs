@@ -143,6 +143,14 @@ impl Place {
         self.add_task(NewTask { key: TaskKey::new(key).unwrap(), every, ..task(&Work::of(key)) }).await
     }
 
+    /// One that is dead when its lease is lost, or repeats.
+    pub(crate) async fn add_frail(&self, key: &str, every: Option<Duration>) {
+        let overrides = Overrides { max_crashes: Some(1), ..Overrides::default() };
+        let (key, queue) = (TaskKey::new(key).unwrap(), Queue::new("lost").unwrap());
+        let frail = NewTask { key, queue, every, overrides, ..task(&Work::of("frail")) };
+        assert_eq!(self.add_task(frail).await, AddAnswer::Added);
+    }
+
     pub(crate) async fn cancel(&self, key: &str) {
         let answer = self.docket.client().cancel(&TaskKey::new(key).unwrap()).await.unwrap();
         assert_eq!(answer, CancelAnswer::Cancelled);
@@ -176,7 +184,7 @@ impl Place {
     }
 
     /// Leases what is ready, and lets it be lost.
-    async fn lose(&self, count: usize) {
+    pub(crate) async fn lose(&self, count: usize) {
         let name = TaskName::new("work").unwrap();
         let request = LeaseRequest {
             request: RequestId::unique(),

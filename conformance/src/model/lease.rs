@@ -76,31 +76,39 @@ impl Docket {
         if !self.has(Fault::SweepsWithoutBound) {
             late.truncate(limits::TRIM_ITEMS_MAX);
         }
+        self.crash_all(late, now, |record| max_crashes(request, record))
+    }
+
+    /// As the sweep, for everything, with the usual limit.
+    pub(super) fn sweep_all(&mut self, now: Timestamp) -> Swept {
+        let late = |record: &&Record| record.state == Life::Leased && record.work.visible_at <= now;
+        let place = |record: &Record| (record.work.visible_at, record.seq, record.key.clone());
+        let mut late: Vec<_> = self.records.values().filter(late).map(place).collect();
+        late.sort();
+        late.truncate(limits::TRIM_ITEMS_MAX);
+        let usual = |record: &Record| record.work.overrides.max_crashes.unwrap_or(limits::CRASHES_MAX);
+        let swept = self.crash_all(late, now, usual);
+        if self.has(Fault::SweepsForAMoveUnseen) { Swept::default() } else { swept }
+    }
+
+    fn crash_all(
+        &mut self,
+        late: Vec<(Timestamp, u64, TaskKey)>,
+        now: Timestamp,
+        max_crashes: impl Fn(&Record) -> u32,
+    ) -> Swept {
         let mut swept = Swept::default();
         let mut step = Step { now, seq: &mut self.seq, fault: self.fault };
         for (_, _, key) in late {
             let record = self.records.get_mut(&key).expect("it was just listed");
             swept.crashed += 1;
             let before = limited(record);
-            if crash(record, max_crashes(request, record), &mut step) == Crash::Limit {
+            if crash(record, max_crashes(record), &mut step) == Crash::Limit {
                 let late = step.has(Fault::NamesWhatFollowsACrash);
                 swept.limited.push(if late { limited(record) } else { before });
             }
         }
         swept
-    }
-
-    /// As the sweep, for everything, with the usual limit.
-    pub(super) fn sweep_all(&mut self, now: Timestamp) {
-        let late = |record: &&Record| record.state == Life::Leased && record.work.visible_at <= now;
-        let place = |record: &Record| (record.work.visible_at, record.seq, record.key.clone());
-        let mut late: Vec<_> = self.records.values().filter(late).map(place).collect();
-        late.sort();
-        let mut step = Step { now, seq: &mut self.seq, fault: self.fault };
-        for (_, _, key) in late.into_iter().take(limits::TRIM_ITEMS_MAX) {
-            let record = self.records.get_mut(&key).expect("it was just listed");
-            crash(record, record.work.overrides.max_crashes.unwrap_or(limits::CRASHES_MAX), &mut step);
-        }
     }
 
     fn take(&mut self, request: &LeaseRequest, now: Timestamp) -> Vec<Lease> {

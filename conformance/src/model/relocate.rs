@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use docket_core::{
-    Arrival, Destination, Error, ErrorKind, Fence, Parcel, ParcelId, Relocate, Result, RunAt, Ticket, Timestamp, Verb,
-    limits,
+    Arrival, Destination, Error, ErrorKind, Fence, Parcel, ParcelId, Relocate, Result, RunAt, TakenOut, Ticket,
+    Timestamp, Verb, limits,
 };
 
 use super::bound;
@@ -20,13 +20,13 @@ enum Door {
 }
 
 impl Docket {
-    fn take_out(&mut self, to: &Destination, id: ParcelId, limit: usize, now: Timestamp) -> Result<Vec<Parcel>> {
+    fn take_out(&mut self, to: &Destination, id: ParcelId, limit: usize, now: Timestamp) -> Result<TakenOut> {
         let any = self.records.values().any(|record| record.state == Life::Moving);
         if any && self.moving_to.as_ref() != Some(to) && !self.has(Fault::MovesToTwoPlaces) {
             return Err(Error::new(ErrorKind::Conflict, "take tasks out", "its tasks move elsewhere"));
         }
         self.moving_to = Some(to.clone());
-        self.sweep_all(now);
+        let swept = self.sweep_all(now);
         let mut line: Vec<&mut Record> =
             self.records.values_mut().filter(|record| matches!(record.state, Life::Moving | Life::Queued)).collect();
         line.sort_by_key(|record| (record.state == Life::Queued, record.work.visible_at, record.seq));
@@ -40,7 +40,7 @@ impl Docket {
             let id = *record.parcel.get_or_insert(id);
             parcels.push(parcel_of(record, id));
         }
-        Ok(parcels)
+        Ok(TakenOut { parcels, swept })
     }
 
     fn take_in(&mut self, parcel: &Parcel, door: Door, now: Timestamp) -> Result<Arrival> {
@@ -157,10 +157,11 @@ fn parcel_of(record: &Record, id: ParcelId) -> Parcel {
 
 #[async_trait]
 impl Relocate for ModelStore {
-    async fn take_out(&self, to: &Destination, id: ParcelId, limit: usize) -> Result<Vec<Parcel>> {
+    async fn take_out(&self, to: &Destination, id: ParcelId, limit: usize) -> Result<TakenOut> {
         let ahead = self.offset().ahead;
-        let parcels = self.change(|docket, now| docket.take_out(to, id, limit, now))?;
-        Ok(parcels.into_iter().map(|parcel| parcel.behind_by(ahead)).collect())
+        let taken = self.change(|docket, now| docket.take_out(to, id, limit, now))?;
+        let parcels = taken.parcels.into_iter().map(|parcel| parcel.behind_by(ahead)).collect();
+        Ok(TakenOut { parcels, ..taken })
     }
 
     async fn take_in(&self, parcels: &[Parcel]) -> Result<Vec<Result<Arrival>>> {

@@ -32,6 +32,8 @@ pub(super) struct Shared {
     pub(super) state: Mutex<State>,
     pub(super) changed: Notify,
     began: Instant,
+    /// Of [`Fault::OneWaiterWatches`]: how long the wait of the one who watches was to last.
+    watched_until: Mutex<Option<Instant>>,
     fault: Option<Fault>,
 }
 
@@ -58,7 +60,13 @@ impl ModelStore {
     /// An empty docket; with a fault it breaks one rule.
     pub fn new(docket: DocketName, fault: Option<Fault>) -> Self {
         let state = State { docket: Docket::new(fault), clock: None, offset: Offset::default() };
-        let shared = Shared { state: Mutex::new(state), changed: Notify::new(), began: Instant::now(), fault };
+        let shared = Shared {
+            state: Mutex::new(state),
+            changed: Notify::new(),
+            began: Instant::now(),
+            watched_until: Mutex::default(),
+            fault,
+        };
         Self { docket, shared: Arc::new(shared) }
     }
 
@@ -90,6 +98,19 @@ impl ModelStore {
 
     pub(super) fn has(&self, fault: Fault) -> bool {
         self.shared.fault == Some(fault)
+    }
+
+    /// Whether a waiter polls when the next task is due.
+    fn may_watch(&self, until: Instant, is_watching: &mut bool) -> bool {
+        if !self.has(Fault::OneWaiterWatches) || *is_watching {
+            return true;
+        }
+        let mut watched_until = self.shared.watched_until.lock().unwrap_or_else(PoisonError::into_inner);
+        *is_watching = watched_until.is_none_or(|until| Instant::now() >= until);
+        if *is_watching {
+            *watched_until = Some(until);
+        }
+        *is_watching
     }
 
     /// One poll of a lease call; every waiter polls again if this one changed something.
@@ -179,7 +200,7 @@ impl QueueBackend for ModelStore {
         bound::request(request)?;
         let called_at = Instant::now();
         let until = called_at + request.wait;
-        let mut swept = Swept::default();
+        let (mut swept, mut is_watching) = (Swept::default(), false);
         loop {
             let changed = self.shared.changed.notified();
             tokio::pin!(changed);
@@ -196,6 +217,7 @@ impl QueueBackend for ModelStore {
             // A clock that is set moves nobody's next time nearer; moving it wakes everybody.
             let next = reply.next_visible.unwrap_or(left).max(Duration::from_millis(1));
             let next = if self.has(Fault::Polls) { POLL } else { next };
+            let next = if self.may_watch(until, &mut is_watching) { next } else { left };
             let _ = tokio::time::timeout(left.min(next), changed).await;
         }
     }

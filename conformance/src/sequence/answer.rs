@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use docket_core::{
     AckAnswer, AddAnswer, Arrival, CancelAnswer, Error, ErrorKind, Fence, HeartbeatAnswer, Lease, LeaseReply,
-    LeaseToken, Parcel, RequeueAnswer, ScheduleAnswer, Swept, TestStore, Ticket,
+    LeaseToken, Parcel, RequeueAnswer, ScheduleAnswer, Swept, TakenOut, TestStore, Ticket,
 };
 
 use super::issue::Issued;
@@ -20,7 +20,7 @@ pub(super) enum Answer {
     Ack(Vec<Result<AckAnswer, ErrorKind>>, Option<LeaseReply>, Swept),
     Cancel(Result<CancelAnswer, ErrorKind>),
     Requeue(Result<RequeueAnswer, ErrorKind>),
-    TakeOut(Result<Vec<Parcel>, ErrorKind>),
+    TakeOut(Result<TakenOut, ErrorKind>),
     Arrive(Vec<Result<Arrival, ErrorKind>>),
     Done,
     Clear(u64),
@@ -63,7 +63,7 @@ impl Answer {
 
     pub(super) fn parcels(&self) -> &[Parcel] {
         match self {
-            Self::TakeOut(Ok(parcels)) => parcels,
+            Self::TakeOut(Ok(taken)) => &taken.parcels,
             _ => &[],
         }
     }
@@ -100,8 +100,8 @@ impl Fences {
             self.learn(ours.token.fence, theirs.token.fence)?;
             theirs.token.fence = ours.token.fence;
         }
-        if let Answer::TakeOut(Ok(parcels)) = store {
-            for parcel in parcels {
+        if let Answer::TakeOut(Ok(taken)) = store {
+            for parcel in &mut taken.parcels {
                 parcel.fence = parcel.fence.map(|fence| self.of_model(fence).unwrap_or(fence));
             }
         }

@@ -21,7 +21,7 @@ impl Stage {
 
     pub(crate) async fn take_some_out(&self, limit: usize) -> Vec<Parcel> {
         let parcels = self.store().take_out(&elsewhere(), ParcelId::unique(), limit).await;
-        parcels.expect("tasks can be taken out")
+        parcels.expect("tasks can be taken out").parcels
     }
 
     /// Adds a task and takes it out.

@@ -209,10 +209,14 @@ faults! {
     "wait" {
         /// A lease that was taken at the end of a wait counts from the beginning of the wait.
         CountsTheWait
+        /// One waiter watches the next due time for all, for as long as its wait was to last, be it there or not.
+        OneWaiterWatches
     }
     "limit" {
         /// A task that reached its crash limit is named as it is afterwards.
         NamesWhatFollowsACrash
+        /// A move sweeps lost leases and does not say what ended by it.
+        SweepsForAMoveUnseen
     }
     "suspect" {
         /// `next_visible` counts suspects that this request may not take: it spins.

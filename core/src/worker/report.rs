@@ -1,9 +1,11 @@
 //! The log lines about the end of a run. Each contains key, task and attempt itself: at
 //! `RUST_LOG=warn` there is no span with them.
 
+use std::fmt::Display;
+
 use super::held::Reason;
 use crate::telemetry::{ATTEMPT, KEY, TASK, WORKER};
-use crate::{Ack, Lease, Limited, Outcome, Policy, TaskKey, TaskName, WorkerId, display_duration, words};
+use crate::{Ack, Lease, Limited, Outcome, Policy, Swept, TaskKey, TaskName, WorkerId, display_duration, words};
 
 /// The run that an ack settles.
 #[derive(Debug)]
@@ -92,23 +94,37 @@ impl Run {
     }
 }
 
+impl Swept {
+    /// Logs the tasks that ended, and what was lost. `by` made the call: a worker, or a mover.
+    pub fn log(&self, by: &impl Display) {
+        let Self { crashed, limited, dead_trimmed } = self;
+        if *crashed > 0 {
+            tracing::warn!({ WORKER } = %by, leases = crashed, "leases ran out unsettled; their tasks run again");
+        }
+        limited.iter().for_each(|limited| log_limited(by, limited));
+        if *dead_trimmed > 0 {
+            tracing::warn!({ WORKER } = %by, tasks = dead_trimmed, "dead tasks trimmed");
+        }
+    }
+}
+
 /// Logs that a worker died under a task for the last time.
-pub(super) fn limited(worker: &WorkerId, limited: &Limited) {
+fn log_limited(by: &impl Display, limited: &Limited) {
     let Limited { key, name, attempts, repeats } = limited;
     if *repeats {
         tracing::error!(
-            { KEY } = %key, { TASK } = %name, { WORKER } = %worker,
+            { KEY } = %key, { TASK } = %name, { WORKER } = %by,
             "task reached its crash limit; its next occurrence is placed"
         );
     } else {
-        died(worker, key, name, attempts + 1, words::CRASH_LIMIT);
+        died(by, key, name, attempts + 1, words::CRASH_LIMIT);
     }
 }
 
 /// The one line about a death, whatever the cause.
-fn died(worker: &WorkerId, key: &TaskKey, task: &TaskName, attempt: u32, error: &str) {
+fn died(by: &impl Display, key: &TaskKey, task: &TaskName, attempt: u32, error: &str) {
     tracing::error!(
-        { KEY } = %key, { TASK } = %task, { ATTEMPT } = attempt, { WORKER } = %worker, error, "task failed for good"
+        { KEY } = %key, { TASK } = %task, { ATTEMPT } = attempt, { WORKER } = %by, error, "task failed for good"
     );
 }
 

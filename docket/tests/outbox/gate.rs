@@ -216,7 +216,7 @@ impl Control for Gate {
 
 #[async_trait]
 impl Relocate for Gate {
-    async fn take_out(&self, to: &Destination, id: ParcelId, limit: usize) -> Result<Vec<Parcel>> {
+    async fn take_out(&self, to: &Destination, id: ParcelId, limit: usize) -> Result<TakenOut> {
         self.queue.take_out(to, id, limit).await
     }
 

@@ -1,8 +1,8 @@
 //! At the source: tasks are taken out, and let go or put back.
 
 use docket_core::{
-    AckAnswer, AddAnswer, AddId, ErrorKind, Existing, HeartbeatAnswer, NewTask, Outcome, Parcel, ParcelId, TaskState,
-    Verb, limits,
+    AckAnswer, AddAnswer, AddId, ErrorKind, Existing, HeartbeatAnswer, NewTask, Outcome, Parcel, ParcelId, Swept,
+    TaskState, Verb, limits,
 };
 
 use crate::stage::keys as leased;
@@ -120,6 +120,19 @@ pub(crate) async fn a_lost_lease_is_one_crash(stage: Stage) {
     assert_eq!(stage.take_out().await[0].crashes, 1);
 }
 
+/// The workers had all left: nobody but the mover could say that the task was dead.
+pub(crate) async fn what_the_sweep_ends_is_told(stage: Stage) {
+    for task in [task("lost"), task("dead").max_crashes(1), task("again").max_crashes(1).every(SECOND)] {
+        stage.running(task).await;
+    }
+    stage.advance(LEASE).await;
+    let taken = stage.store().take_out(&elsewhere(), ParcelId::unique(), 10).await.expect("tasks can be taken out");
+    let told: Vec<_> = taken.swept.limited.iter().map(|limited| (limited.key.as_str(), limited.repeats)).collect();
+    assert_eq!((taken.swept.crashed, told), (3, vec![("dead", false), ("again", true)]));
+    let again = stage.store().take_out(&elsewhere(), ParcelId::unique(), 10).await.expect("tasks can be taken out");
+    assert_eq!((again.parcels.len(), again.swept), (taken.parcels.len(), Swept::default()), "once");
+}
+
 pub(crate) async fn a_token_from_before_the_move_is_stale(stage: Stage) {
     stage.add("a").await;
     let lost = stage.crash().await;
@@ -149,7 +162,7 @@ pub(crate) async fn a_docket_moves_to_one_place_at_a_time(stage: Stage) {
     assert_eq!(stage.state("b").await, TaskState::Ready);
     stage.let_go(&[parcel]).await;
     let parcels = stage.store().take_out(&place("another place"), ParcelId::unique(), 10).await;
-    assert_eq!(keys(&parcels.expect("the first move is over")), ["b"]);
+    assert_eq!(keys(&parcels.expect("the first move is over").parcels), ["b"]);
 }
 
 pub(crate) async fn what_was_let_go_is_over(stage: Stage) {
