@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use docket_core::limits;
+
 use super::{Rules, Violation};
 use crate::history::{History, Run};
 use crate::ledger::{How, Strike};
@@ -32,6 +34,8 @@ pub struct Recovery {
 
 struct Wait<'a> {
     key: &'a str,
+    /// A task that leases were lost under again and again waits until no other such task runs in that worker.
+    is_suspect: bool,
     strike: Option<&'a Strike>,
     from: Micros,
     to: Micros,
@@ -57,9 +61,9 @@ pub fn measure(history: &History, rules: &Rules) -> Vec<Recovery> {
     by_kind.into_iter().map(of).collect()
 }
 
-/// No task waits for longer than a lease and the allowance.
+/// No task waits for longer than a lease and the allowance. Suspects may: they run one at a time.
 pub(super) fn check(history: &History, rules: &Rules) -> Vec<Violation> {
-    let slow = waits(history, rules).filter_map(|wait| {
+    let slow = waits(history, rules).filter(|wait| !wait.is_suspect).filter_map(|wait| {
         let waited = wait.undisturbed(history);
         (waited > rules.lease + rules.recovery).then(|| {
             let cause = wait.strike.map_or("nothing".to_owned(), |strike| strike.kind.name());
@@ -78,12 +82,15 @@ fn waits<'a>(history: &'a History, rules: &'a Rules) -> impl Iterator<Item = Wai
             let strike =
                 history.strikes.iter().find(|strike| (strike.from..=strike.until + rules.slack).contains(&due));
             let from = strike.map_or(due, |strike| due.max(base(strike)));
-            waits.push(Wait { key, strike, from, to: first.start.max(from) });
+            waits.push(Wait { key, is_suspect: false, strike, from, to: first.start.max(from) });
         }
+        let mut losses = 0;
         for pair in runs.windows(2) {
             if let Some(strike) = broken(history, &pair[0]) {
+                losses += 1;
                 let from = base(strike).max(pair[0].start);
-                waits.push(Wait { key, strike: Some(strike), from, to: pair[1].start.max(from) });
+                let is_suspect = losses >= limits::SUSPECT_CRASHES;
+                waits.push(Wait { key, is_suspect, strike: Some(strike), from, to: pair[1].start.max(from) });
             }
         }
         waits

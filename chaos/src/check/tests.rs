@@ -247,6 +247,29 @@ fn a_task_that_waits_long_after_the_fault_is_seen() {
     assert_eq!(broken(&verdict(&lines(30.0))), ["recovery"]);
 }
 
+/// Three workers have one suspect at a time each, of several seconds: the next ones wait for these.
+#[test]
+fn a_task_that_was_lost_twice_may_wait_for_others_like_it() {
+    let lines = |losses: u32| {
+        let mut lines = vec![(A, 1.0, adding()), (A, 1.1, added())];
+        for n in 0..losses {
+            let (at, from) = (2.0 + 4.0 * f64::from(n), u64::from(3 + 4 * n));
+            lines.push((W, at, started(u64::from(n), u64::from(n) + 1)));
+            lines.push((C, at + 2.0, fault(Kind::Clock, from, from + 1, None)));
+        }
+        let (last, start) = (u64::from(losses), 2.0 + 4.0 * f64::from(losses) + 20.0);
+        lines.extend([
+            (W, start, started(last, last + 1)),
+            (W, start + 0.1, ended(last, How::Done)),
+            (C, start + 1.0, Event::Drained),
+            (C, start + 1.1, found(Some("completed"))),
+        ]);
+        lines
+    };
+    assert!(broken(&verdict(&lines(1))).contains(&"recovery"));
+    assert!(!broken(&verdict(&lines(2))).contains(&"recovery"));
+}
+
 #[test]
 fn a_broken_off_run_waits_from_the_fault_to_its_next_start() {
     let verdict = verdict(&[

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use docket_core::{
     Ack, AckReply, AddAnswer, Arrival, CancelAnswer, CancelId, Capabilities, Control, Cursor, Destination, DocketName,
     Fence, Finding, Heartbeat, HeartbeatAnswer, Inspect, LaneCounts, LeaseReply, LeaseRequest, ListFilter, NewTask,
-    Page, Parcel, ParcelId, QueueBackend, Relocate, RequeueAnswer, Result, ScheduleAnswer, Store, TaskKey, TaskView,
-    TestStore, Ticket, Timestamp, WorkerView,
+    Page, Parcel, ParcelId, QueueBackend, Relocate, RequeueAnswer, Result, ScheduleAnswer, Store, TakenOut, TaskKey,
+    TaskView, TestStore, Ticket, Timestamp, WorkerView,
 };
 use docket_memory::MemoryBackend;
 
@@ -116,7 +116,7 @@ impl Control for MeteredStore {
 
 #[async_trait]
 impl Relocate for MeteredStore {
-    async fn take_out(&self, to: &Destination, id: ParcelId, limit: usize) -> Result<Vec<Parcel>> {
+    async fn take_out(&self, to: &Destination, id: ParcelId, limit: usize) -> Result<TakenOut> {
         self.write().take_out(to, id, limit).await
     }
 
