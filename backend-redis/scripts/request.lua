@@ -25,7 +25,7 @@ local function read_request()
   end
   req.lists = {} -- the wake lists it will block on
   for i = 1, number() do req.lists[i] = arg() end
-  req.stood_by = {} -- the wake lists for which this look stood by
+  req.stood_by = {} -- the wake lists for which this is the poll of a standby
   for i = 1, number() do req.stood_by[i] = arg() end
   return req
 end

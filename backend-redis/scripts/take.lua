@@ -215,7 +215,7 @@ local function take(req, trimming)
   write_worker(req.worker, req.record, req.ttl, true)
   if trimming then reply.dead = trim(0) end
   take_turns()
-  -- Whoever was asked to stand by looks now, and may be busy after that.
+  -- The standby polls now, and may be busy afterwards.
   chunked('HDEL', P .. 'standby', req.stood_by)
   local packed = remembered(req.request)
   if packed then

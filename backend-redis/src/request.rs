@@ -59,7 +59,7 @@ pub(crate) fn check(request: &LeaseRequest) -> Result<()> {
 
 /// The arguments of `read_request` in request.lua.
 ///
-/// `stood_by`: the wake lists whose waiters count on this look.
+/// `stood_by`: the wake lists for which this is the poll of a standby.
 pub(crate) fn write(call: &mut Call, request: &LeaseRequest, look: Look<'_>, stood_by: &[String]) -> Result<()> {
     call.id(request.request.as_uuid());
     write_worker(call, &request.worker)?;

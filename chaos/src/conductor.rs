@@ -89,7 +89,7 @@ pub async fn run(asked: &Asked, ledgers: &Path) -> Outcome<(Verdict, Vec<String>
     Ok((check(&history, &Rules::new(LEASE)), stage.cast.ends().to_vec()))
 }
 
-/// Three workers and two adders, on two ways to the store; and those whom only one kind of fault strikes: a worker behind a
+/// Three workers and two adders, on two ways to the store. For some faults also a worker behind a
 /// pooler, and a service that adds in its own transactions.
 async fn enter(stage: &mut Stage, kinds: &[Kind]) -> Outcome<Option<(PgBouncer, Proxy)>> {
     let ways: Vec<String> = match &stage.server {

@@ -22,7 +22,8 @@ pub enum Kind {
     PauseAdder,
     /// A worker behind `PgBouncer` is stopped, as likely as not between a statement and its COMMIT, then goes on.
     PausePooled,
-    /// A service is stopped in the middle of a transaction of its own in which it has added a task, then goes on.
+    /// A service is stopped during a transaction of its own in which it has added a task, and
+    /// resumed.
     PauseTransaction,
     /// Connections are reset, again and again.
     Reset,

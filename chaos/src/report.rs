@@ -62,7 +62,7 @@ fn millis(time: Micros) -> String {
     format!("{}.{}", time / 1_000, time % 1_000 / 100)
 }
 
-/// As a person says it: `40 s`, `1 m 30 s`, `3 m`.
+/// For people: `40 s`, `1 m 30 s`, `3 m`.
 fn length(lasts: Duration) -> String {
     let seconds = (lasts + Duration::from_millis(500)).as_secs();
     match (seconds / 60, seconds % 60) {
@@ -72,7 +72,7 @@ fn length(lasts: Duration) -> String {
     }
 }
 
-/// As the command reads it, to the millisecond: `0.5`, `3`, `0.66667`.
+/// For the command, exact to the millisecond: `0.5`, `3`, `0.66667`.
 fn minutes(lasts: Duration) -> String {
     let minutes = format!("{:.5}", lasts.as_secs_f64() / 60.0);
     minutes.trim_end_matches('0').trim_end_matches('.').to_owned()

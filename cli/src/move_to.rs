@@ -23,7 +23,7 @@ const SKEW_MAX: Duration = Duration::from_secs(1);
 pub(crate) async fn move_to(place: &Place, args: MoveArgs) -> Outcome {
     let from = Place { url: Some(args.from), docket: place.docket.clone() };
     let to = Place { url: Some(args.to), docket: args.to_docket.or_else(|| place.docket.clone()) };
-    // Before the source is asked or waited for.
+    // Before anything waits for the source.
     to.connect(Accept::Safe).check().await?;
     let (source, destination) = (open(&from, Accept::Any).await?, open(&to, Accept::Safe).await?);
     let (here, there) = (name_of(&from, &source)?, name_of(&to, &destination)?);

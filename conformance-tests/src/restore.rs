@@ -1,7 +1,8 @@
-//! What the fences of a store must be that comes back from a copy: a snapshot, a backup, a standby that missed writes.
+//! The fences of a store that comes back from a copy: a snapshot, a backup, or a standby that missed
+//! writes.
 //!
-//! Only a backend's own tests can put a copy back, so this is no case. The copy is half a minute old by the docket's own
-//! time, which is set: nobody waits for it.
+//! Only a backend's own tests can restore a copy, so this is not a case of the suite. The copy is
+//! half a minute old by the docket's clock, which is set: no test waits for it.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,23 +12,23 @@ use crate::layout::{ask, task};
 
 /// How old the copy is when it is put back.
 const LOST: Duration = Duration::from_secs(30);
-/// From one round of leases to the next, meanwhile.
+/// The time between two rounds of leases.
 const STEP: Duration = Duration::from_secs(3);
-/// How long putting a copy back takes at least.
+/// How long a restore takes at least.
 const DOWN: Duration = Duration::from_millis(200);
 const TASKS: usize = 12;
 
-/// Checks that fences drawn after a copy was put back are above all that were drawn since it was made.
+/// Checks that the fences drawn after a restore are above all fences drawn since the copy was made.
 ///
-/// Of twelve tasks three had two live runs of one fence, and an outside system that keeps the largest refused the run
-/// that was the later one.
+/// The bug: of twelve tasks three had two live runs with one fence, and an outside system that keeps
+/// the largest fence refused the later run.
 ///
-/// Behind the store's back `set_clock` sets the server's clock as the docket sees it, `copy` copies everything, and `put_back`
-/// puts the copy in place of what is there.
+/// `set_clock` sets the server's clock as the docket sees it, `copy` copies everything, and
+/// `put_back` restores the copy; none of them goes through the store.
 ///
 /// # Panics
 ///
-/// When one is not.
+/// If a fence is not.
 pub async fn fences_stay_above_the_lost(
     store: &dyn QueueBackend,
     set_clock: impl AsyncFn(Timestamp),
@@ -37,7 +38,7 @@ pub async fn fences_stay_above_the_lost(
     let tasks: Vec<NewTask> = (0..TASKS).map(|n| task(&n.to_string())).collect();
     let added = store.add(&tasks).await.expect("an add is answered");
     assert!(added.iter().all(Result::is_ok), "{added:?}");
-    // Ahead of the clock that the docket has seen so far.
+    // Ahead of the time that the docket has seen so far.
     let start = now().plus(Duration::from_hours(1));
     set_clock(start).await;
     copy().await;
@@ -61,7 +62,7 @@ fn now() -> Timestamp {
     Timestamp::from_micros(i64::try_from(now).expect("it is before the year 292000"))
 }
 
-/// Takes all tasks, one call for each, and gives them back; answers their fences.
+/// Leases all tasks, one call for each, and releases them; returns their fences.
 async fn fences(store: &dyn QueueBackend) -> Vec<Fence> {
     let mut leases = Vec::new();
     for _ in 0..TASKS {

@@ -221,11 +221,12 @@ impl Connect {
         Ok(docket)
     }
 
-    /// Refuses what could not be opened whatever the servers say. Nobody is spoken to, and nothing waited for.
+    /// Checks the URLs and the settings, without a connection and without waiting.
     ///
     /// # Errors
     ///
-    /// `Config` for a URL that cannot be, of the queue or of the outbox, and what else was said wrong on the way here.
+    /// `Config` for an invalid URL of the queue or of the outbox; and the first error of the
+    /// settings before.
     pub async fn check(mut self) -> Result<()> {
         let name = std::mem::replace(&mut self.name, Ok(DocketName::default()))?;
         self.check_urls(&name).await

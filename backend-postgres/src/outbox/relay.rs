@@ -81,7 +81,7 @@ impl Companion for Relay {
                 Ok(Step::Later) => state.pause(),
                 Err(error) => {
                     pulse.failed(&error);
-                    // Once: what follows is the same again, and an alarm.
+                    // Once: a repeated failure is an alarm.
                     if state.failures == 0 {
                         tracing::warn!(?error, "relaying the outbox failed; trying again");
                     }

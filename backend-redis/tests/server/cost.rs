@@ -99,17 +99,18 @@ async fn one_add_wakes_few_of_many() {
     let mut all = waiting(&server, &store, 30, Duration::from_secs(20)).await;
     add(&store, task("warm-up")).await.unwrap();
     assert_eq!(all.join_next().await.unwrap().unwrap(), 1);
-    // The one on standby looks a while later.
+    // The standby polls a little later.
     sleep(Duration::from_secs(1)).await;
     let before = sent(&server).await;
     add(&store, task("a")).await.unwrap();
     assert_eq!(all.join_next().await.unwrap().unwrap(), 1);
     sleep(Duration::from_secs(1)).await;
-    // The add, the look that takes it, one waiter that looks and blocks again, and one that blocks, looks and blocks.
+    // The add, the poll that takes it, one waiter that polls and blocks again, and the standby,
+    // which blocks, polls and blocks again.
     assert!(sent(&server).await - before <= 7, "{} commands for one task", sent(&server).await - before);
 }
 
-/// While one has yet to look, no other is asked to stand by.
+/// No second standby is asked while one still has to poll.
 #[tokio::test]
 async fn many_adds_in_a_row_cost_few_looks_on_standby() {
     let server = Server::start(&[]).await;
@@ -123,7 +124,7 @@ async fn many_adds_in_a_row_cost_few_looks_on_standby() {
     let standbys = 1 + u64::try_from(start.elapsed().as_millis() / 400).unwrap();
     sleep(Duration::from_secs(1)).await;
     let sent = sent(&server).await - before;
-    // The add and the look that takes it; and a few for those who watch a deadline. Each on standby costs three.
+    // The add, the poll that takes it, three for each standby, and a few for the deadlines.
     assert!(sent <= 2 * adds + 6 * standbys + 10, "{sent} commands for {adds} tasks, {standbys} on standby");
 }
 

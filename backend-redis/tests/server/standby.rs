@@ -145,7 +145,7 @@ async fn a_moment_that_has_passed_is_in_the_way_of_no_later_one() {
     gone.abort();
 }
 
-/// The longest waiter takes the wake-up, and is gone before it looks.
+/// The longest waiter takes the wake-up, and is gone before it polls.
 #[tokio::test]
 async fn a_task_for_now_starts_in_time_though_whoever_took_its_wake_up_is_killed() {
     let server = Server::start(&[]).await;
@@ -161,7 +161,7 @@ async fn a_task_for_now_starts_in_time_though_whoever_took_its_wake_up_is_killed
     first.abort();
 }
 
-/// What is left to others by a worker that has no room for it is told to two of them as well.
+/// A full worker leaves a task to others: two of them learn of it as well.
 #[tokio::test]
 async fn what_a_full_worker_leaves_starts_in_time_though_whoever_took_its_wake_up_is_killed() {
     let server = Server::start(&[]).await;
@@ -183,7 +183,7 @@ async fn what_a_full_worker_leaves_starts_in_time_though_whoever_took_its_wake_u
     first.abort();
 }
 
-/// Whoever stands by is woken for another task, and works.
+/// The standby is woken for another task, and is busy from then on.
 #[tokio::test]
 async fn a_standby_that_is_served_is_counted_on_by_nobody() {
     let server = Server::start(&[]).await;
@@ -208,7 +208,7 @@ async fn a_standby_that_is_served_is_counted_on_by_nobody() {
     first.abort();
 }
 
-/// Its caller goes away while it stands by: another looks in its place.
+/// The caller of the standby goes away: another waiter polls in its place.
 #[tokio::test]
 async fn a_standby_that_is_given_up_hands_its_look_over() {
     let server = Server::start(&[]).await;

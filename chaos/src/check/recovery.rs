@@ -34,7 +34,7 @@ pub struct Recovery {
 
 struct Wait<'a> {
     key: &'a str,
-    /// A task that leases were lost under again and again waits until no other such task runs in that worker.
+    /// A task that lost several leases waits until the worker runs no other such task.
     is_suspect: bool,
     strike: Option<&'a Strike>,
     from: Micros,

@@ -247,7 +247,7 @@ fn a_task_that_waits_long_after_the_fault_is_seen() {
     assert_eq!(broken(&verdict(&lines(30.0))), ["recovery"]);
 }
 
-/// Three workers have one suspect at a time each, of several seconds: the next ones wait for these.
+/// Each worker runs one suspect at a time, and these take seconds: the others wait for them.
 #[test]
 fn a_task_that_was_lost_twice_may_wait_for_others_like_it() {
     let lines = |losses: u32| {

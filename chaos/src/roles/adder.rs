@@ -22,10 +22,10 @@ use crate::time::micros;
 
 /// The most concurrent adds: those to a store that is down wait for their patience.
 const UNDER_WAY_MAX: usize = 100;
-/// How long a transaction is open between its add and its COMMIT: longer than it is not, so that one that is stopped is most
-/// likely stopped there.
+/// The time between the add and the COMMIT of a transaction: most of the transaction, so that a
+/// process is most likely stopped there.
 const HELD: Duration = Duration::from_millis(150);
-/// How long one may take in all.
+/// How long a transaction may take.
 const TRANSACTION_MAX: Duration = Duration::from_secs(10);
 
 /// An adder's arguments.
@@ -157,7 +157,7 @@ fn sending<'a>(client: &'a Client, build: Build, key: &str, draft: Draft) -> Add
     .after(delay)
 }
 
-/// As a service does that has other things to do between the add and its COMMIT.
+/// Like a service that does other things between the add and the COMMIT.
 async fn add_in_transaction(pool: &PgPool, add: Add<'_>) -> Outcome {
     let mut transaction = pool.begin().await?;
     add.in_transaction(&mut transaction).await?;

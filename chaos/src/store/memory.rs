@@ -8,12 +8,12 @@ use docket_memory::{MemoryBackend, Options};
 
 use crate::Outcome;
 
-/// Unfinished tasks that it takes: more than a run has at once.
+/// The most unfinished tasks: more than a run has at once.
 const TASKS_MAX: usize = 3_000;
-/// Longer than any run: what only fills it is for then, and of a name that nobody serves.
+/// Longer than any run. The tasks that only fill it are due then, and no worker knows their name.
 const NEVER: Duration = Duration::from_hours(24);
 
-/// A docket with a bound that can be reached.
+/// A docket with a limit that can be reached.
 #[derive(Debug)]
 pub struct Memory(Arc<dyn Store>);
 

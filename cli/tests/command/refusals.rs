@@ -154,7 +154,8 @@ fn usage_errors_are_exit_code_2_and_name_what_is_wrong() {
     }
 }
 
-/// The queue was opened first, so that a typing error in the outbox was told when the patience with the queue was over.
+/// The queue was opened first: a typing error in the URL of the outbox was reported only when the
+/// wait for the queue was over.
 #[test]
 fn a_mistake_in_a_second_url_is_told_before_the_first_is_asked() {
     let gone = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("it is bound").port();

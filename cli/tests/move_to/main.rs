@@ -180,7 +180,7 @@ async fn a_docket_may_have_another_name_over_there() {
     assert_eq!(scene.to.named(&other).await.count(TaskState::Ready).await, 1);
 }
 
-/// No worker is left that could say it. What ran there was lost, and one more loss is a death.
+/// No worker is left that could log the deaths that a move finds.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_the_move_finds_dead_is_one_error_line() {
     for (from, to) in [(Place::redis().await, Place::postgres().await), (Place::postgres().await, Place::redis().await)]

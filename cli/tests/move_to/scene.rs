@@ -143,7 +143,7 @@ impl Place {
         self.add_task(NewTask { key: TaskKey::new(key).unwrap(), every, ..task(&Work::of(key)) }).await
     }
 
-    /// One that is dead when its lease is lost, or repeats.
+    /// Adds a task that is dead, or repeats, after one lost lease.
     pub(crate) async fn add_frail(&self, key: &str, every: Option<Duration>) {
         let overrides = Overrides { max_crashes: Some(1), ..Overrides::default() };
         let (key, queue) = (TaskKey::new(key).unwrap(), Queue::new("lost").unwrap());

@@ -54,7 +54,8 @@ fn stalled(wanted: &str) -> impl Fn(&Alarm) -> bool {
     move |alarm| matches!(alarm, Alarm::Stalled { name, .. } if *name == wanted)
 }
 
-/// A deploy raises the docket's layout under a worker of the build before: it asked twice a second, for ever.
+/// A deploy raises the docket's layout while a worker of the older build runs: it went on asking
+/// twice a second.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_ends_when_its_docket_is_another_builds() {
     join_all(ALL.map(async |kind| {
@@ -72,7 +73,7 @@ async fn a_worker_ends_when_its_docket_is_another_builds() {
     .await;
 }
 
-/// What is said once, and shown as an alarm for as long as it lasts, need not be said twice a second.
+/// A failure that repeats is logged once, and shown as an alarm while it lasts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_failure_again_and_again_is_one_line() {
     join_all(ALL.map(async |kind| {
@@ -82,7 +83,7 @@ async fn one_failure_again_and_again_is_one_line() {
         scene.all_ran(SOON).await;
         let lines = ["leasing failed", "renewing leases failed", "outcomes could not be settled"];
         for round in 1..=2 {
-            // The fetch loop alone, so that it is tried again; then the others, while nothing is leased.
+            // Only the fetch loop, so that it tries again; then the others, while nothing is leased.
             sabotage.set(Verb::Lease, Fault::Fails);
             eventually("leasing fails", NOTICED, async || {
                 (worker.logged(Level::WARN, &[lines[0]]) == round).then_some(())

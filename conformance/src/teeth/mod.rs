@@ -209,13 +209,14 @@ faults! {
     "wait" {
         /// A lease that was taken at the end of a wait counts from the beginning of the wait.
         CountsTheWait
-        /// One waiter watches the next due time for all, for as long as its wait was to last, be it there or not.
+        /// One waiter polls at the next due time for all others, until its wait was to end, even
+        /// after it has left.
         OneWaiterWatches
     }
     "limit" {
         /// A task that reached its crash limit is named as it is afterwards.
         NamesWhatFollowsACrash
-        /// A move sweeps lost leases and does not say what ended by it.
+        /// A move sweeps expired leases and does not report the tasks that end by that.
         SweepsForAMoveUnseen
     }
     "suspect" {

@@ -79,7 +79,7 @@ pub(super) async fn fetch(worker: Arc<Inner>, acks: mpsc::Sender<Settlement>) ->
                     }
                 }
             }
-            // The docket is another build's by now, and stays it.
+            // The docket has the layout of another build by now, and keeps it.
             Err(error) if error.kind() == ErrorKind::Conflict => return Err(error),
             Err(error) => {
                 if News::of(&mut failure, &error) == News::Yes {

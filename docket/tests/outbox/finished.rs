@@ -47,7 +47,8 @@ fn worker(store: Arc<dyn Store>, service: &Arc<Service>) -> Worker {
     worker.build().unwrap()
 }
 
-/// The outbox of a worker that hears of no row, and looks only when it is asked: others bring all rows in.
+/// The outbox of a worker that is not notified of rows and polls only when it is asked: the other
+/// workers relay all rows.
 async fn deaf(scene: &Scene) -> Arc<dyn Store> {
     let docket = scene.store.capabilities().docket;
     let queue = RedisBackend::connect(&redis_url().await, docket, docket_redis::Options::default()).await.unwrap();
@@ -56,7 +57,8 @@ async fn deaf(scene: &Scene) -> Arc<dyn Store> {
     Arc::new(Outbox::connect(Arc::new(queue), &url, options).await.unwrap())
 }
 
-/// A chain whose next task is in the outbox whenever the queue is looked at, and in the queue whenever the outbox is.
+/// The next task of a chain can be in the outbox whenever the queue is checked, and in the queue
+/// whenever the outbox is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn until_finished_misses_no_chain_that_another_worker_brings_in() {
     let scene = Scene::new().await;
