@@ -156,6 +156,8 @@ teeth! {
         "repeat::lease_after_lost_reply";
     ignores_retention: IgnoresRetention =>
         "bound::finished_tasks_are_kept_for_their_retention";
+    takes_any_number_of_lanes: TakesAnyNumberOfLanes =>
+        "bound::a_request_of_too_many_names_is_refused";
     bounds_by_number_alone: BoundsByNumberAlone =>
         "bound::beyond_their_bytes_the_oldest_finished_go_first"
         "bound::beyond_their_bytes_the_oldest_dead_go_first";

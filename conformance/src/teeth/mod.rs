@@ -145,6 +145,8 @@ faults! {
         SweepsWithoutBound
         /// Finished records are bounded only by their number, not by their bytes.
         BoundsByNumberAlone
+        /// A lease call may list any number of names and queues.
+        TakesAnyNumberOfLanes
         /// One payload that is too large refuses the whole batch.
         OversizedItemSpoilsTheBatch
         /// An ack batch trims as few as a lease call, so that large batches outrun it.
