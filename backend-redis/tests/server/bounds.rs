@@ -54,7 +54,7 @@ async fn finish_large(store: &RedisBackend, count: usize, retention: Duration) {
 async fn a_look_at_many_large_records_holds_few_of_them() {
     let server = Server::start(&["--appendonly", "no"]).await;
     let store = connect(&server).await;
-    finish_large(&store, 90, Duration::from_mins(1)).await;
+    finish_large(&store, 90, Duration::from_secs(60)).await;
     let filter = ListFilter { name: Some(TaskName::new("another").unwrap()), ..ListFilter::default() };
     assert!(store.list(&filter, None, 100).await.unwrap().tasks.is_empty());
     let held = server.number_of("used_memory_lua").await;
@@ -65,7 +65,7 @@ async fn a_look_at_many_large_records_holds_few_of_them() {
 async fn a_page_brings_no_more_bytes_than_a_batch_results_included() {
     let server = Server::start(&["--appendonly", "no"]).await;
     let store = connect(&server).await;
-    finish_large(&store, 20, Duration::from_mins(1)).await;
+    finish_large(&store, 20, Duration::from_secs(60)).await;
     let (mut cursor, mut found) = (None, 0);
     loop {
         let page = store.list(&ListFilter::default(), cursor.as_ref(), 100).await.unwrap();

@@ -151,7 +151,7 @@ async fn a_due_time_wakes_few_of_many() {
 async fn a_task_for_later_costs_idle_workers_nothing() {
     let server = Server::start(&[]).await;
     let store = connect(&server).await;
-    add(&store, later("a", Duration::from_hours(1))).await.unwrap();
+    add(&store, later("a", Duration::from_secs(3_600))).await.unwrap();
     let workers: Vec<_> = (0..5).map(|n| (store.fork(), format!("worker-{n}"))).collect();
     let wait = async || {
         let mut all = JoinSet::new();

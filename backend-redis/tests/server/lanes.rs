@@ -25,7 +25,7 @@ async fn worked(server: &Server) -> u64 {
 /// A worker of so many queues, each with something scheduled in it.
 async fn served(store: &RedisBackend, queues: usize) -> LeaseRequest {
     let all: Vec<Queue> = (0..queues).map(queue).collect();
-    let hour = Duration::from_hours(1);
+    let hour = Duration::from_secs(3_600);
     let scheduled = all.iter().map(|queue| NewTask { queue: queue.clone(), ..later(queue.as_str(), hour) });
     store.add(&scheduled.collect::<Vec<_>>()).await.expect("added");
     LeaseRequest { queues: all, count: 1, ..ask("worker", Duration::from_secs(20)) }
@@ -92,6 +92,6 @@ async fn what_comes_next_of_many_lanes_is_known() {
     // By precedence: in the order of the queues.
     assert_eq!(found, (0..300).step_by(7).map(|n| format!("soon-{n}")).collect::<Vec<_>>());
     let last = look().await;
-    assert!(keys(&last).is_empty() && last.next_visible.unwrap() > Duration::from_mins(50), "{last:?}");
+    assert!(keys(&last).is_empty() && last.next_visible.unwrap() > Duration::from_secs(50 * 60), "{last:?}");
     assert_eq!(store.audit().await.unwrap(), Vec::<String>::new());
 }

@@ -101,7 +101,9 @@ impl Swept {
         if *crashed > 0 {
             tracing::warn!({ WORKER } = %by, leases = crashed, "leases ran out unsettled; their tasks run again");
         }
-        limited.iter().for_each(|limited| log_limited(by, limited));
+        for limited in limited {
+            log_limited(by, limited);
+        }
         if *dead_trimmed > 0 {
             tracing::warn!({ WORKER } = %by, tasks = dead_trimmed, "dead tasks trimmed");
         }

@@ -114,7 +114,7 @@ async fn a_delay_counts_from_the_call() {
     until("they arrive", async || scene.seen.sent().len() == 2).await;
     let left: Vec<_> = scene.seen.sent().iter().map(|task| task.run_at).collect();
     assert!(
-        matches!(left[0], RunAt::In(left) if left < Duration::from_millis(98_900) && left > Duration::from_mins(1))
+        matches!(left[0], RunAt::In(left) if left < Duration::from_millis(98_900) && left > Duration::from_secs(60))
     );
     assert_eq!(left[1], RunAt::In(Duration::ZERO));
 }
@@ -158,7 +158,7 @@ async fn a_worker_that_runs_until_all_is_finished_waits_for_the_outbox() {
     let scene = Scene::new().await;
     scene.seen.busy(Some(TaskKey::new("note-1").unwrap()));
     scene.commit_notes([1]).await;
-    let run = tokio::spawn(scene.build(Duration::from_mins(1)).run_until_finished());
+    let run = tokio::spawn(scene.build(Duration::from_secs(60)).run_until_finished());
     tokio::time::sleep(Duration::from_millis(800)).await;
     assert!(!run.is_finished(), "a row waits");
     scene.seen.busy(None);

@@ -126,7 +126,7 @@ impl Scene {
 
     /// A worker that looks by itself only once a minute, so that what comes sooner was a wake-up.
     pub(crate) fn worker(&self) -> Running {
-        self.worker_that_looks(Duration::from_mins(1))
+        self.worker_that_looks(Duration::from_secs(60))
     }
 
     pub(crate) fn worker_that_looks(&self, check_interval: Duration) -> Running {
