@@ -162,16 +162,14 @@ impl QueueBackend for MemoryBackend {
         }))
     }
 
-    async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply> {
+    async fn ack(&self, acks: &[Ack]) -> Result<AckReply> {
         let bytes_max = self.shared.options.max_payload_bytes;
         check::batch("settle tasks", acks.iter().map(check::ack_bytes), bytes_max)?;
-        next.map_or(Ok(()), check::request)?;
-        let asked = next.map(Asked::new);
         Ok(self.shared.write(|table, now| {
             let one = |ack| check::ack(ack, bytes_max).and_then(|()| table.ack(ack, now));
             let answers = acks.iter().map(one).collect();
             let swept = Swept { dead_trimmed: table.trim(acks.len(), now), ..Swept::default() };
-            AckReply { answers, next: asked.map(|asked| table.lease_after_acks(&asked, now)), swept }
+            AckReply { answers, swept }
         }))
     }
 }

@@ -1,6 +1,6 @@
 //! The limits of [`docket_core::limits`], checked before the lock is taken: an item alone, a batch as a whole.
 
-use docket_core::{Ack, Error, ErrorKind, LeaseRequest, Names, NewTask, Outcome, Parcel, Result, limits};
+use docket_core::{Ack, Error, ErrorKind, LeaseRequest, NewTask, Outcome, Parcel, Result, limits};
 
 /// Rejects a batch of too many items, or of too many bytes in items that are small enough alone.
 pub(crate) fn batch(
@@ -56,10 +56,7 @@ pub(crate) fn ack_bytes(ack: &Ack) -> usize {
 pub(crate) fn request(request: &LeaseRequest) -> Result<()> {
     let operation = "lease tasks";
     at_most(operation, "queues in a request", request.queues.len(), limits::LEASE_NAMES_MAX)?;
-    match &request.names {
-        Names::Known(names) => at_most(operation, "names in a request", names.len(), limits::LEASE_NAMES_MAX),
-        Names::Any { .. } => Ok(()),
-    }
+    at_most(operation, "names in a request", request.names.len(), limits::LEASE_NAMES_MAX)
 }
 
 fn payload(operation: &'static str, what: &str, found: usize, max: usize) -> Result<()> {

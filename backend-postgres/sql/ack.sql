@@ -1,17 +1,13 @@
--- Transition: Leased -> as the outcome says, for each current token; then, if asked, one lease
--- call.
+-- Transition: Leased -> as the outcome says, for each current token.
 -- Tables: meta, task, request, worker, tally, waiter.
 -- Arguments: per ack, by column: key, fence, request, outcome, kind of time, its microseconds, the
--- text (result, error or args; may be null), max_attempts, retention; then a lease request, or
--- null.
--- Result: one text per ack: settled, stale, toofar, busy; the number of dead tasks trimmed; the
--- lease reply, or null.
--- Repeated: the record remembers the token that settled it last and answers settled again; the
--- lease request is idempotent by its own id.
+-- text (result, error or args; may be null), max_attempts, retention.
+-- Result: one text per ack: settled, stale, toofar, busy; the number of dead tasks trimmed.
+-- Repeated: the record remembers the token that settled it last and answers settled again.
 CREATE OR REPLACE FUNCTION docket.ack(
   docket_name text, keys text[], fences bigint[], requests uuid[], outcomes text[], kinds text[], times bigint[],
-  contents bytea[], attempts_maxs bigint[], retentions bigint[], ask docket.ask,
-  OUT answers text[], OUT dead_trimmed bigint, OUT reply docket.reply
+  contents bytea[], attempts_maxs bigint[], retentions bigint[],
+  OUT answers text[], OUT dead_trimmed bigint
 ) LANGUAGE plpgsql {ENTRY} AS $$
 DECLARE
   d int;
@@ -77,12 +73,8 @@ BEGIN
   dead := dead - trimmed.dead;
   dead_trimmed := trimmed.dead;
   PERFORM docket.note_time(d, clock, seen, moment);
-  IF ask.request IS NOT NULL THEN
-    reply := docket.take(d, clock, ahead, moment, ask, finished, dead, lanes, visibles);
-  ELSE
-    PERFORM docket.tally(d, finished, dead);
-    PERFORM docket.announce(d, moment, lanes, visibles);
-  END IF;
+  PERFORM docket.tally(d, finished, dead);
+  PERFORM docket.announce(d, moment, lanes, visibles);
 END
 $$;
 

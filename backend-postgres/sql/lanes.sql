@@ -1,6 +1,6 @@
 -- Transition: none. The lanes that a request reads, with the rank of their queue.
 -- Tables: task.
--- Arguments: queues in order of precedence, or null for all; names, or null for any.
+-- Arguments: queues in order of precedence, and names; both null for all lanes, as for a move.
 -- Result: a few lanes are returned as asked, even if empty. Of many, only the lanes with a due
 -- task, found by skipping from lane to lane in the index, so that the cost depends on the due lanes
 -- and not on all lanes of the worker. Then the time of the first task that is not due yet, suspects

@@ -13,7 +13,7 @@ BEGIN
   SELECT * INTO trimmed FROM docket.trim(entered.id, entered.moment, 0, 0, 0);
   PERFORM docket.note_time(entered.id, entered.clock, entered.seen, entered.moment);
   reply := docket.take(
-    entered.id, entered.clock, entered.ahead, entered.moment, ask, -trimmed.finished, -trimmed.dead, '{}', '{}'
+    entered.id, entered.clock, entered.ahead, entered.moment, ask, -trimmed.finished, -trimmed.dead
   );
   reply.dead_trimmed := trimmed.dead;
   -- Safe to lose: the call leased nothing and only registered a waiter. An asynchronous commit

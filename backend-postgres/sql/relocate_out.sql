@@ -76,18 +76,16 @@ BEGIN
 END
 $$;
 
--- The expired leases, as for a worker of any name with the default crash limit.
+-- The expired leases, of every name, with the default crash limit.
 CREATE OR REPLACE FUNCTION docket.sweep_all(
   d int, moment bigint, OUT crashed bigint, OUT limited text[]
 ) LANGUAGE plpgsql AS $$
 DECLARE
-  ask docket.ask;
   swept record;
   late record;
 BEGIN
-  ask.any_max := {CRASHES_MAX};
   SELECT * INTO late FROM docket.lanes(d, NULL, NULL, moment);
-  SELECT * INTO swept FROM docket.sweep(d, moment, ask, late.queues, late.names);
+  SELECT * INTO swept FROM docket.sweep(d, moment, NULL, late.queues, late.names);
   PERFORM docket.tally(d, swept.finished, swept.dead);
   PERFORM docket.announce(d, moment, swept.lanes, swept.visibles);
   crashed := swept.crashed;

@@ -1,6 +1,6 @@
 -- Transition: Leased and expired -> one crash, then Queued, Cancelled, Dead or the next occurrence.
 -- Tables: task.
--- Arguments: the request, and the lanes it reads.
+-- Arguments: the request (null: every name has the default crash limit), and the lanes it reads.
 -- Result: how many crashed; those that reached their limit (key, name, attempts, whether it
 -- repeats); the lane and time of each task that is queued again; how many are finished or dead now;
 -- and whether a row was skipped because another call is renewing, settling or sweeping it.
@@ -45,7 +45,7 @@ BEGIN
     rec.result := NULL;
     rec.error := NULL;
     SELECT * INTO outcome FROM docket.crash(
-      rec, coalesce(ask.crashes_maxs[array_position(ask.names, rec.name)], ask.any_max), moment
+      rec, coalesce(ask.crashes_maxs[array_position(ask.names, rec.name)], {CRASHES_MAX}), moment
     );
     rec := outcome.rec;
     crashed := crashed + 1;

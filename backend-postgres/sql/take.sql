@@ -1,14 +1,12 @@
--- Transition: as for lease. One poll for tasks, for lease and ack.
+-- Transition: as for lease. One poll for tasks.
 -- Tables: task, request, worker, tally, floor, waiter.
--- Arguments: the request; counter deltas, and (lane, visible_at) of tasks that this call returned
--- to their lanes.
+-- Arguments: the request; counter deltas.
 -- Result: see docket.reply. Not answered: this poll within a wait leased nothing and registered its
 -- waiter; or it skipped locked rows, and the caller asks again shortly.
 -- Repeated: the request is remembered with its keys. Its leases that nobody has retaken are
 -- returned with a new deadline, and nothing new is leased.
 CREATE OR REPLACE FUNCTION docket.take(
-  d int, clock bigint, ahead bigint, moment bigint, ask docket.ask, finished bigint, dead bigint, lanes text[],
-  visibles bigint[]
+  d int, clock bigint, ahead bigint, moment bigint, ask docket.ask, finished bigint, dead bigint
 ) RETURNS docket.reply LANGUAGE plpgsql AS $$
 DECLARE
   reply docket.reply;
@@ -25,7 +23,10 @@ DECLARE
   suspect boolean := false;
   skipped boolean := false;
   head bigint;
-  lowest bigint := (SELECT min(v) FROM unnest(visibles) v);
+  -- The lanes and times of the tasks that this call has queued again, and the earliest of these times.
+  lanes text[] := '{}';
+  visibles bigint[] := '{}';
+  lowest bigint;
   read_before bigint;
   in_vain bigint;
 BEGIN
@@ -61,12 +62,12 @@ BEGIN
     reply.crashed := swept.crashed;
     reply.limited := swept.limited;
     skipped := swept.skipped;
-    lanes := lanes || swept.lanes;
-    visibles := visibles || swept.visibles;
+    lanes := swept.lanes;
+    visibles := swept.visibles;
     finished := finished + swept.finished;
     dead := dead + swept.dead;
     -- Requeued tasks are compared with the low-water marks at the end of this call.
-    lowest := least(lowest, (SELECT min(v) FROM unnest(swept.visibles) v));
+    lowest := (SELECT min(v) FROM unnest(visibles) v);
     IF swept.crashed > 0 THEN
       -- A successor may have appeared in another lane.
       read_before := read_before - docket.entries_read();

@@ -65,8 +65,8 @@ BEGIN
     UPDATE docket.waiter w SET woken = true WHERE w.ctid = ANY (ARRAY(
       SELECT free.ctid FROM docket.waiter free
       WHERE free.docket = d AND NOT free.woken AND free.until > docket.server_now()
-        AND (free.queues IS NULL OR lane_queue = ANY (free.queues))
-        AND (free.names IS NULL OR lane_name = ANY (free.names))
+        AND lane_queue = ANY (free.queues)
+        AND lane_name = ANY (free.names)
       ORDER BY free.noted LIMIT tasks FOR UPDATE SKIP LOCKED
     )) RETURNING w.id
   )
@@ -76,8 +76,8 @@ BEGIN
   END IF;
   SELECT w.id INTO deputy FROM docket.waiter w
     WHERE w.docket = d AND NOT w.woken AND w.until > docket.server_now()
-      AND (w.queues IS NULL OR lane_queue = ANY (w.queues))
-      AND (w.names IS NULL OR lane_name = ANY (w.names))
+      AND lane_queue = ANY (w.queues)
+      AND lane_name = ANY (w.names)
     ORDER BY w.noted LIMIT 1;
   RETURN concat_ws('|', array_to_string(whom, ','), deputy);
 END

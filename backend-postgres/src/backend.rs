@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 
 use crate::connection::Connection;
 use crate::items::{self, Batch, WriteTasks};
-use crate::request::{self, Columns, Look, push};
+use crate::request::{self, Columns, push};
 use crate::server::Server;
 use crate::statements::{Statement, Statements};
 use crate::url::Address;
@@ -198,19 +198,16 @@ impl QueueBackend for PostgresBackend {
         batch.answers(operation, Columns::of(&row, operation).only()?, words::heartbeat_answer)
     }
 
-    async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply> {
+    async fn ack(&self, acks: &[Ack]) -> Result<AckReply> {
         let operation = "settle tasks";
         let batch = Batch::check(operation, acks, self.commands.server.options.max_payload_bytes, items::weigh_ack)?;
-        next.map_or(Ok(()), request::check)?;
         let mut arguments = self.arguments()?;
         items::write_acks(&mut arguments, &batch.accepted())?;
-        request::write(&mut arguments, next, Look::Final { waiter: None })?;
         let row = self.commands.row(&self.statements().ack, arguments, operation).await?;
         let columns = Columns::of(&row, operation);
-        let dead_trimmed = columns.count(columns.read("trimmed_by_acks")?)?;
+        let dead_trimmed = columns.count(columns.read("dead_trimmed")?)?;
         Ok(AckReply {
             answers: batch.answers(operation, columns.read("answers")?, words::ack_answer)?,
-            next: next.map(|request| request::read(&row, request)).transpose()?.map(|looked| looked.reply),
             swept: Swept { dead_trimmed, ..Swept::default() },
         })
     }

@@ -43,7 +43,7 @@ impl PostgresBackend {
     /// One poll for tasks.
     async fn look(&self, request: &LeaseRequest, look: Look) -> Result<Looked> {
         let mut arguments = self.arguments()?;
-        request::write(&mut arguments, Some(request), look)?;
+        request::write(&mut arguments, request, look)?;
         let looked_at = std::time::Instant::now();
         let row = self.commands.row(&self.statements().lease, arguments, "lease tasks").await?;
         let mut looked = request::read(&row, request)?;

@@ -5,7 +5,7 @@ use std::vec::IntoIter;
 
 use docket_core::{
     Clock, Error, ErrorKind, Fence, Lease, LeaseOrder, LeaseReply, LeaseRequest, LeaseSuspects, LeaseToken, Limited,
-    Names, Overrides, Payload, Queue, Result, Swept, Timestamp, WorkerRecord, limits, micros,
+    Overrides, Payload, Queue, Result, Swept, Timestamp, WorkerRecord, limits, micros,
 };
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Arguments, Decode, Encode, Postgres, Row, Type};
@@ -50,11 +50,7 @@ where
 
 /// Refuses a request beyond its limits.
 pub(crate) fn check(request: &LeaseRequest) -> Result<()> {
-    let names = match &request.names {
-        Names::Known(names) => names.len(),
-        Names::Any { .. } => 0,
-    };
-    for (what, count) in [("names", names), ("queues", request.queues.len())] {
+    for (what, count) in [("names", request.names.len()), ("queues", request.queues.len())] {
         if count > limits::LEASE_NAMES_MAX {
             let message = format!("{count} {what}; one request may list {}", limits::LEASE_NAMES_MAX);
             return Err(Error::new(ErrorKind::TooLarge, "lease tasks", message));
@@ -63,26 +59,19 @@ pub(crate) fn check(request: &LeaseRequest) -> Result<()> {
     Ok(())
 }
 
-/// The seventeen fields of `docket.ask`; all null without a request.
-pub(crate) fn write(arguments: &mut PgArguments, request: Option<&LeaseRequest>, look: Look) -> Result<()> {
-    let worker = request.map(|request| &request.worker);
-    push(arguments, request.map(|request| *request.request.as_uuid()))?;
-    push(arguments, worker.map(|worker| worker.id.as_str()))?;
-    push(arguments, worker.map(write_worker).transpose()?)?;
-    push(arguments, worker.map(|worker| micros(worker.ttl)))?;
-    push(arguments, request.map(|request| request.suspects == LeaseSuspects::Allow))?;
-    push(arguments, request.map(|request| request.order == LeaseOrder::Earliest))?;
-    push(arguments, request.map(|request| micros(request.lease_for)))?;
-    push(arguments, request.map(|request| whole(request.count.min(limits::BATCH_ITEMS_MAX))))?;
-    push(arguments, request.map(|request| request.queues.iter().map(Queue::as_str).collect::<Vec<_>>()))?;
-    let (names, any_max) = match request.map(|request| &request.names) {
-        Some(Names::Known(names)) => (Some(names), None),
-        Some(Names::Any { max_crashes }) => (None, Some(i64::from(*max_crashes))),
-        None => (None, None),
-    };
-    push(arguments, names.map(|names| names.iter().map(|known| known.name.as_str()).collect::<Vec<_>>()))?;
-    push(arguments, names.map(|names| names.iter().map(|known| i64::from(known.max_crashes)).collect::<Vec<_>>()))?;
-    push(arguments, any_max)?;
+/// The sixteen fields of `docket.ask`.
+pub(crate) fn write(arguments: &mut PgArguments, request: &LeaseRequest, look: Look) -> Result<()> {
+    push(arguments, *request.request.as_uuid())?;
+    push(arguments, request.worker.id.as_str())?;
+    push(arguments, write_worker(&request.worker)?)?;
+    push(arguments, micros(request.worker.ttl))?;
+    push(arguments, request.suspects == LeaseSuspects::Allow)?;
+    push(arguments, request.order == LeaseOrder::Earliest)?;
+    push(arguments, micros(request.lease_for))?;
+    push(arguments, whole(request.count.min(limits::BATCH_ITEMS_MAX)))?;
+    push(arguments, request.queues.iter().map(Queue::as_str).collect::<Vec<_>>())?;
+    push(arguments, request.names.iter().map(|known| known.name.as_str()).collect::<Vec<_>>())?;
+    push(arguments, request.names.iter().map(|known| i64::from(known.max_crashes)).collect::<Vec<_>>())?;
     push(arguments, matches!(look, Look::Last { .. } | Look::Final { .. }))?;
     push(arguments, matches!(look, Look::Final { .. }))?;
     let (waiter, block, deputy) = match look {

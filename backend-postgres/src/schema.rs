@@ -15,6 +15,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0002_outbox.sql"),
     include_str!("../migrations/0003_deploys.sql"),
     include_str!("../migrations/0004_runs.sql"),
+    include_str!("../migrations/0005_contract.sql"),
 ];
 
 /// The functions, each after those that it uses.
@@ -63,7 +64,7 @@ const FUNCTIONS: &[&str] = &[
 /// writes compares it with the layout of the functions and of the docket, so a build of another
 /// layout changes nothing. Raise it, with a step that sets it in `meta`, when the functions cannot
 /// serve callers of the previous build; such callers keep working through every other step.
-pub(crate) const LAYOUT: i64 = 2;
+pub(crate) const LAYOUT: i64 = 3;
 
 /// Our own SQLSTATE, with which the functions refuse a caller of another build.
 pub(crate) const OTHER_LAYOUT: &str = "DK001";

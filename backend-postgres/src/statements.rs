@@ -69,7 +69,7 @@ pub(crate) struct Statements {
     pub(crate) set_clock: Statement,
 }
 
-/// A lease request as one value; its seventeen parameters start at this number.
+/// A lease request as one value; its sixteen parameters start at this number.
 macro_rules! ask {
     ($($n:literal)*) => { concat!("ROW(", ask!(@ $($n)*), ")::docket.ask") };
     (@ $first:literal $($n:literal)*) => { concat!("$", $first $(, ",$", $n)*) };
@@ -83,16 +83,12 @@ impl Statements {
             schedule: statement("SELECT docket.schedule({US},$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)"),
             lease: statement(concat!(
                 "SELECT * FROM docket.lease({US},",
-                ask!(2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18),
+                ask!(2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17),
                 ")"
             )),
             forget: statement("SELECT docket.forget({US},$2)"),
             heartbeat: statement("SELECT docket.heartbeat({US},$2,$3,$4,$5,$6,$7,$8)"),
-            ack: statement(concat!(
-                "SELECT a.answers, a.dead_trimmed AS trimmed_by_acks, (a.reply).* FROM docket.ack({US},$2,$3,$4,$5,$6,$7,$8,$9,$10,",
-                ask!(11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27),
-                ") a"
-            )),
+            ack: statement("SELECT * FROM docket.ack({US},$2,$3,$4,$5,$6,$7,$8,$9,$10)"),
             complete: statement("SELECT docket.complete({US},$2,$3,$4,$5,$6,$7,$8,$9,$10)"),
             cancel: statement("SELECT docket.cancel({US},$2,$3)"),
             requeue: statement("SELECT docket.requeue({US},$2,$3)"),

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use docket_core::{LeaseRequest, Names};
+use docket_core::LeaseRequest;
 use sqlx::Executor;
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
@@ -361,11 +361,8 @@ impl Spares {
 }
 
 fn wants(request: &LeaseRequest, lane: &Lane) -> bool {
-    let named = match &request.names {
-        Names::Known(names) => names.iter().any(|known| known.name.as_str() == &*lane.name),
-        Names::Any { .. } => true,
-    };
-    named && request.queues.iter().any(|asked| asked.as_str() == &*lane.queue)
+    request.names.iter().any(|known| known.name.as_str() == &*lane.name)
+        && request.queues.iter().any(|asked| asked.as_str() == &*lane.queue)
 }
 
 #[cfg(test)]

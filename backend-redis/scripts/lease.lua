@@ -12,4 +12,4 @@
 -- Repeated: the request is remembered with its keys. Its leases that nobody has retaken are
 -- returned with a new deadline, and nothing new is leased.
 begin()
-return take(read_request(), true)
+return take(read_request())

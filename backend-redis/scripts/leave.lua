@@ -13,10 +13,7 @@ leave(waiter)
 if lost then end_read(waiter) end
 chunked('HDEL', P .. 'standby', lists)
 for _, list in ipairs(lists) do
-  if string.sub(list, -2) == '|*' or has_work(list) then
-    push(list, 1)
-    if count_waiters() > 1 then ask_standby(list) end
-  end
+  if has_work(list) then wake(list, 1, true) end
 end
 finish_writes()
 return false

@@ -19,7 +19,7 @@
 --   corrupt              set     keys with an unusable record or index entry; the record is kept
 --   requests:0, requests:1    hash    answered lease requests, see remembered.lua
 --   workers              hash    the records of workers, see worker.lua
---   w:, ws:              list    wake-ups for waiters of a lane (`QUEUE|NAME` or `QUEUE|*`);
+--   w:, ws:              list    wake-ups for waiters of a lane (`QUEUE|NAME`);
 --                                suspects separately
 --   wakes                set     every wake list ever written
 --   waiting, p:ID        zset, list   the waiters by the end of their wait (server's time), and a

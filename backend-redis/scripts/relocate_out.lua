@@ -1,5 +1,4 @@
--- Transition: Queued -> Moving; before that, an expired lease -> one crash, as for a worker of any
--- name.
+-- Transition: Queued -> Moving; before that, an expired lease -> one crash, with the default limit.
 -- Keys: meta. Args: the destination, the id of the call, the most tasks.
 -- Result: another destination to which tasks are already moving, or nothing; parcels, in the order
 -- of the lanes; the number of expired leases, and the tasks that reached their crash limit by them.
@@ -30,7 +29,7 @@ if already and already ~= destination and #moving > 0 then return { already, {},
 call('HSET', META, 'moving_to', destination)
 
 local swept = { crashed = 0, limited = {}, parked = {} }
-sweep({ any = CRASHES_MAX_DEFAULT }, of_all('run', 'srun'), swept)
+sweep({}, of_all('run', 'srun'), swept)
 
 local found, indexes = {}, {}
 for i = 1, math.min(#moving, limit) do found[i], indexes[i] = moving[i], moving_at[i] end

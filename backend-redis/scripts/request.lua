@@ -13,15 +13,10 @@ local function read_request()
     req.queues[i] = arg()
     if not req.rank[req.queues[i]] then req.rank[req.queues[i]] = i end
   end
-  local names = number()
-  if names < 0 then
-    req.any = number()
-  else
-    req.names, req.listed = {}, {}
-    for i = 1, names do
-      local name = arg()
-      req.names[name], req.listed[i] = number(), name
-    end
+  req.names, req.listed = {}, {} -- the crash limit by name; the names in order
+  for i = 1, number() do
+    local name = arg()
+    req.names[name], req.listed[i] = number(), name
   end
   req.lists = {} -- the wake lists it will block on
   for i = 1, number() do req.lists[i] = arg() end
@@ -38,7 +33,7 @@ local KINDS = { queued = { 'due', 'sus' }, leased = { 'run', 'srun' } }
 -- An index as { kind, index, rank, lane, bound }, if this request may read it.
 local function asked(req, index, bound)
   local kind, queue, name = string.match(index, '^(%a+):([^|]+)|(.+)$')
-  if kind == 'mov' or not req.rank[queue] or not (req.any or req.names[name]) then return nil end
+  if kind == 'mov' or not req.rank[queue] or not req.names[name] then return nil end
   return { kind = kind, index = index, rank = req.rank[queue], lane = queue .. '|' .. name, bound = bound }
 end
 
@@ -60,8 +55,8 @@ end
 
 -- The bounds of all indexes that a request may read; `false` if there are too many to read at once.
 local function read_bounds(req, set)
-  local lanes = req.names and #req.queues * #req.listed
-  if lanes and (lanes <= FEW_LANES or lanes * #KINDS[set] < call('ZCARD', P .. set)) then
+  local lanes = #req.queues * #req.listed
+  if lanes <= FEW_LANES or lanes * #KINDS[set] < call('ZCARD', P .. set) then
     return read_listed(req, set)
   end
   local page, known = call('ZRANGE', P .. set, 0, LISTED_MAX - 1, 'WITHSCORES'), {}

@@ -1,4 +1,4 @@
--- Leasing, for `lease` and `ack`: sweep expired leases, lease due tasks, report the next due time.
+-- Leasing: sweep expired leases, lease due tasks, report the next due time.
 
 -- The error of a task that reached its crash limit.
 local CRASH_LIMIT = 'its lease ran out too often'
@@ -36,8 +36,9 @@ local function set_aside(index, member, key, reply)
   reply.parked[#reply.parked + 1] = key
 end
 
--- Counts the crashes of expired leases, at most 100, oldest deadline first.
-local function sweep(req, indexes, reply)
+-- Counts the crashes of expired leases, at most 100, oldest deadline first. `limits`: the crash
+-- limit by name.
+local function sweep(limits, indexes, reply)
   local late, at = earliest(of_kinds(indexes, 'run', 'srun'), TRIM_ITEMS_MAX)
   if #late == 0 then return end
   local keys = keys_of(late)
@@ -47,7 +48,7 @@ local function sweep(req, indexes, reply)
     if not rec or rec[STATE] ~= LEASED or not is_at(rec, at[i], late[i]) then
       set_aside(at[i], late[i], key, reply)
     else
-      crash(rec, req.any or req.names[lane_of(rec).name], reply)
+      crash(rec, limits[lane_of(rec).name] or CRASHES_MAX_DEFAULT, reply)
       keep(rec)
     end
   end
@@ -206,14 +207,14 @@ local function start_waiting(req, reply)
   return due
 end
 
--- One lease call. `trimming` is false within an ack, which has already trimmed.
-local function take(req, trimming)
+-- One lease call.
+local function take(req)
   -- `leased`: the keys; `kept`: the record of each, or its raw record.
   local reply = {
-    leased = {}, kept = {}, apart = {}, lists = {}, limited = {}, parked = {}, crashed = 0, bytes = 0, dead = 0,
+    leased = {}, kept = {}, apart = {}, lists = {}, limited = {}, parked = {}, crashed = 0, bytes = 0,
   }
   write_worker(req.worker, req.record, req.ttl, true)
-  if trimming then reply.dead = trim(0) end
+  reply.dead = trim(0)
   take_turns()
   -- The standby polls now, and may be busy afterwards.
   chunked('HDEL', P .. 'standby', req.stood_by)
@@ -222,7 +223,7 @@ local function take(req, trimming)
     take_again(req, packed, reply)
     flush()
   else
-    sweep(req, visible_in(req, 'leased'), reply)
+    sweep(req.names, visible_in(req, 'leased'), reply)
     take_new(req, reply)
     flush()
   end

@@ -33,13 +33,10 @@ local function ask_standby(list)
   call('HSET', P .. 'standby', list, whole(now + STANDBY))
 end
 
--- Wakes so many waiters of this name, and as many of any name. `has_standby`: of the others, if
--- there are any, one polls a little later.
+-- Wakes so many waiters. `has_standby`: of the others, if there are any, one polls a little later.
 local function wake(list, count, has_standby)
-  for _, told in ipairs({ list, (string.gsub(list, '|.*$', '|*')) }) do
-    push(told, count)
-    if has_standby and count_waiters() > 1 then ask_standby(told) end
-  end
+  push(list, count)
+  if has_standby and count_waiters() > 1 then ask_standby(list) end
 end
 
 -- Ends the blocking read of a waiter, if there is one.

@@ -185,30 +185,17 @@ impl QueueBackend for RedisBackend {
         batch.answers(|_| items::read_answer(&mut answers, operation, words::heartbeat_answer))
     }
 
-    async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply> {
+    async fn ack(&self, acks: &[Ack]) -> Result<AckReply> {
         let operation = "settle tasks";
         let batch = Batch::check(operation, acks, self.max_payload_bytes(), items::weigh_ack)?;
-        let script = if next.is_some() { &scripts::ACK_LEASE } else { &scripts::ACK };
-        let mut call = self.call(script, batch.bytes());
+        let mut call = self.call(&scripts::ACK, batch.bytes());
         call.number(batch.accepted().count());
         batch.accepted().for_each(|ack| items::write_ack(&mut call, ack));
-        if let Some(next) = next {
-            request::check(next)?;
-            request::write(&mut call, next, Look::Last(None), &[])?;
-        }
         let mut fields = self.run(&call, operation).await?;
         let mut answers = fields.next_words()?;
         let answers = batch.answers(|_| items::read_answer(&mut answers, operation, words::ack_answer))?;
         let swept = Swept { dead_trimmed: fields.count()?, ..Swept::default() };
-        let next = match next {
-            Some(request) => {
-                let looked = request::read(&mut fields.list()?, request)?;
-                self.report(&looked);
-                Some(looked.reply)
-            }
-            None => None,
-        };
-        Ok(AckReply { answers, next, swept })
+        Ok(AckReply { answers, swept })
     }
 
     async fn persist(&self) -> Result<()> {

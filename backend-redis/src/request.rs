@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use docket_core::{
     Clock, Error, ErrorKind, Fence, Lease, LeaseOrder, LeaseReply, LeaseRequest, LeaseSuspects, LeaseToken, Limited,
-    Names, Overrides, Payload, Queue, Result, Swept, TaskKey, WorkerRecord, limits,
+    Overrides, Payload, Queue, Result, Swept, TaskKey, WorkerRecord, limits,
 };
 
 use crate::call::Call;
@@ -44,11 +44,7 @@ pub(crate) struct Looked {
 
 /// Refuses a request beyond its limits.
 pub(crate) fn check(request: &LeaseRequest) -> Result<()> {
-    let names = match &request.names {
-        Names::Known(names) => names.len(),
-        Names::Any { .. } => 0,
-    };
-    for (what, count) in [("names", names), ("queues", request.queues.len())] {
+    for (what, count) in [("names", request.names.len()), ("queues", request.queues.len())] {
         if count > limits::LEASE_NAMES_MAX {
             let message = format!("{count} {what}; one request may list {}", limits::LEASE_NAMES_MAX);
             return Err(Error::new(ErrorKind::TooLarge, "lease tasks", message));
@@ -84,16 +80,9 @@ pub(crate) fn write(call: &mut Call, request: &LeaseRequest, look: Look<'_>, sto
     for queue in &request.queues {
         call.text(queue.as_str());
     }
-    match &request.names {
-        Names::Any { max_crashes } => {
-            call.number(-1).number(*max_crashes);
-        }
-        Names::Known(names) => {
-            call.number(names.len());
-            for known in names {
-                call.text(known.name.as_str()).number(known.max_crashes);
-            }
-        }
+    call.number(request.names.len());
+    for known in &request.names {
+        call.text(known.name.as_str()).number(known.max_crashes);
     }
     for lists in [lists, stood_by] {
         call.number(lists.len());
@@ -120,10 +109,7 @@ pub(crate) fn wake_lists(request: &LeaseRequest) -> Vec<String> {
         |queue: &Queue, name: &str| kinds.iter().map(|kind| format!("{kind}:{queue}|{name}")).collect::<Vec<_>>();
     let mut all = Vec::new();
     for queue in &request.queues {
-        match &request.names {
-            Names::Any { .. } => all.extend(lists(queue, "*")),
-            Names::Known(names) => all.extend(names.iter().flat_map(|known| lists(queue, known.name.as_str()))),
-        }
+        all.extend(request.names.iter().flat_map(|known| lists(queue, known.name.as_str())));
         if all.len() > LISTS_MAX {
             break;
         }

@@ -61,10 +61,6 @@ script!(
     ACK, "ack.lua"
 );
 script!(
-    /// Settles leases, then leases tasks.
-    ACK_LEASE, "ack_lease.lua"
-);
-script!(
     /// Ends a task, or marks it.
     CANCEL, "cancel.lua"
 );

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use docket_core::worker::Stop;
 use docket_core::{
-    Ack, AckAnswer, AddAnswer, Client, KnownName, LeaseOrder, LeaseRequest, LeaseSuspects, Names, NewTask, Payload,
-    Queue, RequestId, RunAt, Settings, Store, Task, TaskKey, TaskName, Worker, WorkerId, WorkerRecord, limits,
+    Ack, AckAnswer, AddAnswer, Client, KnownName, LeaseOrder, LeaseRequest, LeaseSuspects, NewTask, Payload, Queue,
+    RequestId, RunAt, Settings, Store, Task, TaskKey, TaskName, Worker, WorkerId, WorkerRecord, limits,
 };
 use docket_core::{Outcome as Ending, Policy};
 use tokio::task::JoinHandle;
@@ -20,7 +20,7 @@ use crate::verbs::{Held, Item, LEASE, Verbs};
 pub(crate) struct Docket {
     client: Client,
     worker: WorkerRecord,
-    names: Names,
+    names: Vec<KnownName>,
 }
 
 impl Docket {
@@ -35,7 +35,7 @@ impl Docket {
             settled: 0,
             ttl: Duration::from_mins(1),
         };
-        let names = Names::Known(vec![KnownName { name, max_crashes: limits::CRASHES_MAX }]);
+        let names = vec![KnownName { name, max_crashes: limits::CRASHES_MAX }];
         Ok(Self { client: Client::new(store), worker, names })
     }
 }
@@ -84,7 +84,7 @@ impl Verbs for Docket {
             retention,
         });
         let acks: Vec<Ack> = acks.collect();
-        let reply = self.client.store().ack(&acks, None).await?;
+        let reply = self.client.store().ack(&acks).await?;
         Ok(reply.answers.iter().filter(|answer| matches!(answer, Ok(AckAnswer::Settled))).count())
     }
 

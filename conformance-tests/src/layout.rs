@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use docket_core::{
     Ack, CancelId, Destination, Error, ErrorKind, Heartbeat, KnownName, Lease, LeaseOrder, LeaseRequest, LeaseSuspects,
-    Names, NewTask, Outcome, Parcel, ParcelId, Payload, Queue, RequestId, Store, TaskKey, TaskName, WorkerId,
-    WorkerRecord,
+    NewTask, Outcome, Parcel, ParcelId, Payload, Queue, RequestId, Store, TaskKey, TaskName, WorkerId, WorkerRecord,
 };
 
 const NAME: &str = "work";
@@ -40,7 +39,7 @@ pub(crate) fn ask(count: usize) -> LeaseRequest {
             ttl: Duration::from_mins(1),
         },
         queues: vec![queue],
-        names: Names::Known(vec![KnownName { name, max_crashes: 5 }]),
+        names: vec![KnownName { name, max_crashes: 5 }],
         count,
         suspects: LeaseSuspects::Allow,
         lease_for: Duration::from_mins(1),
@@ -62,7 +61,7 @@ pub async fn before(store: &dyn Store) -> Before {
     store.add(&[task("dead"), task("running")]).await.expect("it takes tasks");
     let mut leases = store.lease(&ask(2)).await.expect("it leases").leases;
     let (lease, dead) = (leases.pop().expect("the second"), leases.pop().expect("the first"));
-    store.ack(&[ack(&dead, Outcome::Dead { error: "no".to_owned() })], None).await.expect("it settles");
+    store.ack(&[ack(&dead, Outcome::Dead { error: "no".to_owned() })]).await.expect("it settles");
     store.add(&[task("moving")]).await.expect("it takes tasks");
     let place = Destination::new("elsewhere").expect("a place");
     let parcel = store.take_out(&place, ParcelId::unique(), 1).await.expect("it takes out").parcels.remove(0);
@@ -91,8 +90,7 @@ pub async fn every_write_is_refused(store: &dyn Store, before: &Before, numbers:
     let beat = Heartbeat { worker, lease_for: Duration::from_mins(1), tokens: vec![lease.token.clone()] };
     refused("heartbeat", store.heartbeat(&beat).await.err());
     let acks = [ack(lease, Outcome::Completed(None))];
-    refused("ack", store.ack(&acks, None).await.err());
-    refused("ack with a lease", store.ack(&acks, Some(&ask(1))).await.err());
+    refused("ack", store.ack(&acks).await.err());
     refused("cancel", store.cancel(&key("waiting"), CancelId::unique()).await.err());
     refused("requeue", store.requeue(&key("dead"), None).await.err());
     refused("clear", store.clear().await.err());

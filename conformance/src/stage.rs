@@ -198,14 +198,13 @@ impl Stage {
     }
 
     pub(crate) async fn ack_one(&self, ack: &Ack) -> AckAnswer {
-        let reply = self.ack_all(std::slice::from_ref(ack), None).await;
+        let reply = self.ack_all(std::slice::from_ref(ack)).await;
         *reply.answers.first().expect("one answer per ack").as_ref().expect("an ack is judged")
     }
 
-    pub(crate) async fn ack_all(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> AckReply {
-        let reply = self.store.ack(acks, next).await.expect("an ack is answered");
+    pub(crate) async fn ack_all(&self, acks: &[Ack]) -> AckReply {
+        let reply = self.store.ack(acks).await.expect("an ack is answered");
         assert_eq!(reply.answers.len(), acks.len(), "one answer per ack");
-        assert_eq!(reply.next.is_some(), next.is_some(), "a lease reply if one was asked for");
         reply
     }
 

@@ -71,8 +71,7 @@ teeth! {
         "limit::a_move_starts_counting_again"
         "suspect::a_move_clears_one";
     takes_every_suspect: TakesEverySuspect =>
-        "suspect::one_at_most_is_leased"
-        "suspect::an_ack_may_ask_for_none";
+        "suspect::one_at_most_is_leased";
     cuts_far_times: CutsFarTimes =>
         "exact::the_furthest_future_is_ten_years";
     leases_early: LeasesEarly =>

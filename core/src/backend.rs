@@ -109,7 +109,7 @@ pub trait QueueBackend: fmt::Debug + Send + Sync + 'static {
     /// * A cancelled task says so: `cancel::a_running_task_is_told`.
     async fn heartbeat(&self, beat: &Heartbeat) -> Result<Vec<Result<HeartbeatAnswer>>>;
 
-    /// Settles leases, and takes the next ones in the same call if asked.
+    /// Settles leases.
     ///
     /// * Only the current token settles; any other gets [`AckAnswer::Stale`] and changes nothing:
     ///   `fence::stale_token_settles_nothing`.
@@ -121,9 +121,7 @@ pub trait QueueBackend: fmt::Debug + Send + Sync + 'static {
     ///   such answer: `ack::undecodable_is_no_attempt`, `ack::undecodable_is_timed_from_the_first`.
     /// * An outcome that the implementor does not know is refused alone, as `Unsupported`, and
     ///   changes nothing: `ack::an_outcome_of_a_later_version_is_refused_alone`.
-    /// * `next` is served after the acks, never waits, and is idempotent by its own id:
-    ///   `ack::settles_and_leases_in_one_call`.
-    async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply>;
+    async fn ack(&self, acks: &[Ack]) -> Result<AckReply>;
 
     /// Waits until every answer given before this call would survive a crash of the store's
     /// machine, if the store can tell. The relay of an outbox asks before it deletes the rows it
@@ -226,8 +224,8 @@ pub struct LeaseRequest {
     pub worker: WorkerRecord,
     /// The queues to serve, in order of precedence.
     pub queues: Vec<Queue>,
-    /// The names to serve.
-    pub names: Names,
+    /// The names to serve, and no others.
+    pub names: Vec<KnownName>,
     /// The most tasks to lease.
     pub count: usize,
     /// Whether a suspect (two or more crashes) may be among them; at most one is.
@@ -238,18 +236,6 @@ pub struct LeaseRequest {
     pub wait: Duration,
     /// How queues are weighed against each other.
     pub order: LeaseOrder,
-}
-
-/// The names a worker can run.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Names {
-    /// These and no others.
-    Known(Vec<KnownName>),
-    /// Any name: the worker has a fallback handler.
-    Any {
-        /// The most leases that may expire unsettled before a task is dead.
-        max_crashes: u32,
-    },
 }
 
 /// A name and the crash limit of its task type.
@@ -496,8 +482,6 @@ pub enum AckAnswer {
 pub struct AckReply {
     /// One answer per ack, in order.
     pub answers: Vec<Result<AckAnswer>>,
-    /// The answer to `next`, if there was one.
-    pub next: Option<LeaseReply>,
     /// The crashes and trims of the batch.
     pub swept: Swept,
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use docket_core::{LeaseOrder, LeaseRequest, LeaseSuspects, Names, Queue, RequestId, TaskName, WorkerRecord, limits};
+use docket_core::{LeaseOrder, LeaseRequest, LeaseSuspects, Queue, RequestId, TaskName, WorkerRecord, limits};
 
 use super::Table;
 use super::lane::Kind;
@@ -23,13 +23,8 @@ pub(crate) struct Asked {
     pub(crate) order: LeaseOrder,
     /// The rank of each queue in the order of precedence.
     ranks: HashMap<Queue, usize>,
-    names: AskedNames,
-}
-
-#[derive(Debug)]
-enum AskedNames {
-    Known(HashMap<TaskName, u32>),
-    Any { max_crashes: u32 },
+    /// Names with their crash limits.
+    names: HashMap<TaskName, u32>,
 }
 
 /// A lane of a request, with the rank of its queue.
@@ -41,12 +36,7 @@ impl Asked {
         for (rank, queue) in request.queues.iter().enumerate() {
             ranks.entry(queue.clone()).or_insert(rank);
         }
-        let names = match &request.names {
-            Names::Known(names) => {
-                AskedNames::Known(names.iter().map(|known| (known.name.clone(), known.max_crashes)).collect())
-            }
-            Names::Any { max_crashes } => AskedNames::Any { max_crashes: *max_crashes },
-        };
+        let names = request.names.iter().map(|known| (known.name.clone(), known.max_crashes)).collect();
         Self {
             request: request.request,
             worker: Arc::new(request.worker.clone()),
@@ -62,11 +52,7 @@ impl Asked {
 
     /// The rank of a lane's queue, if the lane was asked for.
     fn rank(&self, lane: &LaneId) -> Option<usize> {
-        let named = match &self.names {
-            AskedNames::Known(names) => names.contains_key(&lane.name),
-            AskedNames::Any { .. } => true,
-        };
-        self.ranks.get(&lane.queue).copied().filter(|_| named)
+        self.ranks.get(&lane.queue).copied().filter(|_| self.names.contains_key(&lane.name))
     }
 
     /// Whether the request could lease a task of this kind from this lane.
@@ -77,27 +63,23 @@ impl Asked {
     /// How many leases of `record` may expire: the adder's override, or the limit of the worker's
     /// task type.
     pub(crate) fn max_crashes(&self, record: &Record) -> u32 {
-        record.work.overrides.max_crashes.unwrap_or(match &self.names {
-            AskedNames::Known(names) => names.get(&record.work.lane.name).copied().unwrap_or(limits::CRASHES_MAX),
-            AskedNames::Any { max_crashes } => *max_crashes,
-        })
+        let of_type = || self.names.get(&record.work.lane.name).copied();
+        record.work.overrides.max_crashes.or_else(of_type).unwrap_or(limits::CRASHES_MAX)
     }
 }
 
 impl Table {
     /// The lanes of a request that are not empty.
     pub(super) fn lanes_of(&self, asked: &Asked) -> Vec<RankedLane> {
-        match &asked.names {
-            // Few names in a docket of many lanes: look them up.
-            AskedNames::Known(names) if asked.ranks.len() * names.len() < self.indexes.lanes.len() => {
-                let mut lanes = Vec::new();
-                for (queue, rank) in &asked.ranks {
-                    let ids = names.keys().map(|name| LaneId { queue: queue.clone(), name: name.clone() });
-                    lanes.extend(ids.filter_map(|id| Some((*rank, self.indexes.lanes.find(&id)?))));
-                }
-                lanes
-            }
-            _ => self.indexes.lanes.iter().filter_map(|(no, lane)| Some((asked.rank(&lane.id)?, no))).collect(),
+        // Many lanes in the request: go through those of the docket.
+        if asked.ranks.len() * asked.names.len() >= self.indexes.lanes.len() {
+            return self.indexes.lanes.iter().filter_map(|(no, lane)| Some((asked.rank(&lane.id)?, no))).collect();
         }
+        let mut lanes = Vec::new();
+        for (queue, rank) in &asked.ranks {
+            let ids = asked.names.keys().map(|name| LaneId { queue: queue.clone(), name: name.clone() });
+            lanes.extend(ids.filter_map(|id| Some((*rank, self.indexes.lanes.find(&id)?))));
+        }
+        lanes
     }
 }

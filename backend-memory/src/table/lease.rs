@@ -50,17 +50,7 @@ impl Table {
     /// leased.
     pub(crate) fn lease(&mut self, asked: &Asked, turn: Turn, now: Timestamp) -> Look {
         self.workers.write(&asked.worker, Sign::Lease, now);
-        let swept = Swept { dead_trimmed: self.trim(0, now), ..Swept::default() };
-        self.take(asked, turn, swept, now)
-    }
-
-    /// The lease call inside an ack batch, which has trimmed already and never waits.
-    pub(crate) fn lease_after_acks(&mut self, asked: &Asked, now: Timestamp) -> LeaseReply {
-        self.workers.write(&asked.worker, Sign::Lease, now);
-        self.take(asked, Turn::Last, Swept::default(), now).reply
-    }
-
-    fn take(&mut self, asked: &Asked, turn: Turn, mut swept: Swept, now: Timestamp) -> Look {
+        let mut swept = Swept { dead_trimmed: self.trim(0, now), ..Swept::default() };
         let mut taking = Taking::default();
         let mut lanes = self.lanes_of(asked);
         let before = self.requests.taken_by(asked.request);

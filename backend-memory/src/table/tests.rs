@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use docket_core::{
     Ack, AddAnswer, AddId, CancelId, Fence, HeartbeatAnswer, KnownName, Lease, LeaseOrder, LeaseRequest, LeaseSuspects,
-    LeaseToken, ListFilter, Names, NewTask, Outcome, Overrides, Payload, Queue, RequestId, RunAt, TaskKey, TaskName,
+    LeaseToken, ListFilter, NewTask, Outcome, Overrides, Payload, Queue, RequestId, RunAt, TaskKey, TaskName,
     Timestamp, WorkerId, WorkerRecord, limits,
 };
 use proptest::collection::vec;
@@ -135,7 +135,7 @@ fn request(count: usize, names: usize, suspects: LeaseSuspects, order: LeaseOrde
             ttl: LEASE,
         },
         queues,
-        names: Names::Known((0..names).map(|n| KnownName { name: name(n), max_crashes: 4 }).collect()),
+        names: (0..names).map(|n| KnownName { name: name(n), max_crashes: 4 }).collect(),
         count,
         suspects,
         lease_for: LEASE,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use docket_core::{
-    DocketName, KnownName, LeaseOrder, LeaseReply, LeaseRequest, LeaseSuspects, Names, NewTask, Payload, Queue,
-    QueueBackend, RequestId, RunAt, TaskKey, TaskName, WorkerId, WorkerRecord, limits,
+    DocketName, KnownName, LeaseOrder, LeaseReply, LeaseRequest, LeaseSuspects, NewTask, Payload, Queue, QueueBackend,
+    RequestId, RunAt, TaskKey, TaskName, WorkerId, WorkerRecord, limits,
 };
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -40,7 +40,7 @@ fn ask(names: &[&str], count: usize) -> LeaseRequest {
             ttl: WAIT,
         },
         queues: vec![Queue::default()],
-        names: Names::Known(names.into_iter().map(|name| KnownName { name, max_crashes: 5 }).collect()),
+        names: names.into_iter().map(|name| KnownName { name, max_crashes: 5 }).collect(),
         count,
         suspects: LeaseSuspects::Allow,
         lease_for: limits::LEASE_MAX,

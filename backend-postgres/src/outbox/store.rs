@@ -46,8 +46,8 @@ impl QueueBackend for Outbox {
         self.queue.heartbeat(beat).await
     }
 
-    async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply> {
-        self.queue.ack(acks, next).await
+    async fn ack(&self, acks: &[Ack]) -> Result<AckReply> {
+        self.queue.ack(acks).await
     }
 
     async fn persist(&self) -> Result<()> {

@@ -52,7 +52,7 @@ impl Scene {
 
     async fn ack(&self) -> Vec<Result<AckAnswer>> {
         let acks: Vec<_> = self.leases.iter().map(completed).collect();
-        self.store.ack(&acks, None).await.unwrap().answers
+        self.store.ack(&acks).await.unwrap().answers
     }
 }
 

@@ -31,7 +31,7 @@ async fn a_step_back_is_noticed_by_the_next_call_and_time_runs_on() {
     while leases.len() < 2 {
         leases.extend(store.lease(&ask("worker", Duration::from_secs(20))).await.unwrap().leases);
     }
-    store.ack(&leases.iter().map(completed).collect::<Vec<_>>(), None).await.unwrap();
+    store.ack(&leases.iter().map(completed).collect::<Vec<_>>()).await.unwrap();
     assert!(store.settle_clock().await.unwrap() > Duration::from_secs(200));
     assert_eq!(store.audit().await.unwrap(), Vec::<String>::new());
 }

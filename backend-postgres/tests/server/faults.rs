@@ -76,7 +76,7 @@ async fn killed_connections_cost_nothing_and_do_not_end_a_wait() {
         parked(&url).await;
         terminate_all(&url).await;
     }
-    let reply = store.ack(&[completed(&lease)], None).await.expect("a connection that died idle costs nothing");
+    let reply = store.ack(&[completed(&lease)]).await.expect("a connection that died idle costs nothing");
     assert_eq!(reply.answers[0].as_ref().unwrap(), &AckAnswer::Settled);
     // Several idle ones, all dead.
     let (a, b, c) = tokio::join!(take(&*store), take(&*store), take(&*store));

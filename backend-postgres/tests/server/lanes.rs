@@ -45,7 +45,7 @@ async fn a_lease_costs_what_is_due_and_not_what_is_served() {
         // The leases are there as well, and come first.
         assert!(reply.next_visible.is_some_and(|next| next <= Duration::from_secs(10)), "{:?}", reply.next_visible);
         let acks: Vec<_> = reply.leases.iter().map(completed).collect();
-        store.ack(&acks, None).await.unwrap();
+        store.ack(&acks).await.unwrap();
         let none = store.lease(&request(Duration::ZERO)).await.unwrap();
         let next = none.next_visible.unwrap();
         assert!(none.leases.is_empty() && next <= later && next > later / 2, "{next:?}");
@@ -73,6 +73,6 @@ async fn who_waits_for_many_queues_is_woken_by_one() {
         let reply = waiting.await.unwrap().unwrap();
         assert_eq!(reply.leases.len(), 1);
         assert!((at_least..Duration::from_secs(3)).contains(&added.elapsed()), "{:?}", added.elapsed());
-        store.ack(&[completed(&reply.leases[0])], None).await.unwrap();
+        store.ack(&[completed(&reply.leases[0])]).await.unwrap();
     }
 }

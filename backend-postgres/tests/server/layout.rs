@@ -29,14 +29,14 @@ async fn every_call_compares_the_layout_before_it_writes() {
     assert_eq!(finding(&store).await.0, Severity::Ok);
     tell(&url, "UPDATE layouts.meta SET layout = 99").await;
     let rows = contents(&url, "layouts").await;
-    every_write_is_refused(&store, &was, ["layout is 99", "reads 2"]).await;
+    every_write_is_refused(&store, &was, ["layout is 99", "reads 3"]).await;
     let mut connection = PgConnection::connect(&url).await.unwrap();
     let mut tx = connection.begin().await.unwrap();
     let error = store.add_in(&mut tx, &[task("new")]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "in the caller's transaction: {error:?}");
     tx.rollback().await.unwrap();
     assert_eq!(contents(&url, "layouts").await, rows, "nothing was changed");
-    assert_eq!(finding(&store).await, (Severity::Danger, "layout 99, and this build needs 2".to_owned()));
+    assert_eq!(finding(&store).await, (Severity::Danger, "layout 99, and this build needs 3".to_owned()));
     assert!(store.get(&key("waiting")).await.unwrap().is_some(), "it can be looked at");
 }
 

@@ -31,7 +31,7 @@ async fn a_batch_of_acks_reads_its_own_tasks_and_no_others() {
         FROM plans.task WHERE state = 'leased'
       ), acked AS MATERIALIZED (
         SELECT a.answers FROM leased l CROSS JOIN LATERAL plans.ack(
-          'tests', l.keys, l.fences, l.requests, l.outcomes, l.kinds, l.zeros, l.contents, l.limits, l.limits, NULL
+          'tests', l.keys, l.fences, l.requests, l.outcomes, l.kinds, l.zeros, l.contents, l.limits, l.limits
         ) a
       )
       SELECT pg_stat_get_xact_tuples_returned('plans.task_pkey'::regclass) FROM acked WHERE 'settled' = ALL (answers)";

@@ -48,7 +48,7 @@ async fn call(n: usize, store: Arc<dyn Store>, tokens: Arc<Mutex<Vec<Lease>>>) {
                 let some: Vec<Lease> = tokens.lock().unwrap().iter().rev().skip(at % 5).step_by(3).cloned().collect();
                 let gone = |lease: &Lease| Ack { retention: Duration::from_millis(1), ..completed(lease) };
                 let acks: Vec<Ack> = some.iter().map(gone).collect();
-                store.ack(&acks, Some(&request())).await.unwrap().next.unwrap().leases
+                store.ack(&acks).await.map(|_| Vec::new()).unwrap()
             }
         };
         let mut tokens = tokens.lock().unwrap();

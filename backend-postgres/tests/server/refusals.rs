@@ -38,7 +38,7 @@ async fn a_role_with_the_grants_of_the_manual_can_do_everything_but_migrate() {
     add(&store, task("a")).await.unwrap();
     let waiting = store.lease(&ask("worker", Duration::from_secs(1))).await.unwrap();
     assert_eq!(keys(&waiting), ["a"]);
-    store.ack(&[completed(&waiting.leases[0])], Some(&ask("worker", Duration::ZERO))).await.unwrap();
+    store.ack(&[completed(&waiting.leases[0])]).await.unwrap();
     assert!(store.lease(&ask("worker", Duration::from_millis(300))).await.unwrap().leases.is_empty());
     assert_eq!(store.audit().await.unwrap(), Vec::<String>::new());
 }
@@ -163,7 +163,7 @@ async fn add_and_settle(n: usize, store: Arc<dyn Store>) {
         let request = LeaseRequest { count: 2, ..ask(&format!("worker-{n}"), Duration::ZERO) };
         let leases = again(async || store.lease(&request).await).await.leases;
         let acks: Vec<Ack> = leases.iter().map(completed).collect();
-        again(async || store.ack(&acks, None).await).await;
+        again(async || store.ack(&acks).await).await;
     }
     loop {
         let request = ask(&format!("worker-{n}"), Duration::ZERO);
@@ -172,7 +172,7 @@ async fn add_and_settle(n: usize, store: Arc<dyn Store>) {
             return;
         }
         let acks: Vec<Ack> = leases.iter().map(completed).collect();
-        again(async || store.ack(&acks, None).await).await;
+        again(async || store.ack(&acks).await).await;
     }
 }
 

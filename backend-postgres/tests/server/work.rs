@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use docket_core::{
-    Ack, AddAnswer, DocketName, KnownName, Lease, LeaseOrder, LeaseReply, LeaseRequest, LeaseSuspects, Names, NewTask,
+    Ack, AddAnswer, DocketName, KnownName, Lease, LeaseOrder, LeaseReply, LeaseRequest, LeaseSuspects, NewTask,
     Outcome, Payload, Queue, QueueBackend, RequestId, Result, TaskKey, TaskName, WorkerId, WorkerRecord,
 };
 use docket_postgres::{Options, PostgresBackend};
@@ -50,7 +50,7 @@ pub(crate) fn ask(worker: &str, wait: Duration) -> LeaseRequest {
             ttl: Duration::from_mins(1),
         },
         queues: vec![queue],
-        names: Names::Known(vec![KnownName { name: TaskName::new(NAME).unwrap(), max_crashes: 5 }]),
+        names: vec![KnownName { name: TaskName::new(NAME).unwrap(), max_crashes: 5 }],
         count: 10,
         suspects: LeaseSuspects::Allow,
         lease_for: Duration::from_secs(10),

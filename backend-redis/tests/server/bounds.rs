@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use docket_core::{
-    Ack, ErrorKind, Inspect, LeaseRequest, ListFilter, Names, NewTask, Payload, QueueBackend, Result, TaskName, limits,
+    Ack, ErrorKind, Inspect, KnownName, LeaseRequest, ListFilter, NewTask, Payload, QueueBackend, Result, TaskName,
+    limits,
 };
 use docket_redis::{Options, RedisBackend};
 
@@ -32,7 +33,7 @@ async fn the_limit_of_a_payload_can_be_raised_as_far_as_a_batch_goes() {
     let lease = take(&store).await.unwrap().leases.remove(0);
     assert_eq!(lease.args.len(), limits::BATCH_BYTES_MAX);
     let ack = completed_with(&lease, Some(payload(2 * MIB)));
-    assert!(store.ack(&[ack], None).await.unwrap().answers[0].is_ok());
+    assert!(store.ack(&[ack]).await.unwrap().answers[0].is_ok());
     for bytes in [0, limits::BATCH_BYTES_MAX + 1] {
         let error = open(&server, bytes).unwrap_err();
         assert!(error.kind() == ErrorKind::Config && error.to_string().contains("max_payload_bytes"), "{error}");
@@ -45,7 +46,7 @@ async fn finish_large(store: &RedisBackend, count: usize, retention: Duration) {
         add(store, task(&format!("{n}"))).await.expect("added");
         let lease = take(store).await.expect("answered").leases.remove(0);
         let ack = Ack { retention, ..completed_with(&lease, Some(payload(MIB))) };
-        store.ack(&[ack], None).await.expect("answered");
+        store.ack(&[ack]).await.expect("answered");
     }
 }
 
@@ -94,10 +95,10 @@ async fn what_is_remembered_of_a_busy_worker_is_small() {
         let leases = store.lease(&request).await.unwrap().leases;
         assert_eq!(leases.len(), 100);
         let (first, rest) = leases.split_at(99);
-        store.ack(&first.iter().map(completed).collect::<Vec<_>>(), None).await.unwrap();
+        store.ack(&first.iter().map(completed).collect::<Vec<_>>()).await.unwrap();
         let again = store.lease(&request).await.unwrap().leases;
         assert_eq!(again.len(), 1, "what it still holds comes again");
-        store.ack(&[completed(&rest[0])], None).await.unwrap();
+        store.ack(&[completed(&rest[0])]).await.unwrap();
         assert!(store.lease(&request).await.unwrap().leases.is_empty(), "it was answered before");
     }
     let mut bytes = 0;
@@ -123,7 +124,8 @@ async fn the_earliest_of_many_lanes_come_first() {
     }
     let mut found = Vec::new();
     for count in [1, 7, 992, 1_000, 1_000, 1_000, 1_000] {
-        let names = Names::Any { max_crashes: 5 };
+        let known = |n| KnownName { name: TaskName::new(format!("n{n}")).unwrap(), max_crashes: 5 };
+        let names = (0..50).map(known).collect();
         let reply = store.lease(&LeaseRequest { names, count, ..ask("worker", Duration::ZERO) }).await.unwrap();
         found.extend(keys(&reply).into_iter().map(str::to_owned));
     }

@@ -44,7 +44,7 @@ async fn a_finished_record_that_is_gone_holds_up_nobody() {
     let at_once = Ack { retention: Duration::ZERO, ..completed(&leases[0]) };
     server.tell::<()>(&format!("HDEL docket:{{{DOCKET}}}:tasks gone")).await;
     let shelf = format!("docket:{{{DOCKET}}}:finished");
-    assert_eq!(store.ack(&[at_once, completed(&leases[1])], None).await.unwrap().answers.len(), 2);
+    assert_eq!(store.ack(&[at_once, completed(&leases[1])]).await.unwrap().answers.len(), 2);
     server.tell::<()>(&format!("ZADD {shelf} 1 gone")).await;
     trims_next(&server).await;
     assert!(take(&store).await.unwrap().leases.is_empty(), "this call trims");
@@ -71,7 +71,7 @@ async fn a_finished_record_that_is_cut_off_is_set_aside_and_not_trimmed() {
         add(&store, task(name)).await.unwrap();
     }
     let leases = take(&store).await.unwrap().leases;
-    store.ack(&leases.iter().map(completed).collect::<Vec<_>>(), None).await.unwrap();
+    store.ack(&leases.iter().map(completed).collect::<Vec<_>>()).await.unwrap();
     let (tasks, shelf) = (format!("docket:{{{DOCKET}}}:tasks"), format!("docket:{{{DOCKET}}}:finished"));
     // Completed and settled, and then nothing.
     server.tell::<()>(&format!("HSET {tasks} cut \x03\x03\x00")).await;
@@ -95,7 +95,7 @@ async fn an_ack_that_comes_twice_in_a_batch_settles_once() {
     let leases = take(&store).await.unwrap().leases;
     let (plain, failed) = (completed(&leases[0]), Ack { outcome: Outcome::Release, ..completed(&leases[1]) });
     let late = Ack { outcome: Outcome::Release, ..plain.clone() };
-    let answers = store.ack(&[plain.clone(), failed.clone(), plain, late, failed], None).await.unwrap().answers;
+    let answers = store.ack(&[plain.clone(), failed.clone(), plain, late, failed]).await.unwrap().answers;
     assert!(answers.iter().all(|answer| matches!(answer, Ok(AckAnswer::Settled))), "{answers:?}");
     assert_eq!(keys(&take(&store).await.unwrap()), ["failed"], "released once, and the other is over");
     assert_eq!(store.audit().await.unwrap(), Vec::<String>::new());
@@ -109,7 +109,7 @@ async fn a_trim_that_is_noted_too_late_is_a_defect() {
     let store = connect(&server).await;
     add(&store, task("over")).await.unwrap();
     let leases = take(&store).await.unwrap().leases;
-    store.ack(&[completed(&leases[0])], None).await.unwrap();
+    store.ack(&[completed(&leases[0])]).await.unwrap();
     assert_eq!(store.audit().await.unwrap(), Vec::<String>::new());
     server.tell::<()>(&format!("HSET docket:{{{DOCKET}}}:meta trim 9007199254740991")).await;
     assert_eq!(store.audit().await.unwrap(), ["meta.trim is later than the first of finished"]);

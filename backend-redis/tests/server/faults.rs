@@ -44,7 +44,7 @@ async fn forgotten_scripts_are_loaded_again() {
     server.tell::<()>("SCRIPT FLUSH").await;
     add(&store, task("b")).await.unwrap();
     server.tell::<()>("SCRIPT FLUSH").await;
-    let reply = store.ack(&[completed(&lease)], None).await.unwrap();
+    let reply = store.ack(&[completed(&lease)]).await.unwrap();
     assert_eq!(reply.answers[0].as_ref().unwrap(), &AckAnswer::Settled);
     assert_eq!(keys(&take(&store).await.unwrap()), ["b"]);
 }
@@ -64,7 +64,7 @@ async fn a_server_that_forgets_its_scripts_all_the_time_serves_every_call() {
     for n in 0..200 {
         add(&store, task(&n.to_string())).await.expect("added");
         let lease = take(&store).await.expect("leased").leases.remove(0);
-        assert!(store.ack(&[completed(&lease)], None).await.expect("settled").answers[0].is_ok());
+        assert!(store.ack(&[completed(&lease)]).await.expect("settled").answers[0].is_ok());
     }
     flushes.abort();
 }
@@ -238,7 +238,7 @@ async fn a_full_server_takes_no_new_tasks_and_works_off_those_it_has() {
     };
     assert_eq!(store.heartbeat(&beat).await.unwrap()[0].as_ref().unwrap(), &HeartbeatAnswer::Held);
     let at_once = Ack { retention: Duration::ZERO, ..completed(&reply.leases[0]) };
-    let settled = store.ack(&[at_once], None).await.unwrap();
+    let settled = store.ack(&[at_once]).await.unwrap();
     assert_eq!(settled.answers[0].as_ref().unwrap(), &AckAnswer::Settled);
     assert!(take(&store).await.unwrap().leases.is_empty());
     assert!(store.get(&key("before")).await.unwrap().is_none(), "trimmed, which makes room");

@@ -52,7 +52,7 @@ async fn cost_of_one(queues: usize) -> u64 {
         add(&store, now).await.expect("added");
         let leased = waiting.await.expect("no panic").leases;
         assert_eq!(leased.len(), 1);
-        store.ack(&[completed(&leased[0])], None).await.expect("settled");
+        store.ack(&[completed(&leased[0])]).await.expect("settled");
     }
     (worked(&server).await - before) / TASKS as u64
 }
@@ -86,7 +86,7 @@ async fn what_comes_next_of_many_lanes_is_known() {
     tokio::time::sleep(Duration::from_millis(310)).await;
     let mut found = Vec::new();
     while let Some(lease) = look().await.leases.pop() {
-        store.ack(&[completed(&lease)], None).await.unwrap();
+        store.ack(&[completed(&lease)]).await.unwrap();
         found.push(lease.token.key.to_string());
     }
     // By precedence: in the order of the queues.

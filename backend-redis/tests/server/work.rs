@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use docket_core::{
-    Ack, DocketName, Error, KnownName, Lease, LeaseOrder, LeaseReply, LeaseRequest, LeaseSuspects, Names, NewTask,
-    Outcome, Payload, Queue, QueueBackend, RequestId, RunAt, TaskKey, TaskName, WorkerId, WorkerRecord, limits,
+    Ack, DocketName, Error, KnownName, Lease, LeaseOrder, LeaseReply, LeaseRequest, LeaseSuspects, NewTask, Outcome,
+    Payload, Queue, QueueBackend, RequestId, RunAt, TaskKey, TaskName, WorkerId, WorkerRecord, limits,
 };
 use docket_redis::{Options, RedisBackend};
 
@@ -55,7 +55,7 @@ pub(crate) fn ask(worker: &str, wait: Duration) -> LeaseRequest {
         request: RequestId::unique(),
         worker,
         queues: vec![Queue::default()],
-        names: Names::Known(vec![KnownName { name: name(), max_crashes: limits::CRASHES_MAX }]),
+        names: vec![KnownName { name: name(), max_crashes: limits::CRASHES_MAX }],
         count: 10,
         suspects: LeaseSuspects::Allow,
         lease_for: Duration::from_secs(10),

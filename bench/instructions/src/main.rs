@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use docket_core::{
     Ack, AckAnswer, AddAnswer, AddId, Client, Context, DocketName, Failure, KnownName, Lease, LeaseOrder, LeaseRequest,
-    LeaseSuspects, Names, NewTask, Outcome, Overrides, Payload, Policy, Queue, QueueBackend, RequestId, RunAt, Task,
-    TaskKey, TaskName, WorkerId, WorkerRecord, limits,
+    LeaseSuspects, NewTask, Outcome, Overrides, Payload, Policy, Queue, QueueBackend, RequestId, RunAt, Task, TaskKey,
+    TaskName, WorkerId, WorkerRecord, limits,
 };
 use docket_memory::MemoryBackend;
 use serde::{Deserialize, Serialize};
@@ -65,7 +65,7 @@ async fn run(depth: usize) -> Result {
     }
     let acks: Vec<Ack> = leases.into_iter().map(ack).collect();
     for batch in acks.chunks(limits::BATCH_ITEMS_MAX) {
-        let reply = docket.ack(batch, None).await?;
+        let reply = docket.ack(batch).await?;
         expect(reply.answers.iter().all(|answer| matches!(answer, Ok(AckAnswer::Settled))), "every lease is settled")?;
     }
     Ok(())
@@ -120,7 +120,7 @@ fn request(number: usize) -> Result<LeaseRequest> {
             ttl: Duration::from_mins(1),
         },
         queues: vec![Queue::default()],
-        names: Names::Known(vec![KnownName { name, max_crashes: limits::CRASHES_MAX }]),
+        names: vec![KnownName { name, max_crashes: limits::CRASHES_MAX }],
         count: limits::BATCH_ITEMS_MAX,
         suspects: LeaseSuspects::Allow,
         lease_for: Duration::from_secs(10),

@@ -10,7 +10,7 @@ use docket::{
     AddAnswer, AddId, CancelAnswer, Context, Docket, Failure, NewTask, Overrides, Payload, Policy, Queue, Registry,
     RequeueAnswer, RunAt, Settings, Task, TaskKey, TaskName, TaskState,
 };
-use docket_core::{KnownName, LeaseOrder, LeaseRequest, LeaseSuspects, Names, RequestId, WorkerId, WorkerRecord};
+use docket_core::{KnownName, LeaseOrder, LeaseRequest, LeaseSuspects, RequestId, WorkerId, WorkerRecord};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -198,7 +198,7 @@ impl Place {
                 ttl: Duration::from_secs(1),
             },
             queues: vec![Queue::new("lost").unwrap()],
-            names: Names::Known(vec![KnownName { name, max_crashes: 5 }]),
+            names: vec![KnownName { name, max_crashes: 5 }],
             count,
             suspects: LeaseSuspects::Allow,
             lease_for: Duration::from_millis(1),

@@ -71,7 +71,7 @@ fn ack(lease: &Lease, outcome: Outcome) -> Ack {
 }
 
 async fn settle(scene: &Scene, ack: &Ack) -> Result<AckAnswer> {
-    scene.store.ack(std::slice::from_ref(ack), None).await?.answers.remove(0)
+    scene.store.ack(std::slice::from_ref(ack)).await?.answers.remove(0)
 }
 
 async fn beat(scene: &Scene, lease: &Lease) -> Result<HeartbeatAnswer> {

@@ -141,7 +141,7 @@ async fn t11_a_late_ack_changes_nothing() {
         let token = reply.leases[0].token.clone();
         let outcome = Outcome::Dead { error: "too late".to_owned() };
         let ack = Ack { token, outcome, max_attempts: 1, retention: limits::RETENTION };
-        let answer = scene.store.ack(&[ack], None).await.unwrap().answers.remove(0).unwrap();
+        let answer = scene.store.ack(&[ack]).await.unwrap().answers.remove(0).unwrap();
         assert_eq!(answer, AckAnswer::Stale);
         assert_eq!(scene.view("late").await, settled);
         worker.stopped().await.unwrap();

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use conformance_tests::proxy::{Flow, Proxy};
 use docket_core::{
-    Client, LeaseOrder, LeaseRequest, LeaseSuspects, Names, Registry, RequestId, Result, Settings, Store, Task,
-    TaskKey, TaskName, TaskState, TaskView, Worker, WorkerId, WorkerRecord,
+    Client, LeaseOrder, LeaseRequest, LeaseSuspects, Registry, RequestId, Result, Settings, Store, Task, TaskKey,
+    TaskName, TaskState, TaskView, Worker, WorkerId, WorkerRecord,
 };
 use futures_util::future::join_all;
 
@@ -271,7 +271,7 @@ pub(crate) fn request(worker: &str, name: &str, count: usize, lease: Duration) -
             ttl: Duration::from_secs(1),
         },
         queues: vec![queue],
-        names: Names::Known(vec![docket_core::KnownName { name, max_crashes: 5 }]),
+        names: vec![docket_core::KnownName { name, max_crashes: 5 }],
         count,
         suspects: LeaseSuspects::Allow,
         lease_for: lease,

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use docket_core::{
-    KnownName, LeaseOrder, LeaseRequest, LeaseSuspects, Names, Queue, RequestId, Settings, Task, TaskName, WorkerId,
+    KnownName, LeaseOrder, LeaseRequest, LeaseSuspects, Queue, RequestId, Settings, Task, TaskName, WorkerId,
     WorkerRecord, limits,
 };
 use sqlx::{Executor as _, PgConnection};
@@ -112,7 +112,7 @@ fn request() -> LeaseRequest {
             ttl: Duration::from_secs(10),
         },
         queues: vec![queue],
-        names: Names::Known(vec![KnownName { name, max_crashes: limits::CRASHES_MAX }]),
+        names: vec![KnownName { name, max_crashes: limits::CRASHES_MAX }],
         count: 1,
         suspects: LeaseSuspects::Allow,
         lease_for: Duration::from_secs(10),

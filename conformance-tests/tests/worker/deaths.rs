@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use docket_core::{
-    KnownName, LeaseOrder, LeaseRequest, LeaseSuspects, Names, NewTask, Payload, Queue, RequestId, Store, TaskKey,
-    TaskName, TaskState, WorkerId, WorkerRecord,
+    KnownName, LeaseOrder, LeaseRequest, LeaseSuspects, NewTask, Payload, Queue, RequestId, Store, TaskKey, TaskName,
+    TaskState, WorkerId, WorkerRecord,
 };
 
 use crate::cases::{Scene, eventually, fast};
@@ -86,7 +86,7 @@ pub(crate) async fn the_crash_limit_is_a_death_as_well(store: Arc<dyn Store>) {
             ttl: short,
         },
         queues: vec![Queue::default()],
-        names: Names::Known(vec![KnownName { name: TaskName::new("slow").unwrap(), max_crashes: 5 }]),
+        names: vec![KnownName { name: TaskName::new("slow").unwrap(), max_crashes: 5 }],
         count: 1,
         suspects: LeaseSuspects::Avoid,
         lease_for: short,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use docket_core::{
-    LeaseOrder, LeaseRequest, LeaseSuspects, Names, Queue, RequestId, Store, TaskName, TaskState, WorkerId,
-    WorkerRecord, limits,
+    LeaseOrder, LeaseRequest, LeaseSuspects, Queue, RequestId, Store, TaskName, TaskState, WorkerId, WorkerRecord,
+    limits,
 };
 
 use crate::cases::{Scene, eventually, fast};
@@ -29,7 +29,7 @@ async fn make_suspects(scene: &Scene, count: usize) {
             ttl: SHORT,
         },
         queues: vec![Queue::default()],
-        names: Names::Known(vec![docket_core::KnownName { name: TaskName::new("slow").unwrap(), max_crashes: 10 }]),
+        names: vec![docket_core::KnownName { name: TaskName::new("slow").unwrap(), max_crashes: 10 }],
         count,
         suspects: LeaseSuspects::Avoid,
         lease_for: SHORT,

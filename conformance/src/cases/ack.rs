@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use docket_core::{AckAnswer, ErrorKind, Lease, Outcome, TaskState};
-use tokio::time::timeout;
 
 use crate::stage::{
-    Ask, Edit, LEASE, SECOND, SOON, Stage, ask, completed, dead, keys, payload, refusal, repeat_in, retry, settle,
-    snooze, task, undecodable,
+    Edit, LEASE, SECOND, Stage, completed, dead, keys, payload, refusal, repeat_in, retry, settle, snooze, task,
+    undecodable,
 };
 
 pub(crate) async fn completed_keeps_the_result(stage: Stage) {
@@ -247,7 +246,7 @@ pub(crate) async fn each_ack_has_its_own_answer(stage: Stage) {
     stage.take_one().await;
     let (first, last) = (stage.running("first").await, stage.running("last").await);
     let acks = [settle(&first, completed()), settle(&gone, completed()), settle(&last, dead())];
-    let reply = stage.ack_all(&acks, None).await;
+    let reply = stage.ack_all(&acks).await;
     let answers: Vec<_> = reply.answers.into_iter().map(|answer| answer.expect("an ack is judged")).collect();
     assert_eq!(answers, [AckAnswer::Settled, AckAnswer::Stale, AckAnswer::Settled]);
     assert_eq!(stage.state("first").await, TaskState::Completed);
@@ -257,48 +256,11 @@ pub(crate) async fn each_ack_has_its_own_answer(stage: Stage) {
 
 pub(crate) async fn the_first_outcome_of_a_token_counts(stage: Stage) {
     let lease = stage.running("a").await;
-    let reply = stage.ack_all(&[settle(&lease, completed()), settle(&lease, dead())], None).await;
+    let reply = stage.ack_all(&[settle(&lease, completed()), settle(&lease, dead())]).await;
     for answer in reply.answers {
         assert_eq!(answer.expect("an ack is judged"), AckAnswer::Settled);
     }
     assert_eq!(stage.state("a").await, TaskState::Completed);
-}
-
-pub(crate) async fn settles_and_leases_in_one_call(stage: Stage) {
-    let lease = stage.running("a").await;
-    stage.add("b").await;
-    let reply = stage.ack_all(&[settle(&lease, completed())], Some(&ask(10))).await;
-    assert_eq!(reply.answers[0].as_ref().expect("an ack is judged"), &AckAnswer::Settled);
-    assert_eq!(keys(&reply.next.expect("it was asked for").leases), ["b"]);
-    assert_eq!(stage.state("a").await, TaskState::Completed);
-    assert_eq!(stage.state("b").await, TaskState::Running);
-}
-
-pub(crate) async fn next_sees_what_the_acks_have_done(stage: Stage) {
-    let lease = stage.running("a").await;
-    let reply = stage.ack_all(&[settle(&lease, retry(Duration::ZERO))], Some(&ask(10))).await;
-    let leases = reply.next.expect("it was asked for").leases;
-    assert_eq!((keys(&leases), leases[0].attempts), (vec!["a"], 1));
-    assert!(leases[0].token.fence > lease.token.fence);
-}
-
-pub(crate) async fn next_never_waits(stage: Stage) {
-    let lease = stage.running("a").await;
-    let next = ask(1).waiting(SOON * 10);
-    let reply = timeout(SOON, stage.ack_all(&[settle(&lease, completed())], Some(&next))).await;
-    assert!(reply.expect("an ack answers at once").next.expect("it was asked for").leases.is_empty());
-}
-
-pub(crate) async fn next_is_idempotent_by_its_own_id(stage: Stage) {
-    let lease = stage.running("a").await;
-    stage.add("b").await;
-    stage.add("c").await;
-    let (acks, next) = ([settle(&lease, completed())], ask(1));
-    let first = stage.ack_all(&acks, Some(&next)).await.next.expect("it was asked for");
-    let again = stage.ack_all(&acks, Some(&next)).await;
-    assert_eq!(again.answers[0].as_ref().expect("an ack is judged"), &AckAnswer::Settled);
-    assert_eq!(again.next.expect("it was asked for").leases, first.leases);
-    assert_eq!(stage.state("c").await, TaskState::Ready);
 }
 
 pub(crate) async fn a_delayed_task_gets_its_place_by_its_new_time(stage: Stage) {
@@ -322,7 +284,7 @@ pub(crate) async fn an_outcome_of_a_later_version_is_refused_alone(stage: Stage)
     let (new, known) = (stage.running("new").await, stage.running("known").await);
     let before = stage.view("new").await;
     let acks = [settle(&new, Outcome::OfALaterVersion), settle(&known, completed())];
-    let reply = stage.ack_all(&acks, None).await;
+    let reply = stage.ack_all(&acks).await;
     assert_eq!(refusal(&reply.answers[0]), ErrorKind::Unsupported);
     assert_eq!(reply.answers[1].as_ref().expect("this one is known"), &AckAnswer::Settled);
     assert_eq!(stage.view("new").await, before, "it can be settled another way");

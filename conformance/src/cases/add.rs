@@ -135,7 +135,7 @@ pub(crate) async fn one_task_twice_in_a_batch_is_one_call(stage: Stage) {
 pub(crate) async fn an_empty_batch_is_no_error(stage: Stage) {
     assert!(stage.add_all(&[]).await.is_empty());
     assert!(stage.heartbeat_all(&[]).await.is_empty());
-    assert!(stage.ack_all(&[], None).await.answers.is_empty());
+    assert!(stage.ack_all(&[]).await.answers.is_empty());
 }
 
 pub(crate) async fn dockets_do_not_meet(stage: Stage) {

@@ -42,7 +42,7 @@ pub(crate) async fn an_oversized_result_is_refused_alone(stage: Stage) {
     let (large, small) = (stage.running("large").await, stage.running("small").await);
     let result = Payload::new(vec![b'x'; limits::PAYLOAD_BYTES_MAX + 1]);
     let acks = [settle(&large, Outcome::Completed(Some(result))), settle(&small, completed())];
-    let reply = stage.ack_all(&acks, None).await;
+    let reply = stage.ack_all(&acks).await;
     assert_eq!(refusal(&reply.answers[0]), ErrorKind::TooLarge);
     assert_eq!(reply.answers[1].as_ref().expect("small is judged"), &AckAnswer::Settled);
     assert_eq!(stage.state("large").await, TaskState::Running, "what was refused can be settled another way");
@@ -53,7 +53,7 @@ pub(crate) async fn oversized_args_cannot_be_repeated(stage: Stage) {
     let lease = stage.running(task("a").every(SECOND).args("first")).await;
     let args = Some(Payload::new(vec![b'x'; limits::PAYLOAD_BYTES_MAX + 1]));
     let outcome = Outcome::Repeat { at: RunAt::In(SECOND), args };
-    assert_eq!(refusal(&stage.ack_all(&[settle(&lease, outcome)], None).await.answers[0]), ErrorKind::TooLarge);
+    assert_eq!(refusal(&stage.ack_all(&[settle(&lease, outcome)]).await.answers[0]), ErrorKind::TooLarge);
     let view = stage.view("a").await;
     assert_eq!((view.state, view.args.as_bytes()), (TaskState::Running, b"first".as_slice()));
 }
@@ -73,7 +73,7 @@ pub(crate) async fn a_batch_of_too_many_items_is_refused_whole(stage: Stage) {
     stage.nothing_to_lease().await;
     let lease = stage.running("a").await;
     let acks = vec![settle(&lease, completed()); limits::BATCH_ITEMS_MAX + 1];
-    assert_eq!(refusal(&stage.store().ack(&acks, None).await), ErrorKind::TooLarge);
+    assert_eq!(refusal(&stage.store().ack(&acks).await), ErrorKind::TooLarge);
     let tokens = vec![lease.token.clone(); limits::BATCH_ITEMS_MAX + 1];
     let beat = Heartbeat { worker: ask(1).worker, tokens, lease_for: LEASE };
     assert_eq!(refusal(&stage.store().heartbeat(&beat).await), ErrorKind::TooLarge);
@@ -100,7 +100,7 @@ pub(crate) async fn a_full_batch_goes_through_a_whole_life(stage: Stage) {
     for answer in stage.heartbeat_all(&tokens(&leases)).await {
         assert_eq!(answer, docket_core::HeartbeatAnswer::Held);
     }
-    for answer in stage.ack_all(&completions(&leases), None).await.answers {
+    for answer in stage.ack_all(&completions(&leases)).await.answers {
         assert_eq!(answer.expect("an ack is judged"), AckAnswer::Settled);
     }
     stage.nothing_to_lease().await;
@@ -151,7 +151,7 @@ pub(crate) async fn finished_tasks_are_kept_for_their_retention(stage: Stage) {
         ack.retention = SECOND * 60;
         acks.push(ack);
     }
-    stage.ack_all(&acks, None).await;
+    stage.ack_all(&acks).await;
     stage.advance(almost(SECOND * 60)).await;
     stage.trim().await;
     assert_eq!(stage.state("completed").await, TaskState::Completed);
@@ -209,7 +209,7 @@ pub(crate) async fn a_second_life_is_not_trimmed_with_the_first(stage: Stage) {
 pub(crate) async fn one_call_trims_a_bounded_number(stage: Stage) {
     stage.add_many(250).await;
     let leases = stage.take(250).await;
-    stage.ack_all(&completions(&leases), None).await;
+    stage.ack_all(&completions(&leases)).await;
     stage.advance(limits::RETENTION).await;
     for left in [150, 50, 0, 0] {
         stage.trim().await;
@@ -238,7 +238,7 @@ pub(crate) async fn beyond_their_bound_the_oldest_dead_go_first(stage: Stage) {
         stage.add_all(&batch).await;
         let leases = stage.take(limits::BATCH_ITEMS_MAX).await;
         let acks: Vec<_> = leases.iter().map(|lease| settle(lease, dead())).collect();
-        trimmed += stage.ack_all(&acks, None).await.swept.dead_trimmed;
+        trimmed += stage.ack_all(&acks).await.swept.dead_trimmed;
         stage.advance(SECOND).await;
     }
     let beyond = u64::try_from(limits::BATCH_ITEMS_MAX).expect("it is small");
@@ -290,7 +290,7 @@ async fn finish_large(stage: &Stage, count: usize, outcome: &Outcome) -> u64 {
         let tasks: Vec<NewTask> = batch.iter().map(|key| sized(&key.to_string(), limits::PAYLOAD_BYTES_MAX)).collect();
         stage.add_all(&tasks).await;
         for lease in stage.take(batch.len()).await {
-            trimmed += stage.ack_all(&[settle(&lease, outcome.clone())], None).await.swept.dead_trimmed;
+            trimmed += stage.ack_all(&[settle(&lease, outcome.clone())]).await.swept.dead_trimmed;
             // Each ends at a different time.
             stage.advance(MICRO).await;
         }
@@ -305,7 +305,7 @@ pub(crate) async fn a_batch_of_acks_trims_as_many_as_it_finishes(stage: Stage) {
         let leases = stage.take(500).await;
         // By the second round the records of the first have expired.
         stage.advance(limits::RETENTION).await;
-        stage.ack_all(&completions(&leases), None).await;
+        stage.ack_all(&completions(&leases)).await;
     }
     let counts = stage.store().counts().await.expect("tasks can be counted");
     assert_eq!(counts.iter().map(|lane| lane.completed).sum::<u64>(), 500, "those of the second round alone");

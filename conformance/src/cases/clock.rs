@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use docket_core::{Clock, ErrorKind, ListFilter, Outcome, Page, RunAt, ScheduleAnswer, TaskState, Timestamp};
 
-use crate::stage::{Edit, LEASE, MICRO, SECOND, Stage, almost, ask, completed, key, refusal, retry, settle, task};
+use crate::stage::{Edit, LEASE, MICRO, SECOND, Stage, almost, ask, key, refusal, retry, task};
 
 /// Five minutes: the step of a virtual machine that was suspended.
 const STEP: Duration = Duration::from_secs(5 * 60);
@@ -107,9 +107,8 @@ pub(crate) async fn a_step_is_told_with_its_size_and_counted(stage: Stage) {
     stage.step_back(SECOND * 2).await;
     let told = Clock { offset: STEP + SECOND * 2, steps: 2 };
     let running = stage.running("a").await;
-    let next = ask(1);
-    let reply = stage.ack_all(&[settle(&running, completed())], Some(&next)).await;
-    assert_eq!(reply.next.map(|next| next.clock), Some(told));
+    stage.complete(&running).await;
+    assert_eq!(stage.lease(&ask(1)).await.clock, told);
     assert_eq!(page(&stage).await.clock, told);
     let findings = stage.store().examine().await.expect("a store can be looked at");
     let clock = findings.iter().find(|finding| finding.subject == "clock").expect("the clock is looked at");

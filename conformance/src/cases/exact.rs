@@ -96,11 +96,11 @@ pub(crate) async fn an_outcome_beyond_ten_years_is_refused_and_the_lease_stays(s
     let lease = stage.running("a").await;
     let at = |at| Outcome::Repeat { at, args: None };
     for outcome in [retry(beyond), snooze(Duration::MAX), at(RunAt::In(beyond)), at(RunAt::At(after))] {
-        let reply = stage.ack_all(&[settle(&lease, outcome.clone())], None).await;
+        let reply = stage.ack_all(&[settle(&lease, outcome.clone())]).await;
         assert_eq!(refusal(&reply.answers[0]), ErrorKind::TooLarge, "{outcome:?}");
     }
     let kept = Ack { retention: beyond, ..settle(&lease, completed()) };
-    assert_eq!(refusal(&stage.ack_all(&[kept], None).await.answers[0]), ErrorKind::TooLarge);
+    assert_eq!(refusal(&stage.ack_all(&[kept]).await.answers[0]), ErrorKind::TooLarge);
     assert_eq!(stage.heartbeat(&lease).await, HeartbeatAnswer::Held, "the run is not lost");
     stage.settle(&lease, retry(limits::DELAY_MAX)).await;
     assert_eq!(stage.view("a").await.visible_at, stage.now().plus(limits::DELAY_MAX));

@@ -184,7 +184,7 @@ pub(crate) async fn a_token_of_an_absent_key_is_stale(stage: Stage) {
 pub(crate) async fn a_token_of_another_docket_is_stale(stage: Stage) {
     let other = stage.neighbour().await;
     let (here, there) = (stage.running("a").await, other.running("a").await);
-    let reply = stage.ack_all(&[settle(&there, completed()), settle(&here, completed())], None).await;
+    let reply = stage.ack_all(&[settle(&there, completed()), settle(&here, completed())]).await;
     let answers: Vec<_> = reply.answers.into_iter().map(|answer| answer.expect("an ack is judged")).collect();
     assert_eq!(answers, [AckAnswer::Stale, AckAnswer::Settled]);
     assert_eq!(other.state("a").await, TaskState::Running);

@@ -165,6 +165,6 @@ pub(crate) async fn any_handle_sees_the_same_docket(stage: Stage) {
     assert_eq!(added[0].as_ref().ok(), Some(&AddAnswer::Added));
     let leases = worker.lease(&ask(1)).await.expect("a lease is answered").leases;
     assert_eq!(keys(&leases), ["a"]);
-    settler.ack(&crate::stage::completions(&leases), None).await.expect("an ack is answered");
+    settler.ack(&crate::stage::completions(&leases)).await.expect("an ack is answered");
     assert_eq!(stage.state("a").await, TaskState::Completed);
 }

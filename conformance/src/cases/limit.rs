@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use docket_core::{KnownName, LeaseRequest, Limited, Names, Outcome, TaskName, TaskState, limits};
+use docket_core::{KnownName, LeaseRequest, Limited, Outcome, TaskName, TaskState, limits};
 
 use crate::stage::{
     ATTEMPTS_MAX, Ask, Edit, LEASE, SECOND, Stage, ask, key, keys, repeat_in, retry, settle, snooze, task,
@@ -83,20 +83,11 @@ pub(crate) async fn each_name_has_its_own_crash_limit(stage: Stage) {
     }
     let known =
         names.map(|(name, max_crashes)| KnownName { name: TaskName::new(name).expect("a good name"), max_crashes });
-    let request = || LeaseRequest { names: Names::Known(known.to_vec()), ..ask(10) };
+    let request = || LeaseRequest { names: known.to_vec(), ..ask(10) };
     assert_eq!(keys(&stage.lease(&request()).await.leases), ["strict", "patient"]);
     stage.advance(LEASE).await;
     assert_eq!(keys(&stage.lease(&request()).await.leases), ["patient"]);
     assert_eq!(stage.state("strict").await, TaskState::Dead);
-}
-
-pub(crate) async fn a_worker_of_any_name_keeps_a_crash_limit(stage: Stage) {
-    stage.add("a").await;
-    let request = || ask(10).any_name().max_crashes(1);
-    assert_eq!(stage.lease(&request()).await.leases.len(), 1);
-    stage.advance(LEASE).await;
-    assert!(stage.lease(&request()).await.leases.is_empty());
-    assert_eq!(stage.state("a").await, TaskState::Dead);
 }
 
 pub(crate) async fn the_failed_are_kept_with_their_error(stage: Stage) {

@@ -116,7 +116,7 @@ pub(crate) async fn a_dropped_ack_can_be_repeated(stage: Stage) {
     let leases = stage.take(30).await;
     for (micros, lease) in (0..).zip(&leases) {
         let store = stage.fork();
-        drop(timeout(Duration::from_micros(micros * 40), store.ack(&[settle(lease, retry(SECOND))], None)).await);
+        drop(timeout(Duration::from_micros(micros * 40), store.ack(&[settle(lease, retry(SECOND))])).await);
     }
     for lease in &leases {
         stage.retry(lease, SECOND).await;
@@ -130,7 +130,7 @@ pub(crate) async fn a_dropped_ack_can_be_repeated(stage: Stage) {
 pub(crate) async fn a_finished_batch_is_all_accounted_for(stage: Stage) {
     stage.add_many(300).await;
     let leases = stage.take(300).await;
-    let reply = stage.ack_all(&completions(&leases), None).await;
+    let reply = stage.ack_all(&completions(&leases)).await;
     assert!(reply.answers.iter().all(Result::is_ok));
     for name in keys(&leases) {
         assert_eq!(stage.state(name).await, TaskState::Completed);

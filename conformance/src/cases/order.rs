@@ -99,13 +99,6 @@ pub(crate) async fn names_share_one_line(stage: Stage) {
     assert_eq!(keys(&reply.leases), ["1", "2", "3", "4", "5"]);
 }
 
-pub(crate) async fn workers_of_any_name_see_one_line(stage: Stage) {
-    for (name, kind) in [("1", "b"), ("2", "a"), ("3", "b")] {
-        stage.add(task(name).name(kind)).await;
-    }
-    assert_eq!(keys(&stage.lease(&ask(10).any_name()).await.leases), ["1", "2", "3"]);
-}
-
 pub(crate) async fn queues_are_served_in_the_workers_order(stage: Stage) {
     for (name, queue) in [("1", "slow"), ("2", "fast"), ("3", "slow"), ("4", "fast")] {
         stage.add(task(name).queue(queue)).await;

@@ -56,7 +56,7 @@ async fn work_off(n: usize, store: Arc<dyn Store>) -> Vec<String> {
             return done;
         }
         done.extend(keys(&leases).into_iter().map(ToOwned::to_owned));
-        for answer in store.ack(&completions(&leases), None).await.expect("an ack is answered").answers {
+        for answer in store.ack(&completions(&leases)).await.expect("an ack is answered").answers {
             assert_eq!(answer.expect("an ack is judged"), AckAnswer::Settled);
         }
     }
@@ -182,14 +182,11 @@ pub(crate) async fn one_lost_lease_is_one_crash(stage: Stage) {
 
 pub(crate) async fn one_ack_repeated_at_once_counts_once(stage: Stage) {
     let lease = stage.running("a").await;
-    let answers =
-        at_once(&stage, CALLERS, |_, store| {
-            let ack = settle(&lease, retry(SECOND));
-            async move {
-                store.ack(&[ack], None).await.expect("an ack is answered").answers.remove(0).expect("it is judged")
-            }
-        })
-        .await;
+    let answers = at_once(&stage, CALLERS, |_, store| {
+        let ack = settle(&lease, retry(SECOND));
+        async move { store.ack(&[ack]).await.expect("an ack is answered").answers.remove(0).expect("it is judged") }
+    })
+    .await;
     assert_eq!(count(&answers, &AckAnswer::Settled), CALLERS);
     assert_eq!(stage.view("a").await.attempts, 1);
 }

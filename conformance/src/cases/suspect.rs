@@ -3,7 +3,7 @@
 
 use docket_core::limits::SUSPECT_CRASHES;
 
-use crate::stage::{Ask, Edit, LEASE, SECOND, Stage, ask, completed, keys, settle, task};
+use crate::stage::{Ask, Edit, LEASE, SECOND, Stage, ask, keys, task};
 
 /// Adds these tasks and makes each a suspect: two workers died under it.
 async fn suspects(stage: &Stage, names: &[&str]) {
@@ -99,12 +99,4 @@ pub(crate) async fn a_move_clears_one(stage: Stage) {
     stage.lease(&ask(10).no_suspects()).await;
     stage.schedule("a").await;
     assert_eq!(keys(&stage.lease(&ask(10).no_suspects()).await.leases), ["a"]);
-}
-
-pub(crate) async fn an_ack_may_ask_for_none(stage: Stage) {
-    let lease = stage.running(task("innocent").name("other")).await;
-    suspects(&stage, &["a"]).await;
-    stage.add("b").await;
-    let reply = stage.ack_all(&[settle(&lease, completed())], Some(&ask(10).no_suspects())).await;
-    assert_eq!(keys(&reply.next.expect("it was asked for").leases), ["b"]);
 }

@@ -1,6 +1,6 @@
 //! I9 Unknown is untouched: a name or a queue that nobody asked for is never leased, moved or counted.
 
-use docket_core::{HeartbeatAnswer, LeaseRequest, Names, TaskState, limits};
+use docket_core::{HeartbeatAnswer, LeaseRequest, TaskState, limits};
 
 use crate::stage::{Ask, Edit, LEASE, SECOND, Stage, ask, keys, task};
 
@@ -63,29 +63,9 @@ pub(crate) async fn it_is_no_ready_work_of_this_worker(stage: Stage) {
     assert_eq!((reply.next_visible, reply.oldest_ready), (None, None));
 }
 
-pub(crate) async fn a_worker_of_any_name_takes_all(stage: Stage) {
-    for name in ["a", "b", "c"] {
-        stage.add(task(name).name(name)).await;
-    }
-    assert_eq!(keys(&stage.lease(&ask(10).any_name()).await.leases), ["a", "b", "c"]);
-}
-
-pub(crate) async fn a_worker_of_any_name_keeps_to_its_queues(stage: Stage) {
-    stage.add(task("a").queue("media")).await;
-    assert!(stage.lease(&ask(10).any_name()).await.leases.is_empty());
-    assert_eq!(keys(&stage.lease(&ask(10).any_name().queues(&["media"])).await.leases), ["a"]);
-}
-
-pub(crate) async fn a_worker_of_any_name_finds_lost_leases(stage: Stage) {
-    stage.running(task("a").name("other")).await;
-    stage.advance(LEASE).await;
-    let reply = stage.lease(&ask(10).any_name()).await;
-    assert_eq!((keys(&reply.leases), reply.swept.crashed), (vec!["a"], 1));
-}
-
 pub(crate) async fn who_asks_for_nothing_gets_nothing(stage: Stage) {
     stage.add("a").await;
-    let no_names = LeaseRequest { names: Names::Known(Vec::new()), ..ask(10) };
+    let no_names = LeaseRequest { names: Vec::new(), ..ask(10) };
     let no_queues = LeaseRequest { queues: Vec::new(), ..ask(10) };
     for request in [no_names, no_queues] {
         let reply = stage.lease(&request).await;

@@ -1,6 +1,6 @@
 //! Items refused for their size, before any event sees them.
 
-use docket_core::{Error, ErrorKind, LeaseRequest, Names, Outcome, Result, limits};
+use docket_core::{Error, ErrorKind, LeaseRequest, Outcome, Result, limits};
 
 /// One payload, refused alone.
 pub(super) fn payload(bytes: usize) -> Result<()> {
@@ -17,11 +17,7 @@ pub(super) fn batch(payloads: impl Iterator<Item = usize>) -> Result<()> {
 
 /// A lease request.
 pub(super) fn request(request: &LeaseRequest) -> Result<()> {
-    let names = match &request.names {
-        Names::Known(names) => names.len(),
-        Names::Any { .. } => 0,
-    };
-    within(names.max(request.queues.len()), "names or queues", "LEASE_NAMES_MAX", limits::LEASE_NAMES_MAX)
+    within(request.names.len().max(request.queues.len()), "names or queues", "LEASE_NAMES_MAX", limits::LEASE_NAMES_MAX)
 }
 
 /// An outcome of a later version, refused alone.

@@ -1,8 +1,8 @@
 //! Leasing: count expired leases, lease due tasks, report the next due time.
 
 use docket_core::{
-    Fence, Lease, LeaseOrder, LeaseReply, LeaseRequest, LeaseSuspects, LeaseToken, Limited, Names, RequestId, Swept,
-    TaskKey, Timestamp, limits,
+    Fence, Lease, LeaseOrder, LeaseReply, LeaseRequest, LeaseSuspects, LeaseToken, Limited, RequestId, Swept, TaskKey,
+    Timestamp, limits,
 };
 
 use super::docket::{Answered, Docket, Sign, next_fence};
@@ -195,11 +195,7 @@ impl Docket {
 }
 
 fn asks_for(request: &LeaseRequest, record: &Record) -> bool {
-    let name_asked = match &request.names {
-        Names::Known(names) => names.iter().any(|known| known.name == record.work.name),
-        Names::Any { .. } => true,
-    };
-    name_asked && request.queues.contains(&record.work.queue)
+    request.names.iter().any(|known| known.name == record.work.name) && request.queues.contains(&record.work.queue)
 }
 
 #[derive(PartialEq, Eq)]
@@ -261,10 +257,8 @@ fn crash(record: &mut Record, max: u32, step: &mut Step<'_>) -> Crash {
 }
 
 fn max_crashes(request: &LeaseRequest, record: &Record) -> u32 {
-    let of_the_type = match &request.names {
-        Names::Known(names) => names.iter().find(|known| known.name == record.work.name).map(|known| known.max_crashes),
-        Names::Any { max_crashes } => Some(*max_crashes),
-    };
+    let known = request.names.iter().find(|known| known.name == record.work.name);
+    let of_the_type = known.map(|known| known.max_crashes);
     record.work.overrides.max_crashes.or(of_the_type).unwrap_or(limits::CRASHES_MAX)
 }
 

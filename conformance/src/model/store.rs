@@ -229,12 +229,11 @@ impl QueueBackend for ModelStore {
         Ok(self.with(|docket, now| docket.heartbeat(beat, now)).into_iter().map(Ok).collect())
     }
 
-    async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply> {
-        next.map_or(Ok(()), bound::request)?;
+    async fn ack(&self, acks: &[Ack]) -> Result<AckReply> {
         let ahead = self.offset().ahead;
         let acks: Vec<Ack> = acks.iter().map(|ack| ahead_by(ack, ahead)).collect();
         let acks = &acks[..];
-        let reply: Result<AckReply> = self.change(|docket, now| {
+        self.change(|docket, now| {
             let answers = self.items(
                 acks,
                 |ack| bound::payload_of(&ack.outcome),
@@ -246,10 +245,8 @@ impl QueueBackend for ModelStore {
                 },
             )?;
             let swept = Swept { dead_trimmed: docket.trim(acks.len(), now), ..Swept::default() };
-            let next = next.map(|request| docket.lease(request, Look::Last, now));
-            Ok(AckReply { answers, next, swept })
-        });
-        reply.map(|reply| AckReply { next: reply.next.map(|next| self.told(next)), ..reply })
+            Ok(AckReply { answers, swept })
+        })
     }
 }
 

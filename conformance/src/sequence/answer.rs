@@ -17,7 +17,7 @@ pub(super) enum Answer {
     Schedule(Vec<Result<ScheduleAnswer, ErrorKind>>),
     Lease(LeaseReply),
     Heartbeat(Vec<Result<HeartbeatAnswer, ErrorKind>>),
-    Ack(Vec<Result<AckAnswer, ErrorKind>>, Option<LeaseReply>, Swept),
+    Ack(Vec<Result<AckAnswer, ErrorKind>>, Swept),
     Cancel(Result<CancelAnswer, ErrorKind>),
     Requeue(Result<RequeueAnswer, ErrorKind>),
     TakeOut(Result<TakenOut, ErrorKind>),
@@ -34,9 +34,9 @@ impl Answer {
             // The time of the poll is not compared.
             Issued::Lease(request) => Self::Lease(LeaseReply { looked_at: None, ..store.lease(request).await? }),
             Issued::Heartbeat(beat) => Self::Heartbeat(kinds(store.heartbeat(beat).await?)),
-            Issued::Ack(acks, next) => {
-                let reply = store.ack(acks, next.as_ref()).await?;
-                Self::Ack(kinds(reply.answers), reply.next, reply.swept)
+            Issued::Ack(acks) => {
+                let reply = store.ack(acks).await?;
+                Self::Ack(kinds(reply.answers), reply.swept)
             }
             Issued::Cancel(key, id) => Self::Cancel(store.cancel(key, *id).await.map_err(|error| error.kind())),
             Issued::Requeue(key, fence) => {
@@ -70,14 +70,14 @@ impl Answer {
 
     pub(super) fn leases(&self) -> &[Lease] {
         match self {
-            Self::Lease(reply) | Self::Ack(_, Some(reply), _) => &reply.leases,
+            Self::Lease(reply) => &reply.leases,
             _ => &[],
         }
     }
 
     fn leases_mut(&mut self) -> &mut [Lease] {
         match self {
-            Self::Lease(reply) | Self::Ack(_, Some(reply), _) => &mut reply.leases,
+            Self::Lease(reply) => &mut reply.leases,
             _ => &mut [],
         }
     }
@@ -138,7 +138,7 @@ impl Fences {
         let token = |token: &mut LeaseToken| token.fence = self.of_store(token.fence);
         match &mut call {
             Issued::Heartbeat(beat) => beat.tokens.iter_mut().for_each(token),
-            Issued::Ack(acks, _) => acks.iter_mut().for_each(|ack| token(&mut ack.token)),
+            Issued::Ack(acks) => acks.iter_mut().for_each(|ack| token(&mut ack.token)),
             Issued::Move(_, parcels) => {
                 for fence in parcels.iter_mut().filter_map(|parcel| parcel.fence.as_mut()) {
                     *fence = self.of_store(*fence);

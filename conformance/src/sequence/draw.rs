@@ -32,8 +32,7 @@ fn call() -> impl Strategy<Value = Call> {
         25 => vec(item(), 1..3).prop_map(Call::Schedule),
         60 => asking().prop_map(Call::Lease),
         15 => (0_usize..2, vec(0_usize..6, 1..4)).prop_map(|(worker, tokens)| Call::Heartbeat { worker, tokens }),
-        50 => (vec(ending(), 1..4), prop::option::weighted(0.3, asking()))
-            .prop_map(|(endings, next)| Call::Ack { endings, next }),
+        50 => vec(ending(), 1..4).prop_map(Call::Ack),
         15 => (0_usize..5).prop_map(|key| Call::Cancel { key }),
         15 => (0_usize..5).prop_map(|key| Call::Requeue { key }),
         8 => (0_usize..5, prop_oneof![9 => Just(0_usize), 1 => Just(1)])

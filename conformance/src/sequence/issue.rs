@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use docket_core::{
-    Ack, AddId, CancelId, Destination, Fence, Heartbeat, KnownName, LeaseRequest, LeaseToken, Names, NewTask, Outcome,
+    Ack, AddId, CancelId, Destination, Fence, Heartbeat, KnownName, LeaseRequest, LeaseToken, NewTask, Outcome,
     Overrides, Parcel, ParcelId, Payload, Queue, RequestId, RunAt, TaskKey, TaskName, Timestamp, WorkerId,
     WorkerRecord,
 };
@@ -24,7 +24,7 @@ pub(super) enum Issued {
     Schedule(Vec<NewTask>),
     Lease(LeaseRequest),
     Heartbeat(Heartbeat),
-    Ack(Vec<Ack>, Option<LeaseRequest>),
+    Ack(Vec<Ack>),
     Cancel(TaskKey, CancelId),
     Requeue(TaskKey, Option<Fence>),
     TakeOut(Destination, ParcelId, usize),
@@ -60,10 +60,7 @@ impl Issuer {
                 tokens: tokens.iter().filter_map(|back| latest(known.tokens, *back)).collect(),
                 lease_for: Duration::from_secs(10),
             }),
-            Call::Ack { endings, next } => {
-                let acks = endings.iter().filter_map(|ending| self.ack(ending, known)).collect();
-                Issued::Ack(acks, next.as_ref().map(|asking| self.request(asking)))
-            }
+            Call::Ack(endings) => Issued::Ack(endings.iter().filter_map(|ending| self.ack(ending, known)).collect()),
             Call::Cancel { key: at } => Issued::Cancel(key(*at), CancelId::from_uuid(self.id())),
             Call::Requeue { key: at } => Issued::Requeue(key(*at), known.fence),
             Call::TakeOut { limit, place } => {
@@ -184,13 +181,11 @@ fn queues(at: usize) -> Vec<Queue> {
     }
 }
 
-/// Mostly both names that exist, also as "any".
-fn names(at: usize, max_crashes: u32) -> Names {
-    let known =
-        |some: &[usize]| Names::Known(some.iter().map(|at| KnownName { name: name(*at), max_crashes }).collect());
+/// Mostly both names that exist.
+fn names(at: usize, max_crashes: u32) -> Vec<KnownName> {
+    let known = |some: &[usize]| some.iter().map(|at| KnownName { name: name(*at), max_crashes }).collect();
     match at {
-        0..=2 => known(&[0, 1]),
-        3 | 4 => Names::Any { max_crashes },
+        0..=4 => known(&[0, 1]),
         5 => known(&[0]),
         6 => known(&[1, 2]),
         _ => known(&[2]),

@@ -51,13 +51,8 @@ pub(super) enum Call {
         /// Tokens, counted from the latest.
         tokens: Vec<usize>,
     },
-    /// Some of the tokens settled, and perhaps the next ones taken.
-    Ack {
-        /// The acks.
-        endings: Vec<Ending>,
-        /// The lease request behind it.
-        next: Option<Asking>,
-    },
+    /// Some of the tokens settled.
+    Ack(Vec<Ending>),
     /// A cancel.
     Cancel {
         /// Which key.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use docket_core::{
-    KnownName, LeaseOrder, LeaseRequest, LeaseSuspects, Names, NewTask, Queue, RequestId, RunAt, TaskKey, TaskName,
-    Timestamp, WorkerId, WorkerRecord, limits,
+    KnownName, LeaseOrder, LeaseRequest, LeaseSuspects, NewTask, Queue, RequestId, RunAt, TaskKey, TaskName, Timestamp,
+    WorkerId, WorkerRecord, limits,
 };
 
 use super::{LEASE, payload};
@@ -125,8 +125,8 @@ fn worker(id: &str) -> WorkerRecord {
     }
 }
 
-fn known(names: &[&str], max_crashes: u32) -> Names {
-    Names::Known(names.iter().map(|text| KnownName { name: name(text), max_crashes }).collect())
+fn known(names: &[&str], max_crashes: u32) -> Vec<KnownName> {
+    names.iter().map(|text| KnownName { name: name(text), max_crashes }).collect()
 }
 
 /// The ways in which a request can differ from the usual one.
@@ -134,7 +134,6 @@ pub(crate) trait Ask {
     fn by(self, id: &str) -> Self;
     fn queues(self, texts: &[&str]) -> Self;
     fn names(self, texts: &[&str]) -> Self;
-    fn any_name(self) -> Self;
     fn max_crashes(self, count: u32) -> Self;
     fn no_suspects(self) -> Self;
     fn waiting(self, wait: Duration) -> Self;
@@ -154,17 +153,8 @@ impl Ask for LeaseRequest {
         Self { names: known(texts, limits::CRASHES_MAX), ..self }
     }
 
-    fn any_name(self) -> Self {
-        Self { names: Names::Any { max_crashes: limits::CRASHES_MAX }, ..self }
-    }
-
     fn max_crashes(self, count: u32) -> Self {
-        let names = match self.names {
-            Names::Known(names) => {
-                Names::Known(names.into_iter().map(|known| KnownName { max_crashes: count, ..known }).collect())
-            }
-            Names::Any { .. } => Names::Any { max_crashes: count },
-        };
+        let names = self.names.into_iter().map(|known| KnownName { max_crashes: count, ..known }).collect();
         Self { names, ..self }
     }
 

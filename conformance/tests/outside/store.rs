@@ -59,8 +59,8 @@ impl QueueBackend for MeteredStore {
         self.write().heartbeat(beat).await
     }
 
-    async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply> {
-        self.write().ack(acks, next).await
+    async fn ack(&self, acks: &[Ack]) -> Result<AckReply> {
+        self.write().ack(acks).await
     }
 }
 

@@ -272,7 +272,7 @@ async fn put_back(worker: &Inner, leases: &[Lease]) -> bool {
         return true;
     }
     let acks: Vec<_> = leases.iter().map(|lease| settle::release(lease.token.clone()).ack).collect();
-    let answered = tokio::time::timeout(PUT_BACK_MAX, worker.fetching.ack(&acks, None)).await;
+    let answered = tokio::time::timeout(PUT_BACK_MAX, worker.fetching.ack(&acks)).await;
     matches!(answered, Ok(Ok(_)))
 }
 

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::Inner;
 use super::health::News;
 use crate::repeat::bounded;
-use crate::{Fence, ListFilter, Names, Queue, Result, TaskKey, TaskName, TaskState, TaskView, Timestamp, limits};
+use crate::{Fence, ListFilter, Queue, Result, TaskKey, TaskName, TaskState, TaskView, Timestamp, limits};
 
 /// How often an idle worker asks.
 const LOOK: Duration = Duration::from_millis(200);
@@ -127,9 +127,6 @@ fn does_not_count(worker: &Inner, task: TaskView, later: Timestamp) -> Option<(T
 }
 
 fn serves(worker: &Inner, queue: &Queue, name: &TaskName) -> bool {
-    let known = match &worker.names {
-        Names::Known(names) => names.iter().any(|known| known.name == *name),
-        Names::Any { .. } => true,
-    };
+    let known = worker.names.iter().any(|known| known.name == *name);
     known && worker.queues.contains(queue)
 }

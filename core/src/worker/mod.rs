@@ -46,7 +46,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::handler::Shared;
-use crate::{Client, Error, Heartbeat, KnownName, Names, Registry, Result, Settings, Store, Timing};
+use crate::{Client, Error, Heartbeat, KnownName, Registry, Result, Settings, Store, Timing};
 use crate::{WorkerId, WorkerRecord, display_duration, limits};
 
 pub use alarm::Alarm;
@@ -81,7 +81,7 @@ struct Inner {
     settings: Settings,
     timing: Timing,
     registry: Registry,
-    names: Names,
+    names: Vec<KnownName>,
     queues: Vec<crate::Queue>,
     shared: Shared,
     client: Client,
@@ -186,7 +186,7 @@ impl Builder {
             let max_crashes = self.registry.policy(name)?.max_crashes;
             Some(KnownName { name: name.clone(), max_crashes })
         };
-        let names = Names::Known(self.registry.names().filter_map(known).collect());
+        let names = self.registry.names().filter_map(known).collect();
         let queues = queues_to_serve(&self.settings, &self.registry);
         check_bounds(queues.len(), self.registry.names().count())?;
         let id = WorkerId::new(format!("{}:{}", std::process::id(), Uuid::now_v7().simple()))?;

@@ -156,7 +156,7 @@ async fn watched<T>(worker: &Inner, call: impl Future<Output = Result<T>>) -> Re
 
 /// Checks with an empty ack whether outcomes could be settled.
 pub(super) async fn prove(worker: &Inner) {
-    match bounded("settle tasks", Duration::ZERO, worker.settling.ack(&[], None)).await {
+    match bounded("settle tasks", Duration::ZERO, worker.settling.ack(&[])).await {
         Ok(_) => worker.health.gate.works(Way::Settling),
         Err(error) => {
             if worker.health.gate.failed(Way::Settling, &error) == News::Yes {
@@ -169,7 +169,7 @@ pub(super) async fn prove(worker: &Inner) {
 /// One try. The worker does not guess which errors are temporary: an outcome is worth a minute of
 /// retries.
 async fn ack(worker: &Inner, batch: &[Ack]) -> Result<AckReply> {
-    let reply = bounded("settle tasks", Duration::ZERO, worker.settling.ack(batch, None)).await;
+    let reply = bounded("settle tasks", Duration::ZERO, worker.settling.ack(batch)).await;
     reply
         .inspect_err(|error| {
             worker.health.failed(Loop::Settle, error);

@@ -174,12 +174,12 @@ impl QueueBackend for Sabotage {
         self.deliver(Verb::Heartbeat, answers)
     }
 
-    async fn ack(&self, acks: &[Ack], next: Option<&LeaseRequest>) -> Result<AckReply> {
+    async fn ack(&self, acks: &[Ack]) -> Result<AckReply> {
         if acks.is_empty() || acks.iter().any(|ack| ack.outcome != Outcome::Release) {
             self.pass(Verb::Ack).await?;
         }
         let acks: Vec<Ack> = acks.iter().map(|ack| Ack { token: self.real(&ack.token), ..ack.clone() }).collect();
-        let reply = self.inner.ack(&acks, next).await;
+        let reply = self.inner.ack(&acks).await;
         self.deliver(Verb::Ack, reply)
     }
 }

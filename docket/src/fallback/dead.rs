@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use docket_core::{Ack, Arrival, KnownName, Lease, LeaseOrder, LeaseRequest, ListFilter, Names, NewTask};
+use docket_core::{Ack, Arrival, KnownName, Lease, LeaseOrder, LeaseRequest, ListFilter, NewTask};
 use docket_core::{
     LeaseSuspects, Outcome, Parcel, ParcelId, Result, Store, TaskState, TaskView, Timestamp, Verb, limits,
 };
@@ -78,7 +78,7 @@ async fn bury(local: &Local, store: &dyn Store, parcel: &Parcel) -> Result<()> {
     let known = KnownName { name: parcel.name.clone(), max_crashes: limits::CRASHES_MAX };
     let request = LeaseRequest {
         queues: vec![parcel.queue.clone()],
-        names: Names::Known(vec![known]),
+        names: vec![known],
         count: 1,
         suspects: LeaseSuspects::Allow,
         order: LeaseOrder::Earliest,
@@ -87,7 +87,7 @@ async fn bury(local: &Local, store: &dyn Store, parcel: &Parcel) -> Result<()> {
     let leases = bounded("lease a dead task", store.lease(&request)).await?.leases;
     let acks: Vec<Ack> = leases.into_iter().map(|lease| settle(lease, parcel)).collect();
     if !acks.is_empty() {
-        bounded("settle a dead task", store.ack(&acks, None)).await?;
+        bounded("settle a dead task", store.ack(&acks)).await?;
     }
     Ok(())
 }
@@ -117,7 +117,7 @@ mod tests {
         let lease = local.memory.lease(&claim_for(local).unwrap()).await.unwrap().leases.remove(0);
         let outcome = Outcome::Dead { error: "no such thing".to_owned() };
         let ack = Ack { token: lease.token, outcome, max_attempts: 5, retention: Duration::ZERO };
-        local.memory.ack(&[ack], None).await.unwrap();
+        local.memory.ack(&[ack]).await.unwrap();
         task
     }
 

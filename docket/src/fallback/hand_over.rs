@@ -10,7 +10,7 @@ use std::time::Duration;
 use docket_core::{Ack, AddAnswer, Error, ErrorKind, KnownName, Lease, LeaseOrder, LeaseRequest, ListFilter, TaskName};
 use docket_core::{CancelId, limits};
 use docket_core::{
-    LeaseSuspects, Names, NewTask, Outcome, RequestId, Result, RunAt, Store, TaskState, WorkerId, WorkerRecord,
+    LeaseSuspects, NewTask, Outcome, RequestId, Result, RunAt, Store, TaskState, WorkerId, WorkerRecord,
 };
 use tokio::time::timeout;
 
@@ -65,7 +65,7 @@ async fn hand_over_ready(local: &Local, store: &dyn Store) -> Result<bool> {
     let none = vec![Taken::No; leases.len()];
     let acks: Vec<Ack> =
         leases.iter().zip(end.as_ref().unwrap_or(&none)).map(|(lease, taken)| settle(lease, *taken)).collect();
-    local.memory.ack(&acks, None).await?;
+    local.memory.ack(&acks).await?;
     Ok(end?.iter().all(|taken| *taken == Taken::Yes))
 }
 
@@ -159,7 +159,7 @@ pub(super) fn claim_for(local: &Local) -> Result<LeaseRequest> {
             ttl: limits::LEASE_MAX,
         },
         queues: local.queues.clone(),
-        names: Names::Known(local.registry.names().map(known).collect()),
+        names: local.registry.names().map(known).collect(),
         count: limits::BATCH_ITEMS_MAX,
         suspects: LeaseSuspects::Avoid,
         lease_for: CALL_MAX * 2,
@@ -224,7 +224,7 @@ mod tests {
         let token = lease(&local, &*local.memory).await.token;
         let outcome = Outcome::Retry { after: Duration::ZERO, error: "not yet".to_owned() };
         let ack = Ack { token, outcome, max_attempts: 5, retention: Duration::ZERO };
-        local.memory.ack(&[ack], None).await.unwrap();
+        local.memory.ack(&[ack]).await.unwrap();
         hand_over(&local, &store).await.unwrap();
         assert_eq!(lease(&local, &store).await.overrides.max_attempts, Some(4));
     }

@@ -2,9 +2,7 @@
 
 use docket_core::{AckAnswer, HeartbeatAnswer, Outcome, TaskState, limits};
 
-use crate::stage::{
-    ATTEMPTS_MAX, Edit, LEASE, SECOND, Stage, ask, completed, dead, keys, repeat_in, retry, settle, snooze, task,
-};
+use crate::stage::{ATTEMPTS_MAX, Edit, LEASE, SECOND, Stage, completed, dead, repeat_in, retry, settle, snooze, task};
 
 /// The ack was applied and its reply lost; repeated, it must not tell the worker that it lost the lease.
 pub(crate) async fn ack_after_lost_reply(stage: Stage) {
@@ -32,7 +30,7 @@ pub(crate) async fn ack_after_lost_reply(stage: Stage) {
 pub(crate) async fn ack_twice_in_a_batch(stage: Stage) {
     let lease = stage.running("a").await;
     let ack = settle(&lease, retry(SECOND));
-    let reply = stage.ack_all(&[ack.clone(), ack], None).await;
+    let reply = stage.ack_all(&[ack.clone(), ack]).await;
     assert!(reply.answers.iter().all(|answer| answer.as_ref().ok() == Some(&AckAnswer::Settled)));
     assert_eq!(stage.view("a").await.attempts, 1);
 }
@@ -61,17 +59,6 @@ pub(crate) async fn ack_of_a_trimmed_record_is_stale(stage: Stage) {
     stage.trim().await;
     assert_eq!(stage.ack(&lease, completed()).await, AckAnswer::Stale);
     assert!(stage.get("a").await.is_none());
-}
-
-pub(crate) async fn ack_with_a_lease_takes_once(stage: Stage) {
-    stage.add_many(4).await;
-    let lease = stage.take(1).await.remove(0);
-    let (acks, request) = ([settle(&lease, completed())], ask(1));
-    let first = stage.ack_all(&acks, Some(&request)).await.next.expect("it was asked for");
-    let again = stage.ack_all(&acks, Some(&request)).await.next.expect("it was asked for");
-    assert_eq!(keys(&first.leases), ["work-00001"]);
-    assert_eq!(again.leases[0].token, first.leases[0].token);
-    assert_eq!(stage.take(10).await.len(), 2);
 }
 
 pub(crate) async fn attempts_are_counted_once(stage: Stage) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use docket_core::{LeaseRequest, TaskState, limits};
 use tokio::time::{Instant, sleep};
 
-use crate::stage::{Ask, Edit, LONG_WAIT, SOON, Stage, ask, completed, key, keys, settle, task};
+use crate::stage::{Ask, Edit, LONG_WAIT, SOON, Stage, ask, key, keys, task};
 
 use super::{A_WHILE, still_waiting};
 
@@ -46,15 +46,6 @@ pub(crate) async fn what_a_choosy_waiter_leaves_wakes_the_next(stage: Stage) {
     stage.add_all(&[task("a"), task("b").queue("urgent")]).await;
     assert_eq!(keys(&[choosy.lease().await]), ["b"]);
     assert_eq!(keys(&[waiter.lease().await]), ["a"]);
-}
-
-pub(crate) async fn what_an_ack_leaves_wakes_a_waiter(stage: Stage) {
-    let lease = stage.running("a").await;
-    let waiter = stage.waiter("waiter").await;
-    stage.add_all(&["b", "c"].map(task)).await;
-    let reply = stage.ack_all(&[settle(&lease, completed())], Some(&ask(1))).await;
-    assert_eq!(reply.next.expect("it was asked for").leases.len(), 1);
-    waiter.lease().await;
 }
 
 pub(crate) async fn a_wake_up_goes_to_who_can_take_the_task(stage: Stage) {

@@ -122,7 +122,7 @@ pub(crate) async fn the_next_occurrence_starts_on_time(stage: Stage) {
 
 pub(crate) async fn a_name_seen_for_the_first_time_starts_on_time(stage: Stage) {
     let stage = stage.with_running_clock().await;
-    let waiter = stage.waiting(ask(1).by("waiter").any_name().waiting(LONG_WAIT)).await;
+    let waiter = stage.waiting(ask(1).by("waiter").names(&["brand_new"]).waiting(LONG_WAIT)).await;
     stage.add(task("a").name("brand_new").after(SHORTLY)).await;
     on_time(waiter, Instant::now() + SHORTLY).await;
 }

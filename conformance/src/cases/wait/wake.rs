@@ -12,12 +12,6 @@ pub(crate) async fn an_add_wakes_a_waiter(stage: Stage) {
     assert_eq!(keys(&[waiter.lease().await]), ["a"]);
 }
 
-pub(crate) async fn a_waiter_of_any_name_is_woken(stage: Stage) {
-    let waiter = stage.waiting(ask(1).by("waiter").any_name().waiting(LONG_WAIT)).await;
-    stage.add(task("a").name("whatever")).await;
-    assert_eq!(keys(&waiter.reply().await.leases), ["a"]);
-}
-
 pub(crate) async fn a_schedule_wakes_a_waiter(stage: Stage) {
     let waiter = stage.waiter("waiter").await;
     stage.schedule("a").await;
@@ -99,5 +93,4 @@ pub(crate) async fn next_visible_ignores_unasked_queues(stage: Stage) {
     stage.add(task("ready").queue("media")).await;
     stage.add(task("mine").after(SECOND * 30)).await;
     assert_eq!(stage.lease(&ask(1)).await.next_visible, Some(SECOND * 30));
-    assert_eq!(stage.lease(&ask(1).any_name()).await.next_visible, Some(SECOND * 30));
 }
