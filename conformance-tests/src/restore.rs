@@ -71,7 +71,7 @@ async fn fences(store: &dyn QueueBackend) -> Vec<Fence> {
     assert_eq!(leases.len(), TASKS, "each is leased");
     let release = |token| Ack { token, outcome: Outcome::Release, max_attempts: 3, retention: limits::RETENTION };
     let acks: Vec<Ack> = leases.iter().map(|lease| release(lease.token.clone())).collect();
-    let reply = store.ack(&acks, None).await.expect("an ack is answered");
+    let reply = store.ack(&acks).await.expect("an ack is answered");
     assert!(reply.answers.iter().all(Result::is_ok), "{:?}", reply.answers);
     leases.iter().map(|lease| lease.token.fence).collect()
 }

@@ -14,50 +14,17 @@
 //!
 //! `docs/glossary.md` defines the terms.
 
-mod backend;
 mod client;
-mod control;
-mod definition;
-mod error;
-mod failure;
-mod handler;
-mod ids;
-mod inspect;
-pub mod json;
-pub mod limits;
-mod policy;
-mod registry;
-mod relocate;
-mod repeat;
-mod settings;
-pub mod shown;
-mod store_url;
+pub mod contract;
 mod task;
 pub mod telemetry;
-#[cfg(feature = "testing")]
-mod testing;
-mod time;
-mod url_source;
-pub mod words;
 pub mod worker;
 
-pub use backend::*;
 pub use client::*;
-pub use control::*;
-pub use definition::*;
-pub use error::*;
-pub use failure::*;
-pub use handler::*;
-pub use ids::*;
-pub use inspect::*;
-pub use policy::*;
-pub use registry::*;
-pub use relocate::*;
-pub use settings::*;
-pub use store_url::*;
+pub use contract::*;
 pub use task::*;
-#[cfg(feature = "testing")]
-pub use testing::*;
-pub use time::*;
-pub use url_source::UrlSource;
 pub use worker::Worker;
+pub use worker::settings::*;
+
+use client::repeat;
+use task::{handler, registry};

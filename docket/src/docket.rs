@@ -79,8 +79,13 @@ impl Docket {
     }
 
     /// Starts a builder for a worker on this docket. Its handlers add further tasks with
-    /// [`Docket::client`].
+    /// [`Docket::client`]. Before an outbox, it relays the outbox as well.
     pub fn worker(&self) -> worker::Builder {
-        Worker::builder(self.store().clone()).client(self.client.clone())
+        let builder = Worker::builder(self.store().clone()).client(self.client.clone());
+        #[cfg(feature = "postgres")]
+        if let Some(outbox) = self.outbox() {
+            return builder.companion(outbox.relay());
+        }
+        builder
     }
 }

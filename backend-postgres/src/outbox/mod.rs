@@ -11,6 +11,7 @@ mod watch;
 
 use std::sync::Arc;
 
+use docket_core::worker::Companion;
 use docket_core::{ErrorKind, NewTask, Result, Store, UrlSource, Verb};
 use sqlx::PgConnection;
 
@@ -20,14 +21,15 @@ use crate::{Options, examine};
 
 pub use watch::{OutboxCounts, RefusedRow};
 
+use relay::Relay;
 use table::Table;
 
 /// A docket in any store, with an outbox in the service's Postgres: a store that adds in the
 /// service's transaction.
 ///
 /// [`crate::InTransaction`] on a client of this store writes a row into the table `outbox` of the
-/// docket's schema, in the service's transaction. Every worker of this store runs a relay that
-/// brings committed rows to the queue. Every other call goes straight to the queue.
+/// docket's schema, in the service's transaction. [`Outbox::relay`] brings
+/// committed rows to the queue; every worker of the docket should have one. Every other call goes straight to the queue.
 ///
 /// ```no_run
 /// # async fn f(queue: std::sync::Arc<dyn docket_core::Store>, pool: sqlx::PgPool, scan: impl docket_core::Task)
@@ -63,7 +65,7 @@ use table::Table;
 /// # Assumptions
 ///
 /// * `tx` is on the database of the outbox, and its role may use the schema.
-/// * A worker of this store runs somewhere.
+/// * A worker with [`Outbox::relay`] runs somewhere.
 ///
 /// # Caveats
 ///
@@ -128,6 +130,12 @@ impl Outbox {
             ready => ready?,
         }
         Ok(outbox)
+    }
+
+    /// The loop that brings committed rows to the queue, for [`docket_core::worker::Builder::companion`].
+    #[must_use]
+    pub fn relay(&self) -> Arc<dyn Companion> {
+        Arc::new(Relay { table: self.table.clone(), queue: self.queue.fork() })
     }
 
     /// Puts an outbox at `url` before `queue`, without connecting yet.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use docket_core::worker::Companion;
 use docket_core::{
     Ack, AckReply, AddAnswer, Arrival, CancelAnswer, CancelId, Capabilities, Control, Cursor, Destination, Fence,
     Finding, Heartbeat, HeartbeatAnswer, Inspect, LaneCounts, LeaseReply, LeaseRequest, ListFilter, NewTask, Page,
@@ -13,7 +12,6 @@ use docket_core::{
 };
 
 use super::Outbox;
-use super::relay::Relay;
 
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
@@ -24,10 +22,6 @@ impl QueueBackend for Outbox {
 
     fn fork(&self) -> Arc<dyn Store> {
         Arc::new(Self { queue: self.queue.fork(), table: self.table.clone() })
-    }
-
-    fn companion(&self) -> Option<Arc<dyn Companion>> {
-        Some(Arc::new(Relay { table: self.table.clone(), queue: self.queue.fork() }))
     }
 
     async fn add(&self, tasks: &[NewTask]) -> Result<Vec<Result<AddAnswer>>> {

@@ -6,11 +6,11 @@ use docket_conformance::all;
 
 /// Where rules are promised.
 const DOCUMENTS: [(&str, &str); 6] = [
-    ("backend.rs", include_str!("../../../core/src/backend.rs")),
-    ("control.rs", include_str!("../../../core/src/control.rs")),
-    ("inspect.rs", include_str!("../../../core/src/inspect.rs")),
-    ("relocate.rs", include_str!("../../../core/src/relocate.rs")),
-    ("testing.rs", include_str!("../../../core/src/testing.rs")),
+    ("backend.rs", include_str!("../../../core/src/contract/backend.rs")),
+    ("control.rs", include_str!("../../../core/src/contract/control.rs")),
+    ("inspect.rs", include_str!("../../../core/src/contract/inspect.rs")),
+    ("relocate.rs", include_str!("../../../core/src/contract/relocate.rs")),
+    ("testing.rs", include_str!("../../../core/src/contract/testing.rs")),
     ("write-a-backend.md", include_str!("../../../docs/write-a-backend.md")),
 ];
 

@@ -1,5 +1,4 @@
-//! A loop that a store asks its workers to run beside their own, e.g. to bring in tasks from
-//! elsewhere.
+//! A loop that a worker runs beside its own, e.g. to bring in tasks from elsewhere.
 
 use std::fmt;
 use std::pin::Pin;
@@ -17,7 +16,7 @@ pub type Check<'a> = Pin<Box<dyn Future<Output = Result<bool>> + Send + 'a>>;
 
 /// A loop that a worker supervises like its own: logged and restarted when it ends, panics or makes
 /// no progress; part of the worker's readiness; and the end of the worker when restarts do not
-/// help. [`crate::QueueBackend::companion`] provides it.
+/// help. [`super::Builder::companion`] takes it.
 #[async_trait]
 pub trait Companion: fmt::Debug + Send + Sync + 'static {
     /// Its name in logs and alarms, e.g. `outbox`.

@@ -12,7 +12,7 @@
 //! * `heartbeat` — a thread with a runtime and connections of its own, so that handlers cannot
 //!   starve it.
 //! * `periodic` — seeds periodic tasks, beside leasing.
-//! * `companion` — a loop that the store itself asks its workers to run, if it does.
+//! * `companion` — a loop that a worker keeps going beside its own, as for an outbox.
 //! * `watchdog` — compares what must happen with what did, turns readiness red, restarts a loop
 //!   that makes no progress.
 
@@ -29,6 +29,7 @@ mod panics;
 mod periodic;
 mod report;
 mod run;
+pub(crate) mod settings;
 mod settle;
 mod slots;
 mod stop;
@@ -132,6 +133,7 @@ pub struct Builder {
     registry: Registry,
     settings: Settings,
     shared: Shared,
+    companion: Option<Arc<dyn Companion>>,
     signals: Signals,
     renews_beside_handlers: bool,
 }
@@ -158,6 +160,12 @@ impl Builder {
     /// The client with which handlers add further tasks; by default one on the same store.
     pub fn client(mut self, client: Client) -> Self {
         self.client = Some(client);
+        self
+    }
+
+    /// A loop to keep going beside the worker's own, as the relay of an outbox.
+    pub fn companion(mut self, companion: Arc<dyn Companion>) -> Self {
+        self.companion = Some(companion);
         self
     }
 
@@ -191,8 +199,7 @@ impl Builder {
         check_bounds(queues.len(), self.registry.names().count())?;
         let id = WorkerId::new(format!("{}:{}", std::process::id(), Uuid::now_v7().simple()))?;
         let client = self.client.unwrap_or_else(|| Client::new(self.store.clone()));
-        let companion = self.store.companion();
-        let name = companion.as_ref().map(|companion| companion.name());
+        let name = self.companion.as_ref().map(|companion| companion.name());
         Ok(Worker {
             inner: Arc::new(Inner {
                 id,
@@ -210,7 +217,7 @@ impl Builder {
                 held: Held::new(timing.lease),
                 runs: TaskTracker::new(),
                 health: Arc::new(Health::new(&self.settings, timing, name)),
-                companion,
+                companion: self.companion,
                 restarts: Restarts::default(),
                 stop: Stop::new(),
                 leaving: CancellationToken::new(),
@@ -264,6 +271,7 @@ impl Worker {
             registry: Registry::new(),
             settings: Settings::default(),
             shared: Shared::default(),
+            companion: None,
             signals: Signals::Worker,
             renews_beside_handlers: false,
         }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use conformance_tests::servers::{postgres_url, redis_url};
-use docket::{Context, Failure, InTransaction, Outbox, QueueBackend, Registry, Settings, Store, Task, Worker};
+use docket::{Context, Failure, InTransaction, Outbox, QueueBackend, Registry, Settings, Task, Worker};
 use docket_redis::RedisBackend;
 use sqlx::PgPool;
 
@@ -40,16 +40,16 @@ impl Task for Chain {
     }
 }
 
-fn worker(store: Arc<dyn Store>, service: &Arc<Service>) -> Worker {
+fn worker(store: Arc<Outbox>, service: &Arc<Service>) -> Worker {
     let mut registry = Registry::new();
     registry.register::<Chain>().unwrap();
-    let worker = Worker::builder(store).registry(registry).settings(Settings::default()).share(service.clone());
-    worker.build().unwrap()
+    let worker = Worker::builder(store.clone()).companion(store.relay()).registry(registry);
+    worker.settings(Settings::default()).share(service.clone()).build().unwrap()
 }
 
 /// The outbox of a worker that is not notified of rows and polls only when it is asked: the other
 /// workers relay all rows.
-async fn deaf(scene: &Scene) -> Arc<dyn Store> {
+async fn deaf(scene: &Scene) -> Arc<Outbox> {
     let docket = scene.store.capabilities().docket;
     let queue = RedisBackend::connect(&redis_url().await, docket, docket_redis::Options::default()).await.unwrap();
     let url = format!("{}?pgbouncer=true", postgres_url().await);

@@ -138,7 +138,8 @@ impl Scene {
         registry.register::<Note>().unwrap();
         let settings = Settings { check_interval, ..Settings::default() };
         let store: Arc<dyn Store> = self.store.clone();
-        Worker::builder(store).registry(registry).settings(settings).share(self.ran.clone()).build().unwrap()
+        let builder = Worker::builder(store).companion(self.store.relay()).registry(registry).settings(settings);
+        builder.share(self.ran.clone()).build().unwrap()
     }
 
     /// Waits until these have run, and a moment longer for any that should not.

@@ -1,5 +1,7 @@
 //! Adding tasks: the client that a service holds.
 
+pub(crate) mod repeat;
+
 use std::collections::HashSet;
 use std::future::IntoFuture;
 use std::pin::Pin;
@@ -12,7 +14,7 @@ use crate::repeat::{bounded, repeat};
 use crate::{
     AddAnswer, AddId, CancelAnswer, CancelId, Declared, Error, Existing, Fence, NewTask, Payload, TaskKey, TaskName,
 };
-use crate::{Queue, RequeueAnswer, Result, RunAt, ScheduleAnswer, Store, Task, Timestamp, limits, registry};
+use crate::{Queue, RequeueAnswer, Result, RunAt, ScheduleAnswer, Store, Task, Timestamp, Verb, limits, registry};
 
 /// How long a client repeats a call without an answer, unless set otherwise. A request that adds a
 /// task waits at most this long when the store is down.
@@ -202,15 +204,6 @@ impl Client {
         let call = || bounded("requeue a task", Duration::ZERO, self.store.requeue(key, fence));
         repeat("requeue a task", self.patience, call).await
     }
-}
-
-/// How a task is sent.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Verb {
-    /// An unfinished task of the same key is left as it is.
-    Add,
-    /// An unfinished task of the same key is moved, or followed.
-    Schedule,
 }
 
 /// A task about to be sent; `.await` sends it.

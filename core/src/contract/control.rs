@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::{CancelId, Existing, Fence, Result, TaskKey, TaskState};
+use crate::contract::{CancelId, Existing, Fence, Result, TaskKey, TaskState};
 
 /// The changes that an operator, or a service on a user's behalf, can make.
 ///

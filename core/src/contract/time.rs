@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Finding, Result, Severity, limits};
+use crate::contract::{Error, Finding, Result, Severity, limits};
 
 /// A time of the store's clock, in whole microseconds since the Unix epoch. Never a float.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]

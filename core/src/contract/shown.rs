@@ -28,7 +28,8 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
 
 /// A rejected text in quotes: its beginning, escaped, and without the secrets of a URL.
 pub fn quoted(text: &str) -> String {
-    let masked = if text.contains("://") || text.contains('@') { crate::masked_url(text) } else { text.to_owned() };
+    let masked =
+        if text.contains("://") || text.contains('@') { crate::contract::masked_url(text) } else { text.to_owned() };
     let beginning: String = masked.chars().take(QUOTED_CHARS_MAX).collect();
     format!("{beginning:?}")
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{
+use crate::contract::{
     AddId, Error, Fence, LeaseToken, Queue, Result, RunAt, TaskKey, TaskName, Timestamp, WorkerId, json, limits, words,
 };
 
@@ -292,4 +292,13 @@ pub struct SuccessorView {
     pub args: Payload,
     /// Its time.
     pub visible_at: Timestamp,
+}
+
+/// How a task is sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verb {
+    /// An unfinished task of the same key is left as it is.
+    Add,
+    /// An unfinished task of the same key is moved, or followed.
+    Schedule,
 }

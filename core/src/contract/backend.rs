@@ -8,12 +8,11 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::worker::Companion;
-use crate::{
+use crate::contract::{
     Clock, Control, DocketName, Inspect, Lease, NewTask, Payload, Queue, RequestId, Result, RunAt, TaskKey, TaskName,
     TaskState,
 };
-use crate::{LeaseToken, Relocate, WorkerId, limits, words};
+use crate::contract::{LeaseToken, Relocate, WorkerId, limits, words};
 
 /// Where tasks live: five verbs, all batched, each item with its own result, so that a bad item
 /// never spoils its batch.
@@ -59,11 +58,6 @@ pub trait QueueBackend: fmt::Debug + Send + Sync + 'static {
     /// bound to the runtime of that use. A worker leases, renews and settles over separate handles,
     /// so that none can starve another.
     fn fork(&self) -> Arc<dyn Store>;
-
-    /// A loop that every worker of this store must keep going beside its own, as for an outbox; most stores have none.
-    fn companion(&self) -> Option<Arc<dyn Companion>> {
-        None
-    }
 
     /// Adds tasks.
     ///

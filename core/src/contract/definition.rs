@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{NewTask, micros};
+use crate::contract::{NewTask, micros};
 
 /// Identifies a definition of a periodic task: a number computed from its name, queue, args,
 /// interval and overrides. Two builds that declare the same have the same id.
@@ -57,7 +57,7 @@ fn hash(parts: &[&[u8]]) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Payload, Queue, RunAt, TaskName};
+    use crate::contract::{Payload, Queue, RunAt, TaskName};
 
     #[test]
     fn what_differs_in_anything_but_its_time_is_another_definition() {

@@ -1,7 +1,7 @@
 //! The answers of a store that answers in words, as its scripts and functions do: one vocabulary
 //! for all of them.
 
-use crate::{
+use crate::contract::{
     AckAnswer, AddAnswer, Arrival, CancelAnswer, Declared, Error, ErrorKind, Existing, HeartbeatAnswer, RequeueAnswer,
     Result, ScheduleAnswer, TaskState,
 };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::{
+use crate::contract::{
     Destination, Fence, NewTask, Overrides, ParcelId, Payload, Queue, Result, Swept, TaskKey, TaskName, Timestamp, Verb,
 };
 

@@ -7,7 +7,7 @@ use std::ops::Deref;
 
 use url::Url;
 
-use crate::{Error, Result, shown};
+use crate::contract::{Error, Result, shown};
 
 /// The longest scheme to show.
 const SCHEME_BYTES_MAX: usize = 24;

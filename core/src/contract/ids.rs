@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Error, Result, limits};
+use crate::contract::{Error, Result, limits};
 
 /// Declares a checked, cheaply cloned text identity.
 macro_rules! text_id {

@@ -125,7 +125,7 @@ mod tests {
     #[serde(deny_unknown_fields)]
     struct Strict {
         #[expect(dead_code, reason = "it is only read")]
-        a: crate::TaskName,
+        a: crate::contract::TaskName,
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::{Error, Result};
+use crate::contract::{Error, Result};
 
 /// A store's URL, or the file that holds it.
 ///

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::{Result, Store, Timestamp};
+use crate::contract::{Result, Store, Timestamp};
 
 /// A store whose clock can be set, so that the suite moves time instead of sleeping.
 #[async_trait]

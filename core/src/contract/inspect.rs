@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::Serialize;
 
-use crate::{Clock, Queue, Result, TaskKey, TaskName, TaskState, TaskView, Timestamp, WorkerRecord};
+use crate::contract::{Clock, Queue, Result, TaskKey, TaskName, TaskState, TaskView, Timestamp, WorkerRecord};
 
 /// Reading a store. Changes nothing.
 ///
