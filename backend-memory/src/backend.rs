@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use docket_core::{
     Ack, AckReply, AddAnswer, Capabilities, DocketName, Heartbeat, HeartbeatAnswer, LeaseReply, LeaseRequest, NewTask,
-    QueueBackend, Result, ScheduleAnswer, Store, Swept, Timestamp,
+    QueueBackend, Relocate, Result, ScheduleAnswer, Store, Swept, Timestamp,
 };
 use tokio::sync::Notify;
 
@@ -139,6 +139,10 @@ impl QueueBackend for MemoryBackend {
 
     fn fork(&self) -> Arc<dyn Store> {
         Arc::new(self.clone())
+    }
+
+    fn as_relocate(&self) -> Option<&dyn Relocate> {
+        Some(self)
     }
 
     async fn add(&self, tasks: &[NewTask]) -> Result<Vec<Result<AddAnswer>>> {

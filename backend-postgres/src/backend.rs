@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use docket_core::{
     Ack, AckReply, AddAnswer, Capabilities, DocketName, Heartbeat, HeartbeatAnswer, LeaseReply, LeaseRequest, NewTask,
-    QueueBackend, Result, ScheduleAnswer, Store, Swept, UrlSource, micros, words,
+    QueueBackend, Relocate, Result, ScheduleAnswer, Store, Swept, UrlSource, micros, words,
 };
 use sqlx::PgPool;
 use sqlx::postgres::PgArguments;
@@ -163,6 +163,10 @@ impl QueueBackend for PostgresBackend {
 
     fn fork(&self) -> Arc<dyn Store> {
         Arc::new(Self::on(self.commands.server.clone(), self.docket.clone(), self.scheme))
+    }
+
+    fn as_relocate(&self) -> Option<&dyn Relocate> {
+        Some(self)
     }
 
     async fn add(&self, tasks: &[NewTask]) -> Result<Vec<Result<AddAnswer>>> {

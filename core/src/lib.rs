@@ -3,7 +3,8 @@
 //! A service adds a task; a worker somewhere runs it at least once, even when a worker, the store or the network fails
 //! in between. This crate names no store and no URL scheme. Three parties meet here:
 //!
-//! * a **backend** implements [`QueueBackend`], [`Inspect`], [`Control`] and [`Relocate`], and proves it with `docket-conformance`;
+//! * a **backend** implements [`QueueBackend`], [`Inspect`] and [`Control`], and [`Relocate`] if it can, and proves it
+//!   with `docket-conformance`;
 //! * a **service** declares a [`Task`], adds it through a [`Client`], and runs it with a [`Worker`];
 //! * an **operator** reads through [`Inspect`], steps in through [`Control`], and moves a docket elsewhere through
 //!   [`Relocate`].

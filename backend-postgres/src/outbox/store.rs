@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use docket_core::{
-    Ack, AckReply, AddAnswer, Arrival, CancelAnswer, CancelId, Capabilities, Control, Cursor, Destination, Fence,
-    Finding, Heartbeat, HeartbeatAnswer, Inspect, LaneCounts, LeaseReply, LeaseRequest, ListFilter, NewTask, Page,
-    Parcel, ParcelId, QueueBackend, Relocate, RequeueAnswer, Result, ScheduleAnswer, Store, TakenOut, TaskKey,
-    TaskView, Ticket, WorkerView,
+    Ack, AckReply, AddAnswer, CancelAnswer, CancelId, Capabilities, Control, Cursor, Fence, Finding, Heartbeat,
+    HeartbeatAnswer, Inspect, LaneCounts, LeaseReply, LeaseRequest, ListFilter, NewTask, Page, QueueBackend, Relocate,
+    RequeueAnswer, Result, ScheduleAnswer, Store, TaskKey, TaskView, WorkerView,
 };
 
 use super::Outbox;
@@ -22,6 +21,10 @@ impl QueueBackend for Outbox {
 
     fn fork(&self) -> Arc<dyn Store> {
         Arc::new(Self { queue: self.queue.fork(), table: self.table.clone() })
+    }
+
+    fn as_relocate(&self) -> Option<&dyn Relocate> {
+        self.queue.as_relocate()
     }
 
     async fn add(&self, tasks: &[NewTask]) -> Result<Vec<Result<AddAnswer>>> {
@@ -103,29 +106,5 @@ impl Control for Outbox {
 
     async fn join(&self, environment: Option<&str>) -> Result<()> {
         self.queue.join(environment).await
-    }
-}
-
-#[async_trait]
-#[deny(clippy::missing_trait_methods)]
-impl Relocate for Outbox {
-    async fn take_out(&self, to: &Destination, id: ParcelId, limit: usize) -> Result<TakenOut> {
-        self.queue.take_out(to, id, limit).await
-    }
-
-    async fn take_in(&self, parcels: &[Parcel]) -> Result<Vec<Result<Arrival>>> {
-        self.queue.take_in(parcels).await
-    }
-
-    async fn turn_away(&self, parcels: &[Parcel]) -> Result<Vec<Result<Arrival>>> {
-        self.queue.turn_away(parcels).await
-    }
-
-    async fn let_go(&self, tickets: &[Ticket]) -> Result<()> {
-        self.queue.let_go(tickets).await
-    }
-
-    async fn put_back(&self, tickets: &[Ticket]) -> Result<()> {
-        self.queue.put_back(tickets).await
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use docket_core::{
     Ack, AckReply, AddAnswer, Capabilities, Clock, DocketName, Error, Heartbeat, HeartbeatAnswer, LeaseReply,
-    LeaseRequest, NewTask, Outcome, QueueBackend, Result, ScheduleAnswer, Store, Swept, Timestamp,
+    LeaseRequest, NewTask, Outcome, QueueBackend, Relocate, Result, ScheduleAnswer, Store, Swept, Timestamp,
 };
 use tokio::sync::Notify;
 
@@ -168,6 +168,10 @@ impl QueueBackend for ModelStore {
 
     fn fork(&self) -> Arc<dyn Store> {
         Arc::new(self.clone())
+    }
+
+    fn as_relocate(&self) -> Option<&dyn Relocate> {
+        Some(self)
     }
 
     async fn add(&self, tasks: &[NewTask]) -> Result<Vec<Result<AddAnswer>>> {

@@ -43,6 +43,10 @@ impl QueueBackend for MeteredStore {
         Arc::new(self.clone())
     }
 
+    fn as_relocate(&self) -> Option<&dyn Relocate> {
+        Some(self)
+    }
+
     async fn add(&self, tasks: &[NewTask]) -> Result<Vec<Result<AddAnswer>>> {
         self.write().add(tasks).await
     }

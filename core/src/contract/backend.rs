@@ -59,6 +59,12 @@ pub trait QueueBackend: fmt::Debug + Send + Sync + 'static {
     /// so that none can starve another.
     fn fork(&self) -> Arc<dyn Store>;
 
+    /// How tasks are moved to another store, if this one can: see [`Relocate`]. A caller that needs
+    /// it calls the methods of that name on `dyn Store`, which refuse in one place.
+    fn as_relocate(&self) -> Option<&dyn Relocate> {
+        None
+    }
+
     /// Adds tasks.
     ///
     /// * An unfinished key is not added twice: `add::unfinished_key_is_not_added_twice`.
@@ -130,13 +136,14 @@ pub trait QueueBackend: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// A whole backend: the five verbs, the reading side, the operator's side, and moving elsewhere.
+/// A whole backend: the five verbs, the reading side and the operator's side. It writes 14 methods;
+/// the others have defaults, which refuse with `Unsupported` or say that there is nothing to say.
 ///
 /// It is [`Any`], so that a backend can find itself behind `dyn Store` for an ability of its own,
 /// such as [`Capabilities::transactional_add`].
-pub trait Store: QueueBackend + Inspect + Control + Relocate + Any {}
+pub trait Store: QueueBackend + Inspect + Control + Any {}
 
-impl<T: QueueBackend + Inspect + Control + Relocate> Store for T {}
+impl<T: QueueBackend + Inspect + Control> Store for T {}
 
 /// The abilities of a backend: facts, not settings.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::contract::{CancelId, Existing, Fence, Result, TaskKey, TaskState};
+use crate::contract::{CancelId, Error, ErrorKind, Existing, Fence, Result, TaskKey, TaskState};
 
 /// The changes that an operator, or a service on a user's behalf, can make.
 ///
@@ -42,11 +42,27 @@ pub trait Control: Send + Sync {
     /// task becomes earlier or later: `clock::settling_takes_the_offset_to_zero`.
     ///
     /// * While a task is leased it is a `Conflict`: `clock::settling_waits_for_what_runs`.
-    async fn settle_clock(&self) -> Result<Duration>;
+    ///
+    /// The provided method is for a store whose clock cannot be set back: there is no offset.
+    async fn settle_clock(&self) -> Result<Duration> {
+        Ok(Duration::ZERO)
+    }
 
     /// Joins the docket. Refuses a layout that this build cannot read, and another environment if
     /// both sides name one: `control::another_environment_is_refused`.
-    async fn join(&self, environment: Option<&str>) -> Result<()>;
+    ///
+    /// The provided method is for a store that has one layout and keeps no environment: it refuses
+    /// one, since nothing would compare it.
+    async fn join(&self, environment: Option<&str>) -> Result<()> {
+        match environment {
+            None => Ok(()),
+            Some(_) => Err(Error::new(
+                ErrorKind::Unsupported,
+                "join the docket",
+                "this store keeps no environment; leave it out",
+            )),
+        }
+    }
 }
 
 /// The answer to a cancel.

@@ -5,7 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::Serialize;
 
-use crate::contract::{Clock, Queue, Result, TaskKey, TaskName, TaskState, TaskView, Timestamp, WorkerRecord};
+use crate::contract::{
+    Clock, Error, ErrorKind, Queue, Result, TaskKey, TaskName, TaskState, TaskView, Timestamp, WorkerRecord,
+};
 
 /// Reading a store. Changes nothing.
 ///
@@ -30,11 +32,20 @@ pub trait Inspect: Send + Sync {
     async fn workers(&self) -> Result<Vec<WorkerView>>;
 
     /// Compares records with indexes, both ways; each line is a defect. Empty on a sound docket.
-    async fn audit(&self) -> Result<Vec<String>>;
+    ///
+    /// An optional ability, which the suite requires: the provided method is `Unsupported`.
+    async fn audit(&self) -> Result<Vec<String>> {
+        let message = "this store does not compare its records with its indexes";
+        Err(Error::new(ErrorKind::Unsupported, "audit the docket", message))
+    }
 
     /// Checks the store itself: which version, role, settings, persistence or clock can lose or
     /// delay tasks.
-    async fn examine(&self) -> Result<Vec<Finding>>;
+    ///
+    /// The provided method is for a store about which there is nothing to say.
+    async fn examine(&self) -> Result<Vec<Finding>> {
+        Ok(Vec::new())
+    }
 }
 
 /// Which tasks to list; empty means all.

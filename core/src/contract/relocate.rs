@@ -5,7 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::contract::{
-    Destination, Fence, NewTask, Overrides, ParcelId, Payload, Queue, Result, Swept, TaskKey, TaskName, Timestamp, Verb,
+    Destination, Error, ErrorKind, Fence, NewTask, Overrides, ParcelId, Payload, Queue, Result, Store, Swept, TaskKey,
+    TaskName, Timestamp, Verb,
 };
 
 /// How a docket exports its unfinished tasks, and how another accepts them.
@@ -16,7 +17,7 @@ use crate::contract::{
 /// step and the last it is [`crate::TaskState::Moving`] at the source. A docket moves to one
 /// destination at a time.
 ///
-/// `docs/transitions.md` says how the source answers calls about a task that is moving or was let
+/// An optional ability of a store: [`crate::QueueBackend::as_relocate`]. `docs/transitions.md` says how the source answers calls about a task that is moving or was let
 /// go.
 ///
 /// # Cancel safety
@@ -69,6 +70,49 @@ pub trait Relocate: Send + Sync {
     /// `relocate::a_task_put_back_has_its_place`.
     async fn put_back(&self, tickets: &[Ticket]) -> Result<()>;
 }
+
+/// The calls of [`Relocate`] on a store that may lack it, which is then `Unsupported`.
+macro_rules! relocate_if_offered {
+    ($store:ty) => {
+        impl $store {
+            fn relocate(&self) -> Result<&dyn Relocate> {
+                self.as_relocate().ok_or_else(|| {
+                    let message = format!("a store of {} cannot move tasks elsewhere", self.capabilities().scheme);
+                    Error::new(ErrorKind::Unsupported, "move tasks", message)
+                })
+            }
+
+            /// See [`Relocate::take_out`].
+            pub async fn take_out(&self, to: &Destination, id: ParcelId, limit: usize) -> Result<TakenOut> {
+                self.relocate()?.take_out(to, id, limit).await
+            }
+
+            /// See [`Relocate::take_in`].
+            pub async fn take_in(&self, parcels: &[Parcel]) -> Result<Vec<Result<Arrival>>> {
+                self.relocate()?.take_in(parcels).await
+            }
+
+            /// See [`Relocate::turn_away`].
+            pub async fn turn_away(&self, parcels: &[Parcel]) -> Result<Vec<Result<Arrival>>> {
+                self.relocate()?.turn_away(parcels).await
+            }
+
+            /// See [`Relocate::let_go`].
+            pub async fn let_go(&self, tickets: &[Ticket]) -> Result<()> {
+                self.relocate()?.let_go(tickets).await
+            }
+
+            /// See [`Relocate::put_back`].
+            pub async fn put_back(&self, tickets: &[Ticket]) -> Result<()> {
+                self.relocate()?.put_back(tickets).await
+            }
+        }
+    };
+}
+
+relocate_if_offered!(dyn Store + '_);
+#[cfg(feature = "testing")]
+relocate_if_offered!(dyn crate::contract::TestStore + '_);
 
 /// The result of [`Relocate::take_out`].
 #[derive(Clone, PartialEq, Debug, Default)]

@@ -8,6 +8,7 @@ mod fetch;
 mod health;
 mod heartbeat;
 mod held;
+mod least;
 mod run;
 #[allow(dead_code, reason = "the tests of incidents draw one fence for all as well")]
 mod sabotage;

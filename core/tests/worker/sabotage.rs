@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use docket_core::{
-    Ack, AckReply, AddAnswer, Arrival, CancelAnswer, CancelId, Capabilities, Control, Cursor, Destination, Error,
-    ErrorKind, Fence, Finding, Heartbeat, HeartbeatAnswer, Inspect, LaneCounts, Lease, LeaseReply, LeaseRequest,
-    LeaseToken, ListFilter, NewTask, Outcome, Page, Parcel, ParcelId, QueueBackend, Relocate, RequestId, RequeueAnswer,
-    Result, Retryable, ScheduleAnswer, Store, TakenOut, TaskKey, TaskView, Ticket, WorkerView,
+    Ack, AckReply, AddAnswer, CancelAnswer, CancelId, Capabilities, Control, Cursor, Error, ErrorKind, Fence, Finding,
+    Heartbeat, HeartbeatAnswer, Inspect, LaneCounts, Lease, LeaseReply, LeaseRequest, LeaseToken, ListFilter, NewTask,
+    Outcome, Page, QueueBackend, Relocate, RequestId, RequeueAnswer, Result, Retryable, ScheduleAnswer, Store, TaskKey,
+    TaskView, WorkerView,
 };
 
 /// A verb that only one loop calls.
@@ -149,6 +149,10 @@ impl QueueBackend for Sabotage {
         Arc::new(Self { inner: self.inner.fork(), ..self.clone() })
     }
 
+    fn as_relocate(&self) -> Option<&dyn Relocate> {
+        self.inner.as_relocate()
+    }
+
     async fn add(&self, tasks: &[NewTask]) -> Result<Vec<Result<AddAnswer>>> {
         self.pass(Verb::Add).await?;
         self.inner.add(tasks).await
@@ -209,29 +213,6 @@ impl Inspect for Sabotage {
 
     async fn examine(&self) -> Result<Vec<Finding>> {
         self.inner.examine().await
-    }
-}
-
-#[async_trait]
-impl Relocate for Sabotage {
-    async fn take_out(&self, to: &Destination, id: ParcelId, limit: usize) -> Result<TakenOut> {
-        self.inner.take_out(to, id, limit).await
-    }
-
-    async fn take_in(&self, parcels: &[Parcel]) -> Result<Vec<Result<Arrival>>> {
-        self.inner.take_in(parcels).await
-    }
-
-    async fn turn_away(&self, parcels: &[Parcel]) -> Result<Vec<Result<Arrival>>> {
-        self.inner.turn_away(parcels).await
-    }
-
-    async fn let_go(&self, tickets: &[Ticket]) -> Result<()> {
-        self.inner.let_go(tickets).await
-    }
-
-    async fn put_back(&self, tickets: &[Ticket]) -> Result<()> {
-        self.inner.put_back(tickets).await
     }
 }
 

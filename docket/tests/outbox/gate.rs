@@ -138,6 +138,10 @@ impl QueueBackend for Gate {
         Arc::new(Self { queue: self.queue.fork(), seen: self.seen.clone() })
     }
 
+    fn as_relocate(&self) -> Option<&dyn Relocate> {
+        self.queue.as_relocate()
+    }
+
     async fn add(&self, tasks: &[NewTask]) -> Result<Vec<Result<AddAnswer>>> {
         self.seen.pass(tasks, async |tasks| self.queue.add(tasks).await).await
     }
@@ -211,28 +215,5 @@ impl Control for Gate {
 
     async fn join(&self, environment: Option<&str>) -> Result<()> {
         self.queue.join(environment).await
-    }
-}
-
-#[async_trait]
-impl Relocate for Gate {
-    async fn take_out(&self, to: &Destination, id: ParcelId, limit: usize) -> Result<TakenOut> {
-        self.queue.take_out(to, id, limit).await
-    }
-
-    async fn take_in(&self, parcels: &[Parcel]) -> Result<Vec<Result<Arrival>>> {
-        self.queue.take_in(parcels).await
-    }
-
-    async fn turn_away(&self, parcels: &[Parcel]) -> Result<Vec<Result<Arrival>>> {
-        self.queue.turn_away(parcels).await
-    }
-
-    async fn let_go(&self, tickets: &[Ticket]) -> Result<()> {
-        self.queue.let_go(tickets).await
-    }
-
-    async fn put_back(&self, tickets: &[Ticket]) -> Result<()> {
-        self.queue.put_back(tickets).await
     }
 }
