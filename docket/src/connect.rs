@@ -246,6 +246,7 @@ impl Connect {
     }
 
     #[cfg(not(feature = "memory"))]
+    #[expect(clippy::unused_self, reason = "the signature of a build that has fallbacks")]
     fn has_fallback(&self) -> bool {
         false
     }
@@ -337,6 +338,7 @@ async fn postgres(
 }
 
 #[cfg(not(feature = "postgres"))]
+#[expect(clippy::needless_pass_by_value, reason = "the signature of a build that has this store")]
 fn postgres(
     url: UrlSource,
     _name: DocketName,
@@ -363,6 +365,7 @@ async fn redis(url: UrlSource, name: DocketName, admit: Admit, max_payload_bytes
 }
 
 #[cfg(not(feature = "redis"))]
+#[expect(clippy::needless_pass_by_value, reason = "the signature of a build that has this store")]
 fn redis(
     url: UrlSource,
     _name: DocketName,
