@@ -71,9 +71,10 @@ pub trait InTransaction {
 }
 
 #[async_trait]
-impl InTransaction for Add<'_> {
+impl InTransaction for Add {
     async fn in_transaction(self, tx: &mut PgConnection) -> Result<Receipt> {
-        let store: &dyn Store = self.client().store().as_ref();
+        let store = self.client().store().clone();
+        let store: &dyn Store = store.as_ref();
         let (verb, task) = self.into_task()?;
         let tasks = std::slice::from_ref(&task);
         let answer = if let Some(outbox) = (store as &dyn Any).downcast_ref::<Outbox>() {

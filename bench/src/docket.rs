@@ -108,8 +108,8 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(store: &Arc<dyn Store>, tally: &Arc<Tally>, settings: Settings) -> Outcome<Self> {
-        let worker = Worker::builder(store.fork()).registry(busy()?).share(tally.clone()).settings(settings).build()?;
-        let stop = worker.stop();
+        let worker = Worker::builder(store.fork()).registry(busy()?).state(tally.clone()).settings(settings).build()?;
+        let stop = worker.stop_handle();
         Ok(Self { stop, run: tokio::spawn(worker.run()) })
     }
 

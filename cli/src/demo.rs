@@ -61,7 +61,7 @@ async fn work(docket: &Docket, services: Arc<Services>, mut progress: Progress) 
     let mut registry = Registry::new();
     docket_tasks::register(&mut registry)?;
     docket_tasks::register_pds(&mut registry)?;
-    let worker = docket.worker().registry(registry).settings(Settings::default()).share(services).build()?;
+    let worker = docket.worker().registry(registry).settings(Settings::default()).state(services).build()?;
     let mut working = std::pin::pin!(worker.run_until_finished());
     loop {
         tokio::select! {

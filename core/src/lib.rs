@@ -24,8 +24,8 @@ pub mod worker;
 pub use client::*;
 pub use contract::*;
 pub use task::*;
-pub use worker::Worker;
 pub use worker::settings::*;
+pub use worker::{Worker, shutdown_signal};
 
 use client::repeat;
 use task::{handler, registry};

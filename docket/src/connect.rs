@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use docket_core::shown::quoted;
 use docket_core::{
-    Client, DocketName, Error, ErrorKind, PATIENCE, Result, Store, TaskKey, UrlSource, limits, parse_duration,
+    Client, DocketName, Error, ErrorKind, PATIENCE, Result, Settings, Store, TaskKey, UrlSource, limits, parse_duration,
 };
 #[cfg(feature = "memory")]
-use docket_core::{Registry, Settings, worker};
+use docket_core::{Registry, worker};
 
 use crate::Docket;
 use crate::address::{Backend, backend_of};
@@ -33,6 +33,8 @@ pub struct Connect {
     patience: Option<Duration>,
     max_payload_bytes: usize,
     outbox: Option<UrlSource>,
+    /// Set if the docket comes from the environment.
+    worker_settings: Option<Arc<Result<Settings>>>,
     #[cfg(feature = "memory")]
     fallback: Option<Fallback>,
 }
@@ -75,6 +77,7 @@ impl Connect {
             patience: None,
             max_payload_bytes: limits::PAYLOAD_BYTES_MAX,
             outbox: None,
+            worker_settings: None,
             #[cfg(feature = "memory")]
             fallback: None,
         }
@@ -104,7 +107,8 @@ impl Connect {
             Some((operation, why)) => connect.refuse(operation, why),
             None => connect,
         };
-        let connect = Self { outbox: outbox.ok().flatten(), ..connect };
+        let worker_settings = Some(Arc::new(Settings::from_vars(text)));
+        let connect = Self { outbox: outbox.ok().flatten(), worker_settings, ..connect };
         let connect = match text("DOCKET_PATIENCE").map(|patience| parse_duration(&patience)) {
             None => connect,
             Some(Ok(patience)) => connect.patience(patience),
@@ -213,7 +217,7 @@ impl Connect {
             Some(url) => outbox::now(store, url, self.migrating, self.max_payload_bytes).await?,
         };
         let client = Client::new(store).with_max_payload_bytes(self.max_payload_bytes).with_patience(patience);
-        let docket = Docket::new(client);
+        let docket = Docket { worker_settings: self.worker_settings, ..Docket::new(client) };
         #[cfg(feature = "memory")]
         if let Some(Fallback { registry, settings, with }) = self.fallback {
             return docket.with_fallback(&registry, &settings, with);

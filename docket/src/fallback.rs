@@ -68,7 +68,7 @@ impl Docket {
         let local = Arc::new(Local::new(facts.docket, registry.without_periodic_tasks()));
         let client = self.client.with_fallback(local.clone());
         let keeper = Keeper::start(local, client.clone(), settings, Box::new(with))?;
-        Ok(Self { client, fallback: Some(Arc::new(keeper)) })
+        Ok(Self { client, fallback: Some(Arc::new(keeper)), ..self })
     }
 
     /// Ends the fallback, if there is one: takes no more tasks, runs or hands over those it has

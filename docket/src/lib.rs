@@ -59,7 +59,7 @@ pub use docket::Docket;
 pub use docket_core::{Backoff, Context, Failure, FailureExt, Policy, Registry, Task, TaskResult, Verdict};
 
 // How it runs.
-pub use docket_core::{QueueOrder, Settings, Timing, Worker, limits, worker};
+pub use docket_core::{QueueOrder, Settings, Timing, Worker, limits, shutdown_signal, worker};
 
 // What it adds tasks with, and what it is answered.
 pub use docket_core::{Add, AddAnswer, Answer, CancelAnswer, Client, Existing, NewTask, Overrides, Receipt};

@@ -99,7 +99,7 @@ async fn scene(grace: Duration) -> Scene {
     let settings = Settings { grace, ..Settings::default() };
     let shared = runs.clone();
     let docket = docket
-        .with_fallback(&registry, &settings, move |worker| worker.share(shared.clone()))
+        .with_fallback(&registry, &settings, move |worker| worker.state(shared.clone()))
         .expect("the local worker can be built");
     Scene { redis, docket, runs, log, _logging: logging }
 }
@@ -202,7 +202,7 @@ async fn a_service_that_starts_during_the_outage_has_its_fallback() {
     let started = Instant::now();
     let docket = Docket::connect(redis.url())
         .patience(PATIENCE)
-        .with_fallback(&registry, &settings, move |worker| worker.share(shared.clone()))
+        .with_fallback(&registry, &settings, move |worker| worker.state(shared.clone()))
         .await
         .expect("it starts all the same");
     assert!(started.elapsed() < PATIENCE + Duration::from_secs(2), "{:?}", started.elapsed());

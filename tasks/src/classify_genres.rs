@@ -50,7 +50,7 @@ pub enum GenresReport {
 }
 
 /// The classification of a track's audio, to be added, e.g. in the caller's transaction. Adding it twice is harmless.
-pub fn genre_classification<'a>(client: &'a Client, track_id: i64, file_id: &str) -> Add<'a> {
+pub fn genre_classification(client: &Client, track_id: i64, file_id: &str) -> Add {
     let task = ClassifyGenres { track_id, file_id: file_id.to_owned() };
     client.add(task).key(format!("genres:{track_id}:{file_id}"))
 }

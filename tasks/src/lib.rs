@@ -31,7 +31,7 @@
 //! let mut registry = docket_core::Registry::new();
 //! docket_tasks::register(&mut registry)?;
 //! let services = Arc::new(docket_tasks::Services::from_env(catalogue)?);
-//! let worker = docket_core::Worker::builder(client.store().clone()).registry(registry).share(services).build()?;
+//! let worker = docket_core::Worker::builder(client.store().clone()).registry(registry).state(services).build()?;
 //! worker.run().await
 //! # }
 //! ```

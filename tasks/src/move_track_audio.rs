@@ -48,7 +48,7 @@ pub enum MoveReport {
 
 /// The move of a track's audio, to be added, e.g. in the caller's transaction: the same one that
 /// switches the gate. A running one is followed by this one, so that the last switch counts.
-pub fn track_audio_move(client: &Client, track_id: i64) -> Add<'_> {
+pub fn track_audio_move(client: &Client, track_id: i64) -> Add {
     client.schedule(MoveTrackAudio { track_id }).key(format!("track-audio:{track_id}"))
 }
 

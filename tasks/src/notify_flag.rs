@@ -65,7 +65,7 @@ pub enum Notified {
 
 impl NotifyFlag {
     /// The task about to be added. Adding it twice is harmless: nobody is told twice.
-    pub fn add<'a>(client: &'a Client, track_id: i64, file_id: &str) -> Add<'a> {
+    pub fn add(client: &Client, track_id: i64, file_id: &str) -> Add {
         client.add(Self { track_id, file_id: file_id.to_owned() }).key(key(track_id, file_id))
     }
 }

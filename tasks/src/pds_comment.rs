@@ -21,7 +21,7 @@ pub struct PdsComment {
 impl PdsComment {
     /// The task about to be scheduled: await it, or send it in the transaction that changes the row
     /// (`docket_postgres::InTransaction`).
-    pub fn add(client: &Client, comment_id: i64) -> Add<'_> {
+    pub fn add(client: &Client, comment_id: i64) -> Add {
         client.schedule(Self { comment_id }).key(format!("comment:{comment_id}"))
     }
 }

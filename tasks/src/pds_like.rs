@@ -24,7 +24,7 @@ pub struct PdsLike {
 impl PdsLike {
     /// The task about to be scheduled: await it, or send it in the transaction that changes the row
     /// (`docket_postgres::InTransaction`).
-    pub fn add<'a>(client: &'a Client, did: &str, track_id: i64) -> Add<'a> {
+    pub fn add(client: &Client, did: &str, track_id: i64) -> Add {
         let task = Self { did: did.to_owned(), track_id };
         client.schedule(task).key(format!("like:{did}:{track_id}"))
     }

@@ -59,7 +59,7 @@ pub struct ExportReport {
 
 impl ProcessExport {
     /// The task about to be added: await it, or send it in the transaction that makes the job. Adding it twice is harmless.
-    pub fn add<'a>(client: &'a Client, export_id: &str, artist_did: &str) -> Add<'a> {
+    pub fn add(client: &Client, export_id: &str, artist_did: &str) -> Add {
         let task = Self { export_id: export_id.to_owned(), artist_did: artist_did.to_owned() };
         client.add(task).key(format!("export:{export_id}"))
     }
@@ -83,7 +83,7 @@ impl Task for ProcessExport {
             backoff: Backoff { base: Duration::from_mins(1), max: Duration::from_mins(10) },
             timeout: RUN_MAX + Duration::from_mins(1),
             // A queue of its own, so that workers can be reserved for it and likes need not wait.
-            queue: Queue::new("exports").expect("a plain word is a queue name"),
+            queue: Queue::from_static("exports"),
             ..Policy::default()
         }
     }

@@ -53,7 +53,7 @@ pub enum ScanReport {
 impl ScanCopyright {
     /// The task about to be added: await it, or send it in the transaction that gives the track its audio. Adding it twice
     /// is harmless.
-    pub fn add<'a>(client: &'a Client, track_id: i64, file_id: &str) -> Add<'a> {
+    pub fn add(client: &Client, track_id: i64, file_id: &str) -> Add {
         client.add(Self { track_id, file_id: file_id.to_owned() }).key(key(track_id, file_id))
     }
 }

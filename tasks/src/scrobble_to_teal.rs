@@ -61,7 +61,7 @@ pub enum StatusReport {
 
 impl ScrobbleToTeal {
     /// The task about to be added: await it, or send it in the transaction that counts the play.
-    pub fn add<'a>(client: &'a Client, did: &str, track_id: i64, played_at: Timestamp) -> Add<'a> {
+    pub fn add(client: &Client, did: &str, track_id: i64, played_at: Timestamp) -> Add {
         let task = Self { did: did.to_owned(), track_id, played_at };
         let key = task.key();
         client.add(task).key(key)

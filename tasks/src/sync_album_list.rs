@@ -38,7 +38,7 @@ pub enum ListReport {
 
 impl SyncAlbumList {
     /// The task about to be scheduled: await it, or send it in the transaction that changes the album.
-    pub fn add<'a>(client: &'a Client, album_id: &str) -> Add<'a> {
+    pub fn add(client: &Client, album_id: &str) -> Add {
         let task = Self { album_id: album_id.to_owned() };
         client.schedule(task).key(format!("album-list:{album_id}")).after(DEBOUNCE)
     }

@@ -36,7 +36,7 @@ pub struct SyncReport {
 
 impl SyncAtproto {
     /// The task about to be scheduled: await it, or send it in the transaction that makes the session.
-    pub fn add<'a>(client: &'a Client, did: &str) -> Add<'a> {
+    pub fn add(client: &Client, did: &str) -> Add {
         client.schedule(Self { did: did.to_owned() }).key(format!("sync:{did}"))
     }
 }

@@ -44,7 +44,7 @@ fn columns(policy: &Policy) -> [String; 4] {
 #[test]
 fn every_task_is_added_under_the_key_of_the_table() {
     let client = Client::new(Arc::new(docket_memory::MemoryBackend::new(DocketName::default())));
-    let key = |add: Add<'_>| add.into_task().unwrap().1.key.to_string();
+    let key = |add: Add| add.into_task().unwrap().1.key.to_string();
     let at = Timestamp::from_micros(5);
     let mut keys = BTreeMap::from([
         (ScanCopyright::NAME, key(ScanCopyright::add(&client, 42, "9f3c"))),

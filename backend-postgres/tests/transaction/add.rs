@@ -52,7 +52,7 @@ async fn t16_a_death_before_the_commit_leaves_neither_row_nor_task() {
 async fn the_commit_wakes_a_waiting_worker() {
     let service = Service::new().await;
     let (worker, mut starts) = service.worker();
-    let stop = worker.stop();
+    let stop = worker.stop_handle();
     let running = tokio::spawn(worker.run());
     // The first one shows that it waits for the second.
     service.client.add(Note {}).await.unwrap();
@@ -75,7 +75,7 @@ async fn the_commit_wakes_a_waiting_worker() {
 async fn an_open_transaction_holds_up_nobody_else() {
     let service = Service::new().await;
     let (worker, mut starts) = service.worker();
-    let stop = worker.stop();
+    let stop = worker.stop_handle();
     let running = tokio::spawn(worker.run());
     service.client.add(Note {}).key("k").await.unwrap();
     starts.recv().await.unwrap();

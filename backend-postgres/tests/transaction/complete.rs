@@ -106,7 +106,7 @@ impl Scene {
         registry.register::<Pay>().unwrap();
         let settings = Settings { heartbeat_interval: Duration::from_millis(500), ..Settings::default() };
         let builder = Worker::builder(store.clone()).registry(registry).settings(settings);
-        tokio::spawn(builder.share(self.bank.clone()).build().unwrap().run())
+        tokio::spawn(builder.state(self.bank.clone()).build().unwrap().run())
     }
 
     /// Adds a task on a docket with a worker.

@@ -40,8 +40,8 @@ fn start(service: &Service) -> (Stop, JoinHandle<Result<()>>, Arc<AtomicUsize>) 
     let settings = Settings { heartbeat_interval: LEASE / 5, missed_heartbeats: 5, ..Settings::default() };
     let starts = Arc::new(AtomicUsize::new(0));
     let builder = Worker::builder(service.client.store().clone()).registry(registry).settings(settings);
-    let worker = builder.share(starts.clone()).build().unwrap();
-    (worker.stop(), tokio::spawn(worker.run()), starts)
+    let worker = builder.state(starts.clone()).build().unwrap();
+    (worker.stop_handle(), tokio::spawn(worker.run()), starts)
 }
 
 /// A caller's transaction that is open, in which the running task was scheduled anew.

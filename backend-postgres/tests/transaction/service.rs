@@ -82,6 +82,6 @@ impl Service {
         registry.register::<Note>().unwrap();
         let settings = Settings { check_interval: Duration::from_mins(1), ..Settings::default() };
         let builder = Worker::builder(self.client.store().clone()).registry(registry).settings(settings);
-        (builder.share(Arc::new(started)).build().unwrap(), starts)
+        (builder.state(started).build().unwrap(), starts)
     }
 }

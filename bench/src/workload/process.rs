@@ -44,7 +44,7 @@ pub(crate) async fn run(arguments: Arguments) -> Outcome {
     let heartbeat_interval = Duration::from_millis(heartbeat_interval_ms);
     let settings = Settings { heartbeat_interval, ..Settings::default() };
     let store = open(&url, docket).await?;
-    Ok(Worker::builder(store).registry(registry).share(tally).settings(settings).build()?.run().await?)
+    Ok(Worker::builder(store).registry(registry).state(tally).settings(settings).build()?.run().await?)
 }
 
 /// Ends the process it holds, however the run ends.

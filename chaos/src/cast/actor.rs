@@ -142,7 +142,7 @@ impl Inside {
             }
             Role::Worker | Role::Pooled => {
                 let worker = Worker::new(common).build(store)?;
-                let stop = worker.stop();
+                let stop = worker.stop_handle();
                 (runtime.spawn(async move { Ok(worker.run().await?) }), Ask::Worker(stop))
             }
         };

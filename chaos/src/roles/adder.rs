@@ -147,7 +147,7 @@ async fn add(way: &Way, ledger: &Ledger, build: Build, key: String, draft: Draft
     });
 }
 
-fn sending<'a>(client: &'a Client, build: Build, key: &str, draft: Draft) -> Add<'a> {
+fn sending(client: &Client, build: Build, key: &str, draft: Draft) -> Add {
     let Draft { millis, fails, delay } = draft;
     match build {
         Build::Old => client.add(Work { millis, fails }),
@@ -158,7 +158,7 @@ fn sending<'a>(client: &'a Client, build: Build, key: &str, draft: Draft) -> Add
 }
 
 /// Like a service that does other things between the add and the COMMIT.
-async fn add_in_transaction(pool: &PgPool, add: Add<'_>) -> Outcome {
+async fn add_in_transaction(pool: &PgPool, add: Add) -> Outcome {
     let mut transaction = pool.begin().await?;
     add.in_transaction(&mut transaction).await?;
     tokio::time::sleep(HELD).await;

@@ -36,7 +36,7 @@ impl Worker {
             tokio::time::sleep(Duration::from_millis(200)).await;
         };
         let worker = self.build(store)?;
-        let stop = worker.stop();
+        let stop = worker.stop_handle();
         tokio::spawn(async move { stop.on_signals().await });
         Ok(worker.run().await?)
     }
@@ -53,7 +53,7 @@ impl Worker {
             ..Settings::default()
         };
         let builder = docket_core::Worker::builder(store).registry(common.build.registry()?);
-        Ok(builder.settings(settings).share(Arc::new(desk)).build()?)
+        Ok(builder.settings(settings).state(desk).build()?)
     }
 }
 

@@ -86,7 +86,7 @@ impl Task for Export {
     type Output = ();
 
     fn policy() -> Policy {
-        Policy { queue: Queue::new("media").expect("a good name"), ..Policy::default() }
+        Policy { queue: Queue::from_static("media"), ..Policy::default() }
     }
 
     async fn run(self, _ctx: Context) -> Result<(), Failure> {
@@ -105,7 +105,7 @@ async fn add_puts_a_task_where_its_live_worker_expects_it() {
     registry.register::<Export>().unwrap();
     let docket = Docket::connect(redis.url()).await.unwrap();
     let worker = docket.worker().registry(registry).build().unwrap();
-    let stop = worker.stop();
+    let stop = worker.stop_handle();
     let run = tokio::spawn(worker.run());
     while docket.store().workers().await.unwrap().is_empty() {
         tokio::time::sleep(Duration::from_millis(20)).await;

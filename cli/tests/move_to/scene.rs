@@ -152,12 +152,12 @@ impl Place {
     }
 
     pub(crate) async fn cancel(&self, key: &str) {
-        let answer = self.docket.client().cancel(&TaskKey::new(key).unwrap()).await.unwrap();
+        let answer = self.docket.client().cancel(key).await.unwrap();
         assert_eq!(answer, CancelAnswer::Cancelled);
     }
 
     pub(crate) async fn requeue(&self, key: &str) {
-        let answer = self.docket.client().requeue(&TaskKey::new(key).unwrap(), None).await.unwrap();
+        let answer = self.docket.client().requeue(key, None).await.unwrap();
         assert_eq!(answer, RequeueAnswer::Requeued);
     }
 
@@ -315,9 +315,9 @@ impl Scene {
         registry.register::<Work>().unwrap();
         let queues = ["first", "lost", "default", "bulk"].map(|queue| Queue::new(queue).unwrap()).to_vec();
         let settings = Settings { concurrency, queues, ..Settings::default() };
-        let worker = place.docket.worker().registry(registry).settings(settings).share(Arc::clone(&self.runs));
+        let worker = place.docket.worker().registry(registry).settings(settings).state(Arc::clone(&self.runs));
         let worker = worker.build().unwrap();
-        let stop = worker.stop();
+        let stop = worker.stop_handle();
         AtWork { run: tokio::spawn(worker.run()), stop }
     }
 

@@ -52,7 +52,7 @@ impl Asked {
         let mut registry = Registry::new();
         registry.register::<Work>().unwrap().register::<Deadly>().unwrap();
         let settings = Setup::new(self.heartbeat_ms, 1).settings();
-        let builder = Worker::builder(store).registry(registry).settings(settings).share(Arc::new(self.clone()));
+        let builder = Worker::builder(store).registry(registry).settings(settings).state(Arc::new(self.clone()));
         if self.without_signals { builder.without_signals() } else { builder }.build().unwrap()
     }
 

@@ -25,7 +25,7 @@ impl Drop for Running {
 
 impl Running {
     pub(crate) fn of(worker: Worker) -> Self {
-        let (id, health, stop) = (worker.id().clone(), worker.health(), worker.stop());
+        let (id, health, stop) = (worker.id().clone(), worker.health(), worker.stop_handle());
         Self { id, health, stop, run: tokio::spawn(worker.run()) }
     }
 

@@ -154,7 +154,7 @@ impl Scene {
     }
 
     pub(crate) fn start_on(&self, store: Arc<dyn Store>, registry: Registry, settings: Settings) -> Running {
-        let builder = Worker::builder(store).registry(registry).settings(settings).share(self.log.clone());
+        let builder = Worker::builder(store).registry(registry).settings(settings).state(self.log.clone());
         Running::of(builder.build().unwrap())
     }
 

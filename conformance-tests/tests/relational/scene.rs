@@ -72,7 +72,7 @@ impl Scene {
 
     pub(crate) fn start(&self, settings: Settings) -> Running {
         let builder = Worker::builder(self.store.fork()).registry(registry()).settings(settings);
-        Running::of(builder.share(self.log.clone()).share(Arc::new(self.pool.clone())).build().unwrap())
+        Running::of(builder.state(self.log.clone()).state(Arc::new(self.pool.clone())).build().unwrap())
     }
 
     /// Adds the tasks of these numbers, in full batches.
@@ -147,7 +147,7 @@ impl Drop for Running {
 
 impl Running {
     fn of(worker: Worker) -> Self {
-        let (health, stop) = (worker.health(), worker.stop());
+        let (health, stop) = (worker.health(), worker.stop_handle());
         Self { health, stop, run: tokio::spawn(worker.run()) }
     }
 

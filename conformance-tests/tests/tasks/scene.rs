@@ -167,8 +167,8 @@ impl Scene {
         let mut registry = Registry::new();
         docket_tasks::register(&mut registry).unwrap();
         let builder = Worker::builder(self.store.fork()).registry(registry).settings(Settings::default());
-        let worker = builder.share(Arc::new(services)).build().unwrap();
-        Running { stop: worker.stop(), run: tokio::spawn(worker.run()) }
+        let worker = builder.state(services).build().unwrap();
+        Running { stop: worker.stop_handle(), run: tokio::spawn(worker.run()) }
     }
 
     pub(crate) async fn look(&self, key: &TaskKey) -> Option<TaskView> {

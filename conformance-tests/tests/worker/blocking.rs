@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use docket_core::worker::Alarm;
-use docket_core::{CancelAnswer, Settings, Store, TaskKey, TaskState};
+use docket_core::{CancelAnswer, Settings, Store, TaskState};
 
 use crate::cases::{Scene, eventually, fast};
 use crate::jobs::Stuck;
@@ -46,7 +46,7 @@ pub(crate) async fn a_cancelled_task_is_over_when_its_blocking_code_returns(stor
     scene.client.add(Stuck { millis: LONG, apart: true }).key("k").await.unwrap();
     let worker = scene.start(fast());
     eventually("it blocks", async || (scene.log.starts().len() == 1).then_some(())).await;
-    assert_eq!(scene.client.cancel(&TaskKey::new("k").unwrap()).await.unwrap(), CancelAnswer::Cancelling);
+    assert_eq!(scene.client.cancel("k").await.unwrap(), CancelAnswer::Cancelling);
     tokio::time::sleep(Duration::from_millis(LONG - 1_500)).await;
     assert_eq!(scene.view("k").await.state, TaskState::Running);
     scene.until("k", TaskState::Cancelled).await;

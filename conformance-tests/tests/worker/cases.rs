@@ -38,7 +38,7 @@ impl Scene {
 
     pub(crate) fn worker_of(&self, registry: Registry, settings: Settings) -> Worker {
         let builder = Worker::builder(self.store.fork()).registry(registry).settings(settings);
-        builder.share(self.log.clone()).build().unwrap()
+        builder.state(self.log.clone()).build().unwrap()
     }
 
     pub(crate) fn start(&self, settings: Settings) -> Running {
@@ -79,7 +79,7 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn of(worker: Worker) -> Self {
-        Self { health: worker.health(), stop: worker.stop(), run: tokio::spawn(worker.run()) }
+        Self { health: worker.health(), stop: worker.stop_handle(), run: tokio::spawn(worker.run()) }
     }
 
     pub(crate) async fn stopped(self) -> Duration {
@@ -182,7 +182,7 @@ pub(crate) async fn a_cancel_reaches_the_handler(store: Arc<dyn Store>) {
     scene.client.add(Slow { millis: 60_000, listens: true }).key("k").await.unwrap();
     let worker = scene.start(fast());
     scene.until("k", TaskState::Running).await;
-    assert_eq!(scene.client.cancel(&TaskKey::new("k").unwrap()).await.unwrap(), CancelAnswer::Cancelling);
+    assert_eq!(scene.client.cancel("k").await.unwrap(), CancelAnswer::Cancelling);
     scene.until("k", TaskState::Cancelled).await;
     assert_eq!(scene.log.cancelled.load(Ordering::SeqCst), 1);
     worker.stopped().await;
@@ -264,7 +264,7 @@ pub(crate) async fn a_periodic_task_whose_key_is_taken_is_an_alarm_that_names_bo
     .await;
     assert!(health.is_ready(), "{:?}", health.alarms());
     assert_eq!(scene.view("tick").await.name.as_str(), "echo", "it is left alone");
-    scene.client.cancel(&TaskKey::new("tick").unwrap()).await.unwrap();
+    scene.client.cancel("tick").await.unwrap();
     // The next try is a second later, or two.
     let end = Instant::now() + SOON * 2;
     while scene.log.starts().is_empty() {

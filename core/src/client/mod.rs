@@ -9,12 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde::de::DeserializeOwned;
 
 use crate::repeat::{bounded, repeat};
 use crate::{
     AddAnswer, AddId, CancelAnswer, CancelId, Declared, Error, Existing, Fence, NewTask, Payload, TaskKey, TaskName,
 };
-use crate::{Queue, RequeueAnswer, Result, RunAt, ScheduleAnswer, Store, Task, Timestamp, Verb, limits, registry};
+use crate::{
+    Queue, RequeueAnswer, Result, RunAt, ScheduleAnswer, Store, Task, TaskState, Timestamp, Verb, handler, json,
+    limits, registry,
+};
 
 /// How long a client repeats a call without an answer, unless set otherwise. A request that adds a
 /// task waits at most this long when the store is down.
@@ -130,7 +134,7 @@ impl Client {
     ///
     /// A dropped add may or may not have taken effect. With a key of the caller's it can be repeated safely.
     #[expect(clippy::needless_pass_by_value, reason = "every added task is sent")]
-    pub fn add<T: Task>(&self, task: T) -> Add<'_> {
+    pub fn add<T: Task>(&self, task: T) -> Add {
         Add::new(self, Verb::Add, &task)
     }
 
@@ -144,7 +148,7 @@ impl Client {
     ///
     /// As [`Client::add`].
     #[expect(clippy::needless_pass_by_value, reason = "every scheduled task is sent")]
-    pub fn schedule<T: Task>(&self, task: T) -> Add<'_> {
+    pub fn schedule<T: Task>(&self, task: T) -> Add {
         Add::new(self, Verb::Schedule, &task)
     }
 
@@ -172,11 +176,12 @@ impl Client {
 
     /// The queue in which the live workers of `name` expect it, if they agree: for an adder without
     /// its code.
-    pub async fn queue_of(&self, name: &TaskName) -> Result<Option<Queue>> {
+    pub async fn queue_of(&self, name: impl AsRef<str>) -> Result<Option<Queue>> {
+        let name = TaskName::new(name)?;
         let workers = bounded("read the workers", Duration::ZERO, self.store.workers()).await?;
         let mut queues: HashSet<Queue> = HashSet::new();
         for worker in workers {
-            queues.extend(worker.record.names.into_iter().filter(|(n, _)| n == name).map(|(_, queue)| queue));
+            queues.extend(worker.record.names.into_iter().filter(|(n, _)| *n == name).map(|(_, queue)| queue));
         }
         Ok(if queues.len() == 1 { queues.into_iter().next() } else { None })
     }
@@ -189,10 +194,42 @@ impl Client {
     /// # Cancel safety
     ///
     /// A dropped cancel may or may not have taken effect.
-    pub async fn cancel(&self, key: &TaskKey) -> Result<CancelAnswer> {
+    pub async fn cancel(&self, key: impl AsRef<str>) -> Result<CancelAnswer> {
+        let key = TaskKey::new(key)?;
         let id = CancelId::unique();
-        let call = || bounded("cancel a task", Duration::ZERO, self.store.cancel(key, id));
+        let call = || bounded("cancel a task", Duration::ZERO, self.store.cancel(&key, id));
         repeat("cancel a task", self.patience, call).await
+    }
+
+    /// The output of a completed task. `None` if there is no completed task of this key: it is not
+    /// done yet, has ended otherwise, is periodic, or is no longer kept (see
+    /// [`Policy::retention`](crate::Policy::retention)).
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` if the key is of another type, or its output does not decode as this build's;
+    /// `NotFound` if the task was completed without its output, with the reason; otherwise the
+    /// store's error.
+    ///
+    /// # Cancel safety
+    ///
+    /// Can be dropped at any time.
+    pub async fn result<T: Task<Output: DeserializeOwned>>(&self, key: impl AsRef<str>) -> Result<Option<T::Output>> {
+        let (key, what) = (TaskKey::new(key)?, "read the result of a task");
+        let call = || bounded(what, Duration::ZERO, self.store.get(&key));
+        let Some(task) = repeat(what, self.patience, call).await? else { return Ok(None) };
+        if task.name.as_str() != T::NAME {
+            return Err(Error::invalid(what, format!("{key} is a task {}, not {}", task.name, T::NAME)));
+        }
+        if task.state != TaskState::Completed {
+            return Ok(None);
+        }
+        if let (None, Some(why)) = (&task.result, task.error.filter(|error| handler::is_unkept(error))) {
+            return Err(Error::new(crate::ErrorKind::NotFound, what, why));
+        }
+        // An output that is null, as that of a task without one, is kept as nothing.
+        let output = task.result.as_ref().map_or(b"null".as_slice(), Payload::as_bytes);
+        json::decode(output).map(Some).map_err(|why| Error::invalid(what, format!("it does not decode: {why}")))
     }
 
     /// Starts a dead task again; `fence` is that of the death that the caller saw.
@@ -200,8 +237,9 @@ impl Client {
     /// # Cancel safety
     ///
     /// A dropped requeue may or may not have taken effect.
-    pub async fn requeue(&self, key: &TaskKey, fence: Option<Fence>) -> Result<RequeueAnswer> {
-        let call = || bounded("requeue a task", Duration::ZERO, self.store.requeue(key, fence));
+    pub async fn requeue(&self, key: impl AsRef<str>, fence: Option<Fence>) -> Result<RequeueAnswer> {
+        let key = TaskKey::new(key)?;
+        let call = || bounded("requeue a task", Duration::ZERO, self.store.requeue(&key, fence));
         repeat("requeue a task", self.patience, call).await
     }
 }
@@ -209,15 +247,15 @@ impl Client {
 /// A task about to be sent; `.await` sends it.
 #[derive(Debug)]
 #[must_use = "a task is sent when it is awaited"]
-pub struct Add<'a> {
-    client: &'a Client,
+pub struct Add {
+    client: Client,
     verb: Verb,
     /// The first mistake in the builder is reported when it is sent.
     task: Result<NewTask>,
 }
 
-impl<'a> Add<'a> {
-    fn new<T: Task>(client: &'a Client, verb: Verb, task: &T) -> Self {
+impl Add {
+    fn new<T: Task>(client: &Client, verb: Verb, task: &T) -> Self {
         let build = || {
             let args: Payload = registry::encode(task)?;
             if args.len() > client.max_payload_bytes {
@@ -227,7 +265,7 @@ impl<'a> Add<'a> {
             // chain, not a second chain.
             Ok(NewTask { queue: T::policy().queue, ..NewTask::new(TaskName::new(T::NAME)?, args) })
         };
-        Self { client, verb, task: build() }
+        Self { client: client.clone(), verb, task: build() }
     }
 
     /// Gives the task an identity: adding it twice is then harmless.
@@ -242,9 +280,9 @@ impl<'a> Add<'a> {
         self
     }
 
-    /// Not before this time of the store's clock.
-    pub fn at(mut self, moment: Timestamp) -> Self {
-        self.task = self.task.map(|task| NewTask { run_at: RunAt::At(moment), ..task });
+    /// Not before this time of the store's clock: a [`Timestamp`], a `SystemTime` or a `jiff::Timestamp`.
+    pub fn at(mut self, time: impl Into<Timestamp>) -> Self {
+        self.task = self.task.map(|task| NewTask { run_at: RunAt::At(time.into()), ..task });
         self
     }
 
@@ -280,11 +318,20 @@ impl<'a> Add<'a> {
     }
 
     /// The client that would send it.
-    pub fn client(&self) -> &'a Client {
-        self.client
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 
-    async fn send(self) -> Result<Receipt> {
+    /// Sends it, as `.await` does: `tokio::spawn(docket.add(task).send())`.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` or `TooLarge` for the first mistake in the builder; otherwise the store's error.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Client::add`].
+    pub async fn send(self) -> Result<Receipt> {
         let task = self.task?;
         let tasks = std::slice::from_ref(&task);
         let key = task.key.clone();
@@ -302,9 +349,9 @@ impl<'a> Add<'a> {
     }
 }
 
-impl<'a> IntoFuture for Add<'a> {
+impl IntoFuture for Add {
     type Output = Result<Receipt>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Result<Receipt>> + Send + 'a>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<Receipt>> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.send())

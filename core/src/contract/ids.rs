@@ -1,6 +1,8 @@
 //! Identities: checked when created, so that no store ever gets an invalid one.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -8,13 +10,55 @@ use uuid::Uuid;
 
 use crate::contract::{Error, Result, limits};
 
+/// The text of an identity.
+#[derive(Clone)]
+enum Text {
+    Static(&'static str),
+    Shared(Arc<str>),
+}
+
+impl Text {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Static(text) => text,
+            Self::Shared(text) => text,
+        }
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Text {}
+
+impl PartialOrd for Text {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Text {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl Hash for Text {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
 /// Declares a checked, cheaply cloned text identity.
 macro_rules! text_id {
     ($(#[$doc:meta])* $type:ident, $what:literal, $bytes_max:expr, $allowed:expr, $rule:literal) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $type(Arc<str>);
+        pub struct $type(Text);
 
         impl $type {
             /// Checks and wraps `text`; the error names the rule it breaks.
@@ -24,24 +68,37 @@ macro_rules! text_id {
                 if text.is_empty() || text.len() > $bytes_max || !text.chars().all(allowed) {
                     return Err(Error::invalid_value($what, text, format!(concat!($rule, ", 1 to {} bytes"), $bytes_max)));
                 }
-                Ok(Self(text.into()))
+                Ok(Self(Text::Shared(text.into())))
             }
 
             /// The text.
             pub fn as_str(&self) -> &str {
-                &self.0
+                self.0.as_str()
             }
         }
 
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.write_str(self.as_str())
             }
         }
 
         impl fmt::Debug for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Debug::fmt(&self.0, f)
+                fmt::Debug::fmt(self.as_str(), f)
+            }
+        }
+
+        impl AsRef<str> for $type {
+            fn as_ref(&self) -> &str {
+                self.as_str()
+            }
+        }
+
+        impl TryFrom<&str> for $type {
+            type Error = Error;
+            fn try_from(text: &str) -> Result<Self> {
+                Self::new(text)
             }
         }
 
@@ -61,13 +118,13 @@ macro_rules! text_id {
 
         impl From<$type> for String {
             fn from(id: $type) -> Self {
-                id.0.as_ref().to_owned()
+                id.as_str().to_owned()
             }
         }
     };
 }
 
-fn is_name_char(c: char) -> bool {
+const fn is_name_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '/' | '-')
 }
 
@@ -98,21 +155,48 @@ impl TaskKey {
     /// A new, unique key: a UUIDv7, which also sorts by creation time.
     pub fn unique() -> Self {
         let mut text = Uuid::encode_buffer();
-        Self(Arc::from(&*Uuid::now_v7().hyphenated().encode_lower(&mut text)))
+        Self(Text::Shared(Arc::from(&*Uuid::now_v7().hyphenated().encode_lower(&mut text))))
+    }
+}
+
+impl Queue {
+    /// The queue of this name, for policies: `queue: Queue::from_static("images")`.
+    ///
+    /// ```
+    /// const IMAGES: docket_core::Queue = docket_core::Queue::from_static("images");
+    /// # assert_eq!(IMAGES.as_str(), "images");
+    /// ```
+    ///
+    /// ```compile_fail
+    /// const IMAGES: docket_core::Queue = docket_core::Queue::from_static("two words");
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// On a text that is no queue name; in a constant, as above, it does not compile.
+    pub const fn from_static(text: &'static str) -> Self {
+        let bytes = text.as_bytes();
+        assert!(!bytes.is_empty() && bytes.len() <= limits::NAME_BYTES_MAX, "a queue name has 1 to 128 bytes");
+        let mut at = 0;
+        while at < bytes.len() {
+            assert!(is_name_char(bytes[at] as char), "a queue name has letters, digits and _ . : / -");
+            at += 1;
+        }
+        Self(Text::Static(text))
     }
 }
 
 impl Default for Queue {
     /// The queue of a task without one: `default`.
     fn default() -> Self {
-        Self("default".into())
+        Self(Text::Static("default"))
     }
 }
 
 impl Default for DocketName {
     /// The docket of a process that names none: `default`.
     fn default() -> Self {
-        Self("default".into())
+        Self(Text::Static("default"))
     }
 }
 
@@ -213,6 +297,13 @@ mod tests {
     fn a_docket_name_has_no_braces() {
         assert!(DocketName::new("a{b}").is_err());
         assert!(DocketName::new("plyr-stg").is_ok());
+    }
+
+    #[test]
+    fn a_constant_name_is_the_same_as_one_that_was_read() {
+        let (constant, read) = (Queue::from_static("a.b"), Queue::new("a.b").unwrap());
+        assert_eq!(constant, read);
+        assert_eq!(std::collections::HashSet::from([constant, read]).len(), 1);
     }
 
     #[test]

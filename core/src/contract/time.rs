@@ -2,7 +2,8 @@
 //! `docs/decisions/0020-docket-time.md`.
 
 use std::fmt;
-use std::time::Duration;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -93,6 +94,50 @@ impl Clock {
     }
 }
 
+impl From<SystemTime> for Timestamp {
+    /// Whole microseconds; a time that these cannot hold becomes the nearest that they can.
+    fn from(time: SystemTime) -> Self {
+        match time.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(after) => Self(i64::try_from(after.as_micros()).unwrap_or(i64::MAX)),
+            Err(before) => Self(i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |micros| -micros)),
+        }
+    }
+}
+
+impl From<Timestamp> for SystemTime {
+    fn from(Timestamp(micros): Timestamp) -> Self {
+        let distance = Duration::from_micros(micros.unsigned_abs());
+        if micros < 0 { Self::UNIX_EPOCH - distance } else { Self::UNIX_EPOCH + distance }
+    }
+}
+
+impl From<jiff::Timestamp> for Timestamp {
+    fn from(time: jiff::Timestamp) -> Self {
+        Self(time.as_microsecond())
+    }
+}
+
+impl TryFrom<Timestamp> for jiff::Timestamp {
+    type Error = Error;
+
+    /// Refuses a time beyond the year 9999, or as long ago.
+    fn try_from(time: Timestamp) -> Result<Self> {
+        Self::from_microsecond(time.0).map_err(|error| Error::invalid("convert a time", error.to_string()))
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = Error;
+
+    /// Reads RFC 3339, e.g. `2030-01-31T12:00:00Z`.
+    fn from_str(text: &str) -> Result<Self> {
+        let time: jiff::Timestamp = text
+            .parse()
+            .map_err(|_| Error::invalid_value("time", text, "expected a form like 2030-01-31T12:00:00Z"))?;
+        Ok(time.into())
+    }
+}
+
 impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -180,6 +225,20 @@ pub fn display_duration(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_converts_from_and_to_those_of_others() {
+        for text in ["2030-01-31T12:00:00.000001Z", "1969-12-31T23:59:59.5Z", "1970-01-01T00:00:00Z"] {
+            let time: Timestamp = text.parse().unwrap();
+            assert_eq!(time.to_string(), text);
+            assert_eq!(Timestamp::from(SystemTime::from(time)), time);
+            assert_eq!(Timestamp::from(jiff::Timestamp::try_from(time).unwrap()), time);
+        }
+        let error = "tomorrow".parse::<Timestamp>().unwrap_err().to_string();
+        assert!(error.contains("tomorrow") && error.contains("2030-01-31T12:00:00Z"), "{error}");
+        assert!(jiff::Timestamp::try_from(Timestamp::from_micros(i64::MAX)).is_err());
+        let _: (SystemTime, SystemTime) = (Timestamp(i64::MIN).into(), Timestamp(i64::MAX).into());
+    }
 
     #[test]
     fn durations_read_as_people_write_them() {

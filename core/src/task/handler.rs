@@ -154,7 +154,7 @@ impl Context {
         self.blocking.spawn_blocking(code)
     }
 
-    /// Shared state of type `T`, as given to the worker with `worker::Builder::share`.
+    /// Shared state of type `T`, as given to the worker with `worker::Builder::state`.
     pub fn state<T: Any + Send + Sync>(&self) -> Result<Arc<T>, Failure> {
         self.shared.find().ok_or_else(|| {
             Failure::fatal(format!(
@@ -220,8 +220,15 @@ pub(crate) fn completed(returned: Returned, lease: &Lease) -> Outcome {
 
 /// The error of a task that completed without its result.
 pub(crate) fn unkept(why: &str) -> String {
-    limits::cut_error(&format!("completed without its result: {why}")).into_owned()
+    limits::cut_error(&format!("{UNKEPT}{why}")).into_owned()
 }
+
+/// Whether a completed task has this error because its result was not kept.
+pub(crate) fn is_unkept(error: &str) -> bool {
+    error.starts_with(UNKEPT)
+}
+
+const UNKEPT: &str = "completed without its result: ";
 
 /// Values that handlers share, one per type.
 #[derive(Clone, Default)]
@@ -234,11 +241,16 @@ impl fmt::Debug for Shared {
 }
 
 impl Shared {
-    pub(crate) fn insert<T: Any + Send + Sync>(&mut self, value: Arc<T>) {
-        self.0.insert(TypeId::of::<T>(), value);
+    pub(crate) fn insert<T: Any + Send + Sync>(&mut self, value: T) {
+        self.0.insert(TypeId::of::<T>(), Arc::new(value));
     }
 
     fn find<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
-        self.0.get(&TypeId::of::<T>())?.clone().downcast().ok()
+        let of_type = |id| self.0.get(&id).cloned();
+        if let Some(value) = of_type(TypeId::of::<T>()) {
+            return value.downcast().ok();
+        }
+        // It was given as an `Arc`.
+        Some(of_type(TypeId::of::<Arc<T>>())?.downcast_ref::<Arc<T>>()?.clone())
     }
 }

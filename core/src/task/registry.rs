@@ -1,6 +1,7 @@
 //! The names that a worker can run.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as MapEntry;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -71,10 +72,28 @@ impl Registry {
         let policy = T::policy();
         policy.check(T::NAME)?;
         let entry = Entry { policy, run: Arc::new(|args, ctx| Box::pin(run::<T>(args, ctx))), seed };
-        if self.entries.insert(name, entry).is_some() {
-            return Err(Error::config(format!("register {}", T::NAME), "the name is registered already"));
-        }
+        self.put(name, entry)?;
         Ok(self)
+    }
+
+    /// Takes in the types of another one; refuses a name that both have.
+    pub(crate) fn merge(&mut self, other: Self) -> Result<()> {
+        for (name, entry) in other.entries {
+            self.put(name, entry)?;
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, name: TaskName, entry: Entry) -> Result<()> {
+        match self.entries.entry(name) {
+            MapEntry::Vacant(free) => {
+                free.insert(entry);
+                Ok(())
+            }
+            MapEntry::Occupied(taken) => {
+                Err(Error::config(format!("register {}", taken.key()), "the name is registered already"))
+            }
+        }
     }
 
     /// Its names, in order.

@@ -37,23 +37,26 @@ mod supervise;
 mod watchdog;
 
 use std::any::Any;
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use tokio::sync::SetOnce;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::handler::Shared;
-use crate::{Client, Error, Heartbeat, KnownName, Registry, Result, Settings, Store, Timing};
+use crate::{Client, Error, Heartbeat, KnownName, Registry, Result, Settings, Store, Task, Timing};
 use crate::{WorkerId, WorkerRecord, display_duration, limits};
 
 pub use alarm::Alarm;
 pub use companion::{Check, Companion, Pulse};
 pub use health::{Health, HealthHandle};
-pub use stop::Stop;
+pub use stop::{Stop, shutdown_signal};
 
 use held::Held;
 use slots::Slots;
@@ -127,11 +130,14 @@ enum Until {
 
 /// Builds a worker. [`Builder::build`] refuses settings that do not fit, with the reason.
 #[derive(Debug)]
+#[must_use = "a worker is made by `build`, and runs by `run` or `run_until`"]
 pub struct Builder {
     store: Arc<dyn Store>,
     client: Option<Client>,
     registry: Registry,
-    settings: Settings,
+    /// The first mistake, reported by [`Builder::build`].
+    mistake: Option<Error>,
+    settings: Result<Settings>,
     shared: Shared,
     companion: Option<Arc<dyn Companion>>,
     signals: Signals,
@@ -139,20 +145,43 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// The task types to run.
-    pub fn registry(mut self, registry: Registry) -> Self {
-        self.registry = registry;
+    /// Runs tasks of this type. A mistake (a name twice, a policy that cannot work) is reported by
+    /// [`Builder::build`].
+    pub fn task<T: Task>(self) -> Self {
+        self.register(|registry| registry.register::<T>().map(|_| ()))
+    }
+
+    /// Runs this periodic type, and seeds it: see [`Registry::periodic`].
+    pub fn periodic<T: Task + Default>(self) -> Self {
+        self.register(|registry| registry.periodic::<T>().map(|_| ()))
+    }
+
+    fn register(mut self, add: impl FnOnce(&mut Registry) -> Result<()>) -> Self {
+        let mistake = add(&mut self.registry).err();
+        self.mistake = self.mistake.or(mistake);
         self
     }
 
+    /// Runs the task types of a registry as well.
+    pub fn registry(self, registry: Registry) -> Self {
+        self.register(|own| own.merge(registry))
+    }
+
     /// The settings.
-    pub fn settings(mut self, settings: Settings) -> Self {
+    pub fn settings(self, settings: Settings) -> Self {
+        self.try_settings(Ok(settings))
+    }
+
+    /// Settings that may not have been read: [`Builder::build`] reports the error, unless other
+    /// settings follow.
+    pub fn try_settings(mut self, settings: Result<Settings>) -> Self {
         self.settings = settings;
         self
     }
 
-    /// A value that handlers get from [`crate::Context::state`], one per type.
-    pub fn share<T: Any + Send + Sync>(mut self, value: Arc<T>) -> Self {
+    /// A value that handlers get from [`crate::Context::state`], one per type. Takes the value, or
+    /// an `Arc` of it.
+    pub fn state<T: Any + Send + Sync>(mut self, value: T) -> Self {
         self.shared.insert(value);
         self
     }
@@ -169,7 +198,7 @@ impl Builder {
         self
     }
 
-    /// Leaves SIGTERM and SIGINT to the caller, who then calls [`Worker::stop`]: for a service with
+    /// Leaves SIGTERM and SIGINT to the caller, who then calls [`Worker::stop_handle`]: for a service with
     /// its own order of shutdown.
     pub fn without_signals(mut self) -> Self {
         self.signals = Signals::Caller;
@@ -184,9 +213,44 @@ impl Builder {
         self
     }
 
-    /// Checks that everything fits together.
+    /// Builds the worker and runs it until a signal: see [`Worker::run`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::build`] and [`Worker::run`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Worker::run`].
+    pub async fn run(self) -> Result<()> {
+        self.build()?.run().await
+    }
+
+    /// Builds the worker and runs it until `end` is done, as [`shutdown_signal`] is. Signals are
+    /// left to `end`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::build`] and [`Worker::run`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Worker::run`].
+    pub async fn run_until(self, end: impl Future<Output = ()>) -> Result<()> {
+        self.without_signals().build()?.run_until(end).await
+    }
+
+    /// Checks that everything fits together, and reports the first mistake in the builder.
+    ///
+    /// # Errors
+    ///
+    /// `Config`, with what cannot work and what to do.
     pub fn build(self) -> Result<Worker> {
-        let timing = self.settings.timing()?;
+        if let Some(mistake) = self.mistake {
+            return Err(mistake);
+        }
+        let settings = self.settings?;
+        let timing = settings.timing()?;
         if self.registry.names().next().is_none() {
             return Err(Error::config("build the worker", "no task is registered, so it could never run one"));
         }
@@ -195,7 +259,7 @@ impl Builder {
             Some(KnownName { name: name.clone(), max_crashes })
         };
         let names = self.registry.names().filter_map(known).collect();
-        let queues = queues_to_serve(&self.settings, &self.registry);
+        let queues = queues_to_serve(&settings, &self.registry);
         check_bounds(queues.len(), self.registry.names().count())?;
         let id = WorkerId::new(format!("{}:{}", std::process::id(), Uuid::now_v7().simple()))?;
         let client = self.client.unwrap_or_else(|| Client::new(self.store.clone()));
@@ -213,10 +277,10 @@ impl Builder {
                 beating: self.store.fork(),
                 adding: self.store,
                 joined: SetOnce::new(),
-                slots: Arc::new(Slots::new(self.settings.concurrency, self.settings.max_ahead)),
+                slots: Arc::new(Slots::new(settings.concurrency, settings.max_ahead)),
                 held: Held::new(timing.lease),
                 runs: TaskTracker::new(),
-                health: Arc::new(Health::new(&self.settings, timing, name)),
+                health: Arc::new(Health::new(&settings, timing, name)),
                 companion: self.companion,
                 restarts: Restarts::default(),
                 stop: Stop::new(),
@@ -225,7 +289,7 @@ impl Builder {
                 renews_beside_handlers: self.renews_beside_handlers,
                 settled: AtomicU64::new(0),
                 registry: self.registry,
-                settings: self.settings,
+                settings,
             }),
         })
     }
@@ -269,7 +333,8 @@ impl Worker {
             store,
             client: None,
             registry: Registry::new(),
-            settings: Settings::default(),
+            mistake: None,
+            settings: Ok(Settings::default()),
             shared: Shared::default(),
             companion: None,
             signals: Signals::Worker,
@@ -283,7 +348,7 @@ impl Worker {
     }
 
     /// A handle to stop it from elsewhere.
-    pub fn stop(&self) -> Stop {
+    pub fn stop_handle(&self) -> Stop {
         self.inner.stop.clone()
     }
 
@@ -292,7 +357,7 @@ impl Worker {
         HealthHandle(self.inner.health.clone())
     }
 
-    /// Runs until stopped, by [`Worker::stop`] or by a signal. An error means that it could not go
+    /// Runs until stopped, by [`Worker::stop_handle`] or by a signal. An error means that it could not go
     /// on: exit non-zero, and let the platform restart it.
     ///
     /// The first SIGTERM or SIGINT lets running tasks end within [`Settings::grace`], gives the
@@ -312,9 +377,30 @@ impl Worker {
     /// # Cancel safety
     ///
     /// A dropped run leaves its leases to their deadlines, as a killed process would. Use
-    /// [`Worker::stop`].
+    /// [`Worker::stop_handle`].
     pub async fn run(self) -> Result<()> {
         self.run_with(Until::Stopped).await
+    }
+
+    /// Runs until stopped or until `end` is done, whichever comes first; then it shuts down as after a
+    /// signal.
+    ///
+    /// # Errors
+    ///
+    /// As [`Worker::run`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Worker::run`].
+    pub async fn run_until(self, end: impl Future<Output = ()>) -> Result<()> {
+        let stop = self.stop_handle();
+        match select(pin!(self.run()), pin!(end)).await {
+            Either::Left((ended, _)) => ended,
+            Either::Right(((), run)) => {
+                stop.stop();
+                run.await
+            }
+        }
     }
 
     /// Runs until no task of its queues and names is ready, running or due within a minute;

@@ -56,6 +56,17 @@ impl Stop {
     }
 }
 
+/// Waits for the first SIGTERM or SIGINT: for [`Builder::run_until`](super::Builder::run_until), and
+/// for everything else that ends with the process. Further signals have no effect, so the process
+/// must end by itself.
+///
+/// # Cancel safety
+///
+/// Can be dropped at any time.
+pub async fn shutdown_signal() {
+    signal().await;
+}
+
 /// Waits for SIGINT or SIGTERM. A platform that refuses a handler for one still has the other.
 async fn signal() {
     #[cfg(unix)]

@@ -55,7 +55,7 @@ impl Scene {
         let mut registry = Registry::new();
         registry.register::<Run>().unwrap().register::<Fail>().unwrap();
         let builder = Worker::builder(store).registry(registry).settings(settings);
-        builder.share(self.log.clone()).without_signals().renew_beside_handlers().build().unwrap()
+        builder.state(self.log.clone()).without_signals().renew_beside_handlers().build().unwrap()
     }
 
     pub(crate) async fn view(&self, key: &str) -> TaskView {
@@ -84,7 +84,7 @@ pub(crate) struct Running {
 
 impl Running {
     fn of(worker: Worker) -> Self {
-        Self { health: worker.health(), stop: worker.stop(), run: tokio::spawn(worker.run()) }
+        Self { health: worker.health(), stop: worker.stop_handle(), run: tokio::spawn(worker.run()) }
     }
 
     /// Stops it; how long that took.

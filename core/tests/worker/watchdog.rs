@@ -20,7 +20,7 @@ async fn work_that_no_worker_serves_is_an_alarm() {
     let took = worker.until_alarm(Duration::from_secs(91), unserved).await;
     assert!(took >= Duration::from_secs(60), "{took:?}");
     assert!(worker.health.is_ready(), "the worker itself is well");
-    scene.client.cancel(&TaskKey::new("k").unwrap()).await.unwrap();
+    scene.client.cancel("k").await.unwrap();
     eventually("the alarm is over", 31 * SECOND, async || worker.health.alarms().is_empty().then_some(())).await;
     worker.stopped().await;
 }

@@ -170,7 +170,7 @@ struct Running {
 
 impl Running {
     fn start(worker: Worker) -> Self {
-        Self { stop: worker.stop(), run: tokio::spawn(worker.run()) }
+        Self { stop: worker.stop_handle(), run: tokio::spawn(worker.run()) }
     }
 
     async fn end(mut self) {

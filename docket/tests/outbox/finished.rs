@@ -44,7 +44,7 @@ fn worker(store: Arc<Outbox>, service: &Arc<Service>) -> Worker {
     let mut registry = Registry::new();
     registry.register::<Chain>().unwrap();
     let worker = Worker::builder(store.clone()).companion(store.relay()).registry(registry);
-    worker.settings(Settings::default()).share(service.clone()).build().unwrap()
+    worker.settings(Settings::default()).state(service.clone()).build().unwrap()
 }
 
 /// The outbox of a worker that is not notified of rows and polls only when it is asked: the other

@@ -26,7 +26,7 @@ async fn a_service_sets_it_up_with_one_line_and_adds_with_one_call() {
     let mut registry = Registry::new();
     registry.register::<Note>().unwrap();
     let ran = std::sync::Arc::<crate::scene::Ran>::default();
-    let worker = docket.worker().registry(registry).settings(Settings::default()).share(ran.clone());
+    let worker = docket.worker().registry(registry).settings(Settings::default()).state(ran.clone());
     worker.build().unwrap().run_until_finished().await.expect("what is in the outbox is not finished");
     assert_eq!(ran.numbers(), [1]);
 }

@@ -139,7 +139,7 @@ impl Scene {
         let settings = Settings { check_interval, ..Settings::default() };
         let store: Arc<dyn Store> = self.store.clone();
         let builder = Worker::builder(store).companion(self.store.relay()).registry(registry).settings(settings);
-        builder.share(self.ran.clone()).build().unwrap()
+        builder.state(self.ran.clone()).build().unwrap()
     }
 
     /// Waits until these have run, and a moment longer for any that should not.
@@ -162,7 +162,7 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(worker: Worker) -> Self {
-        Self { health: worker.health(), stop: worker.stop(), run: tokio::spawn(worker.run()) }
+        Self { health: worker.health(), stop: worker.stop_handle(), run: tokio::spawn(worker.run()) }
     }
 
     pub(crate) async fn kill(mut self) {

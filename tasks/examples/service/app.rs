@@ -25,10 +25,10 @@ pub(crate) struct App {
 impl App {
     /// Makes a change of the rows, and adds the tasks that follow from it; gives the id of the row. Together, where the
     /// docket takes part in a transaction.
-    pub(crate) async fn change<'a>(
-        &'a self,
+    pub(crate) async fn change(
+        &self,
         change: Change,
-        tasks: impl FnOnce(&'a Client, i64) -> Vec<Add<'a>> + Send,
+        tasks: impl FnOnce(&Client, i64) -> Vec<Add> + Send,
     ) -> Result<i64, Refusal> {
         self.data.change(&self.docket, change, tasks).await
     }

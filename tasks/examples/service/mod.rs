@@ -76,13 +76,13 @@ fn worker(docket: &Docket, services: Arc<docket_tasks::Services>) -> Result<Work
     let mut registry = Registry::new();
     docket_tasks::register(&mut registry)?;
     docket_tasks::register_pds(&mut registry)?;
-    docket.worker().registry(registry).settings(Settings::from_env()?).share(services).build()
+    docket.worker().registry(registry).settings(Settings::from_env()?).state(services).build()
 }
 
 /// Whichever ends first, by itself or by a signal (each handles them), ends the other; both are
 /// waited for.
 async fn both(worker: Worker, serving: impl Future<Output = Result<()>>, down: CancellationToken) -> Result<()> {
-    let stop = worker.stop();
+    let stop = worker.stop_handle();
     let working = async {
         let ended = worker.run().await;
         down.cancel();

@@ -90,8 +90,8 @@ impl Scene {
         let mut registry = Registry::new();
         docket_tasks::register_pds(&mut registry).unwrap();
         let worker = Worker::builder(self.client.store().clone()).registry(registry);
-        let worker = worker.share(Arc::new(Services::new(rows, buckets, None).with_pds(pds))).build().unwrap();
-        let stop = worker.stop();
+        let worker = worker.state(Arc::new(Services::new(rows, buckets, None).with_pds(pds))).build().unwrap();
+        let stop = worker.stop_handle();
         tokio::spawn(worker.run());
         stop
     }

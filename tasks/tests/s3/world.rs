@@ -121,8 +121,8 @@ impl World {
         let mut registry = Registry::new();
         docket_tasks::register(&mut registry).unwrap();
         let builder = Worker::builder(self.store.fork()).registry(registry).settings(Settings::default());
-        let worker = builder.share(Arc::new(self.services(buckets))).build().unwrap();
-        Running { stop: worker.stop(), run: tokio::spawn(worker.run()) }
+        let worker = builder.state(Arc::new(self.services(buckets))).build().unwrap();
+        Running { stop: worker.stop_handle(), run: tokio::spawn(worker.run()) }
     }
 
     /// Runs a worker behind `gate` until a call's answer does not come, and kills it there.

@@ -109,11 +109,11 @@ impl Data {
     }
 
     /// Makes a change, then, or together with it, adds its tasks; gives the id of the row.
-    pub(crate) async fn change<'a>(
+    pub(crate) async fn change(
         &self,
-        docket: &'a Docket,
+        docket: &Docket,
         change: Change,
-        tasks: impl FnOnce(&'a Client, i64) -> Vec<Add<'a>> + Send,
+        tasks: impl FnOnce(&Client, i64) -> Vec<Add> + Send,
     ) -> Result<i64, Refusal> {
         let id = match self {
             Self::Memory(memory) => memory.apply(change).await?,
