@@ -40,7 +40,7 @@ impl Task for Chain {
     }
 }
 
-fn worker(store: Arc<Outbox>, service: &Arc<Service>) -> Worker {
+fn worker(store: &Arc<Outbox>, service: &Arc<Service>) -> Worker {
     let mut registry = Registry::new();
     registry.register::<Chain>().unwrap();
     let worker = Worker::builder(store.clone()).companion(store.relay()).registry(registry);
@@ -63,11 +63,11 @@ async fn deaf(scene: &Scene) -> Arc<Outbox> {
 async fn until_finished_misses_no_chain_that_another_worker_brings_in() {
     let scene = Scene::new().await;
     let service = Arc::new(Service { pool: scene.pool.clone(), done: AtomicUsize::new(0) });
-    let other = Running::start(worker(scene.store.clone(), &service));
+    let other = Running::start(worker(&scene.store, &service));
     for round in 0..20 {
         let chain = scene.client.add(Chain { left: 60 }).key(format!("chain-{round}"));
         chain.await.unwrap();
-        worker(deaf(&scene).await, &service).run_until_finished().await.unwrap();
+        worker(&deaf(&scene).await, &service).run_until_finished().await.unwrap();
         assert_eq!((service.done.load(Ordering::SeqCst), scene.waiting().await), (round + 1, 0), "round {round}");
     }
     other.end().await;
@@ -79,7 +79,7 @@ async fn until_finished_leaves_no_row_behind() {
     let service = Arc::new(Service { pool: scene.pool.clone(), done: AtomicUsize::new(0) });
     for round in 0..10 {
         scene.client.add(Chain { left: 30 }).key(format!("chain-{round}")).await.unwrap();
-        worker(scene.store.clone(), &service).run_until_finished().await.unwrap();
+        worker(&scene.store, &service).run_until_finished().await.unwrap();
         assert_eq!((service.done.load(Ordering::SeqCst), scene.waiting().await), (round + 1, 0), "round {round}");
     }
 }
