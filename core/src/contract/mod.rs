@@ -47,7 +47,8 @@ mod tests {
     fn the_contract_imports_from_nowhere_else() {
         let all = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/contract"));
         assert!(all.len() > 10, "the files are still found: {all:?}");
-        for path in all {
+        // This file has the words below.
+        for path in all.into_iter().filter(|path| !path.ends_with("contract/mod.rs")) {
             let text = std::fs::read_to_string(&path).expect("a file of the contract is read");
             let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
             for line in code.filter(|line| line.contains("crate::")) {
