@@ -4,31 +4,29 @@
 //! there is neither. The backends are interchangeable because they pass the same tests.
 //!
 //! ```no_run
-//! use docket::{Context, Docket, Failure, Registry, Settings, Task};
-//!
 //! #[derive(serde::Serialize, serde::Deserialize)]
-//! struct Greet {
-//!     name: String,
-//! }
+//! struct Greet { name: String }
 //!
-//! impl Task for Greet {
+//! impl docket::Task for Greet {
 //!     const NAME: &'static str = "greet";
 //!     type Output = String;
-//!
-//!     async fn run(self, _ctx: Context) -> Result<String, Failure> {
+//!     async fn run(self, _ctx: docket::Context) -> docket::TaskResult<String> {
+//!         if self.name.is_empty() { Err("no name")?; }            // any error: tried again later
 //!         Ok(format!("hello {}", self.name))
 //!     }
 //! }
 //!
 //! #[tokio::main]
 //! async fn main() -> docket::Result<()> {
-//!     let docket = Docket::from_env().await?; // DOCKET_URL, DOCKET_NAME
-//!     docket.client().add(Greet { name: "Ada".into() }).key("greet:ada").await?;
+//!     let docket = docket::Docket::from_env().await?;             // DOCKET_URL, DOCKET_NAME
+//!     docket.add(Greet { name: "Ada".into() }).key("greet:ada").await?;
 //!
-//!     let mut registry = Registry::new();
-//!     registry.register::<Greet>()?;
-//!     let worker = docket.worker().registry(registry).settings(Settings::from_env()?).build()?;
-//!     worker.run().await // in a service: spawn it, and watch worker.health()
+//!     let db = std::collections::HashMap::<u64, String>::new();   // anything that the tasks share
+//!     docket.worker().task::<Greet>().state(db).run_until(docket::shutdown_signal()).await?;
+//!
+//!     let greeting: Option<String> = docket.result::<Greet>("greet:ada").await?;
+//!     println!("{greeting:?}");
+//!     Ok(())
 //! }
 //! ```
 //!
@@ -87,11 +85,13 @@ pub use docket_core::{
     Capabilities, Error, ErrorKind, QueueBackend, Result, Store, UrlSource, display_duration, parse_duration,
 };
 
-/// The snippets of the README and of the guide, compiled with the documentation's tests.
+/// The snippets of the README, of the guide and of the page on compiler messages, compiled with the documentation's tests.
 #[cfg(doctest)]
 mod snippets {
     #[doc = include_str!("../../README.md")]
     struct Readme;
     #[doc = include_str!("../../docs/guide.md")]
     struct Guide;
+    #[doc = include_str!("../../docs/compiler-messages.md")]
+    struct CompilerMessages;
 }
