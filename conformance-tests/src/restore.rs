@@ -39,7 +39,7 @@ pub async fn fences_stay_above_the_lost(
     let added = store.add(&tasks).await.expect("an add is answered");
     assert!(added.iter().all(Result::is_ok), "{added:?}");
     // Ahead of the time that the docket has seen so far.
-    let start = now().plus(Duration::from_secs(3_600));
+    let start = now().plus(Duration::from_hours(1));
     set_clock(start).await;
     copy().await;
     let (mut drawn, mut lost) = (Vec::new(), Duration::ZERO);

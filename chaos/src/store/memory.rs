@@ -11,7 +11,7 @@ use crate::Outcome;
 /// The most unfinished tasks: more than a run has at once.
 const TASKS_MAX: usize = 3_000;
 /// Longer than any run. The tasks that only fill it are due then, and no worker knows their name.
-const NEVER: Duration = Duration::from_secs(24 * 3_600);
+const NEVER: Duration = Duration::from_hours(24);
 
 /// A docket with a limit that can be reached.
 #[derive(Debug)]
