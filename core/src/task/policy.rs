@@ -19,7 +19,8 @@ pub struct Policy {
     pub timeout: Duration,
     /// The queue of its tasks unless the caller names one.
     pub queue: Queue,
-    /// How long a finished task is kept. With zero, a repeated add after the task has finished runs again.
+    /// How long a finished task and its result are kept. It does not make a key unique: a key that is added again after
+    /// its task has finished starts a new task.
     pub retention: Duration,
     /// Set for a periodic task: the time from the start of one run to the start of the next.
     pub every: Option<Duration>,
