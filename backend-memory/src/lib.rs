@@ -18,13 +18,13 @@
 //! # Examples
 //!
 //! ```
-//! use docket_core::{AddAnswer, DocketName, Name, NewTask, Payload, QueueBackend};
+//! use docket_core::{AddAnswer, DocketName, NewTask, Payload, QueueBackend, TaskName};
 //! use docket_memory::MemoryBackend;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> docket_core::Result<()> {
 //! let docket = MemoryBackend::new(DocketName::default());
-//! let task = NewTask::new(Name::new("greet")?, Payload::new(r#"{"name":"Ada"}"#));
+//! let task = NewTask::new(TaskName::new("greet")?, Payload::new(r#"{"name":"Ada"}"#));
 //! let answers = docket.add(&[task]).await?;
 //! assert!(matches!(answers[0], Ok(AddAnswer::Added)));
 //! # Ok(())

@@ -27,6 +27,7 @@ fn sequences_find_a_broken_store() {
         // In the docket that it came from, a parcel nearly always meets the record of its key.
         Fault::TurnsAwayOnce,
         Fault::CountsTheWait,
+        Fault::OneWaiterWatches,
         Fault::StepsStopTime,
         Fault::TranslatesNoMoment,
         Fault::SettlingMovesTime,
@@ -47,6 +48,7 @@ fn sequences_find_a_broken_store() {
         Fault::TrimsOneCallsWorth,
         Fault::CutsFarTimes,
         Fault::GuessesAtNewOutcomes,
+        Fault::TakesAnyNumberOfLanes,
     ];
     let unseen: Vec<Fault> = [&elsewhere[..], &unsent[..]].concat();
     let missed: Vec<Fault> =
