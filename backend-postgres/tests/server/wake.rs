@@ -51,8 +51,8 @@ async fn the_others_look_for_themselves_if_nobody_does() {
     scene
         .eye
         .execute(
-            "INSERT INTO ghosts.waiter (docket, id, until, noted)
-             SELECT docket, gen_random_uuid(), until, 0 FROM ghosts.waiter",
+            "INSERT INTO ghosts.waiter (docket, id, until, noted, queues, names)
+             SELECT docket, gen_random_uuid(), until, 0, queues, names FROM ghosts.waiter",
         )
         .await
         .unwrap();
