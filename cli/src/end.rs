@@ -79,7 +79,7 @@ impl From<Error> for End {
 }
 
 impl From<io::Error> for End {
-    /// Writing failed. A reader that has seen enough (`docket ls | head`) is no failure.
+    /// Writing failed. A reader that has seen enough (`docket ls | head`) is not a failure.
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self { code: OK, message: String::new() },

@@ -14,7 +14,7 @@ use crate::args::Args;
 pub(crate) fn parse() -> Result<Args, ExitCode> {
     Args::try_parse().map_err(|error| {
         if !error.use_stderr() {
-            // Help and version. A reader that has seen enough is no failure.
+            // Help and version. A reader that has seen enough is not a failure.
             let _ = error.print();
             return ExitCode::SUCCESS;
         }

@@ -96,7 +96,7 @@ impl Docket {
     ///
     /// # Errors
     ///
-    /// `Invalid` for a text that is no key; otherwise the store's error.
+    /// `Invalid` for text that is not a valid key; otherwise the store's error.
     ///
     /// # Cancel safety
     ///

@@ -1,7 +1,7 @@
 -- What the tasks add to the tables of plyr.fm. Safe on a database in use: no table is rewritten, and what an older version
 -- of the service writes meanwhile stays valid.
 
--- A scan is about one audio of a track, and a failed one is no clear one. Rows from before have no file id and are left.
+-- A scan is about one audio of a track, and a failed scan does not clear it. Rows from before have no file id and are left.
 ALTER TABLE copyright_scans
   ADD COLUMN file_id text,
   ADD COLUMN state text CHECK (state IN ('clear', 'flagged', 'resolved', 'failed')),

@@ -92,7 +92,7 @@ pub struct Outbox {
 
 impl Outbox {
     /// Puts an outbox at `url` before `queue`: reads the URL, connects, checks the server, and
-    /// creates or migrates the schema. A server that cannot be reached is no error, since a worker
+    /// creates or migrates the schema. A server that cannot be reached is not an error, since a worker
     /// has other work: it is logged, the first call sees to the schema, and the relay raises an
     /// alarm until then.
     ///

@@ -20,7 +20,7 @@ pub(crate) async fn differences(store: &Arc<dyn Store>, parcels: &[Parcel]) -> R
         readers.spawn(async move {
             let mut found = Vec::new();
             for parcel in &part {
-                // A task that has run and was trimmed is no difference: it had arrived.
+                // A task that ran and was trimmed does not count as a difference: it had arrived.
                 if let Some(view) = store.get(&parcel.key).await? {
                     found.extend(difference(parcel, &view).map(|what| format!("{}: {what} differs", parcel.key)));
                 }

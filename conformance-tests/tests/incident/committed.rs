@@ -1,7 +1,7 @@
 //! T16: a process killed anywhere between a business row and its task.
 //!
 //! On Postgres the two are one transaction, so nothing is in between. The process is this test
-//! binary once more, started for the one test that is no real test: [`a_service_process`].
+//! binary once more, started for the one test that is not a real test: [`a_service_process`].
 
 use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};

@@ -1,6 +1,6 @@
 //! T10, T14, T20: workers as processes, killed and replaced.
 //!
-//! A process is this test binary once more, started for the one test that is no real test:
+//! A process is this test binary once more, started for the one test that is not a real test:
 //! [`a_worker_process`].
 
 use std::fs::OpenOptions;

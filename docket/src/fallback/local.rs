@@ -11,7 +11,7 @@ use docket_core::{Result, RunAt, Store, TaskState};
 use docket_memory::MemoryBackend;
 use tokio::sync::{Mutex, Notify};
 
-/// A task due later than this is not taken: a process is no place to wait in.
+/// A task due later than this is not taken: a task should not wait for long in a process.
 pub const DUE_WITHIN: Duration = Duration::from_secs(60);
 /// The most tasks held.
 pub const TASKS_MAX: usize = 10_000;

@@ -36,7 +36,7 @@ impl Bluesky {
     ///
     /// # Errors
     ///
-    /// Retryable: no answer, a timeout, 429, 5xx, an answer that is no profile. For good: no such user. None of them says
+    /// Retryable: no answer, a timeout, 429, 5xx, an answer without a profile. For good: no such user. None of them says
     /// that there is no picture.
     pub async fn avatar_of(&self, did: &str) -> Result<Option<String>, CallError> {
         let mut url = below(&self.base, "xrpc/app.bsky.actor.getProfile");

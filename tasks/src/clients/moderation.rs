@@ -56,7 +56,7 @@ impl Moderation {
     ///
     /// # Errors
     ///
-    /// Retryable: no answer, a timeout, 408, 425, 429, 5xx, an answer that is no verdict. For good: 401 and 403 (the
+    /// Retryable: no answer, a timeout, 408, 425, 429, 5xx, an answer without a verdict. For good: 401 and 403 (the
     /// token is wrong), a redirect, every other 4xx (the service will not scan this).
     ///
     /// # Cancel safety

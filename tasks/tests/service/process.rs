@@ -77,7 +77,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // One that has ended is no error here.
+        // A process that has ended is not an error here.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
